@@ -1,0 +1,84 @@
+"""The C++ rules of this repository: language level, warnings and layering checks in one place.
+
+They are the rules of rules_cc plus `IORING_COPTS` and `IORING_FEATURES`. Nothing here depends on .bazelrc, which a
+consumer does not read; that warnings are errors is said there, so that a newer compiler cannot break a consumer.
+"""
+
+load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
+
+_GCC_COPTS = [
+    "-std=c++20",
+    "-Wall",
+    "-Wextra",
+    "-Wcast-align",
+    "-Wcast-qual",
+    "-Wconversion",
+    "-Wextra-semi",
+    "-Wformat=2",
+    "-Wimplicit-fallthrough",
+    "-Wmissing-declarations",
+    "-Wno-sign-conversion",
+    "-Wnon-virtual-dtor",
+    "-Wold-style-cast",
+    "-Woverloaded-virtual",
+    "-Wshadow",
+    "-Wundef",
+    # Designated initializers may leave out what has a default.
+    "-Wno-missing-field-initializers",
+]
+
+_MSVC_COPTS = [
+    "/std:c++20",
+    "/Zc:__cplusplus",
+    "/W4",
+    "/permissive-",
+    "/utf-8",
+    "/DNOMINMAX",
+    "/DWIN32_LEAN_AND_MEAN",
+]
+
+IORING_COPTS = select({
+    "//bazel:clang_cl": _MSVC_COPTS,
+    "//bazel:msvc": _MSVC_COPTS,
+    "//conditions:default": _GCC_COPTS,
+})
+
+# Honoured where the toolchain has them: layering_check needs Clang.
+IORING_FEATURES = [
+    "layering_check",
+    "parse_headers",
+]
+
+def _with_defaults(attributes):
+    return dict(
+        attributes,
+        copts = IORING_COPTS + attributes.get("copts", []),
+        features = IORING_FEATURES + attributes.get("features", []),
+    )
+
+def ioring_cc_library(name, **attributes):
+    """A cc_library with this repository's options.
+
+    Args:
+      name: the target's name.
+      **attributes: as for cc_library; `copts` and `features` are added to ours.
+    """
+    cc_library(name = name, **_with_defaults(attributes))
+
+def ioring_cc_binary(name, **attributes):
+    """A cc_binary with this repository's options.
+
+    Args:
+      name: the target's name.
+      **attributes: as for cc_binary; `copts` and `features` are added to ours.
+    """
+    cc_binary(name = name, **_with_defaults(attributes))
+
+def ioring_cc_test(name, **attributes):
+    """A cc_test with this repository's options.
+
+    Args:
+      name: the target's name.
+      **attributes: as for cc_test; `copts` and `features` are added to ours.
+    """
+    cc_test(name = name, **_with_defaults(attributes))
