@@ -1,0 +1,50 @@
+// Completion: what a ring says of an operation.
+#ifndef IORING_RING_COMPLETION_H_
+#define IORING_RING_COMPLETION_H_
+
+#include <cstdint>
+#include <type_traits>
+
+#include "ring/error.h"
+#include "ring/id.h"
+#include "ring/token.h"
+
+namespace ioring {
+
+// `flags`: the low 16 bits are these; the high 16 bits belong to the ring
+// (`extra`: a connection's generation, or a managed buffer's number).
+enum CompletionFlags : uint32_t {
+  // Not the final completion of its operation: more will come.
+  kMore = 1u << 0,
+  // A managed receive put its bytes into a buffer of the group: take it with
+  // `Ring::TakeBuffer`. Each such completion must be taken exactly once, also
+  // when `result` is an error or 0.
+  kBuffer = 1u << 1,
+  // A zero-copy send's second completion: the memory is free now; `result` is 0.
+  kMemoryFree = 1u << 2,
+  // After a receive: more bytes already wait in the socket (a hint).
+  kSocketNotEmpty = 1u << 3,
+};
+
+struct Completion {
+  Token token;
+  // Bytes, an index (see `connection`), a count, or ToResult(Error).
+  int32_t result = 0;
+  uint32_t flags = 0;
+
+  constexpr bool ok() const { return result >= 0; }
+  constexpr Error error() const { return ToError(result); }
+  // The operation goes on: its token, memory and direction are still in use.
+  constexpr bool more() const { return (flags & kMore) != 0; }
+  constexpr uint32_t extra() const { return flags >> 16; }
+  // The new connection of an accept or connect that is `ok()`.
+  constexpr ConnectionId connection() const {
+    return ConnectionId{static_cast<uint32_t>(result), extra()};
+  }
+};
+static_assert(sizeof(Completion) == 16);
+static_assert(std::is_trivially_copyable_v<Completion>);
+
+}  // namespace ioring
+
+#endif  // IORING_RING_COMPLETION_H_

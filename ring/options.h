@@ -1,0 +1,191 @@
+// What a ring is made with, and what its operations take.
+//
+// Sizes are limits: everything is allocated when the ring is created, nothing
+// on the hot path. Options end with the backends that honour them.
+#ifndef IORING_RING_OPTIONS_H_
+#define IORING_RING_OPTIONS_H_
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "ring/capability.h"
+#include "ring/id.h"
+#include "ring/token.h"
+
+namespace ioring {
+
+// A descriptor or SOCKET of the operating system.
+using NativeHandle = intptr_t;
+inline constexpr NativeHandle kNoNativeHandle = -1;
+
+struct RingOptions {
+  // Operations that can be prepared between two submits; rounded up to a power of
+  // two, at most 32768. Where locked memory is short, a ring takes fewer and its
+  // capability report says so. Backends: all.
+  uint32_t submission_entries = 1024;
+  // Completions that can wait to be taken. 0: chosen from the limits below. A
+  // kernel overflow loses nothing; it costs time and is counted. Backends: all.
+  uint32_t completion_entries = 0;
+  // Sockets at once, listeners not included. Cost: 64 bytes each when used, address
+  // space else. Backends: all.
+  uint32_t max_connections = 4096;
+  uint32_t max_listeners = 16;
+  uint32_t max_files = 64;
+  // Registered buffers at once (slabs count as one), and groups for managed receives.
+  uint32_t max_buffers = 1024;
+  uint32_t max_buffer_groups = 8;
+  // Operations in flight besides each connection's receive and send: accepts,
+  // connects, timers, polls, files, cancels, failed requests. Cost: about 128 bytes
+  // each when used. When all are in use, Prepare returns false. Backends: all.
+  uint32_t max_operations = 4096;
+
+  // Kill switches: features that are not used even where the system has them.
+  // Backends: all.
+  CapabilitySet disabled;
+
+  // The token of the completions that Wake causes. Backends: all.
+  Token wake_token = kDefaultWakeToken;
+
+  // Sends of at least this size avoid the copy into the kernel, at the cost of a
+  // second completion (kMemoryFree). Loopback copies all the same. Unset: never.
+  // Backends: io_uring.
+  std::optional<uint32_t> zero_copy_threshold_bytes;
+  // Socket transfers of registered memory of at least this size use the
+  // registration. Unset: the backend's measured default. Backends: io_uring.
+  std::optional<uint32_t> fixed_socket_io_threshold_bytes;
+  // A kernel thread takes submissions while it is busy and this long after; burns a
+  // core per ring. Excludes kDeferredTaskRun. Unset: off. Backends: io_uring.
+  std::optional<std::chrono::milliseconds> submission_polling_idle;
+  // Busy-polls the network device in waits. Unset: off. Backends: io_uring.
+  std::optional<std::chrono::microseconds> busy_poll;
+  // Denies the ring all kernel operations that this library never uses (a hardened
+  // server). Backends: io_uring.
+  bool restrict_operations = false;
+};
+
+// How long and for how much a wait goes on.
+struct WaitOptions {
+  static constexpr std::chrono::nanoseconds kForever = std::chrono::nanoseconds::max();
+
+  // Returns when so many completions are ready, ...
+  uint32_t min_completions = 1;
+  // ... or this much time has passed (0: does not sleep), ...
+  std::chrono::nanoseconds timeout = kForever;
+  // ... or, where not 0, once at least one is ready and this long has been waited for
+  // the rest of `min_completions`. Trades latency for batches. Resolution 1 us.
+  std::chrono::nanoseconds batch_delay{0};
+  // Looks for completions without sleeping for so long first. Trades CPU for latency
+  // where connections are few.
+  std::chrono::nanoseconds spin{0};
+};
+
+enum class Shots : uint8_t {
+  kOne,   // one completion
+  kMany,  // completions marked kMore until it fails, ends or is cancelled
+};
+
+enum class Direction : uint8_t { kRecv, kSend, kBoth };
+
+enum class TransferFlags : uint8_t {
+  kNone = 0,
+  // Goes on until the whole span is transferred, the stream ends, or it fails or is
+  // cancelled; the result may then still be short. Without it a transfer completes
+  // with what was possible at once, at least one byte.
+  kAll = 1,
+};
+
+enum class CloseMode : uint8_t {
+  kGraceful,  // what was sent is delivered, then FIN
+  kReset,     // what was not delivered is dropped, the peer gets a reset
+};
+
+// Bits for PreparePollAdd; results are a combination of them.
+enum PollEvents : uint32_t {
+  kPollReadable = 1u << 0,
+  kPollWritable = 1u << 1,
+  kPollHangUp = 1u << 2,  // reported even when not asked for
+  kPollError = 1u << 3,   // reported even when not asked for
+};
+
+// A part of a registered buffer. It must lie within one unit of it (see
+// RegisteredBufferOptions), but may run through a mirror's seam.
+struct BufferSlice {
+  BufferId buffer;
+  uint32_t offset = 0;  // bytes
+  uint32_t length = 0;  // bytes
+
+  friend constexpr bool operator==(const BufferSlice&, const BufferSlice&) = default;
+};
+
+struct RegisteredBufferOptions {
+  // The caller's, and must outlive the registration. At most 1 GiB.
+  std::span<std::byte> memory;
+  // The memory is a row of units of this size, each used as a buffer of its own: a
+  // slice lies within one unit, and uses in flight are counted per unit. For a mirror
+  // a unit is both of its halves. 0: the whole memory is one unit.
+  uint32_t unit_bytes = 0;
+};
+
+// What a managed receive does when its group has no buffer.
+enum class ExhaustionPolicy : uint8_t {
+  kWait,  // stays in flight and goes on when a buffer comes back; nothing is lost
+  kFail,  // completes with kNoBuffers; nothing is lost, receive again later
+};
+
+struct BufferGroupOptions {
+  // The caller's, and must outlive the registration: a row of buffers. Its size is a
+  // multiple of `buffer_bytes`.
+  std::span<std::byte> memory;
+  uint32_t buffer_bytes = 0;
+  // Buffers that AddBuffers may bring the group to; rounded up to a power of two, at
+  // most 32768.
+  uint32_t max_buffers = 0;
+  ExhaustionPolicy exhaustion = ExhaustionPolicy::kWait;
+};
+
+// Bytes that a managed receive brought, in a buffer of a group. The memory is the
+// caller's until `Ring::ReturnBuffer`. Several of these may share one buffer.
+struct ManagedBuffer {
+  std::byte* data = nullptr;
+  uint32_t size = 0;  // bytes
+  uint32_t group_index = 0;
+  uint32_t buffer = 0;  // its number in the group
+};
+
+struct ListenerOptions {
+  // Connections that may wait to be accepted; the system may cap it.
+  int backlog = 4096;
+  // Lets several rings listen on the same address, each getting a share of the
+  // connections (SO_REUSEPORT). Backends: io_uring, epoll, kqueue.
+  bool share_port = false;
+  // Sizes of the socket's buffers, for accepted connections too. 0: the system's.
+  uint32_t recv_buffer_bytes = 0;
+  uint32_t send_buffer_bytes = 0;
+};
+
+struct FileOptions {
+  enum class Access : uint8_t { kRead, kWrite, kReadWrite };
+  enum class Create : uint8_t {
+    kNever,     // kNotFound where it does not exist
+    kIfNeeded,  // keeps what is there
+    kTruncate,  // empties what is there
+    kNew,       // kAlreadyExists where it exists
+  };
+  Access access = Access::kRead;
+  Create create = Create::kNever;
+  // Bypasses the system's cache: memory, offsets and lengths must be multiples of the
+  // device's block size. Backends: io_uring, epoll.
+  bool direct_io = false;
+};
+
+enum class SyncMode : uint8_t {
+  kData,         // the data, and what is needed to read it back
+  kDataAndMeta,  // times and the like too
+};
+
+}  // namespace ioring
+
+#endif  // IORING_RING_OPTIONS_H_

@@ -1,0 +1,267 @@
+// Ring: one io_uring-like interface on every platform.
+//
+// A program *prepares* operations (no system call), *submits* them in one batch,
+// and takes *completions* from a queue:
+//
+//   absl::StatusOr<std::unique_ptr<Ring>> ring = CreateRing(RingOptions{}).ring;
+//   ListenerId listener = *(*ring)->CreateListener(*Endpoint::Parse("127.0.0.1:0"), {});
+//   (*ring)->PrepareAccept(listener, Shots::kMany, Token{1});
+//   for (;;) {
+//     (*ring)->SubmitAndWait(WaitOptions{});
+//     std::span<const Completion> completions = (*ring)->PeekCompletions();
+//     for (const Completion& completion : completions) Handle(completion);
+//     (*ring)->AdvanceCompletionQueue(completions.size());
+//   }
+//
+// The contract, the same for every backend:
+//
+//  1. `Prepare…` queues one operation and makes no system call. It returns false, and
+//     changes nothing, when the submission queue (or the table of operations, see
+//     RingOptions::max_operations) is full: submit, take completions, prepare again.
+//     An accepted operation yields exactly one final completion; completions before it
+//     are marked `kMore`. A bad argument is no reason to return false: the operation is
+//     accepted and completes with the error.
+//  2. From acceptance until its final completion has been peeked, an operation's memory
+//     (spans, slices, `Endpoint*`) belongs to the ring.
+//  3. `result` is bytes, an index, a count, or the negative of one `Error`.
+//  4. `Submit` never blocks. Nothing ever runs a callback.
+//  5. Ids carry a generation. A stale one completes with kBadId.
+//  6. Per connection at most one receive and one send are in flight; a second one of the
+//     same direction completes with kBusy. Receive and send are independent. (A zero-copy
+//     send leaves its direction free at its first completion; its memory, at its last.)
+//  7. Cancelling is best effort and itself an operation. The target still completes:
+//     with kCanceled, or with what it truly did.
+//  8. Slices are checked before anything is queued.
+//  9. No completion is lost. The queues are bounded; when the kernel's overflows, it is
+//     flushed and counted.
+// 10. Threads: one thread per ring, the one that first submits or waits (the ring may be
+//     made and filled by another before that). Any thread may call `Wake` and
+//     `GetStatistics`; a signal handler may call `Wake`.
+// 11. After creation, no allocation, lock or system call of the ring's own on the hot
+//     path (prepare, submit, wait, peek, advance, take and return of buffers): the
+//     kernel is entered once per submit or wait.
+// 12. A ring is destroyed only when nothing is in flight (`Drain`, ring/drain.h); doing
+//     so with work in flight ends the program with a message. Open connections,
+//     listeners and files are closed. Other users of the ring (pools) go first.
+// 13. Interrupted calls, short submits and a busy kernel are the ring's business.
+//
+// Cost: one virtual call per prepared operation and one per batch; none for a caller
+// who names a backend's final class.
+#ifndef IORING_RING_RING_H_
+#define IORING_RING_RING_H_
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "ring/capability.h"
+#include "ring/completion.h"
+#include "ring/endpoint.h"
+#include "ring/id.h"
+#include "ring/options.h"
+#include "ring/statistics.h"
+#include "ring/token.h"
+
+namespace ioring {
+
+class Ring {
+ public:
+  Ring() = default;
+  Ring(const Ring&) = delete;
+  Ring& operator=(const Ring&) = delete;
+  virtual ~Ring() = default;
+
+  // ---- Control plane: may allocate and make system calls; errors are statuses whose
+  // message says what was wrong and what to do. Ring's thread only, once it is bound.
+
+  // "io_uring", "epoll", "kqueue", "rio", "iocp", "sim".
+  virtual std::string_view BackendName() const = 0;
+  virtual const CapabilityReport& Capabilities() const = 0;
+
+  // Binds and listens. Port 0 takes a free port: see LocalEndpoint. Accepted connections
+  // inherit: no Nagle delay, no SIGPIPE, close-on-exec. A Unix-domain path must not exist
+  // unless nothing listens on it any more; it is removed by CloseListener.
+  virtual absl::StatusOr<ListenerId> CreateListener(const Endpoint& endpoint,
+                                                    const ListenerOptions& options) = 0;
+  // Stops accepting at once: later connects are refused, accepts in flight complete with
+  // kCanceled (connections accepted before still arrive, and are the caller's).
+  virtual absl::Status CloseListener(ListenerId listener) = 0;
+  virtual absl::StatusOr<Endpoint> LocalEndpoint(ListenerId listener) const = 0;
+
+  // Takes over a descriptor made elsewhere: a connected or bound socket, or on POSIX
+  // anything that can be polled (receives and sends then complete with kNotSupported).
+  // On success the ring owns it. TCP sockets lose the Nagle delay.
+  virtual absl::StatusOr<ConnectionId> RegisterSocket(NativeHandle handle) = 0;
+  // Gives the descriptor of a connection back to the caller, who owns it from then on.
+  // FailedPrecondition while operations are in flight on it.
+  virtual absl::StatusOr<NativeHandle> UnregisterSocket(ConnectionId connection) = 0;
+  // A datagram socket bound to `local` (port 0: any; kNone is InvalidArgument).
+  virtual absl::StatusOr<ConnectionId> OpenDatagram(const Endpoint& local) = 0;
+  // May submit what is queued. NotFound for a stale id.
+  virtual absl::StatusOr<Endpoint> PeerEndpoint(ConnectionId connection) = 0;
+  virtual absl::StatusOr<Endpoint> LocalEndpoint(ConnectionId connection) = 0;
+
+  // Registers memory once, for any number of slices of it. Where the kernel refuses
+  // (locked memory, limits), the buffer works all the same, by plain operations:
+  // IsKernelRegistered tells, statistics count it under `fallbacks`, and
+  // `RegistrationProblem` says why. ResourceExhausted at RingOptions::max_buffers.
+  virtual absl::StatusOr<BufferId> RegisterBuffer(const RegisteredBufferOptions& options) = 0;
+  // FailedPrecondition while slices of it are in flight.
+  virtual absl::Status UnregisterBuffer(BufferId buffer) = 0;
+  virtual bool IsKernelRegistered(BufferId buffer) const = 0;
+  // Why the last registration the kernel refused was refused; empty if none was.
+  virtual std::string_view RegistrationProblem() const = 0;
+  // Operations in flight that use the unit in which `offset` lies. O(1), also meant for
+  // the hot path. 0 for a stale id.
+  virtual uint32_t UsesInFlight(BufferId buffer, uint32_t offset) const = 0;
+
+  virtual absl::StatusOr<BufferGroupId> RegisterBufferGroup(const BufferGroupOptions& options) = 0;
+  // Brings more buffers, up to BufferGroupOptions::max_buffers.
+  virtual absl::Status AddBuffers(BufferGroupId group, std::span<std::byte> memory) = 0;
+  // FailedPrecondition while receives use it or buffers of it are not returned.
+  virtual absl::Status UnregisterBufferGroup(BufferGroupId group) = 0;
+  // Buffers with room that the ring holds; 0: the next managed receive finds none. O(1).
+  virtual uint32_t FreeBuffers(BufferGroupId group) const = 0;
+
+  virtual absl::StatusOr<FileId> OpenFile(const std::string& path,
+                                          const FileOptions& options) = 0;
+  // FailedPrecondition while operations are in flight on it.
+  virtual absl::Status CloseFile(FileId file) = 0;
+
+  // ---- Preparing. Every one: no system call, false when full, ring's thread only.
+
+  // Completes with the new connection (`Completion::connection`), already set up.
+  // kTooManyIds: max_connections reached, that connection was closed. kTooManyFiles.
+  virtual bool PrepareAccept(ListenerId listener, Shots shots, Token token) = 0;
+  // Makes a socket and connects it; completes with the new connection.
+  virtual bool PrepareConnect(const Endpoint& endpoint, Token token) = 0;
+
+  // Completes with the bytes received; 0: the peer sent its end (FIN). An empty span is
+  // kInvalidArgument.
+  virtual bool PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
+                           TransferFlags flags = TransferFlags::kNone) = 0;
+  // Completes with the bytes sent, which may be fewer than given.
+  virtual bool PrepareSend(ConnectionId connection, std::span<const std::byte> memory,
+                           Token token, TransferFlags flags = TransferFlags::kNone) = 0;
+  // The same on a slice of a registered buffer.
+  virtual bool PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
+                                 TransferFlags flags = TransferFlags::kNone) = 0;
+  virtual bool PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
+                                 TransferFlags flags = TransferFlags::kNone) = 0;
+  // Managed: when bytes arrive, the ring picks a buffer of the group for them (kBuffer
+  // is set: TakeBuffer). An idle connection holds no memory. kMany ends at the end of
+  // the stream (result 0), at an error, when cancelled, or with kNoBuffers (by policy).
+  virtual bool PrepareRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
+                                  Token token) = 0;
+
+  // Datagrams. A receive writes the sender to `*source` (which may not be null) before
+  // it completes; a datagram longer than the memory completes with kMessageTooLong.
+  virtual bool PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory,
+                               Endpoint* source, Token token) = 0;
+  virtual bool PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
+                             const Endpoint& destination, Token token) = 0;
+
+  // kSend: sends FIN after what was sent; receiving goes on. Result 0.
+  virtual bool PrepareShutdown(ConnectionId connection, Direction direction, Token token) = 0;
+  // Cancels what is in flight on the connection, lets it complete, closes, and only then
+  // completes with 0. The id is stale from acceptance on.
+  virtual bool PrepareClose(ConnectionId connection, CloseMode mode, Token token) = 0;
+
+  // Completes with the PollEvents that hold. kMany: each time they come to hold.
+  virtual bool PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots,
+                              Token token) = 0;
+  // Cancels the poll with the token `target`; 0, or kNotFound.
+  virtual bool PreparePollRemove(Token target, Token token) = 0;
+
+  // Completes with 0 after `delay`, or every `delay` (kMany, marked kMore; a period must
+  // be positive). Late ticks are not made up for.
+  virtual bool PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) = 0;
+  // Completes with 0 at `time`, at once if it is past.
+  virtual bool PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) = 0;
+  // A deadline on the operation prepared just before this one, in the same batch, which
+  // must not be multishot: after `delay` that operation is cancelled, and completes with
+  // kCanceled or what it truly did. The deadline completes with kTimedOut if it struck,
+  // else with 0. kInvalidArgument where there is no such operation. Prepare both only
+  // where SubmissionQueueSpace() is at least 2.
+  virtual bool PrepareDeadline(std::chrono::nanoseconds delay, Token token) = 0;
+
+  // Cancels an operation that has this token (one of them, where several have). Result 0:
+  // it was asked to stop; kNotFound: there is none, or it is past stopping. O(1), but for
+  // a connection's receive or send, which is O(max_connections): cancel those by
+  // connection.
+  virtual bool PrepareCancel(Token target, Token token) = 0;
+  // Cancels receive, send or all operations of a connection. Result: how many there were.
+  virtual bool PrepareCancelConnection(ConnectionId connection, Direction direction,
+                                       Token token) = 0;
+  // Cancels everything in flight. Result: 0.
+  virtual bool PrepareCancelAll(Token token) = 0;
+
+  // Files, at an offset in bytes. A read completes with the bytes read, 0 at the end of
+  // the file; reads and writes may be short.
+  virtual bool PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
+                           Token token) = 0;
+  virtual bool PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
+                            Token token) = 0;
+  virtual bool PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
+                                 Token token) = 0;
+  virtual bool PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
+                                  Token token) = 0;
+  virtual bool PrepareSync(FileId file, SyncMode mode, Token token) = 0;
+
+  // Completes with 0.
+  virtual bool PrepareNop(Token token) = 0;
+
+  // ---- Submitting and waiting. Ring's thread only.
+
+  // Operations that can still be prepared before the next submit.
+  virtual uint32_t SubmissionQueueSpace() const = 0;
+  // Hands everything prepared to the kernel; also lets completions arrive. Never blocks.
+  // Returns how many operations were handed over.
+  virtual uint32_t Submit() = 0;
+  // Submits and waits, in one kernel entry. Returns how many completions are ready: 0
+  // only when the time is up.
+  virtual uint32_t SubmitAndWait(const WaitOptions& options) = 0;
+  // Waits without submitting what is prepared.
+  virtual uint32_t WaitCompletions(const WaitOptions& options) = 0;
+  // Makes a wait, the current one or the next, return, and yields one completion with
+  // the wake token; `result` is how many calls it stands for. From any thread and from
+  // signal handlers; one system call. A wait with `batch_delay` may go on for that long.
+  virtual void Wake() = 0;
+
+  // ---- Completions. Ring's thread only; no system call.
+
+  // Completions that are ready.
+  virtual uint32_t CompletionQueueCount() const = 0;
+  // A view of completions that are ready, oldest first, at most CompletionQueueCount()
+  // (fewer where the queue wraps). The view stays, and operations may be prepared while
+  // it is read, until AdvanceCompletionQueue, or the next submit or wait.
+  virtual std::span<const Completion> PeekCompletions() = 0;
+  // Consumes the oldest `count` completions, at most the size of the last view.
+  virtual void AdvanceCompletionQueue(size_t count) = 0;
+  // The bytes of a completion that has kBuffer. `completion` must be the one in the
+  // current view, not a copy; once per completion. O(1).
+  virtual ManagedBuffer TakeBuffer(const Completion& completion) = 0;
+  // Gives the memory back to its group. O(1), no kernel entry.
+  virtual void ReturnBuffer(const ManagedBuffer& buffer) = 0;
+  // What happened, in words and with the native code where it is still known (the last
+  // 64 failures are): "send: the peer reset the connection (ECONNRESET, 104)".
+  virtual std::string ExplainError(const Completion& completion) const = 0;
+
+  // ---- Any thread.
+
+  virtual Statistics GetStatistics() const = 0;
+
+  // Operations accepted whose final completion is not in the completion queue yet.
+  // Ring's thread only.
+  virtual uint32_t InFlight() const = 0;
+};
+
+}  // namespace ioring
+
+#endif  // IORING_RING_RING_H_

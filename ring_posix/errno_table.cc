@@ -1,0 +1,235 @@
+#include "ring_posix/errno_table.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/log/log.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "ring/error.h"
+
+namespace ioring::posix {
+namespace {
+
+struct Row {
+  int code;
+  std::string_view name;
+  Error error;
+};
+
+// One number can have two names (EAGAIN is EWOULDBLOCK on most systems): the first counts.
+#define IORING_ROW(code, error) \
+  Row { code, #code, Error::error }
+constexpr Row kRows[] = {
+    IORING_ROW(ECANCELED, kCanceled),
+    IORING_ROW(EINTR, kCanceled),
+    IORING_ROW(EBADF, kBadId),
+    // Arguments.
+    IORING_ROW(EINVAL, kInvalidArgument),
+    IORING_ROW(EFAULT, kInvalidArgument),
+    IORING_ROW(E2BIG, kInvalidArgument),
+    IORING_ROW(EAFNOSUPPORT, kInvalidArgument),
+    IORING_ROW(EDOM, kInvalidArgument),
+    IORING_ROW(EILSEQ, kInvalidArgument),
+    IORING_ROW(ELOOP, kInvalidArgument),
+    IORING_ROW(ENAMETOOLONG, kInvalidArgument),
+    IORING_ROW(EPROTOTYPE, kInvalidArgument),
+    IORING_ROW(ERANGE, kInvalidArgument),
+    // Not now.
+    IORING_ROW(EAGAIN, kBusy),
+    IORING_ROW(EWOULDBLOCK, kBusy),
+    IORING_ROW(EBUSY, kBusy),
+    IORING_ROW(EDEADLK, kBusy),
+    IORING_ROW(EINPROGRESS, kBusy),
+    IORING_ROW(ETXTBSY, kBusy),
+    // Not there.
+    IORING_ROW(EALREADY, kNotFound),
+    IORING_ROW(ENOENT, kNotFound),
+    IORING_ROW(ENOTDIR, kNotFound),
+    IORING_ROW(ESRCH, kNotFound),
+    // Not possible.
+    IORING_ROW(ENOSYS, kNotSupported),
+    IORING_ROW(ENOPROTOOPT, kNotSupported),
+    IORING_ROW(ENOTSOCK, kNotSupported),
+    IORING_ROW(EOPNOTSUPP, kNotSupported),
+    IORING_ROW(ENOTSUP, kNotSupported),
+    IORING_ROW(ENOTTY, kNotSupported),
+    IORING_ROW(EPFNOSUPPORT, kNotSupported),
+    IORING_ROW(EPROTONOSUPPORT, kNotSupported),
+    IORING_ROW(ESOCKTNOSUPPORT, kNotSupported),
+    IORING_ROW(ESPIPE, kNotSupported),
+    // Resources.
+    IORING_ROW(ENOBUFS, kNoMemory),
+    IORING_ROW(ENOMEM, kNoMemory),
+    IORING_ROW(EMFILE, kTooManyFiles),
+    IORING_ROW(ENFILE, kTooManyFiles),
+    IORING_ROW(EDQUOT, kNoSpace),
+    IORING_ROW(ENOSPC, kNoSpace),
+    IORING_ROW(EMSGSIZE, kMessageTooLong),
+    // Connections.
+    IORING_ROW(ECONNRESET, kConnectionReset),
+    IORING_ROW(ENETRESET, kConnectionReset),
+    IORING_ROW(ECONNREFUSED, kConnectionRefused),
+    IORING_ROW(ECONNABORTED, kConnectionAborted),
+    IORING_ROW(EPROTO, kConnectionAborted),
+    IORING_ROW(ENOTCONN, kNotConnected),
+    IORING_ROW(EDESTADDRREQ, kNotConnected),
+    IORING_ROW(EISCONN, kAlreadyConnected),
+    IORING_ROW(EPIPE, kBrokenPipe),
+    IORING_ROW(ESHUTDOWN, kBrokenPipe),
+    IORING_ROW(ETIMEDOUT, kTimedOut),
+#ifdef ETIME
+    IORING_ROW(ETIME, kTimedOut),
+#endif
+    IORING_ROW(EADDRINUSE, kAddressInUse),
+    IORING_ROW(EADDRNOTAVAIL, kAddressNotAvailable),
+    // The interface that a scope names is gone.
+    IORING_ROW(ENODEV, kAddressNotAvailable),
+    IORING_ROW(ENETDOWN, kNetworkUnreachable),
+    IORING_ROW(ENETUNREACH, kNetworkUnreachable),
+    IORING_ROW(EHOSTDOWN, kHostUnreachable),
+    IORING_ROW(EHOSTUNREACH, kHostUnreachable),
+#ifdef ENONET
+    IORING_ROW(ENONET, kNetworkUnreachable),
+#endif
+    // Files and permissions.
+    IORING_ROW(EACCES, kPermissionDenied),
+    IORING_ROW(EPERM, kPermissionDenied),
+    IORING_ROW(EROFS, kPermissionDenied),
+    IORING_ROW(EEXIST, kAlreadyExists),
+    IORING_ROW(EISDIR, kIsDirectory),
+    IORING_ROW(EFBIG, kFileTooLarge),
+    IORING_ROW(EOVERFLOW, kFileTooLarge),
+    IORING_ROW(EIO, kInputOutput),
+    IORING_ROW(ENXIO, kInputOutput),
+    IORING_ROW(ESTALE, kInputOutput),
+#ifdef EREMOTEIO
+    IORING_ROW(EREMOTEIO, kInputOutput),
+#endif
+};
+#undef IORING_ROW
+
+// Above every system's highest code that stands in the table.
+constexpr size_t kCodesEnd = 256;
+
+constexpr auto kErrorOfCode = [] {
+  std::array<Error, kCodesEnd> errors;
+  errors.fill(Error::kUnknown);
+  errors[0] = Error::kOk;
+  for (const Row& row : kRows) {
+    Error& error = errors[static_cast<size_t>(row.code)];
+    if (error == Error::kUnknown) error = row.error;
+  }
+  return errors;
+}();
+
+std::string_view NameOf(int code) {
+  for (const Row& row : kRows) {
+    if (row.code == code) return row.name;
+  }
+  return "unnamed";
+}
+
+// strerror_r comes in two shapes, which differ in what they return.
+[[maybe_unused]] std::string_view Described(int failed, const char* buffer) {
+  return failed == 0 ? buffer : "no description";
+}
+[[maybe_unused]] std::string_view Described(const char* text, const char* /*buffer*/) {
+  return text;
+}
+
+void LogUnknownOnce(int code) {
+  // Linux has no codes beyond these (include/linux/err.h, MAX_ERRNO).
+  constexpr size_t kLoggedEnd = 4096;
+  static std::array<std::atomic<bool>, kLoggedEnd> logged{};
+  const auto index = static_cast<size_t>(code);
+  if (code < 0 || index >= kLoggedEnd) {
+    LOG_FIRST_N(ERROR, 16) << "not an error code of the system: " << code;
+    return;
+  }
+  if (logged[index].exchange(true, std::memory_order_relaxed)) return;
+  LOG(ERROR) << "an error code of the system that ioring does not know: " << ErrnoText(code);
+}
+
+absl::StatusCode StatusCodeOf(Error error) {
+  switch (error) {
+    case Error::kOk:
+      return absl::StatusCode::kInternal;
+    case Error::kCanceled:
+      return absl::StatusCode::kCancelled;
+    case Error::kBadId:
+    case Error::kInvalidArgument:
+    case Error::kMessageTooLong:
+    case Error::kAddressNotAvailable:
+    case Error::kIsDirectory:
+      return absl::StatusCode::kInvalidArgument;
+    case Error::kNotFound:
+      return absl::StatusCode::kNotFound;
+    case Error::kNotSupported:
+      return absl::StatusCode::kUnimplemented;
+    case Error::kNoBuffers:
+    case Error::kNoMemory:
+    case Error::kTooManyFiles:
+    case Error::kTooManyIds:
+    case Error::kNoSpace:
+    case Error::kFileTooLarge:
+      return absl::StatusCode::kResourceExhausted;
+    case Error::kNotConnected:
+    case Error::kAlreadyConnected:
+    case Error::kBrokenPipe:
+      return absl::StatusCode::kFailedPrecondition;
+    case Error::kTimedOut:
+      return absl::StatusCode::kDeadlineExceeded;
+    case Error::kAddressInUse:
+    case Error::kAlreadyExists:
+      return absl::StatusCode::kAlreadyExists;
+    case Error::kBusy:
+    case Error::kConnectionReset:
+    case Error::kConnectionRefused:
+    case Error::kConnectionAborted:
+    case Error::kNetworkUnreachable:
+    case Error::kHostUnreachable:
+      return absl::StatusCode::kUnavailable;
+    case Error::kPermissionDenied:
+      return absl::StatusCode::kPermissionDenied;
+    case Error::kInputOutput:
+    case Error::kUnknown:
+      break;
+  }
+  return absl::StatusCode::kUnknown;
+}
+
+}  // namespace
+
+Error ErrorFromErrno(int code) {
+  const Error error = code >= 0 && static_cast<size_t>(code) < kCodesEnd
+                          ? kErrorOfCode[static_cast<size_t>(code)]
+                          : Error::kUnknown;
+  if (error == Error::kUnknown) LogUnknownOnce(code);
+  return error;
+}
+
+Error ManagedRecvErrorFromErrno(int code) {
+  return code == ENOBUFS ? Error::kNoBuffers : ErrorFromErrno(code);
+}
+
+std::string ErrnoText(int code) {
+  std::array<char, 128> buffer{};
+  const std::string_view description =
+      Described(strerror_r(code, buffer.data(), buffer.size()), buffer.data());
+  return absl::StrCat(NameOf(code), ", ", code, ": ", description);
+}
+
+absl::Status ErrnoStatus(int code, std::string_view sentence) {
+  return absl::Status(StatusCodeOf(ErrorFromErrno(code)),
+                      absl::StrCat(sentence, " (", ErrnoText(code), ")"));
+}
+
+}  // namespace ioring::posix
