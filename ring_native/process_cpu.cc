@@ -1,0 +1,36 @@
+#include "ring_native/process_cpu.h"
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+
+#if !defined(_WIN32)
+#include <time.h>
+#include <unistd.h>
+#endif
+
+namespace ioring {
+
+#if defined(_POSIX_CPUTIME) && _POSIX_CPUTIME >= 0
+
+absl::StatusOr<absl::Duration> ProcessCpuTime(int pid) {
+  clockid_t clock;
+  timespec time;
+  // 0 would mean this process.
+  if (pid <= 0 || clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &time) != 0) {
+    return absl::NotFoundError(absl::StrCat("there is no process ", pid));
+  }
+  return absl::DurationFromTimespec(time);
+}
+
+#else
+
+absl::StatusOr<absl::Duration> ProcessCpuTime(int pid) {
+  return absl::UnimplementedError(
+      absl::StrCat("this system does not tell the CPU time of process ", pid));
+}
+
+#endif
+
+}  // namespace ioring

@@ -1,0 +1,19 @@
+// Limits that the system puts on this process.
+#ifndef IORING_RING_NATIVE_PROCESS_LIMITS_H_
+#define IORING_RING_NATIVE_PROCESS_LIMITS_H_
+
+#include <cstdint>
+
+namespace ioring {
+
+// What a system without such a limit answers.
+inline constexpr uint64_t kNoDescriptorLimit = ~uint64_t{0};
+
+// Raises the soft limit of open descriptors to `wanted`, or as near to it as the hard limit
+// allows; never lowers it. Returns the limit now in force. The limit is the whole process's:
+// call it once, at the start. (POSIX: RLIMIT_NOFILE, getrlimit(2).)
+uint64_t RaiseDescriptorLimit(uint64_t wanted);
+
+}  // namespace ioring
+
+#endif  // IORING_RING_NATIVE_PROCESS_LIMITS_H_

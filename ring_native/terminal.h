@@ -1,0 +1,12 @@
+// Whether a person is looking.
+#ifndef IORING_RING_NATIVE_TERMINAL_H_
+#define IORING_RING_NATIVE_TERMINAL_H_
+
+namespace ioring {
+
+// Whether standard error is a terminal, so that a line on it may be rewritten.
+bool StandardErrorIsTerminal();
+
+}  // namespace ioring
+
+#endif  // IORING_RING_NATIVE_TERMINAL_H_

@@ -1,0 +1,43 @@
+#include "ring_uring/buffer_table.h"
+
+#include <numeric>
+
+#include "absl/log/check.h"
+
+namespace ioring::uring {
+
+uint32_t BufferTable::FreeSlot() const {
+  for (uint32_t slot = 0; slot < buffers_.size(); ++slot) {
+    if (buffers_[slot].uses == nullptr) return slot;
+  }
+  return BufferId::kNoIndex;
+}
+
+BufferId BufferTable::Add(uint32_t slot, const RegisteredBufferOptions& options, bool in_kernel) {
+  Buffer& buffer = buffers_[slot];
+  CHECK(buffer.uses == nullptr);
+  buffer.data = options.memory.data();
+  buffer.bytes = options.memory.size();
+  buffer.unit_bytes = options.unit_bytes != 0 ? options.unit_bytes
+                                              : static_cast<uint32_t>(options.memory.size());
+  buffer.in_kernel = in_kernel;
+  const size_t units = (buffer.bytes + buffer.unit_bytes - 1) / buffer.unit_bytes;
+  CHECK_LE(units, kUnitsMax);
+  buffer.uses = std::make_unique<uint32_t[]>(units);
+  return BufferId{slot, buffer.generation};
+}
+
+void BufferTable::Remove(BufferId id) {
+  CHECK(IsCurrent(id));
+  buffers_[id.index].uses.reset();
+  ++buffers_[id.index].generation;
+}
+
+uint32_t BufferTable::TotalUses(BufferId id) const {
+  if (!IsCurrent(id)) return 0;
+  const Buffer& buffer = buffers_[id.index];
+  const size_t units = (buffer.bytes + buffer.unit_bytes - 1) / buffer.unit_bytes;
+  return std::accumulate(buffer.uses.get(), buffer.uses.get() + units, uint32_t{0});
+}
+
+}  // namespace ioring::uring

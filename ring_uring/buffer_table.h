@@ -1,0 +1,96 @@
+// BufferTable: registered buffers, and how many operations use each of their units.
+#ifndef IORING_RING_URING_BUFFER_TABLE_H_
+#define IORING_RING_URING_BUFFER_TABLE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ring/error.h"
+#include "ring/id.h"
+#include "ring/options.h"
+
+namespace ioring::uring {
+
+// Where a valid slice lies.
+struct ResolvedSlice {
+  std::byte* data = nullptr;
+  uint32_t length = 0;
+  uint32_t unit = 0;  // for BufferTable::AddUse and DropUse
+  uint16_t kernel_index = 0;
+  bool in_kernel = false;  // the kernel has the registration
+};
+
+class BufferTable {
+ public:
+  static constexpr uint32_t kBuffersMax = (1u << 12) - 1;
+  static constexpr uint32_t kUnitsMax = 1u << 20;
+  // Names no unit: counting uses of it does nothing.
+  static constexpr uint32_t kNoUnit = 0;
+
+  explicit BufferTable(uint32_t buffers_max) : buffers_(buffers_max) {}
+
+  uint32_t size() const { return static_cast<uint32_t>(buffers_.size()); }
+
+  // A free slot, or Id<>::kNoIndex.
+  uint32_t FreeSlot() const;
+  BufferId Add(uint32_t slot, const RegisteredBufferOptions& options, bool in_kernel);
+  void Remove(BufferId id);
+
+  bool IsCurrent(BufferId id) const {
+    return id.index < buffers_.size() && buffers_[id.index].uses != nullptr &&
+           buffers_[id.index].generation == id.generation;
+  }
+  bool InKernel(BufferId id) const { return IsCurrent(id) && buffers_[id.index].in_kernel; }
+  // Uses of all units together. O(units).
+  uint32_t TotalUses(BufferId id) const;
+  uint32_t Uses(BufferId id, uint32_t offset) const {
+    if (!IsCurrent(id) || offset >= buffers_[id.index].bytes) return 0;
+    return buffers_[id.index].uses[offset / buffers_[id.index].unit_bytes];
+  }
+
+  // Checks a slice: kBadId, kInvalidArgument, or kOk and `*resolved`.
+  Error Resolve(const BufferSlice& slice, ResolvedSlice* resolved) const {
+    if (!IsCurrent(slice.buffer)) return Error::kBadId;
+    const Buffer& buffer = buffers_[slice.buffer.index];
+    const uint64_t end = uint64_t{slice.offset} + slice.length;  // cannot overflow
+    if (slice.length == 0 || end > buffer.bytes) return Error::kInvalidArgument;
+    const uint32_t unit = slice.offset / buffer.unit_bytes;
+    if ((end - 1) / buffer.unit_bytes != unit) return Error::kInvalidArgument;
+    resolved->data = buffer.data + slice.offset;
+    resolved->length = slice.length;
+    resolved->unit = (slice.buffer.index << 20 | unit) + 1;
+    resolved->kernel_index = static_cast<uint16_t>(slice.buffer.index);
+    resolved->in_kernel = buffer.in_kernel;
+    return Error::kOk;
+  }
+
+  void AddUse(uint32_t unit) {
+    if (unit != kNoUnit) ++UnitUses(unit);
+  }
+  void DropUse(uint32_t unit) {
+    if (unit != kNoUnit) --UnitUses(unit);
+  }
+
+ private:
+  struct Buffer {
+    std::byte* data = nullptr;
+    uint64_t bytes = 0;
+    uint32_t unit_bytes = 0;
+    uint16_t generation = 0;
+    bool in_kernel = false;
+    std::unique_ptr<uint32_t[]> uses;  // per unit; null: a free slot
+  };
+
+  uint32_t& UnitUses(uint32_t unit) {
+    return buffers_[(unit - 1) >> 20].uses[(unit - 1) & (kUnitsMax - 1)];
+  }
+
+  std::vector<Buffer> buffers_;
+};
+
+}  // namespace ioring::uring
+
+#endif  // IORING_RING_URING_BUFFER_TABLE_H_

@@ -1,0 +1,156 @@
+// ConnectionTable: what the ring knows of each socket.
+//
+// Two ranges of indexes: [0, direct) are slots of the kernel's table of direct
+// descriptors, which the kernel itself hands out to accepts; [direct, size) are ordinary
+// descriptors, handed out here.
+#ifndef IORING_RING_URING_CONNECTION_TABLE_H_
+#define IORING_RING_URING_CONNECTION_TABLE_H_
+
+#include <cstdint>
+
+#include "ring/id.h"
+#include "ring_uring/slot_array.h"
+
+namespace ioring::uring {
+
+enum class ConnectionState : uint8_t {
+  kFree,
+  kConnecting,      // has an index, not yet an id
+  kOpen,
+  kClosing,         // closed by the caller; operations are still to complete
+  kCloseSubmitted,  // nothing is in flight but the close itself
+};
+
+// What a connection's receive (or send) direction is doing.
+enum class Transfer : uint8_t {
+  kIdle,
+  kPlain,         // an entry of its own: Source::kRecv or kSend
+  kOperation,     // by way of the operation table (kAll, datagrams, zero copy)
+  kManaged,       // the kernel picks a buffer
+  kManagedPoll,   // emulated: waits for bytes
+  kManagedRead,   // emulated: reads into the picked buffer
+  kManagedStalled,  // managed, nothing in the kernel: to be armed again (see flags)
+};
+
+enum ConnectionFlags : uint8_t {
+  kDirect = 1 << 0,         // `descriptor` is a slot of the direct table
+  kRecvMultishot = 1 << 1,  // managed receive of many shots
+  kRecvCancelled = 1 << 2,  // must not be armed again
+  kRecvDeadline = 1 << 3,   // has a deadline, so it must not wait for buffers
+  kReset = 1 << 4,          // closes with a reset
+  kSilentClose = 1 << 5,    // nobody waits for the close's completion
+  kStalledForBuffer = 1 << 6,  // kManagedStalled until the group has a buffer
+  kOnDeferredList = 1 << 7,
+};
+// What the ring is to do for the connection at the next kernel entry.
+enum ConnectionTasks : uint8_t {
+  kStopTransfers = 1 << 0,  // cancel receive and send in the kernel
+};
+
+// One cache line each. The hot path touches only this.
+struct alignas(64) Connection {
+  uint64_t recv_token;
+  uint64_t send_token;
+  uint64_t close_token;
+  int32_t descriptor;
+  uint16_t generation;
+  uint16_t kernel_entries;  // entries whose last completion is still to come
+  uint32_t recv_unit;       // see BufferTable: the registered memory in use
+  uint32_t send_unit;
+  uint32_t recv_detail;  // operation index (kOperation) or picked buffer (kManagedRead)
+  uint32_t send_detail;
+  uint32_t next_deferred;
+  uint16_t recv_group;
+  uint16_t other_operations;  // of the operation table, neither receive nor send
+  ConnectionState state;
+  Transfer recv;
+  Transfer send;
+  uint8_t flags;
+  uint8_t tasks;
+
+  bool has(ConnectionFlags flag) const { return (flags & flag) != 0; }
+  void set(ConnectionFlags flag) { flags = static_cast<uint8_t>(flags | flag); }
+  void clear(ConnectionFlags flag) { flags = static_cast<uint8_t>(flags & ~flag); }
+};
+static_assert(sizeof(Connection) == 64);
+
+class ConnectionTable {
+ public:
+  ConnectionTable(uint32_t direct, uint32_t ordinary)
+      : direct_(direct), ordinary_end_(direct), connections_(direct + ordinary) {}
+
+  uint32_t direct() const { return direct_; }
+  uint32_t size() const { return connections_.size(); }
+  // Indexes at or above this were never used: a bound for scans.
+  uint32_t used_end(bool of_direct) const { return of_direct ? direct_end_ : ordinary_end_; }
+
+  Connection& operator[](uint32_t index) { return connections_[index]; }
+  const Connection& operator[](uint32_t index) const { return connections_[index]; }
+
+  // The open connection with this id, or null where it is stale.
+  Connection* Find(ConnectionId id) {
+    if (id.index >= connections_.size()) return nullptr;
+    Connection& connection = connections_[id.index];
+    const bool current = connection.state == ConnectionState::kOpen &&
+                         connection.generation == id.generation;
+    return current ? &connection : nullptr;
+  }
+  uint32_t IndexOf(const Connection& connection) const {
+    return static_cast<uint32_t>(&connection - &connections_[0]);
+  }
+  ConnectionId IdOf(const Connection& connection) const {
+    return ConnectionId{IndexOf(connection), connection.generation};
+  }
+
+  // Takes an index for an ordinary descriptor; Id<>::kNoIndex when all are in use.
+  uint32_t TakeOrdinary() {
+    if (free_head_ != 0) {
+      const uint32_t index = free_head_ - 1;
+      free_head_ = connections_[index].next_deferred;  // the link, while it is free
+      return index;
+    }
+    if (ordinary_end_ == connections_.size()) return ConnectionId::kNoIndex;
+    return ordinary_end_++;
+  }
+
+  // Opens a slot that was taken here or, for a direct one, by the kernel.
+  Connection& Open(uint32_t index, int descriptor, bool is_direct) {
+    Connection& connection = connections_[index];
+    const uint16_t generation = connection.generation;
+    connection = Connection{};
+    connection.generation = generation;
+    connection.descriptor = descriptor;
+    connection.state = ConnectionState::kOpen;
+    if (is_direct) {
+      connection.set(kDirect);
+      if (index >= direct_end_) direct_end_ = index + 1;
+    }
+    ++open_;
+    return connection;
+  }
+
+  // Ends a slot's use: ids of it are stale from now on.
+  void Free(Connection& connection) {
+    --open_;
+    ++connection.generation;
+    connection.state = ConnectionState::kFree;
+    if (connection.has(kDirect)) return;  // the kernel hands it out
+    connection.next_deferred = free_head_;
+    free_head_ = IndexOf(connection) + 1;
+  }
+
+  // Sockets that are not closed, those that connect or close included.
+  uint32_t open() const { return open_; }
+
+ private:
+  uint32_t direct_;
+  uint32_t free_head_ = 0;  // an index plus 1; 0: none
+  uint32_t direct_end_ = 0;
+  uint32_t ordinary_end_;
+  uint32_t open_ = 0;
+  SlotArray<Connection> connections_;
+};
+
+}  // namespace ioring::uring
+
+#endif  // IORING_RING_URING_CONNECTION_TABLE_H_

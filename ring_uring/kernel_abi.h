@@ -1,0 +1,19 @@
+// Constants of newer kernels that the pinned liburing's headers lack. Values are the
+// kernel's ABI (include/uapi/linux/io_uring.h, linux/fs.h).
+#ifndef IORING_RING_URING_KERNEL_ABI_H_
+#define IORING_RING_URING_KERNEL_ABI_H_
+
+#if !defined(__linux__)
+#error "ring_uring is Linux only: depend on //ring_native, which chooses a backend."
+#endif
+
+namespace ioring::uring {
+
+inline constexpr unsigned kEnterNoIoWait = 1u << 7;     // 6.15
+inline constexpr unsigned kFeatureNoIoWait = 1u << 17;  // 6.15
+inline constexpr int kRwfNoSignal = 0x100;              // 6.17
+inline constexpr unsigned kSocketSetOption = 3;         // SOCKET_URING_OP_SETSOCKOPT, 6.7
+
+}  // namespace ioring::uring
+
+#endif  // IORING_RING_URING_KERNEL_ABI_H_

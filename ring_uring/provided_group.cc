@@ -1,0 +1,131 @@
+#include "ring_uring/provided_group.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "absl/log/check.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "ring_posix/errno_table.h"
+
+namespace ioring::uring {
+
+absl::StatusOr<std::unique_ptr<ProvidedGroup>> ProvidedGroup::Create(
+    io_uring* ring, uint16_t index, const BufferGroupOptions& options, Mode mode) {
+  if (options.buffer_bytes == 0) {
+    return absl::InvalidArgumentError("a buffer group needs a buffer_bytes above 0");
+  }
+  const uint64_t initial = options.memory.size() / options.buffer_bytes;
+  const uint64_t wanted = std::max<uint64_t>(initial, options.max_buffers);
+  if (wanted == 0 || wanted > kBuffersMax) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a buffer group holds 1 to ", kBuffersMax, " buffers, not ", wanted,
+        ": give it memory for fewer, or larger, buffers"));
+  }
+  const uint32_t entries = std::bit_ceil(static_cast<uint32_t>(wanted));
+  std::unique_ptr<ProvidedGroup> group(new ProvidedGroup(ring, index, options, mode, entries));
+  if (mode != Mode::kEmulated) {
+    const unsigned flags = mode == Mode::kIncremental ? unsigned{IOU_PBUF_RING_INC} : 0u;
+    int error = 0;
+    group->shared_ = io_uring_setup_buf_ring(ring, entries, index, flags, &error);
+    if (group->shared_ == nullptr) {
+      return posix::ErrnoStatus(-error, "cannot register a buffer group with the kernel");
+    }
+  }
+  if (absl::Status added = group->AddBuffers(options.memory); !added.ok()) return added;
+  return group;
+}
+
+ProvidedGroup::ProvidedGroup(io_uring* ring, uint16_t index, const BufferGroupOptions& options,
+                             Mode mode, uint32_t entries)
+    : ring_(ring),
+      index_(index),
+      mode_(mode),
+      exhaustion_(options.exhaustion),
+      buffer_bytes_(options.buffer_bytes),
+      entries_(entries),
+      order_(entries) {
+  buffers_.reserve(entries);
+}
+
+ProvidedGroup::~ProvidedGroup() {
+  if (shared_ != nullptr) io_uring_free_buf_ring(ring_, shared_, entries_, index_);
+}
+
+absl::Status ProvidedGroup::AddBuffers(std::span<std::byte> memory) {
+  if (memory.size() % buffer_bytes_ != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a buffer group's memory (", memory.size(),
+                     " bytes) must be a multiple of its buffer size (", buffer_bytes_, ")"));
+  }
+  const size_t count = memory.size() / buffer_bytes_;
+  if (buffers_.size() + count > entries_) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the buffer group has room for ", entries_ - buffers_.size(), " more buffers, not ",
+        count, ": raise BufferGroupOptions::max_buffers"));
+  }
+  for (size_t i = 0; i < count; ++i) {
+    const uint32_t buffer = static_cast<uint32_t>(buffers_.size());
+    buffers_.push_back(Buffer{.data = memory.data() + i * buffer_bytes_});
+    MakeAvailable(buffer);
+  }
+  return absl::OkStatus();
+}
+
+void ProvidedGroup::MakeAvailable(uint32_t buffer) {
+  Buffer& entry = buffers_[buffer];
+  entry.fill = 0;
+  if (mode_ == Mode::kEmulated) {
+    order_[available_++] = static_cast<uint16_t>(buffer);
+    return;
+  }
+  entry.in_kernel = true;
+  entry.position = tail_ & (entries_ - 1);
+  order_[entry.position] = static_cast<uint16_t>(buffer);
+  ++tail_;
+  ++available_;
+  io_uring_buf_ring_add(shared_, entry.data, buffer_bytes_, static_cast<uint16_t>(buffer),
+                        io_uring_buf_ring_mask(entries_), 0);
+  io_uring_buf_ring_advance(shared_, 1);
+}
+
+ManagedBuffer ProvidedGroup::Consume(uint32_t buffer, uint32_t bytes, bool more) {
+  Buffer& entry = buffers_[buffer];
+  CHECK_LE(uint64_t{entry.fill} + bytes, buffer_bytes_)
+      << "the kernel reports more bytes than fit into buffer " << buffer;
+  ManagedBuffer piece{entry.data + entry.fill, bytes, index_, buffer};
+  entry.fill += bytes;
+  ++entry.pieces;
+  ++taken_;
+  if (!more && entry.in_kernel) {
+    entry.in_kernel = false;
+    --available_;
+  }
+  return piece;
+}
+
+void ProvidedGroup::ConsumeNothing(uint32_t buffer, bool more) {
+  Buffer& entry = buffers_[buffer];
+  if (more || !entry.in_kernel) return;
+  entry.in_kernel = false;
+  --available_;
+  if (entry.pieces == 0) MakeAvailable(buffer);
+}
+
+uint32_t ProvidedGroup::Pick() {
+  DCHECK_GT(available_, 0u);
+  return order_[--available_];
+}
+
+bool ProvidedGroup::Return(uint32_t buffer) {
+  CHECK_LT(buffer, buffers_.size()) << "a buffer of another group was returned";
+  Buffer& entry = buffers_[buffer];
+  CHECK_GT(entry.pieces, 0u) << "buffer " << buffer << " was returned more often than taken";
+  --taken_;
+  if (--entry.pieces != 0 || entry.in_kernel) return false;
+  MakeAvailable(buffer);
+  return true;
+}
+
+}  // namespace ioring::uring

@@ -1,0 +1,96 @@
+// ProvidedGroup: the buffers of one group of managed receives.
+//
+// Three ways, one meaning: the kernel picks whole buffers from a ring shared with it; it
+// fills large buffers piece by piece (incremental consumption, Linux 6.12); or the group
+// is emulated, and the ring picks a buffer once bytes have arrived.
+#ifndef IORING_RING_URING_PROVIDED_GROUP_H_
+#define IORING_RING_URING_PROVIDED_GROUP_H_
+
+#include <liburing.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "ring/options.h"
+
+namespace ioring::uring {
+
+class ProvidedGroup {
+ public:
+  static constexpr uint32_t kBuffersMax = 32768;  // io_uring_register_buf_ring(3)
+
+  enum class Mode : uint8_t { kWhole, kIncremental, kEmulated };
+
+  // `ring` must outlive the group. Registers with the kernel unless `mode` is kEmulated.
+  static absl::StatusOr<std::unique_ptr<ProvidedGroup>> Create(io_uring* ring, uint16_t index,
+                                                               const BufferGroupOptions& options,
+                                                               Mode mode);
+  ProvidedGroup(const ProvidedGroup&) = delete;
+  ProvidedGroup& operator=(const ProvidedGroup&) = delete;
+  ~ProvidedGroup();
+
+  absl::Status AddBuffers(std::span<std::byte> memory);
+
+  Mode mode() const { return mode_; }
+  ExhaustionPolicy exhaustion() const { return exhaustion_; }
+  uint32_t buffer_bytes() const { return buffer_bytes_; }
+  // Buffers with room that no receive has taken.
+  uint32_t available() const { return available_; }
+  // Pieces given out and not returned.
+  uint32_t taken() const { return taken_; }
+
+  // The kernel put `bytes` (more than 0) into `buffer`, at the buffer's fill. `more`: it
+  // goes on filling this buffer (IORING_CQE_F_BUF_MORE).
+  ManagedBuffer Consume(uint32_t buffer, uint32_t bytes, bool more);
+  // The kernel took `buffer` but put nothing into it.
+  void ConsumeNothing(uint32_t buffer, bool more);
+  // Bundles (kWhole only): the buffer that the kernel fills after `buffer`.
+  uint32_t NextInRingOrder(uint32_t buffer) const {
+    return order_[(buffers_[buffer].position + 1) & (entries_ - 1)];
+  }
+
+  // Emulated: takes a buffer to read into; requires available() > 0.
+  uint32_t Pick();
+  // Emulated: puts back a picked buffer that received nothing.
+  void Unpick(uint32_t buffer) { MakeAvailable(buffer); }
+  std::byte* address(uint32_t buffer) const { return buffers_[buffer].data; }
+
+  // A piece comes back. True when that made a buffer available.
+  bool Return(uint32_t buffer);
+
+ private:
+  struct Buffer {
+    std::byte* data = nullptr;
+    uint32_t fill = 0;      // bytes that the kernel has put in
+    uint32_t pieces = 0;    // given out and not returned
+    uint32_t position = 0;  // where in the ring it was added last
+    bool in_kernel = false;
+  };
+
+  ProvidedGroup(io_uring* ring, uint16_t index, const BufferGroupOptions& options, Mode mode,
+                uint32_t entries);
+  void MakeAvailable(uint32_t buffer);
+
+  io_uring* ring_;
+  io_uring_buf_ring* shared_ = nullptr;  // null when emulated
+  uint16_t index_;
+  Mode mode_;
+  ExhaustionPolicy exhaustion_;
+  uint32_t buffer_bytes_;
+  uint32_t entries_;  // a power of two
+  uint32_t tail_ = 0;
+  uint32_t available_ = 0;
+  uint32_t taken_ = 0;
+  std::vector<Buffer> buffers_;
+  // Which buffer stands at which position of the ring; emulated: a stack of free ones.
+  std::vector<uint16_t> order_;
+};
+
+}  // namespace ioring::uring
+
+#endif  // IORING_RING_URING_PROVIDED_GROUP_H_

@@ -1,0 +1,53 @@
+// ScratchRing: a small ring for finding out what the kernel can do.
+#ifndef IORING_RING_URING_SCRATCH_RING_H_
+#define IORING_RING_URING_SCRATCH_RING_H_
+
+#include <liburing.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+namespace ioring::uring {
+
+class ScratchRing {
+ public:
+  struct Result {
+    int result = 0;
+    unsigned flags = 0;
+  };
+
+  explicit ScratchRing(unsigned setup_flags) {
+    status_ = io_uring_queue_init(8, &ring_, setup_flags);
+  }
+  ScratchRing(const ScratchRing&) = delete;
+  ScratchRing& operator=(const ScratchRing&) = delete;
+  ~ScratchRing() {
+    if (ok()) io_uring_queue_exit(&ring_);
+  }
+
+  bool ok() const { return status_ == 0; }
+  int status() const { return status_; }  // 0 or a negative errno
+  io_uring* get() { return &ring_; }
+  io_uring_sqe* NewEntry() { return io_uring_get_sqe(&ring_); }
+
+  // Submits, and gives the next completion. Nothing where none comes within a second,
+  // which stands for "the kernel does not do this".
+  std::optional<Result> Next() {
+    __kernel_timespec second{1, 0};
+    io_uring_cqe* completion = nullptr;
+    io_uring_submit_and_wait_timeout(&ring_, &completion, 1, &second, nullptr);
+    if (io_uring_peek_cqe(&ring_, &completion) != 0) return std::nullopt;
+    const Result result{completion->res, completion->flags};
+    io_uring_cqe_seen(&ring_, completion);
+    return result;
+  }
+
+ private:
+  io_uring ring_;
+  int status_;
+};
+
+}  // namespace ioring::uring
+
+#endif  // IORING_RING_URING_SCRATCH_RING_H_

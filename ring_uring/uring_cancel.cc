@@ -1,0 +1,278 @@
+// Cancelling and closing.
+#include <liburing.h>
+#include <sys/socket.h>
+
+#include <cstdint>
+
+#include "absl/log/check.h"
+#include "ring/options.h"
+#include "ring_uring/kernel_abi.h"
+#include "ring_uring/uring_ring.h"
+
+namespace ioring {
+
+uint64_t UringRing::OperationUserData(const Operation& operation) const {
+  return uring::UserData{Source::kOperation, operation.generation, operations_.IndexOf(operation)}
+      .Pack();
+}
+
+uint64_t UringRing::RecvUserData(const Connection& connection) const {
+  Source source = Source::kRecv;
+  if (connection.recv == Transfer::kManaged) source = Source::kRecvManaged;
+  if (connection.recv == Transfer::kManagedPoll) source = Source::kManagedPoll;
+  if (connection.recv == Transfer::kManagedRead) source = Source::kManagedRead;
+  if (connection.recv == Transfer::kOperation) {
+    return OperationUserData(operations_[connection.recv_detail]);
+  }
+  return uring::UserData{source, connection.generation, connections_.IndexOf(connection)}.Pack();
+}
+
+uint64_t UringRing::SendUserData(const Connection& connection) const {
+  if (connection.send == Transfer::kOperation) {
+    return OperationUserData(operations_[connection.send_detail]);
+  }
+  return uring::UserData{Source::kSend, connection.generation, connections_.IndexOf(connection)}
+      .Pack();
+}
+
+bool UringRing::RecvInKernel(const Connection& connection) const {
+  if (connection.recv == Transfer::kOperation) {
+    return !operations_[connection.recv_detail].has(uring::kDeferred);
+  }
+  return connection.recv != Transfer::kIdle && connection.recv != Transfer::kManagedStalled;
+}
+
+bool UringRing::SendInKernel(const Connection& connection) const {
+  if (connection.send == Transfer::kOperation) {
+    return !operations_[connection.send_detail].has(uring::kDeferred);
+  }
+  return connection.send != Transfer::kIdle;
+}
+
+uint32_t UringRing::EntriesToCancel(const Connection& connection, Direction direction) const {
+  uint32_t entries = 0;
+  if (direction != Direction::kSend && RecvInKernel(connection)) ++entries;
+  if (direction != Direction::kRecv && SendInKernel(connection)) ++entries;
+  return entries;
+}
+
+void UringRing::CancelEntry(uint64_t target) {
+  io_uring_prep_cancel64(NewEntry(Source::kIgnored, 0, 0), target, 0);
+}
+
+// Makes sure that nothing of these directions is armed again.
+void UringRing::MarkCancelled(Connection& connection, Direction direction) {
+  if (direction != Direction::kSend) {
+    if (connection.recv == Transfer::kOperation) {
+      operations_[connection.recv_detail].set(uring::kCancelAsked);
+    } else if (connection.recv != Transfer::kIdle) {
+      connection.set(uring::kRecvCancelled);
+    }
+    if (connection.recv == Transfer::kManagedStalled) {
+      UnstallConnection(connection);
+      DeferConnection(connection);
+    }
+  }
+  if (direction != Direction::kRecv && connection.send == Transfer::kOperation) {
+    operations_[connection.send_detail].set(uring::kCancelAsked);
+  }
+}
+
+// Needs EntriesToCancel() entries.
+void UringRing::CancelTransfers(Connection& connection, Direction direction) {
+  MarkCancelled(connection, direction);
+  if (direction != Direction::kSend && RecvInKernel(connection)) {
+    CancelEntry(RecvUserData(connection));
+  }
+  if (direction != Direction::kRecv && SendInKernel(connection)) {
+    CancelEntry(SendUserData(connection));
+  }
+}
+
+// Everything on the connection. Needs two entries.
+void UringRing::CancelOnConnection(Connection& connection) {
+  if (!Has(Capability::kCancelByDescriptor)) {
+    CancelTransfers(connection, Direction::kBoth);
+    const uint32_t index = connections_.IndexOf(connection);
+    for (uint32_t i = 0; connection.other_operations != 0 && i < operations_.used_end(); ++i) {
+      Operation& operation = operations_[i];
+      const bool of_connection =
+          operation.kind == OperationKind::kPoll || operation.kind == OperationKind::kShutdown;
+      if (of_connection && operation.connection == index) StopInKernel(operation);
+    }
+    return;
+  }
+  MarkCancelled(connection, Direction::kBoth);
+  unsigned flags = IORING_ASYNC_CANCEL_ALL;
+  if (connection.has(uring::kDirect)) flags |= IORING_ASYNC_CANCEL_FD_FIXED;
+  io_uring_prep_cancel_fd(NewEntry(Source::kIgnored, 0, 0), connection.descriptor, flags);
+}
+
+// Cancels an operation at the next kernel entry, whether the kernel has it or not.
+void UringRing::StopInKernel(Operation& operation) {
+  operation.set(uring::kCancelAsked);
+  if (operation.has(uring::kDeferred)) return;  // will find that it is cancelled
+  operation.set(uring::kStopInKernel);
+  DeferOperation(operation);
+}
+
+bool UringRing::PrepareCancelOperation(Operation& target, Token token) {
+  if (target.has(uring::kDeferred)) {
+    if (Full(1, 1)) return false;
+    target.set(uring::kCancelAsked);
+    return AcceptFixedResult(0, token);
+  }
+  if (Full(1, 1)) return false;
+  target.set(uring::kCancelAsked);
+  const uint64_t target_data = OperationUserData(target);
+  Operation& operation = operations_.Take(OperationKind::kCancel, token);
+  io_uring_prep_cancel64(NewEntry(operation), target_data, 0);
+  Accepted(nullptr);
+  return true;
+}
+
+bool UringRing::PrepareCancelTransfer(Connection& connection, Direction direction, Token token) {
+  const bool recv = direction == Direction::kRecv;
+  if (Full(1, 1)) return false;
+  MarkCancelled(connection, direction);
+  if (recv ? !RecvInKernel(connection) : !SendInKernel(connection)) {
+    return AcceptFixedResult(0, token);
+  }
+  const uint64_t target = recv ? RecvUserData(connection) : SendUserData(connection);
+  Operation& operation = operations_.Take(OperationKind::kCancel, token);
+  io_uring_prep_cancel64(NewEntry(operation), target, 0);
+  Accepted(nullptr);
+  return true;
+}
+
+bool UringRing::PrepareCancel(Token target, Token token) {
+  if (Operation* operation = operations_.Find(target); operation != nullptr) {
+    return PrepareCancelOperation(*operation, token);
+  }
+  for (const bool direct : {true, false}) {
+    const uint32_t end = connections_.used_end(direct);
+    for (uint32_t i = direct ? 0 : connections_.direct(); i < end; ++i) {
+      Connection& connection = connections_[i];
+      if (connection.recv != Transfer::kIdle && connection.recv_token == target.value) {
+        return PrepareCancelTransfer(connection, Direction::kRecv, token);
+      }
+      if (connection.send == Transfer::kPlain && connection.send_token == target.value) {
+        return PrepareCancelTransfer(connection, Direction::kSend, token);
+      }
+    }
+  }
+  return AcceptError(Error::kNotFound, token);
+}
+
+bool UringRing::PrepareCancelConnection(ConnectionId id, Direction direction, Token token) {
+  Connection* connection = connections_.Find(id);
+  if (connection == nullptr) return AcceptError(Error::kBadId, token);
+  if (Full(3, 1)) return false;
+  int32_t count = 0;
+  if (direction != Direction::kSend && connection->recv != Transfer::kIdle) ++count;
+  if (direction != Direction::kRecv && connection->send != Transfer::kIdle) ++count;
+  if (direction != Direction::kBoth) {
+    CancelTransfers(*connection, direction);
+  } else {
+    count += connection->other_operations;
+    CancelOnConnection(*connection);
+  }
+  return AcceptFixedResult(count, token);
+}
+
+bool UringRing::PrepareCancelAll(Token token) {
+  if (Full(1, 1)) return false;
+  for (uint32_t i = 0; i < operations_.used_end(); ++i) {
+    Operation& operation = operations_[i];
+    switch (operation.kind) {
+      case OperationKind::kFree:
+      case OperationKind::kFixedResult:
+      case OperationKind::kCancel:
+      case OperationKind::kDeadline:
+        break;
+      default:
+        StopInKernel(operation);
+    }
+  }
+  for (const bool direct : {true, false}) {
+    const uint32_t end = connections_.used_end(direct);
+    for (uint32_t i = direct ? 0 : connections_.direct(); i < end; ++i) {
+      Connection& connection = connections_[i];
+      const bool transfers = (connection.recv != Transfer::kIdle &&
+                              connection.recv != Transfer::kOperation) ||
+                             connection.send == Transfer::kPlain;
+      if (!transfers) continue;
+      connection.tasks |= uring::kStopTransfers;
+      DeferConnection(connection);
+    }
+  }
+  return AcceptFixedResult(0, token);
+}
+
+bool UringRing::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
+  Connection* connection = connections_.Find(id);
+  if (connection == nullptr) return AcceptError(Error::kBadId, token);
+  if (Full(2, 0)) return false;
+  connection->state = uring::ConnectionState::kClosing;
+  connection->close_token = token.value;
+  if (mode == CloseMode::kReset) connection->set(uring::kReset);
+  Accepted(nullptr);
+  const bool idle = connection->recv == Transfer::kIdle && connection->send == Transfer::kIdle &&
+                    connection->other_operations == 0;
+  if (!idle) CancelOnConnection(*connection);
+  ContinueClose(*connection);
+  return true;
+}
+
+// The last step, once nothing is in flight: until then the socket's file is kept by what
+// is, and closing the descriptor would send no FIN (liburing issue 932).
+void UringRing::ContinueClose(Connection& connection) {
+  if (connection.state != uring::ConnectionState::kClosing) return;
+  if (connection.kernel_entries != 0 || connection.other_operations != 0) return;
+  if (connection.recv != Transfer::kIdle || connection.send != Transfer::kIdle) return;
+  if (EntrySpace() < 2) {
+    DeferConnection(connection);
+    return;
+  }
+  SubmitClose(connection);
+}
+
+void UringRing::SubmitClose(Connection& connection) {
+  connection.state = uring::ConnectionState::kCloseSubmitted;
+  const uint32_t index = connections_.IndexOf(connection);
+  if (connection.has(uring::kReset)) {
+    static linger at_once{1, 0};
+    if (connection.has(uring::kDirect)) {
+      io_uring_sqe* option = NewEntry(Source::kIgnored, 0, 0);
+      io_uring_prep_cmd_sock(option, static_cast<int>(uring::kSocketSetOption),
+                             connection.descriptor, SOL_SOCKET, SO_LINGER, &at_once,
+                             sizeof(at_once));
+      option->flags |= IOSQE_FIXED_FILE | IOSQE_IO_HARDLINK;
+    } else {
+      setsockopt(connection.descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    }
+  }
+  io_uring_sqe* entry = NewEntry(Source::kClose, index, connection.generation);
+  if (connection.has(uring::kDirect)) {
+    io_uring_prep_close_direct(entry, static_cast<unsigned>(connection.descriptor));
+  } else {
+    io_uring_prep_close(entry, connection.descriptor);
+  }
+}
+
+void UringRing::FinishClose(Connection& connection) {
+  UndeferConnection(connection);
+  const Token token{connection.close_token};
+  const bool silent = connection.has(uring::kSilentClose);
+  connections_.Free(connection);
+  if (!silent) Complete(token, 0, 0);
+}
+
+// Closes what the caller never got to know.
+void UringRing::CloseSilently(Connection& connection) {
+  connection.set(uring::kSilentClose);
+  connection.state = uring::ConnectionState::kClosing;
+  ContinueClose(connection);
+}
+
+}  // namespace ioring

@@ -1,0 +1,384 @@
+// Turning the kernel's completions into the caller's: the operation table, and the lists
+// of what the ring submits by itself.
+#include <errno.h>
+#include <liburing.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+
+#include "absl/log/check.h"
+#include "absl/log/log.h"
+#include "ring/completion.h"
+#include "ring/error.h"
+#include "ring_posix/errno_table.h"
+#include "ring_uring/uring_ring.h"
+
+namespace ioring {
+namespace {
+
+const char* OperationName(uring::OperationKind kind) {
+  using Kind = uring::OperationKind;
+  switch (kind) {
+    case Kind::kFree:
+    case Kind::kFixedResult:
+      return "operation";
+    case Kind::kAccept:
+      return "accept";
+    case Kind::kConnect:
+      return "connect";
+    case Kind::kTransferAll:
+      return "transfer";
+    case Kind::kZeroCopySend:
+      return "zero-copy send";
+    case Kind::kRecvFrom:
+      return "recvfrom";
+    case Kind::kSendTo:
+      return "sendto";
+    case Kind::kShutdown:
+      return "shutdown";
+    case Kind::kPoll:
+      return "poll";
+    case Kind::kTimeout:
+      return "timeout";
+    case Kind::kDeadline:
+      return "deadline";
+    case Kind::kCancel:
+      return "cancel";
+    case Kind::kRead:
+      return "read";
+    case Kind::kWrite:
+      return "write";
+    case Kind::kSync:
+      return "sync";
+  }
+  return "operation";
+}
+
+int32_t PollEventsFromMask(int mask) {
+  uint32_t events = 0;
+  if ((mask & (POLLIN | POLLPRI)) != 0) events |= kPollReadable;
+  if ((mask & POLLOUT) != 0) events |= kPollWritable;
+  if ((mask & (POLLHUP | POLLRDHUP)) != 0) events |= kPollHangUp;
+  if ((mask & POLLERR) != 0) events |= kPollError;
+  return static_cast<int32_t>(events);
+}
+
+}  // namespace
+
+void UringRing::OnOperation(Operation& operation, const io_uring_cqe& cqe) {
+  const auto result_or_error = [&] {
+    return cqe.res >= 0 ? cqe.res : Fail(operation.token, -cqe.res, OperationName(operation.kind));
+  };
+  switch (operation.kind) {
+    case OperationKind::kFixedResult:
+      return EndOperation(operation, operation.result);
+    case OperationKind::kAccept:
+      return OnAccept(operation, cqe);
+    case OperationKind::kConnect:
+      return OnConnect(operation, cqe);
+    case OperationKind::kTransferAll:
+      return OnTransferAll(operation, cqe);
+    case OperationKind::kZeroCopySend:
+      return OnZeroCopySend(operation, cqe);
+    case OperationKind::kRecvFrom:
+    case OperationKind::kSendTo:
+      return OnMessage(operation, cqe);
+    case OperationKind::kShutdown: {
+      Connection& connection = connections_[operation.connection];
+      --connection.other_operations;
+      EndOperation(operation, result_or_error());
+      return DropKernelEntry(connection);
+    }
+    case OperationKind::kPoll:
+      return OnPoll(operation, cqe);
+    case OperationKind::kTimeout:
+      return OnTimeout(operation, cqe);
+    case OperationKind::kDeadline:
+      // -ECANCELED: the operation was faster. -ENOENT: it had ended just then. -EALREADY:
+      // it was asked to stop while it ran.
+      return EndOperation(operation, cqe.res == -ETIME || cqe.res == -EALREADY
+                                         ? ToResult(Error::kTimedOut)
+                                         : 0);
+    case OperationKind::kCancel:
+      // -EALREADY: it runs on a worker thread, which was interrupted.
+      return EndOperation(operation, cqe.res >= 0 || cqe.res == -EALREADY
+                                         ? 0
+                                         : ToResult(Error::kNotFound));
+    case OperationKind::kRead:
+    case OperationKind::kWrite:
+    case OperationKind::kSync:
+      return OnFileTransfer(operation, cqe);
+    case OperationKind::kFree:
+      break;
+  }
+  LOG(FATAL) << "a completion for an operation that is not in flight";
+}
+
+// The slot of the connection, opened; or why not.
+int32_t UringRing::AddAccepted(int descriptor, uint32_t* flags) {
+  uint32_t index = static_cast<uint32_t>(descriptor);
+  const bool direct = Has(Capability::kDirectDescriptors);
+  if (!direct) {
+    index = connections_.TakeOrdinary();
+    if (index == ConnectionId::kNoIndex) {
+      close(descriptor);
+      return ToResult(Error::kTooManyIds);
+    }
+  } else if (connections_[index].state != uring::ConnectionState::kFree) {
+    // The slot was closed, and the kernel has used it again, before it reported the close.
+    CHECK(connections_[index].state == uring::ConnectionState::kCloseSubmitted)
+        << "the kernel accepted into slot " << index << ", which is in use";
+    FinishClose(connections_[index]);
+  }
+  Connection& connection = connections_.Open(index, descriptor, direct);
+  if (connections_.open() > options_.max_connections) {
+    CloseSilently(connection);
+    return ToResult(Error::kTooManyIds);
+  }
+  *flags = uint32_t{connection.generation} << 16;
+  return static_cast<int32_t>(index);
+}
+
+void UringRing::OnAccept(Operation& operation, const io_uring_cqe& cqe) {
+  const bool goes_on = (cqe.flags & IORING_CQE_F_MORE) != 0;
+  uint32_t flags = 0;
+  int32_t result;
+  bool final = !operation.has(uring::kManyShots);
+  if (cqe.res >= 0) {
+    result = AddAccepted(cqe.res, &flags);
+  } else if (cqe.res == -ENFILE && Has(Capability::kDirectDescriptors)) {
+    // The table of direct descriptors is full; the kernel dropped the connection.
+    result = ToResult(Error::kTooManyIds);
+  } else if (operation.has(uring::kCancelAsked)) {
+    result = ToResult(Error::kCanceled);  // a closed listener gives -EINVAL
+    final = true;
+  } else {
+    result = Fail(operation.token, -cqe.res, "accept");
+    final = true;
+  }
+  if (final) {
+    EndOperation(operation, result, flags);
+    return;
+  }
+  Complete(operation.token, result, flags | kMore);
+  if (goes_on) return;
+  if (operation.has(uring::kCancelAsked)) {
+    EndOperation(operation, ToResult(Error::kCanceled));
+  } else {
+    DeferOperation(operation);
+  }
+}
+
+void UringRing::OnConnect(Operation& operation, const io_uring_cqe& cqe) {
+  Connection& connection = connections_[operation.connection];
+  connection.kernel_entries = 0;
+  int32_t result = operation.result;  // not 0: there was no socket to connect
+  if (result == 0 && cqe.res < 0) result = Fail(operation.token, -cqe.res, "connect");
+  if (result == 0) {
+    connection.state = uring::ConnectionState::kOpen;
+    EndOperation(operation, static_cast<int32_t>(operation.connection),
+                 uint32_t{connection.generation} << 16);
+    return;
+  }
+  if (connection.descriptor < 0) {
+    connection.set(uring::kSilentClose);
+    FinishClose(connection);
+  } else {
+    CloseSilently(connection);
+  }
+  EndOperation(operation, result);
+}
+
+// A transfer of a connection that goes by way of the table: its direction is free.
+void UringRing::EndTransfer(Operation& operation, int32_t result) {
+  Connection& connection = connections_[operation.connection];
+  const bool is_send =
+      operation.kind == OperationKind::kSendTo || operation.has(uring::kIsSend);
+  (is_send ? connection.send : connection.recv) = Transfer::kIdle;
+  if (result > 0) {
+    (is_send ? statistics_.bytes_sent : statistics_.bytes_received)
+        .Add(static_cast<uint32_t>(result));
+  }
+  EndOperation(operation, result);
+}
+
+void UringRing::OnTransferAll(Operation& operation, const io_uring_cqe& cqe) {
+  Connection& connection = connections_[operation.connection];
+  Operation::TransferState& transfer = operation.transfer;
+  if (cqe.res > 0) transfer.done += static_cast<uint32_t>(cqe.res);
+  const bool goes_on = cqe.res > 0 && transfer.done < transfer.length &&
+                       !operation.has(uring::kCancelAsked) && !operation.has(uring::kHasDeadline) &&
+                       connection.state == uring::ConnectionState::kOpen;
+  if (goes_on) {
+    DeferOperation(operation);
+  } else if (cqe.res < 0 && transfer.done == 0) {
+    EndTransfer(operation, Fail(operation.token, -cqe.res,
+                                operation.has(uring::kIsSend) ? "send" : "recv"));
+  } else {
+    EndTransfer(operation, static_cast<int32_t>(transfer.done));
+  }
+  DropKernelEntry(connection);
+}
+
+// Two completions: the result, after which the direction is free, and the notification,
+// after which the memory is (io_uring_prep_send_zc(3)).
+void UringRing::OnZeroCopySend(Operation& operation, const io_uring_cqe& cqe) {
+  Connection& connection = connections_[operation.connection];
+  if ((cqe.flags & IORING_CQE_F_NOTIF) != 0) {
+    --connection.other_operations;
+    EndOperation(operation, 0, kMemoryFree);
+    return DropKernelEntry(connection);
+  }
+  const bool notification_follows = (cqe.flags & IORING_CQE_F_MORE) != 0;
+  if (cqe.res == -EOPNOTSUPP && !notification_follows) {  // not a kind of socket that can
+    statistics_.emulations.Add(1);
+    operation.kind = OperationKind::kTransferAll;
+    operation.set(uring::kIsSend);
+    DeferOperation(operation);
+    return DropKernelEntry(connection);
+  }
+  connection.send = Transfer::kIdle;
+  if (cqe.res > 0) statistics_.bytes_sent.Add(static_cast<uint32_t>(cqe.res));
+  const int32_t result = cqe.res >= 0 ? cqe.res : Fail(operation.token, -cqe.res, "send");
+  if (notification_follows) {
+    ++connection.other_operations;
+    Complete(operation.token, result, kMore);
+    return;
+  }
+  EndOperation(operation, result);
+  DropKernelEntry(connection);
+}
+
+void UringRing::OnMessage(Operation& operation, const io_uring_cqe& cqe) {
+  Connection& connection = connections_[operation.connection];
+  const Operation::Message& message = operation.message;
+  int32_t result = cqe.res;
+  if (result < 0) {
+    result = Fail(operation.token, -cqe.res, OperationName(operation.kind));
+  } else if (operation.kind == OperationKind::kRecvFrom) {
+    *message.source = posix::FromSocketAddress(message.address.get(), message.header.msg_namelen);
+    if ((message.header.msg_flags & MSG_TRUNC) != 0) result = ToResult(Error::kMessageTooLong);
+  }
+  EndTransfer(operation, result);
+  DropKernelEntry(connection);
+}
+
+void UringRing::OnPoll(Operation& operation, const io_uring_cqe& cqe) {
+  Connection& connection = connections_[operation.connection];
+  const bool goes_on = (cqe.flags & IORING_CQE_F_MORE) != 0;
+  if (cqe.res >= 0 && operation.has(uring::kManyShots)) {
+    Complete(operation.token, PollEventsFromMask(cqe.res), kMore);
+    if (goes_on) return;
+    if (!operation.has(uring::kCancelAsked) && connection.state == uring::ConnectionState::kOpen) {
+      DeferOperation(operation);
+      return DropKernelEntry(connection);
+    }
+    --connection.other_operations;
+    EndOperation(operation, ToResult(Error::kCanceled));
+    return DropKernelEntry(connection);
+  }
+  --connection.other_operations;
+  EndOperation(operation, cqe.res >= 0 ? PollEventsFromMask(cqe.res)
+                                       : Fail(operation.token, -cqe.res, "poll"));
+  DropKernelEntry(connection);
+}
+
+void UringRing::OnTimeout(Operation& operation, const io_uring_cqe& cqe) {
+  const bool expired = cqe.res == -ETIME;
+  if (!expired) {
+    return EndOperation(operation,
+                        cqe.res >= 0 ? 0 : Fail(operation.token, -cqe.res, "timeout"));
+  }
+  if (!operation.has(uring::kManyShots)) return EndOperation(operation, 0);
+  Complete(operation.token, 0, kMore);
+  if ((cqe.flags & IORING_CQE_F_MORE) != 0) return;
+  if (operation.has(uring::kCancelAsked)) {
+    return EndOperation(operation, ToResult(Error::kCanceled));
+  }
+  // The next multiple of the period that is still to come: late ticks are not made up for.
+  const int64_t now_ns = std::chrono::nanoseconds(
+                             std::chrono::steady_clock::now().time_since_epoch())
+                             .count();
+  Operation::Timer& timer = operation.timer;
+  timer.next_ns += timer.period_ns;
+  if (timer.next_ns < now_ns) {
+    timer.next_ns += (now_ns - timer.next_ns) / timer.period_ns * timer.period_ns;
+  }
+  DeferOperation(operation);
+}
+
+void UringRing::OnFileTransfer(Operation& operation, const io_uring_cqe& cqe) {
+  --files_[operation.connection].operations;
+  if (cqe.res < 0) {
+    return EndOperation(operation,
+                        Fail(operation.token, -cqe.res, OperationName(operation.kind)));
+  }
+  if (operation.kind != OperationKind::kSync) {
+    (operation.kind == OperationKind::kRead ? statistics_.bytes_read : statistics_.bytes_written)
+        .Add(static_cast<uint32_t>(cqe.res));
+  }
+  EndOperation(operation, cqe.res);
+}
+
+void UringRing::EndOperation(Operation& operation, int32_t result, uint32_t flags) {
+  if (operation.has(uring::kDeferred)) UndeferOperation(operation);
+  buffers_.DropUse(operation.unit);
+  const Token token = operation.token;
+  if (&operation == last_operation_) last_operation_ = nullptr;
+  operations_.Free(operation);
+  Complete(token, result, flags);
+}
+
+void UringRing::DeferConnection(Connection& connection) {
+  if (connection.has(uring::kOnDeferredList)) return;
+  connection.set(uring::kOnDeferredList);
+  const uint32_t link = connections_.IndexOf(connection) + 1;
+  connection.next_deferred = 0;
+  if (deferred_connection_tail_ != 0) {
+    connections_[deferred_connection_tail_ - 1].next_deferred = link;
+  } else {
+    deferred_connection_head_ = link;
+  }
+  deferred_connection_tail_ = link;
+}
+
+void UringRing::UndeferConnection(Connection& connection) {
+  if (!connection.has(uring::kOnDeferredList)) return;
+  connection.clear(uring::kOnDeferredList);
+  const uint32_t link = connections_.IndexOf(connection) + 1;
+  uint32_t previous = 0;
+  for (uint32_t i = deferred_connection_head_; i != link; i = connections_[i - 1].next_deferred) {
+    previous = i;
+  }
+  (previous != 0 ? connections_[previous - 1].next_deferred : deferred_connection_head_) =
+      connection.next_deferred;
+  if (deferred_connection_tail_ == link) deferred_connection_tail_ = previous;
+}
+
+void UringRing::DeferOperation(Operation& operation) {
+  if (operation.has(uring::kDeferred)) return;
+  operation.set(uring::kDeferred);
+  const uint32_t link = operations_.IndexOf(operation) + 1;
+  operation.next = 0;
+  if (deferred_operation_tail_ != 0) {
+    operations_[deferred_operation_tail_ - 1].next = link;
+  } else {
+    deferred_operation_head_ = link;
+  }
+  deferred_operation_tail_ = link;
+}
+
+void UringRing::UndeferOperation(Operation& operation) {
+  operation.clear(uring::kDeferred);
+  const uint32_t link = operations_.IndexOf(operation) + 1;
+  uint32_t previous = 0;
+  for (uint32_t i = deferred_operation_head_; i != link; i = operations_[i - 1].next) previous = i;
+  (previous != 0 ? operations_[previous - 1].next : deferred_operation_head_) = operation.next;
+  if (deferred_operation_tail_ == link) deferred_operation_tail_ = previous;
+}
+
+}  // namespace ioring

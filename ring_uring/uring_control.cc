@@ -1,0 +1,334 @@
+// Control plane: listeners, sockets, registered memory, groups, files.
+#include <errno.h>
+#include <liburing.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "absl/log/check.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "ring_posix/errno_table.h"
+#include "ring_posix/file.h"
+#include "ring_posix/sockets.h"
+#include "ring_uring/uring_ring.h"
+
+namespace ioring {
+namespace {
+
+absl::Status StaleId(std::string_view kind) {
+  return absl::NotFoundError(
+      absl::StrCat("no such ", kind, ": its id is stale, or of another ring"));
+}
+
+// Blocking, because io_uring itself waits; a descriptor in non-blocking mode would make
+// it fail with EAGAIN instead.
+constexpr posix::BlockingMode kBlocking = posix::BlockingMode::kBlocking;
+
+}  // namespace
+
+UringRing::Listener* UringRing::FindListener(ListenerId id) {
+  if (id.index >= listeners_.size()) return nullptr;
+  Listener& listener = listeners_[id.index];
+  return listener.fd >= 0 && listener.generation == id.generation ? &listener : nullptr;
+}
+
+const UringRing::Listener* UringRing::FindListener(ListenerId id) const {
+  return const_cast<UringRing*>(this)->FindListener(id);
+}
+
+absl::StatusOr<ListenerId> UringRing::CreateListener(const Endpoint& endpoint,
+                                                     const ListenerOptions& options) {
+  uint32_t index = 0;
+  while (index < listeners_.size() && listeners_[index].fd >= 0) ++index;
+  if (index == listeners_.size()) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "all ", listeners_.size(), " listeners are in use: raise RingOptions::max_listeners"));
+  }
+  absl::StatusOr<int> fd = posix::OpenListener(endpoint, options, kBlocking);
+  if (!fd.ok()) return fd.status();
+  listeners_[index].fd = *fd;
+  listeners_[index].endpoint = endpoint;
+  return ListenerId{index, listeners_[index].generation};
+}
+
+absl::Status UringRing::CloseListener(ListenerId id) {
+  Listener* listener = FindListener(id);
+  if (listener == nullptr) return StaleId("listener");
+  for (uint32_t i = 0; i < operations_.used_end(); ++i) {
+    Operation& operation = operations_[i];
+    const bool its_accept =
+        operation.kind == OperationKind::kAccept && operation.connection == id.index;
+    if (its_accept && !operation.has(uring::kCancelAsked)) StopInKernel(operation);
+  }
+  // At once, although accepts in flight keep the socket's file: they end with EINVAL.
+  shutdown(listener->fd, SHUT_RDWR);
+  close(listener->fd);
+  listener->fd = -1;
+  ++listener->generation;
+  return posix::RemoveUnixPath(listener->endpoint);
+}
+
+absl::StatusOr<Endpoint> UringRing::LocalEndpoint(ListenerId id) const {
+  const Listener* listener = FindListener(id);
+  if (listener == nullptr) return StaleId("listener");
+  return posix::LocalEndpoint(listener->fd);
+}
+
+absl::StatusOr<ConnectionId> UringRing::AddSocket(int fd) {
+  const uint32_t index = connections_.open() < options_.max_connections
+                             ? connections_.TakeOrdinary()
+                             : ConnectionId::kNoIndex;
+  if (index == ConnectionId::kNoIndex) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("all ", options_.max_connections,
+                     " connections are in use: raise RingOptions::max_connections"));
+  }
+  return connections_.IdOf(connections_.Open(index, fd, false));
+}
+
+absl::StatusOr<ConnectionId> UringRing::RegisterSocket(NativeHandle handle) {
+  const int fd = static_cast<int>(handle);
+  if (absl::Status status = posix::PrepareTakenOverSocket(fd, kBlocking); !status.ok()) {
+    return status;
+  }
+  return AddSocket(fd);
+}
+
+absl::StatusOr<ConnectionId> UringRing::OpenDatagram(const Endpoint& local) {
+  absl::StatusOr<int> fd = posix::OpenDatagram(local, kBlocking);
+  if (!fd.ok()) return fd.status();
+  absl::StatusOr<ConnectionId> id = AddSocket(*fd);
+  if (!id.ok()) close(*fd);
+  return id;
+}
+
+absl::StatusOr<NativeHandle> UringRing::UnregisterSocket(ConnectionId id) {
+  Connection* connection = connections_.Find(id);
+  if (connection == nullptr) return StaleId("connection");
+  if (connection->kernel_entries != 0 || connection->recv != Transfer::kIdle ||
+      connection->send != Transfer::kIdle || connection->other_operations != 0) {
+    return absl::FailedPreconditionError(
+        "operations are in flight on the connection: cancel them and take their completions");
+  }
+  if (!connection->has(uring::kDirect)) {
+    const int fd = connection->descriptor;
+    connections_.Free(*connection);
+    return NativeHandle{fd};
+  }
+  absl::StatusOr<int> fd = InstallDescriptor(*connection);
+  if (!fd.ok()) return fd.status();
+  CloseSilently(*connection);  // the direct descriptor; the file lives on in `fd`
+  return NativeHandle{*fd};
+}
+
+// An operation of the ring's own, whose result is waited for. Submits what is prepared.
+int UringRing::RunSynchronously(io_uring_sqe* entry) {
+  entry->user_data = uring::UserData{Source::kSynchronous, 0, 0}.Pack();
+  synchronous_done_ = false;
+  while (!synchronous_done_) {
+    if (CompletionsMustBeTaken()) return -EBUSY;
+    prepared_ = 0;
+    Enter(EnterArguments{.wait_for = 1});
+    Harvest();
+  }
+  return synchronous_result_;
+}
+
+// An ordinary descriptor of a direct one; the caller closes it.
+absl::StatusOr<int> UringRing::InstallDescriptor(const Connection& connection) {
+  if (EntrySpace() == 0) Submit();
+  if (EntrySpace() == 0 || CompletionsMustBeTaken()) {
+    return absl::ResourceExhaustedError("the ring's queues are full: take completions first");
+  }
+  io_uring_sqe* entry = io_uring_get_sqe(&ring_);
+  io_uring_prep_fixed_fd_install(entry, connection.descriptor, 0);
+  const int fd = RunSynchronously(entry);
+  if (fd >= 0) return fd;
+  return posix::ErrnoStatus(-fd, "no descriptor for the connection: raise ulimit -n");
+}
+
+absl::StatusOr<Endpoint> UringRing::PeerEndpoint(ConnectionId id) {
+  return WithDescriptor(id, &posix::PeerEndpoint);
+}
+
+absl::StatusOr<Endpoint> UringRing::LocalEndpoint(ConnectionId id) {
+  return WithDescriptor(id, &posix::LocalEndpoint);
+}
+
+absl::StatusOr<Endpoint> UringRing::WithDescriptor(ConnectionId id,
+                                                   absl::StatusOr<Endpoint> (*ask)(int)) {
+  const Connection* connection = connections_.Find(id);
+  if (connection == nullptr) return StaleId("connection");
+  if (!connection->has(uring::kDirect)) return ask(connection->descriptor);
+  absl::StatusOr<int> fd = InstallDescriptor(*connection);
+  if (!fd.ok()) return fd.status();
+  absl::StatusOr<Endpoint> endpoint = ask(*fd);
+  close(*fd);
+  return endpoint;
+}
+
+void UringRing::NoteRegistrationProblem(int error, size_t bytes) {
+  statistics_.fallbacks.Add(1);
+  registration_problem_ =
+      absl::StrCat("registering ", bytes, " bytes failed (", posix::ErrnoText(error), ")",
+                   error == ENOMEM ? ": locked memory is short, raise ulimit -l" : "");
+}
+
+// An empty table of the kernel's, filled slot by slot.
+absl::Status UringRing::EnsureBufferTable() {
+  if (kernel_buffer_table_) return absl::OkStatus();
+  std::vector<iovec> none(options_.max_buffers);
+  std::vector<__u64> tags(options_.max_buffers);
+  const int error =
+      io_uring_register_buffers_tags(&ring_, none.data(), tags.data(), options_.max_buffers);
+  if (error != 0) return posix::ErrnoStatus(-error, "no table of registered buffers");
+  kernel_buffer_table_ = true;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<BufferId> UringRing::RegisterBuffer(const RegisteredBufferOptions& options) {
+  constexpr uint64_t kBytesMax = uint64_t{1} << 30;  // io_uring_register_buffers(3)
+  const uint64_t bytes = options.memory.size();
+  if (bytes == 0 || bytes > kBytesMax || options.unit_bytes > bytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a registered buffer has 1 byte to 1 GiB, and units no larger than itself; got ", bytes,
+        " bytes in units of ", options.unit_bytes));
+  }
+  if (options.unit_bytes != 0 && bytes / options.unit_bytes >= uring::BufferTable::kUnitsMax) {
+    return absl::InvalidArgumentError(absl::StrCat("too many units: ", bytes / options.unit_bytes,
+                                                   ", at most ", uring::BufferTable::kUnitsMax));
+  }
+  const uint32_t slot = buffers_.FreeSlot();
+  if (slot == BufferId::kNoIndex) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("all ", buffers_.size(),
+                     " registered buffers are in use: raise RingOptions::max_buffers"));
+  }
+  bool in_kernel = false;
+  if (Has(Capability::kRegisteredBuffers)) {
+    if (EnsureBufferTable().ok()) {
+      const iovec vector{options.memory.data(), options.memory.size()};
+      const __u64 tag = 0;
+      const int result = io_uring_register_buffers_update_tag(&ring_, slot, &vector, &tag, 1);
+      in_kernel = result == 1;
+      if (!in_kernel) NoteRegistrationProblem(-result, bytes);
+    } else {
+      NoteRegistrationProblem(ENOMEM, bytes);
+    }
+  }
+  return buffers_.Add(slot, options, in_kernel);
+}
+
+absl::Status UringRing::UnregisterBuffer(BufferId id) {
+  if (!buffers_.IsCurrent(id)) return StaleId("buffer");
+  if (buffers_.TotalUses(id) != 0) {
+    return absl::FailedPreconditionError(
+        "slices of the buffer are in flight: take their completions first");
+  }
+  if (buffers_.InKernel(id)) {
+    const iovec none{};
+    const __u64 tag = 0;
+    const int result = io_uring_register_buffers_update_tag(&ring_, id.index, &none, &tag, 1);
+    if (result != 1) return posix::ErrnoStatus(-result, "the kernel keeps the registered buffer");
+  }
+  buffers_.Remove(id);
+  return absl::OkStatus();
+}
+
+UringRing::Group* UringRing::FindGroup(BufferGroupId id) {
+  if (id.index >= groups_.size()) return nullptr;
+  Group& group = groups_[id.index];
+  return group.buffers != nullptr && group.generation == id.generation ? &group : nullptr;
+}
+
+absl::StatusOr<BufferGroupId> UringRing::RegisterBufferGroup(const BufferGroupOptions& options) {
+  using Mode = uring::ProvidedGroup::Mode;
+  uint32_t index = 0;
+  while (index < groups_.size() && groups_[index].buffers != nullptr) ++index;
+  if (index == groups_.size()) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "all ", groups_.size(), " buffer groups are in use: raise RingOptions::max_buffer_groups"));
+  }
+  Mode mode = Mode::kEmulated;
+  if (Has(Capability::kProvidedBuffers)) {
+    mode = Has(Capability::kIncrementalBuffers) ? Mode::kIncremental : Mode::kWhole;
+  }
+  absl::StatusOr<std::unique_ptr<uring::ProvidedGroup>> buffers =
+      uring::ProvidedGroup::Create(&ring_, static_cast<uint16_t>(index), options, mode);
+  if (absl::IsResourceExhausted(buffers.status()) && mode != Mode::kEmulated) {
+    statistics_.fallbacks.Add(1);  // the kernel has no (locked) memory for the group's ring
+    mode = Mode::kEmulated;
+    buffers = uring::ProvidedGroup::Create(&ring_, static_cast<uint16_t>(index), options, mode);
+  }
+  if (!buffers.ok()) return buffers.status();
+  groups_[index].buffers = *std::move(buffers);
+  groups_[index].bundles = mode == Mode::kWhole && Has(Capability::kBundles);
+  return BufferGroupId{index, groups_[index].generation};
+}
+
+absl::Status UringRing::AddBuffers(BufferGroupId id, std::span<std::byte> memory) {
+  Group* group = FindGroup(id);
+  if (group == nullptr) return StaleId("buffer group");
+  if (absl::Status status = group->buffers->AddBuffers(memory); !status.ok()) return status;
+  ResumeStalled(*group);
+  return absl::OkStatus();
+}
+
+absl::Status UringRing::UnregisterBufferGroup(BufferGroupId id) {
+  Group* group = FindGroup(id);
+  if (group == nullptr) return StaleId("buffer group");
+  if (group->receives != 0 || group->buffers->taken() != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the buffer group is in use: ", group->receives, " receives in flight, ",
+                     group->buffers->taken(), " buffers not returned"));
+  }
+  group->buffers.reset();
+  ++group->generation;
+  return absl::OkStatus();
+}
+
+uint32_t UringRing::FreeBuffers(BufferGroupId id) const {
+  const Group* group = const_cast<UringRing*>(this)->FindGroup(id);
+  return group == nullptr ? 0 : group->buffers->available();
+}
+
+UringRing::File* UringRing::FindFile(FileId id) {
+  if (id.index >= files_.size()) return nullptr;
+  File& file = files_[id.index];
+  return file.fd >= 0 && file.generation == id.generation ? &file : nullptr;
+}
+
+absl::StatusOr<FileId> UringRing::OpenFile(const std::string& path, const FileOptions& options) {
+  uint32_t index = 0;
+  while (index < files_.size() && files_[index].fd >= 0) ++index;
+  if (index == files_.size()) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("all ", files_.size(), " files are in use: raise RingOptions::max_files"));
+  }
+  absl::StatusOr<int> fd = posix::OpenFile(path, options);
+  if (!fd.ok()) return fd.status();
+  files_[index].fd = *fd;
+  return FileId{index, files_[index].generation};
+}
+
+absl::Status UringRing::CloseFile(FileId id) {
+  File* file = FindFile(id);
+  if (file == nullptr) return StaleId("file");
+  if (file->operations != 0) {
+    return absl::FailedPreconditionError(
+        "operations are in flight on the file: take their completions first");
+  }
+  close(file->fd);
+  file->fd = -1;
+  ++file->generation;
+  return absl::OkStatus();
+}
+
+}  // namespace ioring

@@ -1,0 +1,336 @@
+// Entering the kernel: submitting and waiting.
+#include <errno.h>
+#include <liburing.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#include "absl/log/check.h"
+#include "absl/log/log.h"
+#include "ring/options.h"
+#include "ring_posix/errno_table.h"
+#include "ring_uring/uring_ring.h"
+
+namespace ioring {
+namespace {
+
+constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
+constexpr int64_t kNanosPerSecond = 1'000'000'000;
+
+int64_t NowNanos() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+void RelaxProcessor() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+// The first submit or wait decides whose ring this is.
+void UringRing::BindToThread() {
+  bound_ = true;
+  if ((ring_.flags & IORING_SETUP_R_DISABLED) != 0) {
+    const int error = io_uring_enable_rings(&ring_);
+    CHECK_EQ(error, 0) << "io_uring_enable_rings: " << posix::ErrnoText(-error);
+  }
+  if (Has(Capability::kRegisteredRing)) {
+    if (io_uring_register_ring_fd(&ring_) == 1) {
+      enter_flags_ |= IORING_ENTER_REGISTERED_RING;
+    } else {
+      capabilities_.TurnOff(Capability::kRegisteredRing,
+                            "this thread has as many registered rings as it may (16)");
+    }
+  }
+}
+
+// Lets the kernel see the entries; returns how many it has not taken.
+uint32_t UringRing::PublishEntries() {
+  io_uring_sq& queue = ring_.sq;
+  if (queue.sqe_head != queue.sqe_tail) {
+    queue.sqe_head = queue.sqe_tail;
+    __atomic_store_n(queue.ktail, queue.sqe_tail, __ATOMIC_RELEASE);
+  }
+  return queue.sqe_tail - __atomic_load_n(queue.khead, __ATOMIC_ACQUIRE);
+}
+
+bool UringRing::KernelHasWork() const {
+  constexpr unsigned kWork = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
+  return (__atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & kWork) != 0 ||
+         io_uring_cq_ready(&ring_) != 0;
+}
+
+int UringRing::EnterOnce(const EnterArguments& arguments, uint32_t to_submit) {
+  unsigned flags = enter_flags_ | IORING_ENTER_GETEVENTS;
+  if ((ring_.flags & IORING_SETUP_SQPOLL) != 0) {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);  // the tail before the flag: io_uring_enter(2)
+    if ((__atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_NEED_WAKEUP) != 0) {
+      flags |= IORING_ENTER_SQ_WAKEUP;
+    }
+  }
+  statistics_.kernel_entries.Add(1);
+  statistics_.kernel_submissions.Add(to_submit);
+  const int fd = ring_.enter_ring_fd;
+  if (arguments.timeout_ns < 0 && arguments.batch_delay_us == 0) {
+    return io_uring_enter2(static_cast<unsigned>(fd), to_submit, arguments.wait_for, flags, nullptr,
+                           0);
+  }
+  __kernel_timespec time{};
+  io_uring_getevents_arg extended{};
+  extended.min_wait_usec = arguments.batch_delay_us;
+  if (arguments.timeout_ns >= 0) {
+    time.tv_sec = arguments.timeout_ns / kNanosPerSecond;
+    time.tv_nsec = arguments.timeout_ns % kNanosPerSecond;
+    extended.ts = reinterpret_cast<uint64_t>(&time);
+  }
+  return io_uring_enter2(static_cast<unsigned>(fd), to_submit, arguments.wait_for,
+                         flags | IORING_ENTER_EXT_ARG, reinterpret_cast<sigset_t*>(&extended),
+                         sizeof(extended));
+}
+
+bool UringRing::Enter(EnterArguments arguments) {
+  if (!bound_) BindToThread();
+  uint32_t to_submit = 0;
+  if (arguments.submit) {
+    FlushDeferred();
+    if (!to_connect_.empty()) OpenSocketsToConnect();
+    to_submit = PublishEntries();
+    last_entry_ = nullptr;
+    if (HasDeferred()) arguments.wait_for = 0;  // there is more to submit before sleeping
+  }
+  if (to_submit == 0 && arguments.wait_for == 0 && !KernelHasWork()) return true;
+  const int result = EnterOnce(arguments, to_submit);
+  if (result >= 0) return true;
+  switch (-result) {
+    case EINTR:
+    case ETIME:
+      return true;
+    case EBUSY:   // the kernel holds completions that do not fit into the queue
+    case EAGAIN:  // the kernel is short of memory for requests
+      return false;
+    case EEXIST:
+      LOG(FATAL) << "a ring was used by two threads: a ring belongs to the thread that first "
+                    "submits or waits";
+    default:
+      LOG(FATAL) << "io_uring_enter failed, the ring is lost: " << posix::ErrnoText(-result);
+  }
+}
+
+uint32_t UringRing::Submit() {
+  const uint32_t submitted = prepared_;
+  prepared_ = 0;
+  for (;;) {
+    const bool entered = Enter(EnterArguments{});
+    const uint32_t space_before = completions_.space();
+    Harvest();
+    const bool all_gone = (ring_.flags & IORING_SETUP_SQPOLL) != 0 || io_uring_sq_ready(&ring_) == 0;
+    if (entered && all_gone && !HasDeferred()) break;
+    // What is left goes with the next submit, when the caller has taken completions.
+    if (!entered && completions_.space() == space_before) break;
+    if (CompletionsMustBeTaken()) break;
+  }
+  return submitted;
+}
+
+uint32_t UringRing::SubmitAndWait(const WaitOptions& options) { return Wait(options, true); }
+
+uint32_t UringRing::WaitCompletions(const WaitOptions& options) {
+  // What the ring re-arms by itself may go ahead when nothing of the caller's would.
+  return Wait(options, prepared_ == 0);
+}
+
+uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
+  woken_ = false;
+  Harvest();
+  const uint32_t wanted = std::clamp<uint32_t>(options.min_completions, 1, completions_.capacity());
+  const auto done = [&] {
+    return completions_.size() >= wanted || (woken_ && !completions_.empty()) ||
+           CompletionsMustBeTaken();
+  };
+  if (done() || options.timeout.count() <= 0) {
+    if (submit) {
+      Submit();
+    } else {
+      Enter(EnterArguments{.submit = false});
+      Harvest();
+    }
+    return completions_.size();
+  }
+  const bool has_clock = options.timeout != WaitOptions::kForever ||
+                         options.batch_delay.count() > 0 || options.spin.count() > 0;
+  const int64_t start_ns = has_clock ? NowNanos() : 0;
+  const int64_t deadline_ns = options.timeout == WaitOptions::kForever
+                                  ? kNoDeadline
+                                  : start_ns + options.timeout.count();
+  const int64_t batch_end_ns =
+      options.batch_delay.count() > 0 ? start_ns + options.batch_delay.count() : kNoDeadline;
+  if (options.spin.count() > 0) {
+    if (submit) Submit();
+    Spin(options, std::min(deadline_ns, start_ns + options.spin.count()));
+  }
+  int64_t now_ns = has_clock ? NowNanos() : 0;
+  while (!done() && now_ns < deadline_ns) {
+    if (!completions_.empty() && now_ns >= batch_end_ns) break;
+    EnterArguments arguments{.wait_for = 1, .submit = submit};
+    int64_t until_ns = deadline_ns;
+    if (batch_end_ns != kNoDeadline && wanted > 1) {
+      if (!completions_.empty()) {
+        arguments.wait_for = wanted - completions_.size();
+        until_ns = std::min(until_ns, batch_end_ns);
+      } else if (Has(Capability::kBatchWait) && now_ns < batch_end_ns) {
+        arguments.wait_for = wanted;
+        arguments.batch_delay_us = static_cast<uint32_t>((batch_end_ns - now_ns + 999) / 1000);
+      }
+    }
+    if (until_ns != kNoDeadline) arguments.timeout_ns = std::max<int64_t>(until_ns - now_ns, 0);
+    if (submit) prepared_ = 0;
+    Enter(arguments);
+    Harvest();
+    if (has_clock) now_ns = NowNanos();
+  }
+  return completions_.size();
+}
+
+// Looks for completions without sleeping. With deferred task work the kernel raises a
+// flag in shared memory, so looking costs no system call.
+void UringRing::Spin(const WaitOptions& options, int64_t deadline_ns) {
+  constexpr int kLooksPerClockRead = 16;
+  while (completions_.size() < options.min_completions && NowNanos() < deadline_ns) {
+    for (int i = 0; i < kLooksPerClockRead; ++i) {
+      if (KernelHasWork()) {
+        Enter(EnterArguments{.submit = false});
+        Harvest();
+        break;
+      }
+      RelaxProcessor();
+    }
+  }
+}
+
+bool UringRing::HasDeferred() const {
+  if (deferred_connection_head_ != 0 || deferred_operation_head_ != 0 || !wake_armed_) return true;
+  if (stalled_ == 0) return false;
+  return std::any_of(groups_.begin(), groups_.end(), [](const Group& group) {
+    return group.stalled_head != 0 && group.buffers->available() != 0;
+  });
+}
+
+void UringRing::FlushDeferred() {
+  if (stalled_ != 0) {
+    for (Group& group : groups_) {
+      if (group.stalled_head != 0) ResumeStalled(group);
+    }
+  }
+  if (!wake_armed_ && EntrySpace() != 0) {
+    io_uring_prep_poll_multishot(NewEntry(Source::kWake, 0, 0), wake_fd_, POLLIN);
+    wake_armed_ = true;
+  }
+  // Two entries: that is what closing with a reset, or stopping both directions, takes.
+  while (deferred_connection_head_ != 0 && EntrySpace() >= 2 && completions_.space() >= 2) {
+    Connection& connection = connections_[deferred_connection_head_ - 1];
+    deferred_connection_head_ = connection.next_deferred;
+    if (deferred_connection_head_ == 0) deferred_connection_tail_ = 0;
+    connection.clear(uring::kOnDeferredList);
+    ArmConnectionAgain(connection);
+  }
+  while (deferred_operation_head_ != 0 && EntrySpace() >= 1 && completions_.space() >= 1) {
+    Operation& operation = operations_[deferred_operation_head_ - 1];
+    deferred_operation_head_ = operation.next;
+    if (deferred_operation_head_ == 0) deferred_operation_tail_ = 0;
+    operation.clear(uring::kDeferred);
+    if (operation.has(uring::kStopInKernel)) {
+      operation.clear(uring::kStopInKernel);
+      CancelEntry(OperationUserData(operation));
+    } else {
+      ArmOperationAgain(operation);
+    }
+  }
+}
+
+void UringRing::ArmConnectionAgain(Connection& connection) {
+  if ((connection.tasks & uring::kStopTransfers) != 0) {
+    connection.tasks = 0;
+    CancelTransfers(connection, Direction::kBoth);
+    return;
+  }
+  if (connection.recv == Transfer::kManagedStalled && !connection.has(uring::kStalledForBuffer)) {
+    if (connection.has(uring::kRecvCancelled)) {
+      EndManagedRecv(connection, ToResult(Error::kCanceled));
+    } else {
+      ArmManaged(connection);
+    }
+  }
+  ContinueClose(connection);
+}
+
+void UringRing::ArmOperationAgain(Operation& operation) {
+  const bool closing =
+      operation.connection != Operation::kNone &&
+      (operation.kind == OperationKind::kPoll || operation.kind == OperationKind::kTransferAll) &&
+      connections_[operation.connection].state != uring::ConnectionState::kOpen;
+  if (operation.has(uring::kCancelAsked) || closing) {
+    // A transfer that was under way says how far it came.
+    int32_t result = ToResult(Error::kCanceled);
+    if (operation.kind == OperationKind::kTransferAll && operation.transfer.done != 0) {
+      result = static_cast<int32_t>(operation.transfer.done);
+    }
+    EndOperation(operation, result);
+    return;
+  }
+  io_uring_sqe* entry = NewEntry(operation);
+  switch (operation.kind) {
+    case OperationKind::kAccept:
+      FillAccept(entry, listeners_[operation.connection], operation);
+      break;
+    case OperationKind::kPoll:
+      FillPoll(entry, operation);
+      break;
+    case OperationKind::kTimeout:
+      FillTimeout(entry, operation);
+      break;
+    case OperationKind::kTransferAll:
+      FillTransferAll(entry, operation);
+      break;
+    default:
+      LOG(FATAL) << "an operation of kind " << static_cast<int>(operation.kind)
+                 << " is never armed again";
+  }
+}
+
+// Prepare makes no system calls, so the sockets of connects are made here.
+void UringRing::OpenSocketsToConnect() {
+  for (const auto& [entry, operation_index] : to_connect_) {
+    Operation& operation = operations_[operation_index];
+    Connection& connection = connections_[operation.connection];
+    const int family = operation.address.storage.ss_family;
+    const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0) {
+      if (family != AF_UNIX) {
+        const int on = 1;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+      }
+      connection.descriptor = fd;
+      entry->fd = fd;
+      continue;
+    }
+    operation.result = Fail(operation.token, errno, "connect");
+    io_uring_prep_nop(entry);  // keeps the link of a deadline
+  }
+  to_connect_.clear();
+}
+
+}  // namespace ioring

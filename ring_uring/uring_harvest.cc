@@ -1,0 +1,350 @@
+// Turning the kernel's completions into the caller's: dispatch and transfers.
+#include <errno.h>
+#include <liburing.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <string>
+
+#include "absl/log/check.h"
+#include "absl/log/log.h"
+#include "absl/strings/str_cat.h"
+#include "ring/completion.h"
+#include "ring/error.h"
+#include "ring_posix/errno_table.h"
+#include "ring_uring/uring_ring.h"
+
+namespace ioring {
+std::span<const Completion> UringRing::PeekCompletions() {
+  if (completions_.empty()) Harvest();
+  return completions_.View();
+}
+
+void UringRing::Harvest() {
+  for (;;) {
+    io_uring_cq& queue = ring_.cq;
+    unsigned head = *queue.khead;
+    const unsigned tail = __atomic_load_n(queue.ktail, __ATOMIC_ACQUIRE);
+    while (head != tail && !CompletionsMustBeTaken()) {
+      Dispatch(queue.cqes[head & queue.ring_mask]);
+      ++head;
+    }
+    __atomic_store_n(queue.khead, head, __ATOMIC_RELEASE);
+    const unsigned flags = __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED);
+    if ((flags & IORING_SQ_CQ_OVERFLOW) == 0 || head != tail) return;
+    // The kernel keeps what did not fit (IORING_FEAT_NODROP) until somebody enters it.
+    statistics_.overflows.Add(1);
+    EnterOnce(EnterArguments{.submit = false}, 0);
+    if (*queue.khead == __atomic_load_n(queue.ktail, __ATOMIC_ACQUIRE)) return;
+  }
+}
+
+void UringRing::Dispatch(const io_uring_cqe& cqe) {
+  const uring::UserData data = uring::UserData::Unpack(cqe.user_data);
+  switch (data.source) {
+    case Source::kRecv:
+      return OnRecv(data.index, cqe);
+    case Source::kSend:
+      return OnSend(data.index, cqe);
+    case Source::kRecvManaged:
+      return OnRecvManaged(data.index, cqe);
+    case Source::kManagedPoll:
+      return OnManagedPoll(data.index, cqe);
+    case Source::kManagedRead:
+      return OnManagedRead(data.index, cqe);
+    case Source::kOperation:
+      DCHECK_EQ(operations_[data.index].generation, data.generation);
+      return OnOperation(operations_[data.index], cqe);
+    case Source::kClose:
+      // Another generation: an accept that reuses the slot was reported first, and
+      // finished this close (liburing issue 1193).
+      if (connections_[data.index].generation == data.generation) {
+        FinishClose(connections_[data.index]);
+      }
+      return;
+    case Source::kWake:
+      return OnWake(cqe);
+    case Source::kSynchronous:
+      synchronous_done_ = true;
+      synchronous_result_ = cqe.res;
+      return;
+    case Source::kIgnored:
+      return;
+  }
+}
+
+void UringRing::Complete(Token token, int32_t result, uint32_t flags) {
+  if ((flags & kMore) == 0) --in_flight_;
+  statistics_.completions.Add(1);
+  completions_.Push(Completion{token, result, flags});
+}
+
+int32_t UringRing::Fail(Token token, int native, const char* what) {
+  failures_[failure_count_++ % failures_.size()] = {token, native, what};
+  return ToResult(posix::ErrorFromErrno(native));
+}
+
+std::string UringRing::ExplainError(const Completion& completion) const {
+  if (completion.ok()) return "no error";
+  const std::string_view words = ErrorText(completion.error());
+  const uint32_t known = std::min<uint32_t>(failure_count_, static_cast<uint32_t>(failures_.size()));
+  for (uint32_t i = 1; i <= known; ++i) {
+    const Failure& failure = failures_[(failure_count_ - i) % failures_.size()];
+    if (failure.token == completion.token) {
+      return absl::StrCat(failure.what, ": ", words, " (", posix::ErrnoText(failure.native), ")");
+    }
+  }
+  return absl::StrCat(words, " (", ErrorName(completion.error()), ")");
+}
+
+void UringRing::DropKernelEntry(Connection& connection) {
+  DCHECK_GT(connection.kernel_entries, 0);
+  if (--connection.kernel_entries == 0) ContinueClose(connection);
+}
+
+void UringRing::OnRecv(uint32_t index, const io_uring_cqe& cqe) {
+  Connection& connection = connections_[index];
+  const Token token{connection.recv_token};
+  connection.recv = Transfer::kIdle;
+  buffers_.DropUse(connection.recv_unit);
+  int32_t result = cqe.res;
+  uint32_t flags = 0;
+  if (result >= 0) {
+    statistics_.bytes_received.Add(static_cast<uint32_t>(result));
+    if ((cqe.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0) flags = kSocketNotEmpty;
+  } else {
+    result = Fail(token, -result, "recv");
+  }
+  Complete(token, result, flags);
+  DropKernelEntry(connection);
+}
+
+void UringRing::OnSend(uint32_t index, const io_uring_cqe& cqe) {
+  Connection& connection = connections_[index];
+  const Token token{connection.send_token};
+  connection.send = Transfer::kIdle;
+  buffers_.DropUse(connection.send_unit);
+  int32_t result = cqe.res;
+  if (result >= 0) {
+    statistics_.bytes_sent.Add(static_cast<uint32_t>(result));
+  } else {
+    result = Fail(token, -result, "send");
+  }
+  Complete(token, result, 0);
+  DropKernelEntry(connection);
+}
+
+void UringRing::OnRecvManaged(uint32_t index, const io_uring_cqe& cqe) {
+  Connection& connection = connections_[index];
+  const bool goes_on = (cqe.flags & IORING_CQE_F_MORE) != 0;
+  if (!goes_on) connection.recv = Transfer::kManagedStalled;  // until it is decided below
+  if (cqe.res > 0) {
+    OnManagedBytes(connection, cqe);
+    if (!goes_on) ContinueManaged(connection);
+  } else {
+    if ((cqe.flags & IORING_CQE_F_BUFFER) != 0) {  // also failures may take one: liburing issue 359
+      groups_[connection.recv_group].buffers->ConsumeNothing(
+          cqe.flags >> IORING_CQE_BUFFER_SHIFT, (cqe.flags & IORING_CQE_F_BUF_MORE) != 0);
+    }
+    if (cqe.res == -ENOBUFS) {
+      OnNoBuffers(connection);
+    } else if (!goes_on) {
+      const Token token{connection.recv_token};
+      EndManagedRecv(connection, cqe.res == 0 ? 0 : Fail(token, -cqe.res, "managed recv"));
+    }
+  }
+  if (!goes_on) DropKernelEntry(connection);
+}
+
+// Bytes in a buffer, or, with bundles, in several that follow one another in the ring.
+void UringRing::OnManagedBytes(Connection& connection, const io_uring_cqe& cqe) {
+  Group& group = groups_[connection.recv_group];
+  uring::ProvidedGroup& buffers = *group.buffers;
+  const Token token{connection.recv_token};
+  const bool many = connection.has(uring::kRecvMultishot);
+  const bool buffer_goes_on = (cqe.flags & IORING_CQE_F_BUF_MORE) != 0;
+  uint32_t buffer = cqe.flags >> IORING_CQE_BUFFER_SHIFT;
+  uint32_t left = static_cast<uint32_t>(cqe.res);
+  statistics_.bytes_received.Add(left);
+  while (left != 0) {
+    const uint32_t bytes = group.bundles ? std::min(left, buffers.buffer_bytes()) : left;
+    const uint32_t next = group.bundles ? buffers.NextInRingOrder(buffer) : buffer;
+    const ManagedBuffer piece = buffers.Consume(buffer, bytes, buffer_goes_on);
+    left -= bytes;
+    uint32_t flags = kBuffer;
+    if (many || left != 0) {
+      flags |= kMore;
+    } else {
+      --in_flight_;
+      --group.receives;
+      connection.recv = Transfer::kIdle;
+    }
+    if ((cqe.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0) flags |= kSocketNotEmpty;
+    statistics_.completions.Add(1);
+    completions_.Push(Completion{token, static_cast<int32_t>(bytes), flags}, piece);
+    buffer = next;
+  }
+}
+
+// A receive of many shots that the kernel (or the emulation) ended is armed again.
+void UringRing::ContinueManaged(Connection& connection) {
+  if (!connection.has(uring::kRecvMultishot)) return;  // it was final
+  connection.recv = Transfer::kManagedStalled;
+  if (connection.has(uring::kRecvCancelled)) {
+    EndManagedRecv(connection, ToResult(Error::kCanceled));
+  } else {
+    DeferConnection(connection);
+  }
+}
+
+void UringRing::OnNoBuffers(Connection& connection) {
+  statistics_.buffer_exhaustions.Add(1);
+  connection.recv = Transfer::kManagedStalled;
+  Group& group = groups_[connection.recv_group];
+  const bool waits = group.buffers->exhaustion() == ExhaustionPolicy::kWait &&
+                     !connection.has(uring::kRecvDeadline);
+  if (connection.has(uring::kRecvCancelled)) {
+    EndManagedRecv(connection, ToResult(Error::kCanceled));
+  } else if (!waits) {
+    Fail(Token{connection.recv_token}, ENOBUFS, "managed recv");
+    EndManagedRecv(connection, ToResult(Error::kNoBuffers));
+  } else if (group.buffers->available() != 0) {
+    DeferConnection(connection);  // one came back in the meantime
+  } else {
+    StallForBuffer(connection);
+  }
+}
+
+void UringRing::OnManagedPoll(uint32_t index, const io_uring_cqe& cqe) {
+  Connection& connection = connections_[index];
+  connection.recv = Transfer::kManagedStalled;
+  uring::ProvidedGroup& buffers = *groups_[connection.recv_group].buffers;
+  const Token token{connection.recv_token};
+  if (cqe.res < 0) {
+    EndManagedRecv(connection, Fail(token, -cqe.res, "managed recv"));
+  } else if (connection.has(uring::kRecvCancelled)) {
+    EndManagedRecv(connection, ToResult(Error::kCanceled));
+  } else if (buffers.available() == 0) {
+    OnNoBuffers(connection);
+  } else if (EntrySpace() == 0) {
+    DeferConnection(connection);  // polls again
+  } else {
+    connection.recv = Transfer::kManagedRead;
+    connection.recv_detail = buffers.Pick();
+    ++connection.kernel_entries;
+    io_uring_sqe* entry = NewEntry(Source::kManagedRead, index, connection.generation);
+    io_uring_prep_recv(entry, 0, buffers.address(connection.recv_detail), buffers.buffer_bytes(),
+                       MSG_DONTWAIT);
+    SetDescriptor(entry, connection);
+  }
+  DropKernelEntry(connection);
+}
+
+void UringRing::OnManagedRead(uint32_t index, const io_uring_cqe& cqe) {
+  Connection& connection = connections_[index];
+  uring::ProvidedGroup& buffers = *groups_[connection.recv_group].buffers;
+  connection.recv = Transfer::kManagedStalled;
+  if (cqe.res > 0) {
+    io_uring_cqe picked = {};
+    picked.res = cqe.res;
+    picked.flags = connection.recv_detail << IORING_CQE_BUFFER_SHIFT;
+    OnManagedBytes(connection, picked);
+    ContinueManaged(connection);
+  } else {
+    buffers.Unpick(connection.recv_detail);
+    ResumeStalled(groups_[connection.recv_group]);
+    if (cqe.res == -EAGAIN && !connection.has(uring::kRecvCancelled)) {
+      DeferConnection(connection);  // somebody else's wake-up: polls again
+    } else if (cqe.res == -EAGAIN) {
+      EndManagedRecv(connection, ToResult(Error::kCanceled));
+    } else {
+      const Token token{connection.recv_token};
+      EndManagedRecv(connection, cqe.res == 0 ? 0 : Fail(token, -cqe.res, "managed recv"));
+    }
+  }
+  DropKernelEntry(connection);
+}
+
+void UringRing::EndManagedRecv(Connection& connection, int32_t result) {
+  connection.recv = Transfer::kIdle;
+  --groups_[connection.recv_group].receives;
+  Complete(Token{connection.recv_token}, result, 0);
+}
+
+void UringRing::ReturnBuffer(const ManagedBuffer& buffer) {
+  DCHECK_LT(buffer.group_index, groups_.size());
+  Group& group = groups_[buffer.group_index];
+  if (group.buffers->Return(buffer.buffer) && group.stalled_head != 0) ResumeStalled(group);
+}
+
+void UringRing::StallForBuffer(Connection& connection) {
+  connection.set(uring::kStalledForBuffer);
+  Group& group = groups_[connection.recv_group];
+  const uint32_t link = connections_.IndexOf(connection) + 1;
+  connection.next_deferred = 0;
+  if (group.stalled_tail != 0) {
+    connections_[group.stalled_tail - 1].next_deferred = link;
+  } else {
+    group.stalled_head = link;
+  }
+  group.stalled_tail = link;
+  ++stalled_;
+}
+
+// In the order in which they ran dry, as many as there are buffers, and a few more where
+// one buffer serves several receives. Whoever finds none stalls again.
+void UringRing::ResumeStalled(Group& group) {
+  constexpr uint32_t kPerIncrementalBuffer = 8;
+  uint32_t count = group.buffers->available();
+  if (group.buffers->mode() == uring::ProvidedGroup::Mode::kIncremental) {
+    count *= kPerIncrementalBuffer;
+  }
+  for (; count != 0 && group.stalled_head != 0; --count) {
+    Connection& connection = connections_[group.stalled_head - 1];
+    group.stalled_head = connection.next_deferred;
+    if (group.stalled_head == 0) group.stalled_tail = 0;
+    connection.clear(uring::kStalledForBuffer);
+    --stalled_;
+    DeferConnection(connection);
+  }
+}
+
+void UringRing::UnstallConnection(Connection& connection) {
+  if (!connection.has(uring::kStalledForBuffer)) return;
+  connection.clear(uring::kStalledForBuffer);
+  --stalled_;
+  Group& group = groups_[connection.recv_group];
+  const uint32_t link = connections_.IndexOf(connection) + 1;
+  uint32_t previous = 0;
+  for (uint32_t i = group.stalled_head; i != link; i = connections_[i - 1].next_deferred) {
+    previous = i;
+  }
+  (previous != 0 ? connections_[previous - 1].next_deferred : group.stalled_head) =
+      connection.next_deferred;
+  if (group.stalled_tail == link) group.stalled_tail = previous;
+}
+
+void UringRing::OnWake(const io_uring_cqe& cqe) {
+  if ((cqe.flags & IORING_CQE_F_MORE) == 0) wake_armed_ = false;
+  const uint32_t count = wakes_pending_.exchange(0, std::memory_order_acquire);
+  if (count == 0) return;  // an earlier completion stands for it
+  woken_ = true;
+  statistics_.wakes.Add(1);
+  statistics_.completions.Add(1);
+  const uint32_t shown = std::min<uint32_t>(count, std::numeric_limits<int32_t>::max());
+  completions_.Push(Completion{options_.wake_token, static_cast<int32_t>(shown), 0});
+}
+
+// The count first: whoever sees the bell must find it. Both are safe in signal handlers.
+void UringRing::Wake() {
+  wakes_pending_.fetch_add(1, std::memory_order_release);
+  const int saved_errno = errno;
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(wake_fd_, &one, sizeof(one));
+  errno = saved_errno;
+}
+
+}  // namespace ioring

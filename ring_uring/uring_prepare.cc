@@ -1,0 +1,294 @@
+// Preparing operations other than transfers.
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <chrono>
+#include <cstdint>
+
+#include "absl/log/check.h"
+#include "ring/endpoint.h"
+#include "ring/options.h"
+#include "ring_posix/socket_address.h"
+#include "ring_uring/uring_ring.h"
+
+namespace ioring {
+namespace {
+
+constexpr int64_t kNanosPerSecond = 1'000'000'000;
+
+short PollMask(uint32_t events) {
+  int mask = 0;
+  if ((events & kPollReadable) != 0) mask |= POLLIN;
+  if ((events & kPollWritable) != 0) mask |= POLLOUT;
+  if ((events & kPollHangUp) != 0) mask |= POLLRDHUP;
+  return static_cast<short>(mask);
+}
+
+__kernel_timespec ToTimespec(int64_t nanos) {
+  return __kernel_timespec{nanos / kNanosPerSecond, nanos % kNanosPerSecond};
+}
+
+}  // namespace
+
+uint32_t UringRing::SubmissionQueueSpace() const { return EntrySpace(); }
+
+bool UringRing::Full(uint32_t entries, uint32_t operations) {
+  if (EntrySpace() >= entries && operations_.size() - operations_.in_use() >= operations) {
+    return false;
+  }
+  statistics_.submission_queue_full.Add(1);
+  return true;
+}
+
+io_uring_sqe* UringRing::NewEntry(Source source, uint32_t index, uint32_t generation) {
+  io_uring_sqe* entry = io_uring_get_sqe(&ring_);
+  DCHECK(entry != nullptr);
+  entry->user_data = uring::UserData{source, generation, index}.Pack();
+  return entry;
+}
+
+io_uring_sqe* UringRing::NewEntry(Operation& operation) {
+  return NewEntry(Source::kOperation, operations_.IndexOf(operation), operation.generation);
+}
+
+void UringRing::Accepted(io_uring_sqe* entry, Operation* operation, Connection* managed) {
+  ++prepared_;
+  ++in_flight_;
+  statistics_.submissions.Add(1);
+  last_entry_ = entry;
+  last_operation_ = operation;
+  last_managed_ = managed;
+}
+
+void UringRing::SetDescriptor(io_uring_sqe* entry, const Connection& connection) {
+  entry->fd = connection.descriptor;
+  if (connection.has(uring::kDirect)) entry->flags |= IOSQE_FIXED_FILE;
+}
+
+bool UringRing::AcceptFixedResult(int32_t result, Token token) {
+  if (Full(1, 1)) return false;
+  Operation& operation = operations_.Take(OperationKind::kFixedResult, token);
+  operation.result = result;
+  io_uring_sqe* entry = NewEntry(operation);
+  io_uring_prep_nop(entry);
+  Accepted(entry);
+  return true;
+}
+
+bool UringRing::PrepareNop(Token token) { return AcceptFixedResult(0, token); }
+
+void UringRing::FillAccept(io_uring_sqe* entry, const Listener& listener,
+                           const Operation& operation) {
+  const bool many = operation.has(uring::kManyShots) && Has(Capability::kMultishotAccept);
+  if (Has(Capability::kDirectDescriptors)) {
+    if (many) {
+      io_uring_prep_multishot_accept_direct(entry, listener.fd, nullptr, nullptr, 0);
+    } else {
+      io_uring_prep_accept_direct(entry, listener.fd, nullptr, nullptr, 0, IORING_FILE_INDEX_ALLOC);
+    }
+  } else if (many) {
+    io_uring_prep_multishot_accept(entry, listener.fd, nullptr, nullptr, SOCK_CLOEXEC);
+  } else {
+    io_uring_prep_accept(entry, listener.fd, nullptr, nullptr, SOCK_CLOEXEC);
+  }
+}
+
+bool UringRing::PrepareAccept(ListenerId listener, Shots shots, Token token) {
+  const Listener* found = FindListener(listener);
+  if (found == nullptr) return AcceptError(Error::kBadId, token);
+  if (Full(1, 1)) return false;
+  Operation& operation = operations_.Take(OperationKind::kAccept, token);
+  operation.connection = listener.index;
+  if (shots == Shots::kMany) {
+    operation.set(uring::kManyShots);
+    if (!Has(Capability::kMultishotAccept)) statistics_.emulations.Add(1);
+  }
+  io_uring_sqe* entry = NewEntry(operation);
+  FillAccept(entry, *found, operation);
+  Accepted(shots == Shots::kOne ? entry : nullptr, &operation);
+  return true;
+}
+
+bool UringRing::PrepareConnect(const Endpoint& endpoint, Token token) {
+  if (Full(1, 1)) return false;
+  posix::SocketAddress address;
+  if (!posix::ToSocketAddress(endpoint, &address)) {
+    return AcceptError(Error::kInvalidArgument, token);
+  }
+  const uint32_t index = connections_.open() < options_.max_connections
+                             ? connections_.TakeOrdinary()
+                             : ConnectionId::kNoIndex;
+  if (index == ConnectionId::kNoIndex) return AcceptError(Error::kTooManyIds, token);
+  Connection& connection = connections_.Open(index, -1, false);
+  connection.state = uring::ConnectionState::kConnecting;
+  connection.kernel_entries = 1;
+  Operation& operation = operations_.Take(OperationKind::kConnect, token);
+  operation.connection = index;
+  operation.address = address;
+  io_uring_sqe* entry = NewEntry(operation);
+  io_uring_prep_connect(entry, -1, operation.address.get(), operation.address.size);
+  to_connect_.emplace_back(entry, operations_.IndexOf(operation));
+  Accepted(entry, &operation);
+  return true;
+}
+
+bool UringRing::PrepareShutdown(ConnectionId id, Direction direction, Token token) {
+  Connection* connection = connections_.Find(id);
+  if (connection == nullptr) return AcceptError(Error::kBadId, token);
+  if (Full(1, 1)) return false;
+  Operation& operation = operations_.Take(OperationKind::kShutdown, token);
+  operation.connection = id.index;
+  const int how = direction == Direction::kRecv   ? SHUT_RD
+                  : direction == Direction::kSend ? SHUT_WR
+                                                  : SHUT_RDWR;
+  io_uring_sqe* entry = NewEntry(operation);
+  io_uring_prep_shutdown(entry, 0, how);
+  SetDescriptor(entry, *connection);
+  ++connection->kernel_entries;
+  ++connection->other_operations;
+  Accepted(entry, &operation);
+  return true;
+}
+
+void UringRing::FillPoll(io_uring_sqe* entry, const Operation& operation) {
+  const unsigned mask = static_cast<unsigned short>(PollMask(static_cast<uint32_t>(operation.detail)));
+  if (operation.has(uring::kManyShots)) {
+    io_uring_prep_poll_multishot(entry, 0, mask);
+  } else {
+    io_uring_prep_poll_add(entry, 0, mask);
+  }
+  Connection& connection = connections_[operation.connection];
+  SetDescriptor(entry, connection);
+  ++connection.kernel_entries;
+}
+
+bool UringRing::PreparePollAdd(ConnectionId id, uint32_t events, Shots shots, Token token) {
+  Connection* connection = connections_.Find(id);
+  if (connection == nullptr) return AcceptError(Error::kBadId, token);
+  constexpr uint32_t kKnown = kPollReadable | kPollWritable | kPollHangUp | kPollError;
+  if (events == 0 || (events & ~kKnown) != 0) return AcceptError(Error::kInvalidArgument, token);
+  if (Full(1, 1)) return false;
+  Operation& operation = operations_.Take(OperationKind::kPoll, token);
+  operation.connection = id.index;
+  operation.detail = events;
+  if (shots == Shots::kMany) operation.set(uring::kManyShots);
+  ++connection->other_operations;
+  io_uring_sqe* entry = NewEntry(operation);
+  FillPoll(entry, operation);
+  Accepted(shots == Shots::kOne ? entry : nullptr, &operation);
+  return true;
+}
+
+bool UringRing::PreparePollRemove(Token target, Token token) {
+  Operation* operation = operations_.Find(target);
+  if (operation == nullptr || operation->kind != OperationKind::kPoll) {
+    return AcceptError(Error::kNotFound, token);
+  }
+  return PrepareCancelOperation(*operation, token);
+}
+
+void UringRing::FillTimeout(io_uring_sqe* entry, Operation& operation) {
+  Operation::Timer& timer = operation.timer;
+  if (timer.period_ns != 0 && Has(Capability::kMultishotTimeout)) {
+    timer.time = ToTimespec(timer.period_ns);
+    io_uring_prep_timeout(entry, &timer.time, 0, IORING_TIMEOUT_MULTISHOT);
+    return;
+  }
+  timer.time = ToTimespec(timer.next_ns);
+  io_uring_prep_timeout(entry, &timer.time, 0, IORING_TIMEOUT_ABS);
+}
+
+bool UringRing::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) {
+  const bool many = shots == Shots::kMany;
+  if (delay.count() < 0 || (many && delay.count() == 0)) {
+    return AcceptError(Error::kInvalidArgument, token);
+  }
+  if (Full(1, 1)) return false;
+  Operation& operation = operations_.Take(OperationKind::kTimeout, token);
+  io_uring_sqe* entry = NewEntry(operation);
+  if (many) {
+    operation.set(uring::kManyShots);
+    const auto next = std::chrono::steady_clock::now().time_since_epoch() + delay;
+    operation.timer = {{}, delay.count(), std::chrono::nanoseconds(next).count()};
+    if (!Has(Capability::kMultishotTimeout)) statistics_.emulations.Add(1);
+    FillTimeout(entry, operation);
+  } else {
+    operation.timer = {ToTimespec(delay.count()), 0, 0};
+    io_uring_prep_timeout(entry, &operation.timer.time, 0, 0);
+  }
+  Accepted(nullptr, &operation);
+  return true;
+}
+
+bool UringRing::PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) {
+  if (Full(1, 1)) return false;
+  Operation& operation = operations_.Take(OperationKind::kTimeout, token);
+  const int64_t nanos = std::chrono::nanoseconds(time.time_since_epoch()).count();
+  operation.timer = {{}, 0, std::max<int64_t>(nanos, 0)};
+  FillTimeout(NewEntry(operation), operation);
+  Accepted(nullptr, &operation);
+  return true;
+}
+
+bool UringRing::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
+  if (last_entry_ == nullptr || delay.count() < 0) {
+    return AcceptError(Error::kInvalidArgument, token);
+  }
+  if (Full(1, 1)) return false;
+  last_entry_->flags |= IOSQE_IO_LINK;
+  if (last_operation_ != nullptr) last_operation_->set(uring::kHasDeadline);
+  if (last_managed_ != nullptr) last_managed_->set(uring::kRecvDeadline);
+  Operation& operation = operations_.Take(OperationKind::kDeadline, token);
+  operation.timer = {ToTimespec(delay.count()), 0, 0};
+  io_uring_prep_link_timeout(NewEntry(operation), &operation.timer.time, 0);
+  Accepted(nullptr);
+  return true;
+}
+
+bool UringRing::FileTransfer(FileId id, uint64_t offset, const TransferRequest& request,
+                             OperationKind kind, Token token) {
+  File* file = FindFile(id);
+  if (file == nullptr) return AcceptError(Error::kBadId, token);
+  if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
+  if (Full(1, 1)) return false;
+  Operation& operation = operations_.Take(kind, token);
+  operation.connection = id.index;
+  operation.unit = request.unit;
+  buffers_.AddUse(request.unit);
+  ++file->operations;
+  io_uring_sqe* entry = NewEntry(operation);
+  if (kind == OperationKind::kRead) {
+    if (request.in_kernel) {
+      io_uring_prep_read_fixed(entry, file->fd, request.data, request.length, offset,
+                               request.kernel_index);
+    } else {
+      io_uring_prep_read(entry, file->fd, request.data, request.length, offset);
+    }
+  } else if (request.in_kernel) {
+    io_uring_prep_write_fixed(entry, file->fd, request.data, request.length, offset,
+                              request.kernel_index);
+  } else {
+    io_uring_prep_write(entry, file->fd, request.data, request.length, offset);
+  }
+  Accepted(entry, &operation);
+  return true;
+}
+
+bool UringRing::PrepareSync(FileId id, SyncMode mode, Token token) {
+  File* file = FindFile(id);
+  if (file == nullptr) return AcceptError(Error::kBadId, token);
+  if (Full(1, 1)) return false;
+  Operation& operation = operations_.Take(OperationKind::kSync, token);
+  operation.connection = id.index;
+  ++file->operations;
+  io_uring_sqe* entry = NewEntry(operation);
+  const unsigned flags = mode == SyncMode::kData ? unsigned{IORING_FSYNC_DATASYNC} : 0u;
+  io_uring_prep_fsync(entry, file->fd, flags);
+  Accepted(entry, &operation);
+  return true;
+}
+
+}  // namespace ioring

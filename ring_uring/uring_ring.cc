@@ -1,0 +1,271 @@
+// Creation and destruction.
+#include "ring_uring/uring_ring.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/log/check.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "ring_posix/errno_table.h"
+#include "ring_posix/sockets.h"
+#include "ring_uring/kernel_abi.h"
+#include "ring_uring/probe.h"
+
+namespace ioring {
+namespace {
+
+constexpr uint32_t kEntriesMax = 32768;         // IORING_MAX_ENTRIES
+constexpr uint32_t kCompletionsMax = 65536;     // IORING_MAX_CQ_ENTRIES
+constexpr uint32_t kEntriesMin = 8;             // below this a ring is of no use
+constexpr uint32_t kDirectDescriptorsMax = 1u << 20;
+// Socket transfers of registered memory take the registration from this size on:
+// measured with bench/compare, below it plain transfers cost less.
+constexpr uint32_t kFixedThresholdDefault = 16 * 1024;
+constexpr uint32_t kNever = std::numeric_limits<uint32_t>::max();
+uint32_t CompletionEntries(const RingOptions& options) {
+  const uint64_t wanted = options.completion_entries != 0
+                              ? options.completion_entries
+                              : uint64_t{2} * options.submission_entries +
+                                    uint64_t{2} * options.max_connections;
+  return std::bit_ceil(static_cast<uint32_t>(
+      std::clamp<uint64_t>(wanted, 2 * kEntriesMin, kCompletionsMax)));
+}
+
+absl::Status CheckOptions(const RingOptions& options) {
+  const auto check = [](std::string_view name, uint64_t value, uint64_t min, uint64_t max) {
+    if (value >= min && value <= max) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat("RingOptions::", name, " is ", value,
+                                                   ", but must be ", min, " to ", max));
+  };
+  absl::Status status;
+  status.Update(check("submission_entries", options.submission_entries, 1, kEntriesMax));
+  status.Update(check("completion_entries", options.completion_entries, 0, kCompletionsMax));
+  status.Update(check("max_connections", options.max_connections, 1, kDirectDescriptorsMax));
+  status.Update(check("max_operations", options.max_operations, 1, 1u << 24));
+  status.Update(check("max_buffers", options.max_buffers, 0, uring::BufferTable::kBuffersMax));
+  status.Update(check("max_buffer_groups", options.max_buffer_groups, 0, 1u << 15));
+  status.Update(check("max_listeners", options.max_listeners, 0, 1u << 16));
+  status.Update(check("max_files", options.max_files, 0, 1u << 20));
+  return status;
+}
+
+// How many direct descriptors the process may have; the kernel bounds the table by
+// RLIMIT_NOFILE (io_uring_register_files_sparse(3)).
+uint32_t DirectDescriptorsAllowed(uint32_t wanted) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  return static_cast<uint32_t>(std::min<rlim_t>(wanted, limit.rlim_cur));
+}
+
+void MaskCapabilities(const RingOptions& options, CapabilityReport& report) {
+  for (int i = 0; i < kCapabilityCount; ++i) {
+    const Capability capability = static_cast<Capability>(i);
+    if (report.Has(capability) && options.disabled.Has(capability)) {
+      report.TurnOff(capability, "switched off by the options");
+    }
+  }
+  const auto require = [&](Capability capability, Capability needed) {
+    if (report.Has(capability) && !report.Has(needed)) {
+      report.TurnOff(capability, absl::StrCat("needs ", CapabilityName(needed), ", which is off"));
+    }
+  };
+  require(Capability::kMultishotRecv, Capability::kProvidedBuffers);
+  require(Capability::kIncrementalBuffers, Capability::kProvidedBuffers);
+  require(Capability::kBundles, Capability::kProvidedBuffers);
+  require(Capability::kFixedSocketIo, Capability::kRegisteredBuffers);
+  const auto opt_in = [&](Capability capability, bool asked_for) {
+    if (!asked_for) report.TurnOff(capability, "not asked for");
+  };
+  opt_in(Capability::kZeroCopySend, options.zero_copy_threshold_bytes.has_value());
+  opt_in(Capability::kSubmissionPolling, options.submission_polling_idle.has_value());
+  opt_in(Capability::kBusyPolling, options.busy_poll.has_value());
+  opt_in(Capability::kRestrictions, options.restrict_operations);
+  if (report.Has(Capability::kSubmissionPolling)) {
+    report.TurnOff(Capability::kDeferredTaskRun, "excluded by submission polling");
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<UringRing>> UringRing::Create(const RingOptions& options) {
+  if (absl::Status status = CheckOptions(options); !status.ok()) return status;
+  absl::StatusOr<CapabilityReport> capabilities = uring::ProbeKernel();
+  if (!capabilities.ok()) return capabilities.status();
+  MaskCapabilities(options, *capabilities);
+  uint32_t direct = 0;
+  if (capabilities->Has(Capability::kDirectDescriptors)) {
+    direct = DirectDescriptorsAllowed(options.max_connections);
+  }
+  std::unique_ptr<UringRing> ring(new UringRing(options, *std::move(capabilities), direct));
+  if (absl::Status status = ring->Initialise(); !status.ok()) return status;
+  return ring;
+}
+
+UringRing::UringRing(const RingOptions& options, CapabilityReport capabilities, uint32_t direct)
+    : options_(options),
+      capabilities_(std::move(capabilities)),
+      fixed_threshold_(Has(Capability::kFixedSocketIo)
+                           ? options.fixed_socket_io_threshold_bytes.value_or(kFixedThresholdDefault)
+                           : kNever),
+      zero_copy_threshold_(Has(Capability::kZeroCopySend)
+                               ? options.zero_copy_threshold_bytes.value_or(kNever)
+                               : kNever),
+      completions_(std::bit_ceil(CompletionEntries(options) + kHeadroom)),
+      connections_(direct, options.max_connections),
+      operations_(options.max_operations),
+      buffers_(options.max_buffers),
+      listeners_(options.max_listeners),
+      files_(options.max_files),
+      groups_(options.max_buffer_groups) {}
+
+absl::Status UringRing::Initialise() {
+  if (absl::Status status = SetUpQueues(); !status.ok()) return status;
+  wake_fd_ = eventfd(0, EFD_CLOEXEC);
+  if (wake_fd_ < 0) {
+    return posix::ErrnoStatus(errno, "no descriptor for waking the ring: raise ulimit -n");
+  }
+  to_connect_.reserve(ring_.sq.ring_entries);
+  if (absl::Status status = SetUpDirectDescriptors(); !status.ok()) return status;
+  return SetUpOptional();
+}
+
+unsigned UringRing::SetupFlags() const {
+  unsigned flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+  if (Has(Capability::kDeferredTaskRun)) {
+    flags |= IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+             IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL;
+  }
+  if (Has(Capability::kSubmissionPolling)) flags |= IORING_SETUP_SQPOLL;
+  if (Has(Capability::kRestrictions)) flags |= IORING_SETUP_R_DISABLED;
+  return flags;
+}
+
+// Where locked memory is short, smaller queues may still fit.
+absl::Status UringRing::SetUpQueues() {
+  uint32_t entries = std::bit_ceil(options_.submission_entries);
+  uint32_t completions = CompletionEntries(options_);
+  for (;; entries /= 2, completions /= 2) {
+    io_uring_params parameters{};
+    parameters.flags = SetupFlags();
+    parameters.cq_entries = std::max(completions, 2 * entries);
+    if (options_.submission_polling_idle.has_value()) {
+      parameters.sq_thread_idle = static_cast<unsigned>(options_.submission_polling_idle->count());
+    }
+    const int error = io_uring_queue_init_params(entries, &ring_, &parameters);
+    if (error == 0) break;
+    if (error != -ENOMEM || entries / 2 < kEntriesMin) return uring::ExplainSetupFailure(-error);
+  }
+  ring_made_ = true;
+  bound_ = (SetupFlags() & IORING_SETUP_R_DISABLED) == 0 && !Has(Capability::kRegisteredRing);
+  // A child of fork must not see the queues: both processes would use them.
+  io_uring_ring_dontfork(&ring_);
+  if (Has(Capability::kNoIoWait)) enter_flags_ |= uring::kEnterNoIoWait;
+  return absl::OkStatus();
+}
+
+absl::Status UringRing::SetUpDirectDescriptors() {
+  const uint32_t direct = connections_.direct();
+  if (direct == 0) return absl::OkStatus();
+  int error = io_uring_register_files_sparse(&ring_, direct);
+  if (error == 0) error = io_uring_register_file_alloc_range(&ring_, 0, direct);
+  if (error == 0) return absl::OkStatus();
+  capabilities_.TurnOff(Capability::kDirectDescriptors,
+                        absl::StrCat("the kernel refused a table of ", direct, " (",
+                                     posix::ErrnoText(-error), ")"));
+  return absl::OkStatus();
+}
+
+absl::Status UringRing::SetUpOptional() {
+  if (Has(Capability::kBusyPolling)) {
+    io_uring_napi napi{};
+    napi.busy_poll_to = static_cast<uint32_t>(options_.busy_poll->count());
+    napi.prefer_busy_poll = 1;
+    const int error = io_uring_register_napi(&ring_, &napi);
+    if (error != 0) {
+      capabilities_.TurnOff(Capability::kBusyPolling,
+                            absl::StrCat("the kernel refused it (", posix::ErrnoText(-error), ")"));
+    }
+  }
+  if (Has(Capability::kRestrictions)) return Restrict();
+  return absl::OkStatus();
+}
+
+// All that this library ever submits or registers once the ring runs; nothing else can be
+// done with the ring's descriptor, whoever gets hold of it.
+absl::Status UringRing::Restrict() {
+  constexpr std::array kOperations = {
+      IORING_OP_NOP,        IORING_OP_READ_FIXED,   IORING_OP_WRITE_FIXED, IORING_OP_POLL_ADD,
+      IORING_OP_SENDMSG,    IORING_OP_RECVMSG,      IORING_OP_TIMEOUT,     IORING_OP_ACCEPT,
+      IORING_OP_CONNECT,    IORING_OP_ASYNC_CANCEL, IORING_OP_LINK_TIMEOUT, IORING_OP_CLOSE,
+      IORING_OP_READ,       IORING_OP_WRITE,        IORING_OP_SEND,        IORING_OP_RECV,
+      IORING_OP_SHUTDOWN,   IORING_OP_FSYNC,        IORING_OP_SEND_ZC,     IORING_OP_URING_CMD,
+      IORING_OP_FIXED_FD_INSTALL};
+  constexpr std::array kRegistrations = {
+      IORING_REGISTER_ENABLE_RINGS,     IORING_REGISTER_BUFFERS2,
+      IORING_REGISTER_BUFFERS_UPDATE,   IORING_REGISTER_PBUF_RING,
+      IORING_UNREGISTER_PBUF_RING,      IORING_REGISTER_RING_FDS,
+      IORING_UNREGISTER_RING_FDS};
+  std::vector<io_uring_restriction> rules;
+  for (const auto operation : kOperations) {
+    io_uring_restriction rule{};
+    rule.opcode = IORING_RESTRICTION_SQE_OP;
+    rule.sqe_op = static_cast<uint8_t>(operation);
+    rules.push_back(rule);
+  }
+  for (const auto registration : kRegistrations) {
+    io_uring_restriction rule{};
+    rule.opcode = IORING_RESTRICTION_REGISTER_OP;
+    rule.register_op = static_cast<uint8_t>(registration);
+    rules.push_back(rule);
+  }
+  io_uring_restriction flags{};
+  flags.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+  flags.sqe_flags = IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_BUFFER_SELECT;
+  rules.push_back(flags);
+  const int error = io_uring_register_restrictions(&ring_, rules.data(),
+                                                   static_cast<unsigned>(rules.size()));
+  if (error == 0) return absl::OkStatus();
+  return posix::ErrnoStatus(-error, "the kernel refused to restrict the ring's operations");
+}
+
+UringRing::~UringRing() {
+  CHECK_EQ(in_flight_, 0u) << "a ring was destroyed with operations in flight, whose memory the "
+                              "kernel may still write to: call Drain (ring/drain.h) first";
+  for (const Group& group : groups_) {
+    CHECK(group.buffers == nullptr || group.buffers->taken() == 0)
+        << "a ring was destroyed while buffers of a group were not returned";
+  }
+  groups_.clear();  // before the ring that they are registered with
+  if (ring_made_) io_uring_queue_exit(&ring_);
+  for (const Listener& listener : listeners_) {
+    if (listener.fd < 0) continue;
+    close(listener.fd);
+    posix::RemoveUnixPath(listener.endpoint).IgnoreError();
+  }
+  for (const File& file : files_) {
+    if (file.fd >= 0) close(file.fd);
+  }
+  for (uint32_t i = connections_.direct(); i < connections_.used_end(false); ++i) {
+    const Connection& connection = connections_[i];
+    if (connection.state != uring::ConnectionState::kFree && connection.descriptor >= 0) {
+      close(connection.descriptor);
+    }
+  }
+  if (wake_fd_ >= 0) close(wake_fd_);
+}
+
+}  // namespace ioring

@@ -1,0 +1,383 @@
+// UringRing: the ring over Linux's io_uring.
+//
+// Everything a caller may rely on is said in ring/ring.h. What is particular to this
+// backend: kernels from 5.15 on; features are tried when the first ring is made and each
+// can be switched off (RingOptions::disabled); the ring is made disabled and is bound to
+// the thread that first submits or waits (IORING_SETUP_R_DISABLED, SINGLE_ISSUER).
+//
+// How it works inside. An entry's user_data says what its completion is for: a
+// connection's receive or send (state in one cache line, see ConnectionTable), or a slot
+// of the OperationTable. `Harvest` turns the kernel's completions into the caller's, in
+// a queue of the ring's own; only there may a caller's completion come into being, and
+// only while that queue has space. What the ring itself must submit (arming again,
+// closing) waits on a list until the next kernel entry.
+#ifndef IORING_RING_URING_URING_RING_H_
+#define IORING_RING_URING_URING_RING_H_
+
+#if !defined(__linux__)
+#error "ring_uring is Linux only: depend on //ring_native, which chooses a backend."
+#endif
+
+#include <liburing.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "ring/capability.h"
+#include "ring/completion.h"
+#include "ring/completion_queue.h"
+#include "ring/endpoint.h"
+#include "ring/id.h"
+#include "ring/options.h"
+#include "ring/ring.h"
+#include "ring/statistics.h"
+#include "ring/token.h"
+#include "ring_uring/buffer_table.h"
+#include "ring_uring/connection_table.h"
+#include "ring_uring/operation_table.h"
+#include "ring_uring/provided_group.h"
+#include "ring_uring/user_data.h"
+
+namespace ioring {
+
+class UringRing final : public Ring {
+ public:
+  // Unimplemented, PermissionDenied or ResourceExhausted, with the likely cause, where
+  // io_uring is not to be had; InvalidArgument for limits that cannot be.
+  static absl::StatusOr<std::unique_ptr<UringRing>> Create(const RingOptions& options);
+  ~UringRing() override;
+
+  std::string_view BackendName() const override { return "io_uring"; }
+  const CapabilityReport& Capabilities() const override { return capabilities_; }
+
+  absl::StatusOr<ListenerId> CreateListener(const Endpoint& endpoint,
+                                            const ListenerOptions& options) override;
+  absl::Status CloseListener(ListenerId listener) override;
+  absl::StatusOr<Endpoint> LocalEndpoint(ListenerId listener) const override;
+  absl::StatusOr<ConnectionId> RegisterSocket(NativeHandle handle) override;
+  absl::StatusOr<NativeHandle> UnregisterSocket(ConnectionId connection) override;
+  absl::StatusOr<ConnectionId> OpenDatagram(const Endpoint& local) override;
+  absl::StatusOr<Endpoint> PeerEndpoint(ConnectionId connection) override;
+  absl::StatusOr<Endpoint> LocalEndpoint(ConnectionId connection) override;
+  absl::StatusOr<BufferId> RegisterBuffer(const RegisteredBufferOptions& options) override;
+  absl::Status UnregisterBuffer(BufferId buffer) override;
+  bool IsKernelRegistered(BufferId buffer) const override { return buffers_.InKernel(buffer); }
+  std::string_view RegistrationProblem() const override { return registration_problem_; }
+  uint32_t UsesInFlight(BufferId buffer, uint32_t offset) const override {
+    return buffers_.Uses(buffer, offset);
+  }
+  absl::StatusOr<BufferGroupId> RegisterBufferGroup(const BufferGroupOptions& options) override;
+  absl::Status AddBuffers(BufferGroupId group, std::span<std::byte> memory) override;
+  absl::Status UnregisterBufferGroup(BufferGroupId group) override;
+  uint32_t FreeBuffers(BufferGroupId group) const override;
+  absl::StatusOr<FileId> OpenFile(const std::string& path, const FileOptions& options) override;
+  absl::Status CloseFile(FileId file) override;
+
+  bool PrepareAccept(ListenerId listener, Shots shots, Token token) override;
+  bool PrepareConnect(const Endpoint& endpoint, Token token) override;
+  bool PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
+                   TransferFlags flags = TransferFlags::kNone) override;
+  bool PrepareSend(ConnectionId connection, std::span<const std::byte> memory, Token token,
+                   TransferFlags flags = TransferFlags::kNone) override;
+  bool PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
+                         TransferFlags flags = TransferFlags::kNone) override;
+  bool PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
+                         TransferFlags flags = TransferFlags::kNone) override;
+  bool PrepareRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
+                          Token token) override;
+  bool PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, Endpoint* source,
+                       Token token) override;
+  bool PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
+                     const Endpoint& destination, Token token) override;
+  bool PrepareShutdown(ConnectionId connection, Direction direction, Token token) override;
+  bool PrepareClose(ConnectionId connection, CloseMode mode, Token token) override;
+  bool PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots,
+                      Token token) override;
+  bool PreparePollRemove(Token target, Token token) override;
+  bool PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) override;
+  bool PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) override;
+  bool PrepareDeadline(std::chrono::nanoseconds delay, Token token) override;
+  bool PrepareCancel(Token target, Token token) override;
+  bool PrepareCancelConnection(ConnectionId connection, Direction direction,
+                               Token token) override;
+  bool PrepareCancelAll(Token token) override;
+  bool PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
+                   Token token) override;
+  bool PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
+                    Token token) override;
+  bool PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
+                         Token token) override;
+  bool PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
+                          Token token) override;
+  bool PrepareSync(FileId file, SyncMode mode, Token token) override;
+  bool PrepareNop(Token token) override;
+
+  uint32_t SubmissionQueueSpace() const override;
+  uint32_t Submit() override;
+  uint32_t SubmitAndWait(const WaitOptions& options) override;
+  uint32_t WaitCompletions(const WaitOptions& options) override;
+  void Wake() override;
+
+  uint32_t CompletionQueueCount() const override { return completions_.size(); }
+  std::span<const Completion> PeekCompletions() override;
+  void AdvanceCompletionQueue(size_t count) override { completions_.Advance(count); }
+  ManagedBuffer TakeBuffer(const Completion& completion) override {
+    return completions_.TakeBuffer(completion);
+  }
+  void ReturnBuffer(const ManagedBuffer& buffer) override;
+  std::string ExplainError(const Completion& completion) const override;
+
+  Statistics GetStatistics() const override { return statistics_.Snapshot(); }
+  uint32_t InFlight() const override { return in_flight_; }
+
+ private:
+  struct Listener {
+    int fd = -1;
+    uint16_t generation = 0;
+    Endpoint endpoint;  // as asked for: its Unix-domain path is removed at the close
+  };
+  struct File {
+    int fd = -1;
+    uint16_t generation = 0;
+    uint32_t operations = 0;
+  };
+  struct Group {
+    std::unique_ptr<uring::ProvidedGroup> buffers;
+    uint16_t generation = 0;
+    bool bundles = false;
+    uint32_t receives = 0;  // managed receives in flight
+    // Those of them that wait for a buffer: links are an index plus 1.
+    uint32_t stalled_head = 0;
+    uint32_t stalled_tail = 0;
+  };
+  struct Failure {
+    Token token;
+    int native = 0;  // errno
+    const char* what = "";
+  };
+  // What a transfer of a connection is made of, checked.
+  struct TransferRequest {
+    std::byte* data;
+    uint32_t length;
+    TransferFlags flags;
+    uint32_t unit = uring::BufferTable::kNoUnit;
+    uint16_t kernel_index = 0;
+    bool in_kernel = false;
+  };
+
+  // One completion of the kernel becomes at most this many: a bundle fills several
+  // buffers (the kernel takes at most 256 at a time), everything else yields one or two.
+  static constexpr uint32_t kHeadroom = 258;
+
+  using Connection = uring::Connection;
+  using Operation = uring::Operation;
+  using OperationKind = uring::OperationKind;
+  using Source = uring::Source;
+  using Transfer = uring::Transfer;
+
+  UringRing(const RingOptions& options, CapabilityReport capabilities, uint32_t direct);
+
+  // Creation: uring_ring.cc.
+  absl::Status Initialise();
+  absl::Status SetUpQueues();
+  absl::Status SetUpDirectDescriptors();
+  absl::Status SetUpOptional();
+  absl::Status Restrict();
+  unsigned SetupFlags() const;
+  bool Has(Capability capability) const { return capabilities_.Has(capability); }
+
+  // Entering the kernel: uring_enter.cc.
+  void BindToThread();
+  // Hands over what is prepared and lets completions arrive; sleeps for `wait_for`
+  // completions at most until `timeout`. Returns false when the kernel could take no
+  // more, because its completions must be taken first.
+  struct EnterArguments {
+    uint32_t wait_for = 0;
+    int64_t timeout_ns = -1;  // below 0: none
+    uint32_t batch_delay_us = 0;
+    bool submit = true;
+  };
+  bool Enter(EnterArguments arguments);
+  int EnterOnce(const EnterArguments& arguments, uint32_t to_submit);
+  uint32_t PublishEntries();
+  void FlushDeferred();
+  bool HasDeferred() const;
+  // A completion of the kernel may not fit any more: the caller's turn.
+  bool CompletionsMustBeTaken() const { return completions_.space() < kHeadroom; }
+  void ArmConnectionAgain(Connection& connection);
+  void ArmOperationAgain(Operation& operation);
+  void OpenSocketsToConnect();
+  uint32_t Wait(const WaitOptions& options, bool submit);
+  void Spin(const WaitOptions& options, int64_t deadline_ns);
+  bool KernelHasWork() const;
+
+  // Preparing: uring_prepare.cc and uring_transfer.cc.
+  uint32_t EntrySpace() const { return io_uring_sq_space_left(&ring_); }
+  bool Full(uint32_t entries, uint32_t operations);
+  io_uring_sqe* NewEntry(Source source, uint32_t index, uint32_t generation);
+  io_uring_sqe* NewEntry(Operation& operation);
+  // Counts an accepted operation. `entry`: what a deadline may be set on, or null.
+  void Accepted(io_uring_sqe* entry, Operation* operation = nullptr,
+                Connection* managed = nullptr);
+  // Accepts an operation that does nothing but complete with `result`.
+  bool AcceptFixedResult(int32_t result, Token token);
+  bool AcceptError(Error error, Token token) { return AcceptFixedResult(ToResult(error), token); }
+  static void SetDescriptor(io_uring_sqe* entry, const Connection& connection);
+  bool BeginRecv(ConnectionId id, const TransferRequest& request, Token token);
+  bool BeginSend(ConnectionId id, const TransferRequest& request, Token token);
+  bool BeginTransferAll(Connection& connection, const TransferRequest& request, bool is_send,
+                        Token token);
+  bool BeginZeroCopySend(Connection& connection, const TransferRequest& request, Token token);
+  void FillTransferAll(io_uring_sqe* entry, const Operation& operation);
+  void FillTransfer(io_uring_sqe* entry, const Connection& connection,
+                    const TransferRequest& request, bool is_send);
+  bool BeginMessage(ConnectionId id, OperationKind kind, std::span<std::byte> memory,
+                    const posix::SocketAddress* destination, Endpoint* source, Token token);
+  io_uring_sqe* ArmManaged(Connection& connection);
+  bool FileTransfer(FileId id, uint64_t offset, const TransferRequest& request,
+                    OperationKind kind, Token token);
+  bool FileTransferBuffer(FileId id, uint64_t offset, const BufferSlice& slice,
+                          OperationKind kind, Token token);
+  bool UsesFixed(const TransferRequest& request) const {
+    return request.in_kernel && request.length >= fixed_threshold_;
+  }
+  void FillAccept(io_uring_sqe* entry, const Listener& listener, const Operation& operation);
+  void FillPoll(io_uring_sqe* entry, const Operation& operation);
+  void FillTimeout(io_uring_sqe* entry, Operation& operation);
+
+  // Cancelling and closing: uring_cancel.cc.
+  uint64_t OperationUserData(const Operation& operation) const;
+  uint64_t RecvUserData(const Connection& connection) const;
+  uint64_t SendUserData(const Connection& connection) const;
+  bool RecvInKernel(const Connection& connection) const;
+  bool SendInKernel(const Connection& connection) const;
+  uint32_t EntriesToCancel(const Connection& connection, Direction direction) const;
+  void CancelEntry(uint64_t target);
+  void CancelTransfers(Connection& connection, Direction direction);
+  void CancelOnConnection(Connection& connection);
+  void MarkCancelled(Connection& connection, Direction direction);
+  void StopInKernel(Operation& operation);
+  bool PrepareCancelOperation(Operation& target, Token token);
+  bool PrepareCancelTransfer(Connection& connection, Direction direction, Token token);
+  void SubmitClose(Connection& connection);
+  void ContinueClose(Connection& connection);
+  void FinishClose(Connection& connection);
+  void CloseSilently(Connection& connection);
+
+  // Completions: uring_harvest.cc (dispatch, transfers) and uring_complete.cc (operations).
+  void Harvest();
+  void Dispatch(const io_uring_cqe& cqe);
+  void OnRecv(uint32_t index, const io_uring_cqe& cqe);
+  void OnSend(uint32_t index, const io_uring_cqe& cqe);
+  void OnRecvManaged(uint32_t index, const io_uring_cqe& cqe);
+  void OnManagedBytes(Connection& connection, const io_uring_cqe& cqe);
+  void OnManagedPoll(uint32_t index, const io_uring_cqe& cqe);
+  void OnManagedRead(uint32_t index, const io_uring_cqe& cqe);
+  void OnNoBuffers(Connection& connection);
+  void ContinueManaged(Connection& connection);
+  void EndManagedRecv(Connection& connection, int32_t result);
+  void OnWake(const io_uring_cqe& cqe);
+  // One of a connection's kernel entries has had its last completion.
+  void DropKernelEntry(Connection& connection);
+  void OnOperation(Operation& operation, const io_uring_cqe& cqe);
+  void OnAccept(Operation& operation, const io_uring_cqe& cqe);
+  int32_t AddAccepted(int descriptor, uint32_t* flags);
+  void OnConnect(Operation& operation, const io_uring_cqe& cqe);
+  void OnTransferAll(Operation& operation, const io_uring_cqe& cqe);
+  void OnZeroCopySend(Operation& operation, const io_uring_cqe& cqe);
+  void OnMessage(Operation& operation, const io_uring_cqe& cqe);
+  void OnPoll(Operation& operation, const io_uring_cqe& cqe);
+  void OnTimeout(Operation& operation, const io_uring_cqe& cqe);
+  void OnFileTransfer(Operation& operation, const io_uring_cqe& cqe);
+  void EndTransfer(Operation& operation, int32_t result);
+  void EndOperation(Operation& operation, int32_t result, uint32_t flags = 0);
+  void Complete(Token token, int32_t result, uint32_t flags);
+  // Notes a failure for ExplainError; returns the completion's result.
+  int32_t Fail(Token token, int native, const char* what);
+
+  // What waits for the next kernel entry, or for a buffer.
+  void DeferConnection(Connection& connection);
+  void DeferOperation(Operation& operation);
+  void UndeferConnection(Connection& connection);
+  void UndeferOperation(Operation& operation);
+  void StallForBuffer(Connection& connection);
+  void ResumeStalled(Group& group);
+  void UnstallConnection(Connection& connection);
+
+  // Control plane: uring_control.cc.
+  Listener* FindListener(ListenerId id);
+  const Listener* FindListener(ListenerId id) const;
+  File* FindFile(FileId id);
+  Group* FindGroup(BufferGroupId id);
+  absl::StatusOr<ConnectionId> AddSocket(int fd);
+  absl::StatusOr<int> InstallDescriptor(const Connection& connection);
+  absl::StatusOr<Endpoint> WithDescriptor(ConnectionId id, absl::StatusOr<Endpoint> (*ask)(int));
+  int RunSynchronously(io_uring_sqe* entry);
+  void NoteRegistrationProblem(int error, size_t bytes);
+  absl::Status EnsureBufferTable();
+
+  const RingOptions options_;
+  CapabilityReport capabilities_;
+  io_uring ring_{};
+  bool ring_made_ = false;
+  bool bound_ = false;
+  unsigned enter_flags_ = 0;
+  uint32_t fixed_threshold_;
+  uint32_t zero_copy_threshold_;
+
+  CompletionQueue completions_;
+  uring::ConnectionTable connections_;
+  uring::OperationTable operations_;
+  uring::BufferTable buffers_;
+  bool kernel_buffer_table_ = false;
+  std::string registration_problem_;
+  std::vector<Listener> listeners_;
+  std::vector<File> files_;
+  std::vector<Group> groups_;
+
+  uint32_t in_flight_ = 0;
+  uint32_t prepared_ = 0;  // caller's operations since the last submit
+  // The entry that a deadline would be set on, and whose operation it is.
+  io_uring_sqe* last_entry_ = nullptr;
+  Connection* last_managed_ = nullptr;
+  Operation* last_operation_ = nullptr;
+  // Operations whose sockets are opened at the next submit; their entries wait for it.
+  std::vector<std::pair<io_uring_sqe*, uint32_t>> to_connect_;
+
+  // What the ring must submit by itself: links are an index plus 1.
+  uint32_t deferred_connection_head_ = 0;
+  uint32_t deferred_connection_tail_ = 0;
+  uint32_t deferred_operation_head_ = 0;
+  uint32_t deferred_operation_tail_ = 0;
+
+  uint32_t stalled_ = 0;  // managed receives that wait for a buffer, of all groups
+
+  int wake_fd_ = -1;
+  // Calls of Wake that no completion stands for yet. The descriptor only rings the bell
+  // and is never read.
+  std::atomic<uint32_t> wakes_pending_{0};
+  bool wake_armed_ = false;
+  bool woken_ = false;  // since the current wait began
+
+  bool synchronous_done_ = false;
+  int synchronous_result_ = 0;
+
+  std::array<Failure, 64> failures_{};
+  uint32_t failure_count_ = 0;
+
+  StatisticsCounters statistics_;
+};
+
+}  // namespace ioring
+
+#endif  // IORING_RING_URING_URING_RING_H_

@@ -1,0 +1,319 @@
+// Preparing transfers: receives, sends, reads, writes.
+#include <liburing.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+
+#include "absl/log/check.h"
+#include "ring/options.h"
+#include "ring_posix/socket_address.h"
+#include "ring_uring/kernel_abi.h"
+#include "ring_uring/uring_ring.h"
+
+namespace ioring {
+namespace {
+
+// What the kernel transfers at most in one call (MAX_RW_COUNT); a longer span is
+// transferred in part, as any other may be.
+constexpr size_t kTransferMax = 0x7ffff000;
+
+uint32_t ClampLength(size_t size) { return static_cast<uint32_t>(std::min(size, kTransferMax)); }
+
+}  // namespace
+
+bool UringRing::PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
+                            TransferFlags flags) {
+  return BeginRecv(connection, {memory.data(), ClampLength(memory.size()), flags}, token);
+}
+
+bool UringRing::PrepareSend(ConnectionId connection, std::span<const std::byte> memory,
+                            Token token, TransferFlags flags) {
+  // The kernel only reads it.
+  std::byte* data = const_cast<std::byte*>(memory.data());
+  return BeginSend(connection, {data, ClampLength(memory.size()), flags}, token);
+}
+
+bool UringRing::PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
+                                  TransferFlags flags) {
+  uring::ResolvedSlice resolved;
+  const Error error = buffers_.Resolve(slice, &resolved);
+  if (error != Error::kOk) return AcceptError(error, token);
+  return BeginRecv(connection,
+                   {resolved.data, resolved.length, flags, resolved.unit, resolved.kernel_index,
+                    resolved.in_kernel},
+                   token);
+}
+
+bool UringRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
+                                  TransferFlags flags) {
+  uring::ResolvedSlice resolved;
+  const Error error = buffers_.Resolve(slice, &resolved);
+  if (error != Error::kOk) return AcceptError(error, token);
+  return BeginSend(connection,
+                   {resolved.data, resolved.length, flags, resolved.unit, resolved.kernel_index,
+                    resolved.in_kernel},
+                   token);
+}
+
+void UringRing::FillTransfer(io_uring_sqe* entry, const Connection& connection,
+                             const TransferRequest& request, bool is_send) {
+  if (!UsesFixed(request)) {
+    if (is_send) {
+      io_uring_prep_send(entry, 0, request.data, request.length, MSG_NOSIGNAL);
+    } else {
+      io_uring_prep_recv(entry, 0, request.data, request.length, 0);
+    }
+  } else if (is_send) {
+    io_uring_prep_write_fixed(entry, 0, request.data, request.length, 0, request.kernel_index);
+    entry->rw_flags = uring::kRwfNoSignal;  // without it, a reset peer raises SIGPIPE
+  } else {
+    io_uring_prep_read_fixed(entry, 0, request.data, request.length, 0, request.kernel_index);
+  }
+  SetDescriptor(entry, connection);
+}
+
+bool UringRing::BeginRecv(ConnectionId id, const TransferRequest& request, Token token) {
+  Connection* connection = connections_.Find(id);
+  if (connection == nullptr) return AcceptError(Error::kBadId, token);
+  if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
+  if (connection->recv != Transfer::kIdle) return AcceptError(Error::kBusy, token);
+  if (request.flags == TransferFlags::kAll) {
+    return BeginTransferAll(*connection, request, /*is_send=*/false, token);
+  }
+  if (Full(1, 0)) return false;
+  connection->recv = Transfer::kPlain;
+  connection->recv_token = token.value;
+  connection->recv_unit = request.unit;
+  buffers_.AddUse(request.unit);
+  ++connection->kernel_entries;
+  io_uring_sqe* entry = NewEntry(Source::kRecv, id.index, id.generation);
+  FillTransfer(entry, *connection, request, /*is_send=*/false);
+  Accepted(entry);
+  return true;
+}
+
+bool UringRing::BeginSend(ConnectionId id, const TransferRequest& request, Token token) {
+  Connection* connection = connections_.Find(id);
+  if (connection == nullptr) return AcceptError(Error::kBadId, token);
+  if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
+  if (connection->send != Transfer::kIdle) return AcceptError(Error::kBusy, token);
+  if (request.flags == TransferFlags::kAll) {
+    return BeginTransferAll(*connection, request, /*is_send=*/true, token);
+  }
+  if (request.length >= zero_copy_threshold_) return BeginZeroCopySend(*connection, request, token);
+  if (Full(1, 0)) return false;
+  connection->send = Transfer::kPlain;
+  connection->send_token = token.value;
+  connection->send_unit = request.unit;
+  buffers_.AddUse(request.unit);
+  ++connection->kernel_entries;
+  io_uring_sqe* entry = NewEntry(Source::kSend, id.index, id.generation);
+  FillTransfer(entry, *connection, request, /*is_send=*/true);
+  Accepted(entry);
+  return true;
+}
+
+// Goes by way of the operation table, because the kernel may stop short even with
+// MSG_WAITALL (liburing issue 1337), and then the rest is asked for here.
+bool UringRing::BeginTransferAll(Connection& connection, const TransferRequest& request,
+                                 bool is_send, Token token) {
+  if (Full(1, 1)) return false;
+  Operation& operation = operations_.Take(OperationKind::kTransferAll, token);
+  const uint32_t index = operations_.IndexOf(operation);
+  operation.connection = connections_.IndexOf(connection);
+  operation.transfer = {request.data, request.length, 0};
+  operation.unit = request.unit;
+  buffers_.AddUse(request.unit);
+  if (is_send) {
+    operation.set(uring::kIsSend);
+    connection.send = Transfer::kOperation;
+    connection.send_detail = index;
+  } else {
+    connection.recv = Transfer::kOperation;
+    connection.recv_detail = index;
+  }
+  io_uring_sqe* entry = NewEntry(operation);
+  FillTransferAll(entry, operation);
+  Accepted(entry, &operation);
+  return true;
+}
+
+void UringRing::FillTransferAll(io_uring_sqe* entry, const Operation& operation) {
+  Connection& connection = connections_[operation.connection];
+  const Operation::TransferState& transfer = operation.transfer;
+  std::byte* data = transfer.data + transfer.done;
+  const uint32_t length = transfer.length - transfer.done;
+  if (operation.has(uring::kIsSend)) {
+    io_uring_prep_send(entry, 0, data, length, MSG_NOSIGNAL | MSG_WAITALL);
+  } else {
+    io_uring_prep_recv(entry, 0, data, length, MSG_WAITALL);
+  }
+  SetDescriptor(entry, connection);
+  ++connection.kernel_entries;
+}
+
+bool UringRing::BeginZeroCopySend(Connection& connection, const TransferRequest& request,
+                                  Token token) {
+  if (Full(1, 1)) return false;
+  Operation& operation = operations_.Take(OperationKind::kZeroCopySend, token);
+  operation.connection = connections_.IndexOf(connection);
+  operation.transfer = {request.data, request.length, 0};
+  operation.unit = request.unit;
+  buffers_.AddUse(request.unit);
+  connection.send = Transfer::kOperation;
+  connection.send_detail = operations_.IndexOf(operation);
+  ++connection.kernel_entries;
+  io_uring_sqe* entry = NewEntry(operation);
+  if (request.in_kernel) {
+    io_uring_prep_send_zc_fixed(entry, 0, request.data, request.length, MSG_NOSIGNAL, 0,
+                                request.kernel_index);
+  } else {
+    io_uring_prep_send_zc(entry, 0, request.data, request.length, MSG_NOSIGNAL, 0);
+  }
+  SetDescriptor(entry, connection);
+  Accepted(entry, &operation);
+  return true;
+}
+
+bool UringRing::PrepareRecvManaged(ConnectionId id, BufferGroupId group_id, Shots shots,
+                                   Token token) {
+  Connection* connection = connections_.Find(id);
+  Group* group = FindGroup(group_id);
+  if (connection == nullptr || group == nullptr) return AcceptError(Error::kBadId, token);
+  if (connection->recv != Transfer::kIdle) return AcceptError(Error::kBusy, token);
+  if (Full(1, 0)) return false;
+  connection->recv_token = token.value;
+  connection->recv_group = static_cast<uint16_t>(group_id.index);
+  connection->recv_unit = uring::BufferTable::kNoUnit;
+  connection->clear(uring::kRecvMultishot);
+  connection->clear(uring::kRecvCancelled);
+  connection->clear(uring::kRecvDeadline);
+  if (shots == Shots::kMany) connection->set(uring::kRecvMultishot);
+  ++group->receives;
+  io_uring_sqe* entry = ArmManaged(*connection);
+  const bool one = shots == Shots::kOne;
+  Accepted(one ? entry : nullptr, nullptr, connection);
+  return true;
+}
+
+// Natively the kernel picks a buffer when bytes arrive. Emulated: waits for bytes first,
+// so that an idle connection holds no buffer.
+io_uring_sqe* UringRing::ArmManaged(Connection& connection) {
+  const Group& group = groups_[connection.recv_group];
+  const uint32_t index = connections_.IndexOf(connection);
+  ++connection.kernel_entries;
+  if (group.buffers->mode() == uring::ProvidedGroup::Mode::kEmulated) {
+    statistics_.emulations.Add(1);
+    connection.recv = Transfer::kManagedPoll;
+    io_uring_sqe* entry = NewEntry(Source::kManagedPoll, index, connection.generation);
+    io_uring_prep_poll_add(entry, 0, POLLIN | POLLRDHUP);
+    SetDescriptor(entry, connection);
+    return entry;
+  }
+  connection.recv = Transfer::kManaged;
+  io_uring_sqe* entry = NewEntry(Source::kRecvManaged, index, connection.generation);
+  if (connection.has(uring::kRecvMultishot) && Has(Capability::kMultishotRecv)) {
+    io_uring_prep_recv_multishot(entry, 0, nullptr, 0, 0);
+  } else {
+    io_uring_prep_recv(entry, 0, nullptr, 0, 0);
+  }
+  if (group.bundles) entry->ioprio |= IORING_RECVSEND_BUNDLE;
+  SetDescriptor(entry, connection);
+  entry->flags |= IOSQE_BUFFER_SELECT;
+  entry->buf_group = connection.recv_group;
+  return entry;
+}
+
+bool UringRing::BeginMessage(ConnectionId id, OperationKind kind, std::span<std::byte> memory,
+                             const posix::SocketAddress* destination, Endpoint* source,
+                             Token token) {
+  Connection* connection = connections_.Find(id);
+  if (connection == nullptr) return AcceptError(Error::kBadId, token);
+  const bool is_send = kind == OperationKind::kSendTo;
+  Transfer& transfer = is_send ? connection->send : connection->recv;
+  if (transfer != Transfer::kIdle) return AcceptError(Error::kBusy, token);
+  if (Full(1, 1)) return false;
+  Operation& operation = operations_.Take(kind, token);
+  operation.connection = id.index;
+  Operation::Message& message = operation.message;
+  message.source = source;
+  message.vector = {memory.data(), memory.size()};
+  message.header = msghdr{};
+  message.header.msg_name = message.address.get();
+  message.header.msg_namelen = sizeof(message.address.storage);
+  message.header.msg_iov = &message.vector;
+  message.header.msg_iovlen = 1;
+  transfer = Transfer::kOperation;
+  (is_send ? connection->send_detail : connection->recv_detail) = operations_.IndexOf(operation);
+  ++connection->kernel_entries;
+  io_uring_sqe* entry = NewEntry(operation);
+  if (is_send) {
+    message.address = *destination;
+    message.header.msg_namelen = destination->size;
+    io_uring_prep_sendmsg(entry, 0, &message.header, MSG_NOSIGNAL);
+  } else {
+    io_uring_prep_recvmsg(entry, 0, &message.header, 0);
+  }
+  SetDescriptor(entry, *connection);
+  Accepted(entry, &operation);
+  return true;
+}
+
+bool UringRing::PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory,
+                                Endpoint* source, Token token) {
+  if (memory.empty() || source == nullptr) return AcceptError(Error::kInvalidArgument, token);
+  return BeginMessage(socket, OperationKind::kRecvFrom, memory, nullptr, source, token);
+}
+
+bool UringRing::PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
+                              const Endpoint& destination, Token token) {
+  posix::SocketAddress address;
+  if (!posix::ToSocketAddress(destination, &address)) {
+    return AcceptError(Error::kInvalidArgument, token);
+  }
+  std::byte* data = const_cast<std::byte*>(memory.data());  // the kernel only reads it
+  return BeginMessage(socket, OperationKind::kSendTo, {data, memory.size()}, &address, nullptr,
+                      token);
+}
+
+bool UringRing::PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
+                            Token token) {
+  return FileTransfer(file, offset,
+                      {memory.data(), ClampLength(memory.size()), TransferFlags::kNone},
+                      OperationKind::kRead, token);
+}
+
+bool UringRing::PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
+                             Token token) {
+  std::byte* data = const_cast<std::byte*>(memory.data());  // the kernel only reads it
+  return FileTransfer(file, offset, {data, ClampLength(memory.size()), TransferFlags::kNone},
+                      OperationKind::kWrite, token);
+}
+
+bool UringRing::PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
+                                  Token token) {
+  return FileTransferBuffer(file, offset, slice, OperationKind::kRead, token);
+}
+
+bool UringRing::PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
+                                   Token token) {
+  return FileTransferBuffer(file, offset, slice, OperationKind::kWrite, token);
+}
+
+bool UringRing::FileTransferBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
+                                   OperationKind kind, Token token) {
+  uring::ResolvedSlice resolved;
+  const Error error = buffers_.Resolve(slice, &resolved);
+  if (error != Error::kOk) return AcceptError(error, token);
+  return FileTransfer(file, offset,
+                      {resolved.data, resolved.length, TransferFlags::kNone, resolved.unit,
+                       resolved.kernel_index, resolved.in_kernel},
+                      kind, token);
+}
+
+}  // namespace ioring
