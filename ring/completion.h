@@ -16,9 +16,8 @@ namespace ioring {
 enum CompletionFlags : uint32_t {
   // Not the final completion of its operation: more will come.
   kMore = 1u << 0,
-  // A managed receive put its bytes into a buffer of the group: take it with
-  // `Ring::TakeBuffer`. Each such completion must be taken exactly once, also
-  // when `result` is an error or 0.
+  // A managed receive put its bytes (`result`, more than 0) into a buffer of the group:
+  // take it with `Ring::TakeBuffer`, exactly once.
   kBuffer = 1u << 1,
   // A zero-copy send's second completion: the memory is free now; `result` is 0.
   kMemoryFree = 1u << 2,

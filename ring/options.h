@@ -38,7 +38,7 @@ struct RingOptions {
   uint32_t max_buffers = 1024;
   uint32_t max_buffer_groups = 8;
   // Operations in flight besides each connection's receive and send: accepts,
-  // connects, timers, polls, files, cancels, failed requests. Cost: about 128 bytes
+  // connects, timers, polls, files, cancels, failed requests. Cost: about 320 bytes
   // each when used. When all are in use, Prepare returns false. Backends: all.
   uint32_t max_operations = 4096;
 

@@ -239,8 +239,9 @@ class Ring {
   // Completions that are ready.
   virtual uint32_t CompletionQueueCount() const = 0;
   // A view of completions that are ready, oldest first, at most CompletionQueueCount()
-  // (fewer where the queue wraps). The view stays, and operations may be prepared while
-  // it is read, until AdvanceCompletionQueue, or the next submit or wait.
+  // (fewer where the queue wraps). The view stays until AdvanceCompletionQueue consumes it:
+  // operations may be prepared and submitted while it is read, so that a caller who finds
+  // the submission queue full submits and goes on where it was.
   virtual std::span<const Completion> PeekCompletions() = 0;
   // Consumes the oldest `count` completions, at most the size of the last view.
   virtual void AdvanceCompletionQueue(size_t count) = 0;
