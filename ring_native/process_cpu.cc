@@ -17,8 +17,11 @@ namespace ioring {
 absl::StatusOr<absl::Duration> ProcessCpuTime(int pid) {
   clockid_t clock;
   timespec time;
-  // 0 would mean this process.
-  if (pid <= 0 || clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &time) != 0) {
+  // 0 would mean this process, and so would what does not fit into a clock's number on Linux,
+  // which is the process's shifted by 3. Processes' numbers are below 2^22 there.
+  constexpr int kPidMax = 1 << 28;
+  if (pid <= 0 || pid >= kPidMax || clock_getcpuclockid(pid, &clock) != 0 ||
+      clock_gettime(clock, &time) != 0) {
     return absl::NotFoundError(absl::StrCat("there is no process ", pid));
   }
   return absl::DurationFromTimespec(time);

@@ -49,7 +49,11 @@ TEST(ProcessCpuTest, AnotherProcessesTimeIsItsOwn) {
 }
 
 TEST(ProcessCpuTest, AProcessThatIsNotThereIsNotFound) {
-  for (int pid : {0, -1, std::numeric_limits<int>::max()}) {
+  const pid_t ended = fork();
+  ASSERT_GE(ended, 0);
+  if (ended == 0) _exit(0);
+  waitpid(ended, nullptr, 0);
+  for (int pid : {ended, 0, -1, std::numeric_limits<int>::max()}) {
     EXPECT_EQ(ProcessCpuTime(pid).status().code(), absl::StatusCode::kNotFound) << pid;
   }
 }
