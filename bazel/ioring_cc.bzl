@@ -25,6 +25,10 @@ _GCC_COPTS = [
     "-Wundef",
     # Designated initializers may leave out what has a default.
     "-Wno-missing-field-initializers",
+    # GCC 12 reports it of its own std::string when optimising (GCC bug 105651).
+    "-Wno-restrict",
+    # Each compiler passes over what only the other one knows.
+    "-Wno-unknown-warning-option",
 ]
 
 _MSVC_COPTS = [

@@ -42,7 +42,7 @@ enum OperationFlags : uint8_t {
   kManyShots = 1 << 0,
   kCancelAsked = 1 << 1,  // must not be armed again
   kDeferred = 1 << 2,     // on the list of operations to be armed again
-  kIsSend = 1 << 3,       // kTransferAll: a send
+  kIsSend = 1 << 3,       // kTransferAll: a send; kZeroCopySend: to be one
   kHasDeadline = 1 << 4,  // must not be armed again: the deadline would not hold
   kStopInKernel = 1 << 5,  // on the deferred list, to be cancelled in the kernel
 };

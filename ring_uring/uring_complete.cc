@@ -228,17 +228,20 @@ void UringRing::OnTransferAll(Operation& operation, const io_uring_cqe& cqe) {
 // after which the memory is (io_uring_prep_send_zc(3)).
 void UringRing::OnZeroCopySend(Operation& operation, const io_uring_cqe& cqe) {
   Connection& connection = connections_[operation.connection];
+  const bool notification_follows = (cqe.flags & IORING_CQE_F_MORE) != 0;
+  // A kind of socket that cannot is sent to the ordinary way, once the notification, which
+  // comes also then, has come.
+  if (cqe.res == -EOPNOTSUPP) operation.set(uring::kIsSend);
+  if (operation.has(uring::kIsSend)) {
+    if (notification_follows) return;
+    statistics_.emulations.Add(1);
+    operation.kind = OperationKind::kTransferAll;
+    DeferOperation(operation);
+    return DropKernelEntry(connection);
+  }
   if ((cqe.flags & IORING_CQE_F_NOTIF) != 0) {
     --connection.other_operations;
     EndOperation(operation, 0, kMemoryFree);
-    return DropKernelEntry(connection);
-  }
-  const bool notification_follows = (cqe.flags & IORING_CQE_F_MORE) != 0;
-  if (cqe.res == -EOPNOTSUPP && !notification_follows) {  // not a kind of socket that can
-    statistics_.emulations.Add(1);
-    operation.kind = OperationKind::kTransferAll;
-    operation.set(uring::kIsSend);
-    DeferOperation(operation);
     return DropKernelEntry(connection);
   }
   connection.send = Transfer::kIdle;

@@ -24,12 +24,18 @@ namespace {
 
 constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
 constexpr int64_t kNanosPerSecond = 1'000'000'000;
+constexpr int64_t kLookForWakesNanos = 10'000'000;
 
 int64_t NowNanos() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
              std::chrono::steady_clock::now().time_since_epoch())
       .count();
 }
+
+// Its address tells threads apart, at the cost of a comparison. The kernel's own check
+// (SINGLE_ISSUER) is not enough: a registered ring is an index into the calling thread's
+// table, which may hold another ring there.
+thread_local constinit char thread_mark = 0;
 
 void RelaxProcessor() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -43,7 +49,7 @@ void RelaxProcessor() {
 
 // The first submit or wait decides whose ring this is.
 void UringRing::BindToThread() {
-  bound_ = true;
+  owner_ = &thread_mark;
   if ((ring_.flags & IORING_SETUP_R_DISABLED) != 0) {
     const int error = io_uring_enable_rings(&ring_);
     CHECK_EQ(error, 0) << "io_uring_enable_rings: " << posix::ErrnoText(-error);
@@ -103,7 +109,11 @@ int UringRing::EnterOnce(const EnterArguments& arguments, uint32_t to_submit) {
 }
 
 bool UringRing::Enter(EnterArguments arguments) {
-  if (!bound_) BindToThread();
+  if (owner_ != &thread_mark) {
+    CHECK(owner_ == nullptr) << "a ring was used by two threads: a ring belongs to the thread that "
+                                "first submits or waits";
+    BindToThread();
+  }
   uint32_t to_submit = 0;
   if (arguments.submit) {
     FlushDeferred();
@@ -122,9 +132,6 @@ bool UringRing::Enter(EnterArguments arguments) {
     case EBUSY:   // the kernel holds completions that do not fit into the queue
     case EAGAIN:  // the kernel is short of memory for requests
       return false;
-    case EEXIST:
-      LOG(FATAL) << "a ring was used by two threads: a ring belongs to the thread that first "
-                    "submits or waits";
     default:
       LOG(FATAL) << "io_uring_enter failed, the ring is lost: " << posix::ErrnoText(-result);
   }
@@ -170,7 +177,10 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
     }
     return completions_.size();
   }
-  const bool has_clock = options.timeout != WaitOptions::kForever ||
+  // Wakes are heard once the ring's own poll is submitted. A first wait that may not submit
+  // looks for them now and then.
+  const bool deaf = !submit && !wake_armed_;
+  const bool has_clock = options.timeout != WaitOptions::kForever || deaf ||
                          options.batch_delay.count() > 0 || options.spin.count() > 0;
   const int64_t start_ns = has_clock ? NowNanos() : 0;
   const int64_t deadline_ns = options.timeout == WaitOptions::kForever
@@ -196,10 +206,12 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
         arguments.batch_delay_us = static_cast<uint32_t>((batch_end_ns - now_ns + 999) / 1000);
       }
     }
+    if (deaf) until_ns = std::min(until_ns, now_ns + kLookForWakesNanos);
     if (until_ns != kNoDeadline) arguments.timeout_ns = std::max<int64_t>(until_ns - now_ns, 0);
     if (submit) prepared_ = 0;
     Enter(arguments);
     Harvest();
+    if (deaf) TakeWakes();
     if (has_clock) now_ns = NowNanos();
   }
   return completions_.size();
@@ -278,17 +290,12 @@ void UringRing::ArmConnectionAgain(Connection& connection) {
 }
 
 void UringRing::ArmOperationAgain(Operation& operation) {
+  const bool of_connection =
+      operation.kind == OperationKind::kPoll || operation.kind == OperationKind::kTransferAll;
   const bool closing =
-      operation.connection != Operation::kNone &&
-      (operation.kind == OperationKind::kPoll || operation.kind == OperationKind::kTransferAll) &&
-      connections_[operation.connection].state != uring::ConnectionState::kOpen;
+      of_connection && connections_[operation.connection].state != uring::ConnectionState::kOpen;
   if (operation.has(uring::kCancelAsked) || closing) {
-    // A transfer that was under way says how far it came.
-    int32_t result = ToResult(Error::kCanceled);
-    if (operation.kind == OperationKind::kTransferAll && operation.transfer.done != 0) {
-      result = static_cast<int32_t>(operation.transfer.done);
-    }
-    EndOperation(operation, result);
+    EndCancelled(operation);
     return;
   }
   io_uring_sqe* entry = NewEntry(operation);
@@ -308,6 +315,24 @@ void UringRing::ArmOperationAgain(Operation& operation) {
     default:
       LOG(FATAL) << "an operation of kind " << static_cast<int>(operation.kind)
                  << " is never armed again";
+  }
+}
+
+// An operation of which the kernel has nothing. A transfer says how far it came.
+void UringRing::EndCancelled(Operation& operation) {
+  constexpr int32_t kCanceled = ToResult(Error::kCanceled);
+  if (operation.kind == OperationKind::kTransferAll) {
+    Connection& connection = connections_[operation.connection];
+    const uint32_t done = operation.transfer.done;
+    EndTransfer(operation, done != 0 ? static_cast<int32_t>(done) : kCanceled);
+    ContinueClose(connection);
+  } else if (operation.kind == OperationKind::kPoll) {
+    Connection& connection = connections_[operation.connection];
+    --connection.other_operations;
+    EndOperation(operation, kCanceled);
+    ContinueClose(connection);
+  } else {
+    EndOperation(operation, kCanceled);
   }
 }
 

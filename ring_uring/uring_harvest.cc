@@ -329,6 +329,10 @@ void UringRing::UnstallConnection(Connection& connection) {
 
 void UringRing::OnWake(const io_uring_cqe& cqe) {
   if ((cqe.flags & IORING_CQE_F_MORE) == 0) wake_armed_ = false;
+  TakeWakes();
+}
+
+void UringRing::TakeWakes() {
   const uint32_t count = wakes_pending_.exchange(0, std::memory_order_acquire);
   if (count == 0) return;  // an earlier completion stands for it
   woken_ = true;

@@ -170,7 +170,6 @@ absl::Status UringRing::SetUpQueues() {
     if (error != -ENOMEM || entries / 2 < kEntriesMin) return uring::ExplainSetupFailure(-error);
   }
   ring_made_ = true;
-  bound_ = (SetupFlags() & IORING_SETUP_R_DISABLED) == 0 && !Has(Capability::kRegisteredRing);
   // A child of fork must not see the queues: both processes would use them.
   io_uring_ring_dontfork(&ring_);
   if (Has(Capability::kNoIoWait)) enter_flags_ |= uring::kEnterNoIoWait;

@@ -216,6 +216,7 @@ class UringRing final : public Ring {
   bool CompletionsMustBeTaken() const { return completions_.space() < kHeadroom; }
   void ArmConnectionAgain(Connection& connection);
   void ArmOperationAgain(Operation& operation);
+  void EndCancelled(Operation& operation);
   void OpenSocketsToConnect();
   uint32_t Wait(const WaitOptions& options, bool submit);
   void Spin(const WaitOptions& options, int64_t deadline_ns);
@@ -287,6 +288,7 @@ class UringRing final : public Ring {
   void ContinueManaged(Connection& connection);
   void EndManagedRecv(Connection& connection, int32_t result);
   void OnWake(const io_uring_cqe& cqe);
+  void TakeWakes();
   // One of a connection's kernel entries has had its last completion.
   void DropKernelEntry(Connection& connection);
   void OnOperation(Operation& operation, const io_uring_cqe& cqe);
@@ -330,7 +332,7 @@ class UringRing final : public Ring {
   CapabilityReport capabilities_;
   io_uring ring_{};
   bool ring_made_ = false;
-  bool bound_ = false;
+  const char* owner_ = nullptr;  // what tells the ring's thread; null until it is bound
   unsigned enter_flags_ = 0;
   uint32_t fixed_threshold_;
   uint32_t zero_copy_threshold_;

@@ -1,0 +1,416 @@
+// The ring over io_uring: making it, its queues, its thread, waking it, its end. What every
+// backend must do is tested by the conformance suite; this is what io_uring makes hard.
+#include "ring_uring/uring_ring.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/log/check.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "ring/capability.h"
+#include "ring/completion.h"
+#include "ring/error.h"
+#include "ring/id.h"
+#include "ring/options.h"
+#include "ring/token.h"
+#include "ring_uring/uring_test_util.h"
+
+namespace ioring::uring {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+using ::testing::HasSubstr;
+
+TEST(UringCreationTest, RefusesLimitsThatCannotBe) {
+  const auto create = [](const RingOptions& options) {
+    return UringRing::Create(options).status();
+  };
+  const absl::Status none = create({.submission_entries = 0});
+  EXPECT_TRUE(absl::IsInvalidArgument(none));
+  EXPECT_THAT(std::string(none.message()), HasSubstr("submission_entries is 0"));
+  EXPECT_TRUE(absl::IsInvalidArgument(create({.submission_entries = 32769})));
+  EXPECT_TRUE(absl::IsInvalidArgument(create({.completion_entries = 65537})));
+  EXPECT_TRUE(absl::IsInvalidArgument(create({.max_connections = 0})));
+  EXPECT_TRUE(absl::IsInvalidArgument(create({.max_buffers = 16384})));
+  EXPECT_TRUE(absl::IsInvalidArgument(create({.max_operations = 0})));
+}
+
+TEST(UringCreationTest, WorksWithTheSmallestLimits) {
+  UringTester ring({.submission_entries = 1,
+                    .completion_entries = 1,
+                    .max_connections = 1,
+                    .max_listeners = 0,
+                    .max_files = 0,
+                    .max_buffers = 0,
+                    .max_buffer_groups = 0,
+                    .max_operations = 1});
+  EXPECT_EQ(ring->BackendName(), "io_uring");
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(ring.Run([&](Token token) { return ring->PrepareNop(token); }).result, 0);
+  }
+  EXPECT_TRUE(absl::IsResourceExhausted(ring->CreateListener(Endpoint::Ipv4Loopback(0), {}).status()));
+}
+
+TEST(UringCreationTest, SaysWhyAFeatureIsOff) {
+  UringTester ring({.disabled = {Capability::kProvidedBuffers}});
+  const CapabilityReport& report = ring->Capabilities();
+  EXPECT_EQ(report.reason(Capability::kProvidedBuffers), "switched off by the options");
+  EXPECT_THAT(report.reason(Capability::kBundles), HasSubstr("needs"));
+  EXPECT_EQ(report.reason(Capability::kSubmissionPolling), "not asked for");
+  EXPECT_TRUE(report.Has(Capability::kDeferredTaskRun)) << report.ToString();
+}
+
+// Statistics: what a submit or wait costs.
+
+TEST(UringStatisticsTest, OneKernelEntryPerSubmitAndWait) {
+  UringTester ring;
+  ring.Run([&](Token token) { return ring->PrepareNop(token); });
+  const uint64_t before = ring->GetStatistics().kernel_entries;
+  constexpr uint64_t kRounds = 100;
+  for (uint64_t i = 0; i < kRounds; ++i) {
+    ASSERT_TRUE(ring->PrepareNop(ring.NewToken()));
+    ASSERT_EQ(ring->SubmitAndWait({}), 1u);
+    ASSERT_EQ(ring->PeekCompletions().size(), 1u);
+    ring->AdvanceCompletionQueue(1);
+  }
+  EXPECT_EQ(ring->GetStatistics().kernel_entries - before, kRounds);
+}
+
+TEST(UringStatisticsTest, ABatchIsOneKernelEntry) {
+  UringTester ring({.submission_entries = 256});
+  ring.Run([&](Token token) { return ring->PrepareNop(token); });
+  const Statistics before = ring->GetStatistics();
+  for (int i = 0; i < 256; ++i) ASSERT_TRUE(ring->PrepareNop(ring.NewToken()));
+  EXPECT_FALSE(ring->PrepareNop(ring.NewToken())) << "the submission queue is full";
+  EXPECT_EQ(ring->SubmitAndWait({.min_completions = 256}), 256u);
+  const Statistics after = ring->GetStatistics();
+  EXPECT_EQ(after.kernel_entries - before.kernel_entries, 1u);
+  EXPECT_EQ(after.kernel_submissions - before.kernel_submissions, 256u);
+  EXPECT_EQ(after.submissions - before.submissions, 256u);
+  EXPECT_EQ(after.completions - before.completions, 256u);
+  EXPECT_EQ(after.submission_queue_full - before.submission_queue_full, 1u);
+}
+
+// Trap (the original's defect 4): completions that do not fit into the kernel's queue
+// stayed in the kernel.
+
+constexpr RingOptions kSmallQueues = {.submission_entries = 8, .completion_entries = 16};
+
+TEST(UringOverflowTest, LosesNothingWhenManyPollsEndAtOnce) {
+  constexpr size_t kPolls = 200;
+  UringTester ring(kSmallQueues);
+  const UringTester::Accepted connection = ring.Register(UnixPair());
+  std::set<uint64_t> expected;
+  while (expected.size() < kPolls) {
+    const Token token = ring.NewToken();
+    if (ring->PreparePollAdd(connection.id, kPollReadable, Shots::kOne, token)) {
+      expected.insert(token.value);
+    } else {
+      ring->Submit();
+    }
+  }
+  ring->Submit();
+  ASSERT_EQ(ring->InFlight(), kPolls);
+  ASSERT_TRUE(SendAll(connection.peer.get(), "all of them end"));
+  const auto end = steady_clock::now() + kPatience;
+  while (!expected.empty() && steady_clock::now() < end) {
+    ring->SubmitAndWait({.timeout = kPatience});
+    const std::span<const Completion> completions = ring->PeekCompletions();
+    for (const Completion& completion : completions) {
+      EXPECT_EQ(completion.result, kPollReadable);
+      EXPECT_EQ(expected.erase(completion.token.value), 1u) << "twice, or never asked for";
+    }
+    ring->AdvanceCompletionQueue(completions.size());
+  }
+  EXPECT_TRUE(expected.empty()) << expected.size() << " completions were lost";
+  EXPECT_GT(ring->GetStatistics().overflows, 0u);
+}
+
+TEST(UringOverflowTest, LosesNothingWhenTheCallerTakesNothing) {
+  constexpr uint64_t kNops = 1000;
+  UringTester ring(kSmallQueues);
+  std::vector<uint64_t> expected;
+  for (int refusals = 0; expected.size() < kNops && refusals < 2;) {
+    const Token token = ring.NewToken();
+    if (ring->PrepareNop(token)) {
+      expected.push_back(token.value);
+      refusals = 0;
+    } else {
+      ring->Submit();
+      ++refusals;
+    }
+  }
+  ring->Submit();
+  EXPECT_GT(expected.size(), 256u);
+  std::vector<uint64_t> seen;
+  for (const uint64_t token : expected) seen.push_back(ring.Next(Token{token}).token.value);
+  EXPECT_EQ(seen, expected);
+  EXPECT_EQ(ring->InFlight(), 0u);
+  EXPECT_GT(ring->GetStatistics().overflows, 0u);
+}
+
+// A view of completions stays what it is while operations are submitted.
+TEST(UringOverflowTest, TheViewOutlivesASubmit) {
+  UringTester ring(kSmallQueues);
+  for (uint64_t i = 1; i <= 8; ++i) ASSERT_TRUE(ring->PrepareNop(Token{i}));
+  ring->SubmitAndWait({.min_completions = 8});
+  const std::span<const Completion> view = ring->PeekCompletions();
+  ASSERT_EQ(view.size(), 8u);
+  for (uint64_t round = 0; round < 20; ++round) {
+    for (uint64_t i = 0; i < 8; ++i) ASSERT_TRUE(ring->PrepareNop(Token{100 + 8 * round + i}));
+    ring->Submit();
+  }
+  for (uint64_t i = 1; i <= 8; ++i) EXPECT_EQ(view[i - 1].token.value, i);
+  ring->AdvanceCompletionQueue(8);
+  for (uint64_t i = 0; i < 160; ++i) EXPECT_EQ(ring.Next(Token{100 + i}).result, 0);
+}
+
+// ---- Waking.
+
+// Takes the wake completions that are ready; how many calls they stand for.
+uint64_t TakeWakes(UringRing& ring) {
+  uint64_t calls = 0;
+  for (;;) {
+    const std::span<const Completion> completions = ring.PeekCompletions();
+    if (completions.empty()) return calls;
+    for (const Completion& completion : completions) {
+      EXPECT_EQ(completion.token, kDefaultWakeToken);
+      EXPECT_GT(completion.result, 0);
+      calls += static_cast<uint64_t>(completion.result);
+    }
+    ring.AdvanceCompletionQueue(completions.size());
+  }
+}
+
+TEST(UringWakeTest, EveryCallFromFourThreadsIsCounted) {
+  constexpr uint64_t kThreads = 4;
+  constexpr uint64_t kCallsPerThread = 10'000;
+  UringTester ring;
+  std::vector<std::thread> threads;
+  for (uint64_t i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      for (uint64_t call = 0; call < kCallsPerThread; ++call) ring->Wake();
+    });
+  }
+  uint64_t calls = 0;
+  const auto end = steady_clock::now() + kPatience;
+  while (calls < kThreads * kCallsPerThread && steady_clock::now() < end) {
+    EXPECT_GT(ring->SubmitAndWait({.timeout = kPatience}), 0u) << "a wake was lost";
+    calls += TakeWakes(ring.ring());
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(calls + TakeWakes(ring.ring()), kThreads * kCallsPerThread);
+  EXPECT_LE(ring->GetStatistics().wakes, kThreads * kCallsPerThread);
+}
+
+// One call, one wait, in turns: each wait would sleep for ever if its wake were lost.
+TEST(UringWakeTest, EveryWaitReturns) {
+  UringTester ring;
+  std::atomic<int> rounds{0};
+  std::atomic<int> asked{0};
+  constexpr int kRounds = 2'000;
+  std::thread waker([&] {
+    for (int round = 1; round <= kRounds; ++round) {
+      ring->Wake();
+      asked.store(round);
+      asked.notify_one();
+      rounds.wait(round - 1);
+    }
+  });
+  bool all_returned = true;
+  for (int round = 1; round <= kRounds; ++round) {
+    uint64_t calls = 0;
+    while (calls == 0 && all_returned) {
+      all_returned = ring->SubmitAndWait({.timeout = kPatience}) > 0;
+      calls += TakeWakes(ring.ring());
+    }
+    rounds.store(round);
+    rounds.notify_one();
+  }
+  waker.join();
+  EXPECT_TRUE(all_returned);
+}
+
+std::atomic<UringRing*> ring_of_handler{nullptr};
+std::atomic<uint64_t> calls_of_handler{0};
+
+void WakeFromHandler(int) {
+  ring_of_handler.load()->Wake();
+  calls_of_handler.fetch_add(1);
+}
+
+TEST(UringWakeTest, SignalHandlersMayWakeTheRingThatTheyInterrupt) {
+  UringTester ring;
+  ring_of_handler = &ring.ring();
+  calls_of_handler = 0;
+  struct sigaction action {};
+  struct sigaction old {};
+  action.sa_handler = WakeFromHandler;
+  ASSERT_EQ(sigaction(SIGUSR1, &action, &old), 0);
+  constexpr uint64_t kSignals = 2'000;
+  const pthread_t owner = pthread_self();
+  std::atomic<bool> done{false};
+  std::thread sender([&] {
+    // Signals that wait to be delivered are merged: send until enough were handled.
+    while (calls_of_handler.load() < kSignals) pthread_kill(owner, SIGUSR1);
+    done = true;
+    ring->Wake();
+  });
+  uint64_t calls = 0;
+  while (!done) {
+    EXPECT_GT(ring->SubmitAndWait({.timeout = kPatience}), 0u) << "a wake was lost";
+    calls += TakeWakes(ring.ring());
+  }
+  sender.join();
+  sigaction(SIGUSR1, &old, nullptr);
+  ring->SubmitAndWait({.timeout = milliseconds(0)});
+  EXPECT_EQ(calls + TakeWakes(ring.ring()), calls_of_handler.load() + 1);
+}
+
+// A wait that may not submit what is prepared hears a wake all the same, also the first
+// wait of a ring.
+TEST(UringWakeTest, WakesAWaitThatDoesNotSubmit) {
+  UringTester ring;
+  const Token nop = ring.NewToken();
+  ASSERT_TRUE(ring->PrepareNop(nop));
+  ring->Wake();
+  EXPECT_EQ(ring->WaitCompletions({.timeout = std::chrono::seconds(2)}), 1u);
+  EXPECT_EQ(TakeWakes(ring.ring()), 1u);
+  EXPECT_EQ(ring->InFlight(), 1u) << "the wait submitted what was prepared";
+  EXPECT_EQ(ring.Next(nop).result, 0);
+}
+
+// ---- A kernel thread that takes submissions.
+
+TEST(UringSubmissionPollingTest, EchoesAndEndsCleanly) {
+  UringTester ring({.submission_entries = 8, .submission_polling_idle = milliseconds(1)});
+  ASSERT_TRUE(ring->Capabilities().Has(Capability::kSubmissionPolling))
+      << ring->Capabilities().ToString();
+  EXPECT_FALSE(ring->Capabilities().Has(Capability::kDeferredTaskRun));
+  const UringTester::Accepted connection = ring.Accept();
+  for (int round = 0; round < 100; ++round) {
+    const std::string text = "message " + std::to_string(round);
+    ASSERT_TRUE(SendAll(connection.peer.get(), text));
+    ASSERT_EQ(ring.Receive(connection.id, 64), text);
+    ASSERT_EQ(ring.Send(connection.id, text).result, static_cast<int>(text.size()));
+    ASSERT_EQ(ReceiveExactly(connection.peer.get(), text.size()), text);
+    // Now and then the thread has gone to sleep, and must be woken.
+    if (round % 25 == 0) ring.PumpFor(milliseconds(5));
+  }
+  // More than the queue holds: the thread must take entries before there is space.
+  std::vector<Token> nops;
+  const auto end = steady_clock::now() + kPatience;
+  while (nops.size() < 100 && steady_clock::now() < end) {
+    const Token token = ring.NewToken();
+    if (ring->PrepareNop(token)) {
+      nops.push_back(token);
+    } else {
+      ring->Submit();
+    }
+  }
+  for (const Token nop : nops) EXPECT_EQ(ring.Next(nop).result, 0);
+  EXPECT_EQ(ring.Close(connection.id).result, 0);
+  EXPECT_TRUE(ReceivesEnd(connection.peer.get()));
+}
+
+// ---- Its thread, and its end.
+
+class UringDeathTest : public testing::Test {
+ protected:
+  UringDeathTest() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+
+  static std::unique_ptr<UringRing> BoundRing() {
+    absl::StatusOr<std::unique_ptr<UringRing>> ring = UringRing::Create({});
+    CHECK_OK(ring.status());
+    (*ring)->Submit();
+    return *std::move(ring);
+  }
+  // What a second thread does with the first one's ring. Ends the program where that
+  // goes unnoticed and sleeps.
+  static void UseFromSecondThread(bool has_own_ring) {
+    alarm(5);
+    const std::unique_ptr<UringRing> ring = BoundRing();
+    std::thread([&] {
+      std::unique_ptr<UringRing> own;
+      if (has_own_ring) own = BoundRing();
+      ring->PrepareNop(Token{1});
+      ring->SubmitAndWait({});
+    }).join();
+  }
+};
+
+constexpr char kTwoThreads[] = "a ring was used by two threads";
+
+TEST_F(UringDeathTest, UseFromASecondThreadEndsTheProgram) {
+  EXPECT_DEATH(UseFromSecondThread(/*has_own_ring=*/false), kTwoThreads);
+}
+
+// The registered descriptor of a ring is a number in a table of the thread's own: here it
+// is another ring's.
+TEST_F(UringDeathTest, UseFromASecondThreadWithARingOfItsOwnEndsTheProgram) {
+  EXPECT_DEATH(UseFromSecondThread(/*has_own_ring=*/true), kTwoThreads);
+}
+
+TEST(UringThreadTest, ARingMayBeMadeAndFilledByAnotherThread) {
+  std::unique_ptr<UringTester> ring;
+  std::thread([&] {
+    ring = std::make_unique<UringTester>();
+    EXPECT_TRUE((*ring)->PrepareNop(Token{1000}));
+  }).join();
+  EXPECT_EQ(ring->Next(Token{1000}).result, 0);
+}
+
+// Trap (the original's defect 2): a receive wrote into memory that was mapped later at the
+// same address.
+TEST_F(UringDeathTest, DestroyingARingWithWorkInFlightEndsTheProgram) {
+  EXPECT_DEATH(
+      {
+        std::unique_ptr<UringRing> ring = BoundRing();
+        SocketPair pair = UnixPair();
+        std::byte memory[16];
+        const ConnectionId connection = *ring->RegisterSocket(pair.a.release());
+        ring->PrepareRecv(connection, memory, Token{1});
+        ring->Submit();
+        ring.reset();
+      },
+      "destroyed with operations in flight.*Drain");
+}
+
+TEST_F(UringDeathTest, DestroyingARingWithBuffersOutEndsTheProgram) {
+  EXPECT_DEATH(
+      {
+        std::unique_ptr<UringRing> ring = BoundRing();
+        SocketPair pair = UnixPair();
+        std::byte memory[64];
+        const BufferGroupId group =
+            *ring->RegisterBufferGroup({.memory = memory, .buffer_bytes = 64});
+        const ConnectionId connection = *ring->RegisterSocket(pair.a.release());
+        SendAll(pair.b.get(), "x");
+        ring->PrepareRecvManaged(connection, group, Shots::kOne, Token{1});
+        ring->SubmitAndWait({});
+        ring->TakeBuffer(ring->PeekCompletions()[0]);
+        ring.reset();
+      },
+      "buffers of a group were not returned");
+}
+
+}  // namespace
+}  // namespace ioring::uring
