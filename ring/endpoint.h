@@ -34,7 +34,8 @@ class Endpoint {
   static Endpoint Ipv4Loopback(uint16_t port);
   static Endpoint Ipv6Loopback(uint16_t port);
   // A path in the file system; a leading NUL makes it a name of Linux's abstract
-  // namespace. InvalidArgument where it is empty or too long.
+  // namespace. InvalidArgument where it is empty, too long, or starts with "@", which
+  // stands for that NUL in text (write "./@name").
   static absl::StatusOr<Endpoint> Unix(std::string_view path);
 
   // "127.0.0.1:7777", "[::1]:7777", "[fe80::1%2]:80", "[fe80::1%eth0]:80",
@@ -43,8 +44,7 @@ class Endpoint {
   // InvalidArgument with a sentence, never a wildcard.
   static absl::StatusOr<Endpoint> Parse(std::string_view text);
 
-  // What `Parse` reads. IPv6 as RFC 5952 says. "(none)" for kNone, "unix:" for an
-  // unnamed Unix-domain socket.
+  // What `Parse` reads. IPv6 as RFC 5952 says. "(none)" for kNone.
   std::string ToString() const;
 
   Family family() const { return family_; }

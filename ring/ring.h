@@ -139,7 +139,8 @@ class Ring {
   // Completes with the new connection (`Completion::connection`), already set up.
   // kTooManyIds: max_connections reached, that connection was closed. kTooManyFiles.
   virtual bool PrepareAccept(ListenerId listener, Shots shots, Token token) = 0;
-  // Makes a socket and connects it; completes with the new connection.
+  // Makes a socket and connects it; completes with the new connection. An endpoint whose
+  // scope is a name is resolved here, by a system call: give a number.
   virtual bool PrepareConnect(const Endpoint& endpoint, Token token) = 0;
 
   // Completes with the bytes received; 0: the peer sent its end (FIN). An empty span is

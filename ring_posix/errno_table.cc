@@ -216,10 +216,6 @@ Error ErrorFromErrno(int code) {
   return error;
 }
 
-Error ManagedRecvErrorFromErrno(int code) {
-  return code == ENOBUFS ? Error::kNoBuffers : ErrorFromErrno(code);
-}
-
 std::string ErrnoText(int code) {
   std::array<char, 128> buffer{};
   const std::string_view description =

@@ -23,11 +23,9 @@ namespace ioring::posix {
 //  - ENOENT, EALREADY are kNotFound: nothing to cancel, or past cancelling; no such file.
 //  - ENFILE, EMFILE are kTooManyFiles, also where the full table is the ring's own of
 //    direct descriptors; there the backend says kTooManyIds itself.
-//  - ENOBUFS is kNoMemory: the network's, not a group's. See ManagedRecvErrorFromErrno.
+//  - ENOBUFS is kNoMemory: the network's. Where it means that a group has no buffer, the
+//    backend says kNoBuffers itself.
 Error ErrorFromErrno(int code);
-
-// The same for receives into a group's buffers, where ENOBUFS is kNoBuffers.
-Error ManagedRecvErrorFromErrno(int code);
 
 // "ECONNRESET, 104: Connection reset by peer". Allocates.
 std::string ErrnoText(int code);

@@ -60,8 +60,8 @@ TEST(SocketAddressTest, Ipv6WithScope) {
 
 TEST(SocketAddressTest, ThereAndBack) {
   for (std::string_view text :
-       {"0.0.0.0:0", "255.254.253.252:65535", "[::]:0", "[::1]:7777", "[2001:db8::1]:443",
-        "[fe80::1%3]:80", "unix:/run/echo.sock", "unix:relative"}) {
+       {"0.0.0.0:0", "255.254.253.252:65535", "127.0.0.1:258", "[::]:0", "[::1]:7777",
+        "[2001:db8::1]:443", "[fe80::1%3]:80", "unix:/run/echo.sock", "unix:relative"}) {
     EXPECT_EQ(ThereAndBack(Parsed(text)), Parsed(text)) << text;
   }
 }

@@ -67,6 +67,7 @@ struct alignas(64) Connection {
   Transfer send;
   uint8_t flags;
   uint8_t tasks;
+  bool is_no_socket;  // can only be polled
 
   bool has(ConnectionFlags flag) const { return (flags & flag) != 0; }
   void set(ConnectionFlags flag) { flags = static_cast<uint8_t>(flags | flag); }

@@ -118,11 +118,11 @@ void UringRing::StopInKernel(Operation& operation) {
 
 bool UringRing::PrepareCancelOperation(Operation& target, Token token) {
   if (target.has(uring::kDeferred)) {
-    if (Full(1, 1)) return false;
+    if (Full(1, 1, 0)) return false;
     target.set(uring::kCancelAsked);
-    return AcceptFixedResult(0, token);
+    return AcceptFixedResult(0, token, 0);
   }
-  if (Full(1, 1)) return false;
+  if (Full(1, 1, 0)) return false;
   target.set(uring::kCancelAsked);
   const uint64_t target_data = OperationUserData(target);
   Operation& operation = operations_.Take(OperationKind::kCancel, token);
@@ -133,10 +133,10 @@ bool UringRing::PrepareCancelOperation(Operation& target, Token token) {
 
 bool UringRing::PrepareCancelTransfer(Connection& connection, Direction direction, Token token) {
   const bool recv = direction == Direction::kRecv;
-  if (Full(1, 1)) return false;
+  if (Full(1, 1, 0)) return false;
   MarkCancelled(connection, direction);
   if (recv ? !RecvInKernel(connection) : !SendInKernel(connection)) {
-    return AcceptFixedResult(0, token);
+    return AcceptFixedResult(0, token, 0);
   }
   const uint64_t target = recv ? RecvUserData(connection) : SendUserData(connection);
   Operation& operation = operations_.Take(OperationKind::kCancel, token);
@@ -161,13 +161,13 @@ bool UringRing::PrepareCancel(Token target, Token token) {
       }
     }
   }
-  return AcceptError(Error::kNotFound, token);
+  return AcceptFixedResult(ToResult(Error::kNotFound), token, 0);
 }
 
 bool UringRing::PrepareCancelConnection(ConnectionId id, Direction direction, Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  if (Full(3, 1)) return false;
+  if (Full(3, 1, 0)) return false;
   int32_t count = 0;
   if (direction != Direction::kSend && connection->recv != Transfer::kIdle) ++count;
   if (direction != Direction::kRecv && connection->send != Transfer::kIdle) ++count;
@@ -177,11 +177,11 @@ bool UringRing::PrepareCancelConnection(ConnectionId id, Direction direction, To
     count += connection->other_operations;
     CancelOnConnection(*connection);
   }
-  return AcceptFixedResult(count, token);
+  return AcceptFixedResult(count, token, 0);
 }
 
 bool UringRing::PrepareCancelAll(Token token) {
-  if (Full(1, 1)) return false;
+  if (Full(1, 1, 0)) return false;
   for (uint32_t i = 0; i < operations_.used_end(); ++i) {
     Operation& operation = operations_[i];
     switch (operation.kind) {
@@ -206,7 +206,7 @@ bool UringRing::PrepareCancelAll(Token token) {
       DeferConnection(connection);
     }
   }
-  return AcceptFixedResult(0, token);
+  return AcceptFixedResult(0, token, 0);
 }
 
 bool UringRing::PrepareClose(ConnectionId id, CloseMode mode, Token token) {

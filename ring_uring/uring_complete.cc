@@ -329,6 +329,7 @@ void UringRing::OnFileTransfer(Operation& operation, const io_uring_cqe& cqe) {
 
 void UringRing::EndOperation(Operation& operation, int32_t result, uint32_t flags) {
   if (operation.has(uring::kDeferred)) UndeferOperation(operation);
+  if (operation.kind == OperationKind::kAccept) DropAccept(listeners_[operation.connection]);
   buffers_.DropUse(operation.unit);
   const Token token = operation.token;
   if (&operation == last_operation_) last_operation_ = nullptr;

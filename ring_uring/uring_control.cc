@@ -36,7 +36,9 @@ constexpr posix::BlockingMode kBlocking = posix::BlockingMode::kBlocking;
 UringRing::Listener* UringRing::FindListener(ListenerId id) {
   if (id.index >= listeners_.size()) return nullptr;
   Listener& listener = listeners_[id.index];
-  return listener.fd >= 0 && listener.generation == id.generation ? &listener : nullptr;
+  const bool current =
+      listener.fd >= 0 && !listener.closed && listener.generation == id.generation;
+  return current ? &listener : nullptr;
 }
 
 const UringRing::Listener* UringRing::FindListener(ListenerId id) const {
@@ -54,6 +56,7 @@ absl::StatusOr<ListenerId> UringRing::CreateListener(const Endpoint& endpoint,
   absl::StatusOr<int> fd = posix::OpenListener(endpoint, options, kBlocking);
   if (!fd.ok()) return fd.status();
   listeners_[index].fd = *fd;
+  listeners_[index].closed = false;
   listeners_[index].endpoint = endpoint;
   return ListenerId{index, listeners_[index].generation};
 }
@@ -69,10 +72,17 @@ absl::Status UringRing::CloseListener(ListenerId id) {
   }
   // At once, although accepts in flight keep the socket's file: they end with EINVAL.
   shutdown(listener->fd, SHUT_RDWR);
-  close(listener->fd);
-  listener->fd = -1;
   ++listener->generation;
+  listener->closed = true;
+  ++listener->accepts;  // until here
+  DropAccept(*listener);
   return posix::RemoveUnixPath(listener->endpoint);
+}
+
+void UringRing::DropAccept(Listener& listener) {
+  if (--listener.accepts != 0 || !listener.closed) return;
+  close(listener.fd);
+  listener.fd = -1;
 }
 
 absl::StatusOr<Endpoint> UringRing::LocalEndpoint(ListenerId id) const {
@@ -98,7 +108,13 @@ absl::StatusOr<ConnectionId> UringRing::RegisterSocket(NativeHandle handle) {
   if (absl::Status status = posix::PrepareTakenOverSocket(fd, kBlocking); !status.ok()) {
     return status;
   }
-  return AddSocket(fd);
+  absl::StatusOr<ConnectionId> id = AddSocket(fd);
+  int type = 0;
+  socklen_t size = sizeof(type);
+  if (id.ok() && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) {
+    connections_[id->index].is_no_socket = true;
+  }
+  return id;
 }
 
 absl::StatusOr<ConnectionId> UringRing::OpenDatagram(const Endpoint& local) {
@@ -130,10 +146,13 @@ absl::StatusOr<NativeHandle> UringRing::UnregisterSocket(ConnectionId id) {
 
 // An operation of the ring's own, whose result is waited for. Submits what is prepared.
 int UringRing::RunSynchronously(io_uring_sqe* entry) {
-  entry->user_data = uring::UserData{Source::kSynchronous, 0, 0}.Pack();
+  entry->user_data = uring::UserData{Source::kSynchronous, 0, ++synchronous_number_}.Pack();
   synchronous_done_ = false;
   while (!synchronous_done_) {
-    if (CompletionsMustBeTaken()) return -EBUSY;
+    if (CompletionsMustBeTaken()) {
+      synchronous_done_ = true;  // its late result is nobody's
+      return -EBUSY;
+    }
     prepared_ = 0;
     Enter(EnterArguments{.wait_for = 1});
     Harvest();
@@ -143,7 +162,7 @@ int UringRing::RunSynchronously(io_uring_sqe* entry) {
 
 // An ordinary descriptor of a direct one; the caller closes it.
 absl::StatusOr<int> UringRing::InstallDescriptor(const Connection& connection) {
-  if (EntrySpace() == 0) Submit();
+  Submit();
   if (EntrySpace() == 0 || CompletionsMustBeTaken()) {
     return absl::ResourceExhaustedError("the ring's queues are full: take completions first");
   }

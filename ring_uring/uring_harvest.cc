@@ -68,6 +68,10 @@ void UringRing::Dispatch(const io_uring_cqe& cqe) {
     case Source::kWake:
       return OnWake(cqe);
     case Source::kSynchronous:
+      if (synchronous_done_ || data.index != synchronous_number_) {
+        if (cqe.res >= 0) close(cqe.res);  // a descriptor that is not waited for any more
+        return;
+      }
       synchronous_done_ = true;
       synchronous_result_ = cqe.res;
       return;

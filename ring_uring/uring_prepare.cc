@@ -35,10 +35,10 @@ __kernel_timespec ToTimespec(int64_t nanos) {
 
 uint32_t UringRing::SubmissionQueueSpace() const { return EntrySpace(); }
 
-bool UringRing::Full(uint32_t entries, uint32_t operations) {
-  if (EntrySpace() >= entries && operations_.size() - operations_.in_use() >= operations) {
-    return false;
-  }
+bool UringRing::Full(uint32_t entries, uint32_t operations, uint32_t kept) {
+  const bool has_operations =
+      operations == 0 || operations_.size() - operations_.in_use() >= operations + kept;
+  if (EntrySpace() >= entries && has_operations) return false;
   statistics_.submission_queue_full.Add(1);
   return true;
 }
@@ -68,8 +68,8 @@ void UringRing::SetDescriptor(io_uring_sqe* entry, const Connection& connection)
   if (connection.has(uring::kDirect)) entry->flags |= IOSQE_FIXED_FILE;
 }
 
-bool UringRing::AcceptFixedResult(int32_t result, Token token) {
-  if (Full(1, 1)) return false;
+bool UringRing::AcceptFixedResult(int32_t result, Token token, uint32_t kept) {
+  if (Full(1, 1, kept)) return false;
   Operation& operation = operations_.Take(OperationKind::kFixedResult, token);
   operation.result = result;
   io_uring_sqe* entry = NewEntry(operation);
@@ -97,11 +97,12 @@ void UringRing::FillAccept(io_uring_sqe* entry, const Listener& listener,
 }
 
 bool UringRing::PrepareAccept(ListenerId listener, Shots shots, Token token) {
-  const Listener* found = FindListener(listener);
+  Listener* found = FindListener(listener);
   if (found == nullptr) return AcceptError(Error::kBadId, token);
   if (Full(1, 1)) return false;
   Operation& operation = operations_.Take(OperationKind::kAccept, token);
   operation.connection = listener.index;
+  ++found->accepts;
   if (shots == Shots::kMany) {
     operation.set(uring::kManyShots);
     if (!Has(Capability::kMultishotAccept)) statistics_.emulations.Add(1);

@@ -126,7 +126,7 @@ UringRing::UringRing(const RingOptions& options, CapabilityReport capabilities, 
                                : kNever),
       completions_(std::bit_ceil(CompletionEntries(options) + kHeadroom)),
       connections_(direct, options.max_connections),
-      operations_(options.max_operations),
+      operations_(options.max_operations + kKeptForCancels),
       buffers_(options.max_buffers),
       listeners_(options.max_listeners),
       files_(options.max_files),
@@ -253,7 +253,7 @@ UringRing::~UringRing() {
   for (const Listener& listener : listeners_) {
     if (listener.fd < 0) continue;
     close(listener.fd);
-    posix::RemoveUnixPath(listener.endpoint).IgnoreError();
+    if (!listener.closed) posix::RemoveUnixPath(listener.endpoint).IgnoreError();
   }
   for (const File& file : files_) {
     if (file.fd >= 0) close(file.fd);

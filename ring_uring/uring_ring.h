@@ -142,8 +142,10 @@ class UringRing final : public Ring {
 
  private:
   struct Listener {
-    int fd = -1;
+    int fd = -1;  // stays open until the last accept has ended, or it would name another file
     uint16_t generation = 0;
+    bool closed = false;
+    uint32_t accepts = 0;  // in flight
     Endpoint endpoint;  // as asked for: its Unix-domain path is removed at the close
   };
   struct File {
@@ -224,14 +226,16 @@ class UringRing final : public Ring {
 
   // Preparing: uring_prepare.cc and uring_transfer.cc.
   uint32_t EntrySpace() const { return io_uring_sq_space_left(&ring_); }
-  bool Full(uint32_t entries, uint32_t operations);
+  // Operations kept for cancelling, so that a full table can still be brought to rest.
+  static constexpr uint32_t kKeptForCancels = 16;
+  bool Full(uint32_t entries, uint32_t operations, uint32_t kept = kKeptForCancels);
   io_uring_sqe* NewEntry(Source source, uint32_t index, uint32_t generation);
   io_uring_sqe* NewEntry(Operation& operation);
   // Counts an accepted operation. `entry`: what a deadline may be set on, or null.
   void Accepted(io_uring_sqe* entry, Operation* operation = nullptr,
                 Connection* managed = nullptr);
   // Accepts an operation that does nothing but complete with `result`.
-  bool AcceptFixedResult(int32_t result, Token token);
+  bool AcceptFixedResult(int32_t result, Token token, uint32_t kept = kKeptForCancels);
   bool AcceptError(Error error, Token token) { return AcceptFixedResult(ToResult(error), token); }
   static void SetDescriptor(io_uring_sqe* entry, const Connection& connection);
   bool BeginRecv(ConnectionId id, const TransferRequest& request, Token token);
@@ -249,8 +253,8 @@ class UringRing final : public Ring {
                     OperationKind kind, Token token);
   bool FileTransferBuffer(FileId id, uint64_t offset, const BufferSlice& slice,
                           OperationKind kind, Token token);
-  bool UsesFixed(const TransferRequest& request) const {
-    return request.in_kernel && request.length >= fixed_threshold_;
+  bool UsesFixed(const Connection& connection, const TransferRequest& request) const {
+    return request.in_kernel && request.length >= fixed_threshold_ && !connection.is_no_socket;
   }
   void FillAccept(io_uring_sqe* entry, const Listener& listener, const Operation& operation);
   void FillPoll(io_uring_sqe* entry, const Operation& operation);
@@ -317,6 +321,7 @@ class UringRing final : public Ring {
   void UnstallConnection(Connection& connection);
 
   // Control plane: uring_control.cc.
+  void DropAccept(Listener& listener);
   Listener* FindListener(ListenerId id);
   const Listener* FindListener(ListenerId id) const;
   File* FindFile(FileId id);
@@ -371,7 +376,8 @@ class UringRing final : public Ring {
   bool wake_armed_ = false;
   bool woken_ = false;  // since the current wait began
 
-  bool synchronous_done_ = false;
+  uint32_t synchronous_number_ = 0;  // of the operation that is waited for
+  bool synchronous_done_ = true;
   int synchronous_result_ = 0;
 
   std::array<Failure, 64> failures_{};

@@ -62,7 +62,7 @@ bool UringRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice& sl
 
 void UringRing::FillTransfer(io_uring_sqe* entry, const Connection& connection,
                              const TransferRequest& request, bool is_send) {
-  if (!UsesFixed(request)) {
+  if (!UsesFixed(connection, request)) {
     if (is_send) {
       io_uring_prep_send(entry, 0, request.data, request.length, MSG_NOSIGNAL);
     } else {
