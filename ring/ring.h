@@ -78,7 +78,8 @@ class Ring {
   virtual ~Ring() = default;
 
   // ---- Control plane: may allocate and make system calls; errors are statuses whose
-  // message says what was wrong and what to do. Ring's thread only, once it is bound.
+  // message says what was wrong and what to do. Ring's thread only, once it is bound; when
+  // that thread has ended, another may still unregister, and destroy the ring.
 
   // "io_uring", "epoll", "kqueue", "rio", "iocp", "sim".
   virtual std::string_view BackendName() const = 0;

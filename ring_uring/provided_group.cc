@@ -1,5 +1,7 @@
 #include "ring_uring/provided_group.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <bit>
 #include <utility>
@@ -50,7 +52,10 @@ ProvidedGroup::ProvidedGroup(io_uring* ring, uint16_t index, const BufferGroupOp
 }
 
 ProvidedGroup::~ProvidedGroup() {
-  if (shared_ != nullptr) io_uring_free_buf_ring(ring_, shared_, entries_, index_);
+  if (shared_ == nullptr) return;
+  // Fails on another thread than the ring's; the kernel's part then goes with the ring.
+  if (io_uring_free_buf_ring(ring_, shared_, entries_, index_) == 0) return;
+  munmap(shared_, entries_ * sizeof(io_uring_buf));
 }
 
 absl::Status ProvidedGroup::AddBuffers(std::span<std::byte> memory) {

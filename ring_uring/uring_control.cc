@@ -251,7 +251,9 @@ absl::Status UringRing::UnregisterBuffer(BufferId id) {
     return absl::FailedPreconditionError(
         "slices of the buffer are in flight: take their completions first");
   }
-  if (buffers_.InKernel(id)) {
+  // The kernel takes registrations only from the ring's thread. When that has ended, what
+  // it holds goes with the ring.
+  if (buffers_.InKernel(id) && !IsOfAnotherThread()) {
     const iovec none{};
     const __u64 tag = 0;
     const int result = io_uring_register_buffers_update_tag(&ring_, id.index, &none, &tag, 1);

@@ -47,6 +47,8 @@ void RelaxProcessor() {
 
 }  // namespace
 
+bool UringRing::IsOfAnotherThread() const { return owner_ != nullptr && owner_ != &thread_mark; }
+
 // The first submit or wait decides whose ring this is.
 void UringRing::BindToThread() {
   owner_ = &thread_mark;

@@ -200,6 +200,8 @@ class UringRing final : public Ring {
 
   // Entering the kernel: uring_enter.cc.
   void BindToThread();
+  // The ring is bound, and to another thread than this one.
+  bool IsOfAnotherThread() const;
   // Hands over what is prepared and lets completions arrive; sleeps for `wait_for`
   // completions at most until `timeout`. Returns false when the kernel could take no
   // more, because its completions must be taken first.
