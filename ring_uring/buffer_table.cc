@@ -18,8 +18,8 @@ BufferId BufferTable::Add(uint32_t slot, const RegisteredBufferOptions& options,
   CHECK(buffer.uses == nullptr);
   buffer.data = options.memory.data();
   buffer.bytes = options.memory.size();
-  buffer.unit_bytes = options.unit_bytes != 0 ? options.unit_bytes
-                                              : static_cast<uint32_t>(options.memory.size());
+  buffer.unit_bytes =
+      options.unit_bytes != 0 ? options.unit_bytes : static_cast<uint32_t>(options.memory.size());
   buffer.in_kernel = in_kernel;
   const size_t units = (buffer.bytes + buffer.unit_bytes - 1) / buffer.unit_bytes;
   CHECK_LE(units, kUnitsMax);

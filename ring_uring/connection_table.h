@@ -15,7 +15,7 @@ namespace ioring::uring {
 
 enum class ConnectionState : uint8_t {
   kFree,
-  kConnecting,      // has an index, not yet an id
+  kConnecting,  // has an index, not yet an id
   kOpen,
   kClosing,         // closed by the caller; operations are still to complete
   kCloseSubmitted,  // nothing is in flight but the close itself
@@ -24,21 +24,21 @@ enum class ConnectionState : uint8_t {
 // What a connection's receive (or send) direction is doing.
 enum class Transfer : uint8_t {
   kIdle,
-  kPlain,         // an entry of its own: Source::kRecv or kSend
-  kOperation,     // by way of the operation table (kAll, datagrams, zero copy)
-  kManaged,       // the kernel picks a buffer
-  kManagedPoll,   // emulated: waits for bytes
-  kManagedRead,   // emulated: reads into the picked buffer
+  kPlain,           // an entry of its own: Source::kRecv or kSend
+  kOperation,       // by way of the operation table (kAll, datagrams, zero copy)
+  kManaged,         // the kernel picks a buffer
+  kManagedPoll,     // emulated: waits for bytes
+  kManagedRead,     // emulated: reads into the picked buffer
   kManagedStalled,  // managed, nothing in the kernel: to be armed again (see flags)
 };
 
 enum ConnectionFlags : uint8_t {
-  kDirect = 1 << 0,         // `descriptor` is a slot of the direct table
-  kRecvMultishot = 1 << 1,  // managed receive of many shots
-  kRecvCancelled = 1 << 2,  // must not be armed again
-  kRecvDeadline = 1 << 3,   // has a deadline, so it must not wait for buffers
-  kReset = 1 << 4,          // closes with a reset
-  kSilentClose = 1 << 5,    // nobody waits for the close's completion
+  kDirect = 1 << 0,            // `descriptor` is a slot of the direct table
+  kRecvMultishot = 1 << 1,     // managed receive of many shots
+  kRecvCancelled = 1 << 2,     // must not be armed again
+  kRecvDeadline = 1 << 3,      // has a deadline, so it must not wait for buffers
+  kReset = 1 << 4,             // closes with a reset
+  kSilentClose = 1 << 5,       // nobody waits for the close's completion
   kStalledForBuffer = 1 << 6,  // kManagedStalled until the group has a buffer
   kOnDeferredList = 1 << 7,
 };
@@ -92,8 +92,8 @@ class ConnectionTable {
   Connection* Find(ConnectionId id) {
     if (id.index >= connections_.size()) return nullptr;
     Connection& connection = connections_[id.index];
-    const bool current = connection.state == ConnectionState::kOpen &&
-                         connection.generation == id.generation;
+    const bool current =
+        connection.state == ConnectionState::kOpen && connection.generation == id.generation;
     return current ? &connection : nullptr;
   }
   uint32_t IndexOf(const Connection& connection) const {

@@ -40,10 +40,10 @@ enum class OperationKind : uint8_t {
 
 enum OperationFlags : uint8_t {
   kManyShots = 1 << 0,
-  kCancelAsked = 1 << 1,  // must not be armed again
-  kDeferred = 1 << 2,     // on the list of operations to be armed again
-  kIsSend = 1 << 3,       // kTransferAll: a send; kZeroCopySend: to be one
-  kHasDeadline = 1 << 4,  // must not be armed again: the deadline would not hold
+  kCancelAsked = 1 << 1,   // must not be armed again
+  kDeferred = 1 << 2,      // on the list of operations to be armed again
+  kIsSend = 1 << 3,        // kTransferAll: a send; kZeroCopySend: to be one
+  kHasDeadline = 1 << 4,   // must not be armed again: the deadline would not hold
   kStopInKernel = 1 << 5,  // on the deferred list, to be cancelled in the kernel
 };
 
@@ -148,8 +148,8 @@ class OperationTable {
   Operation* Find(Token token) {
     for (uint32_t link = buckets_[Hash(token)]; link != 0;) {
       Operation& operation = operations_[link - 1];
-      const bool can_be_cancelled = operation.kind != OperationKind::kFixedResult &&
-                                    operation.kind != OperationKind::kCancel;
+      const bool can_be_cancelled =
+          operation.kind != OperationKind::kFixedResult && operation.kind != OperationKind::kCancel;
       if (operation.token == token && can_be_cancelled) return &operation;
       link = operation.next_in_bucket;
     }

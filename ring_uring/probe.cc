@@ -103,11 +103,10 @@ class ScratchBuffers {
 enum class RecvKind : uint8_t { kOneShot, kMultishot, kMultishotBundle };
 
 // Receives `text` into a provided buffer; true when the completion is as it should be.
-bool TryManagedRecv(RecvKind kind, unsigned buffer_flags, std::string_view text,
+bool TryManagedRecv(ScratchRing& ring, RecvKind kind, unsigned buffer_flags, std::string_view text,
                     unsigned expected_flags) {
-  ScratchRing ring(0);
   SocketPair pair;
-  if (!ring.ok() || !pair.Open()) return false;
+  if (!pair.Open()) return false;
   ScratchBuffers buffers(ring.get(), buffer_flags);
   if (!buffers.ok()) return false;
   io_uring_sqe* entry = ring.NewEntry();
@@ -146,10 +145,9 @@ struct ListenerAndClient {
   }
 };
 
-bool TryMultishotAccept() {
-  ScratchRing ring(0);
+bool TryMultishotAccept(ScratchRing& ring) {
   ListenerAndClient sockets;
-  if (!ring.ok() || !sockets.Open()) return false;
+  if (!sockets.Open()) return false;
   io_uring_prep_multishot_accept(ring.NewEntry(), sockets.listener.get(), nullptr, nullptr,
                                  SOCK_CLOEXEC);
   const auto accepted = ring.Next();
@@ -160,10 +158,9 @@ bool TryMultishotAccept() {
 
 // Accepting into a slot that the kernel chooses, taking an ordinary descriptor out of it
 // (peer addresses need one), and resets (socket options through the ring).
-bool TryDirectDescriptors() {
-  ScratchRing ring(0);
+bool TryDirectDescriptors(ScratchRing& ring) {
   ListenerAndClient sockets;
-  if (!ring.ok() || !sockets.Open()) return false;
+  if (!sockets.Open()) return false;
   if (io_uring_register_files_sparse(ring.get(), 4) != 0) return false;
   if (io_uring_register_file_alloc_range(ring.get(), 0, 2) != 0) return false;
   io_uring_prep_accept_direct(ring.NewEntry(), sockets.listener.get(), nullptr, nullptr, 0,
@@ -185,38 +182,32 @@ bool TryDirectDescriptors() {
   return true;
 }
 
-bool TryCancelByDescriptor() {
-  ScratchRing ring(0);
+bool TryCancelByDescriptor(ScratchRing& ring) {
   SocketPair pair;
-  if (!ring.ok() || !pair.Open()) return false;
+  if (!pair.Open()) return false;
   io_uring_prep_cancel_fd(ring.NewEntry(), pair.a.get(), IORING_ASYNC_CANCEL_ALL);
   const auto result = ring.Next();
   return result.has_value() && (result->result == 0 || result->result == -ENOENT);
 }
 
-bool TryMultishotTimeout() {
-  ScratchRing ring(0);
-  if (!ring.ok()) return false;
+bool TryMultishotTimeout(ScratchRing& ring) {
   __kernel_timespec soon{0, 1000};
   io_uring_prep_timeout(ring.NewEntry(), &soon, 2, IORING_TIMEOUT_MULTISHOT);
   const auto result = ring.Next();
-  return result.has_value() && result->result == -ETIME &&
-         (result->flags & IORING_CQE_F_MORE) != 0;
+  return result.has_value() && result->result == -ETIME && (result->flags & IORING_CQE_F_MORE) != 0;
 }
 
-bool TryRegisteredBuffers() {
-  ScratchRing ring(0);
-  if (!ring.ok()) return false;
+bool TryRegisteredBuffers(ScratchRing& ring) {
   iovec none[2] = {};
   __u64 tags[2] = {};
-  return io_uring_register_buffers_tags(ring.get(), none, tags, 2) == 0;
+  if (io_uring_register_buffers_tags(ring.get(), none, tags, 2) != 0) return false;
+  return io_uring_unregister_buffers(ring.get()) == 0;
 }
 
 // A socket written to from registered memory, without SIGPIPE should the peer be gone.
-bool TryFixedSocketIo() {
-  ScratchRing ring(0);
+bool TryFixedSocketIo(ScratchRing& ring) {
   SocketPair pair;
-  if (!ring.ok() || !pair.Open()) return false;
+  if (!pair.Open()) return false;
   alignas(4096) static char page[4096];
   const iovec vector{page, sizeof(page)};
   if (io_uring_register_buffers(ring.get(), &vector, 1) != 0) return false;
@@ -224,12 +215,13 @@ bool TryFixedSocketIo() {
   io_uring_prep_write_fixed(entry, pair.a.get(), page, 16, 0, 0);
   entry->rw_flags = kRwfNoSignal;
   const auto result = ring.Next();
+  io_uring_unregister_buffers(ring.get());
   return result.has_value() && result->result == 16;
 }
 
-bool TryRegisteredRing() {
-  ScratchRing ring(0);
-  return ring.ok() && io_uring_register_ring_fd(ring.get()) == 1;
+bool TryRegisteredRing(ScratchRing& ring) {
+  if (io_uring_register_ring_fd(ring.get()) != 1) return false;
+  return io_uring_unregister_ring_fd(ring.get()) == 1;
 }
 
 // Reports `capability` as tried; `since` is the kernel that brought it.
@@ -243,13 +235,14 @@ void Report(CapabilityReport& report, Capability capability, bool works,
   }
 }
 
-void ProbeManagedReceives(CapabilityReport& report, const KernelVersion& kernel) {
+void ProbeManagedReceives(ScratchRing& ring, CapabilityReport& report,
+                          const KernelVersion& kernel) {
   constexpr unsigned kHasBuffer = IORING_CQE_F_BUFFER;
   const std::string longer_than_a_buffer(100, 'x');
   Report(report, Capability::kProvidedBuffers,
-         TryManagedRecv(RecvKind::kOneShot, 0, "probe", kHasBuffer), kernel, "5.19");
+         TryManagedRecv(ring, RecvKind::kOneShot, 0, "probe", kHasBuffer), kernel, "5.19");
   Report(report, Capability::kMultishotRecv,
-         TryManagedRecv(RecvKind::kMultishot, 0, "probe", kHasBuffer | IORING_CQE_F_MORE), kernel,
+         TryManagedRecv(ring, RecvKind::kMultishot, 0, "probe", kHasBuffer | IORING_CQE_F_MORE), kernel,
          "6.0");
   // Before 6.16 the last completion of a multishot receive could be posted after one that
   // began later. Then neither a partly used buffer's fill nor a bundle's extent can be
@@ -263,43 +256,43 @@ void ProbeManagedReceives(CapabilityReport& report, const KernelVersion& kernel)
     return;
   }
   Report(report, Capability::kIncrementalBuffers,
-         TryManagedRecv(RecvKind::kMultishot, IOU_PBUF_RING_INC, "probe",
+         TryManagedRecv(ring, RecvKind::kMultishot, IOU_PBUF_RING_INC, "probe",
                         kHasBuffer | IORING_CQE_F_MORE | IORING_CQE_F_BUF_MORE),
          kernel, "6.12");
   Report(report, Capability::kBundles,
-         TryManagedRecv(RecvKind::kMultishotBundle, 0, longer_than_a_buffer, kHasBuffer), kernel,
+         TryManagedRecv(ring, RecvKind::kMultishotBundle, 0, longer_than_a_buffer, kHasBuffer), kernel,
          "6.10");
 }
 
-void ProbeMultishotAccept(CapabilityReport& report, const KernelVersion& kernel) {
+void ProbeMultishotAccept(ScratchRing& ring, CapabilityReport& report,
+                          const KernelVersion& kernel) {
   // liburing issue 1062: descriptors that do not exist, under load, with DEFER_TASKRUN.
   if (kernel.AtLeast(6, 6) && !kernel.AtLeast(6, 8)) {
-    report.TurnOff(Capability::kMultishotAccept,
-                   absl::StrCat("Linux ", kernel.text, " may report wrong descriptors; 6.8 does not"));
+    report.TurnOff(
+        Capability::kMultishotAccept,
+        absl::StrCat("Linux ", kernel.text, " may report wrong descriptors; 6.8 does not"));
     return;
   }
-  Report(report, Capability::kMultishotAccept, TryMultishotAccept(), kernel, "5.19");
+  Report(report, Capability::kMultishotAccept, TryMultishotAccept(ring), kernel, "5.19");
 }
 
-CapabilityReport ProbeWith(const io_uring& ring, const KernelVersion& kernel) {
+// All on one ring: each is charged to locked memory, and given back only some time after it
+// was closed.
+CapabilityReport ProbeWith(ScratchRing& ring, bool deferred_task_run, const KernelVersion& kernel) {
   CapabilityReport report;
-  ProbeManagedReceives(report, kernel);
-  ProbeMultishotAccept(report, kernel);
-  Report(report, Capability::kMultishotTimeout, TryMultishotTimeout(), kernel, "6.4");
-  Report(report, Capability::kDirectDescriptors, TryDirectDescriptors(), kernel, "6.8");
-  Report(report, Capability::kRegisteredBuffers, TryRegisteredBuffers(), kernel, "5.13");
-  Report(report, Capability::kFixedSocketIo, TryFixedSocketIo(), kernel, "6.17");
-  Report(report, Capability::kCancelByDescriptor, TryCancelByDescriptor(), kernel, "5.19");
-  Report(report, Capability::kRegisteredRing, TryRegisteredRing(), kernel, "5.18");
-  Report(report, Capability::kDeferredTaskRun,
-         ScratchRing(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                     IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED)
-             .ok(),
-         kernel, "6.1");
-  Report(report, Capability::kBatchWait, (ring.features & IORING_FEAT_MIN_TIMEOUT) != 0, kernel,
+  ProbeManagedReceives(ring, report, kernel);
+  ProbeMultishotAccept(ring, report, kernel);
+  Report(report, Capability::kMultishotTimeout, TryMultishotTimeout(ring), kernel, "6.4");
+  Report(report, Capability::kDirectDescriptors, TryDirectDescriptors(ring), kernel, "6.8");
+  Report(report, Capability::kRegisteredBuffers, TryRegisteredBuffers(ring), kernel, "5.13");
+  Report(report, Capability::kFixedSocketIo, TryFixedSocketIo(ring), kernel, "6.17");
+  Report(report, Capability::kCancelByDescriptor, TryCancelByDescriptor(ring), kernel, "5.19");
+  Report(report, Capability::kRegisteredRing, TryRegisteredRing(ring), kernel, "5.18");
+  Report(report, Capability::kDeferredTaskRun, deferred_task_run, kernel, "6.1");
+  Report(report, Capability::kBatchWait, (ring.get()->features & IORING_FEAT_MIN_TIMEOUT) != 0, kernel,
          "6.12");
-  Report(report, Capability::kNoIoWait, (ring.features & kFeatureNoIoWait) != 0, kernel, "6.15");
-  io_uring_probe* opcodes = io_uring_get_probe();
+  Report(report, Capability::kNoIoWait, (ring.get()->features & kFeatureNoIoWait) != 0, kernel, "6.15");
+  io_uring_probe* opcodes = io_uring_get_probe_ring(ring.get());
   const bool zero_copy =
       opcodes != nullptr && io_uring_opcode_supported(opcodes, IORING_OP_SEND_ZC) != 0;
   io_uring_free_probe(opcodes);
@@ -328,9 +321,10 @@ absl::Status ExplainSetupFailure(int error) {
   switch (error) {
     case ENOSYS:
       return posix::ErrnoStatus(
-          error, "io_uring is not there: the kernel is older than 5.1, was built without it, or "
-                 "a seccomp filter hides it (container runtimes do since 2023); allow "
-                 "io_uring_setup, io_uring_enter and io_uring_register, or use another backend");
+          error,
+          "io_uring is not there: the kernel is older than 5.1, was built without it, or "
+          "a seccomp filter hides it (container runtimes do since 2023); allow "
+          "io_uring_setup, io_uring_enter and io_uring_register, or use another backend");
     case EPERM:
     case EACCES:
       return posix::ErrnoStatus(
@@ -359,7 +353,10 @@ absl::StatusOr<CapabilityReport> ProbeKernel() {
   if (cache != nullptr) return *cache;
   ScratchRing ring(0);
   if (!ring.ok()) return ExplainSetupFailure(-ring.status());
-  cache = new CapabilityReport(ProbeWith(*ring.get(), RunningKernel()));
+  const ScratchRing deferred(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                             IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED);
+  if (deferred.status() == -ENOMEM) return ExplainSetupFailure(ENOMEM);
+  cache = new CapabilityReport(ProbeWith(ring, deferred.ok(), RunningKernel()));
   return *cache;
 }
 

@@ -21,9 +21,9 @@ absl::StatusOr<std::unique_ptr<ProvidedGroup>> ProvidedGroup::Create(
   const uint64_t initial = options.memory.size() / options.buffer_bytes;
   const uint64_t wanted = std::max<uint64_t>(initial, options.max_buffers);
   if (wanted == 0 || wanted > kBuffersMax) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "a buffer group holds 1 to ", kBuffersMax, " buffers, not ", wanted,
-        ": give it memory for fewer, or larger, buffers"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("a buffer group holds 1 to ", kBuffersMax, " buffers, not ", wanted,
+                     ": give it memory for fewer, or larger, buffers"));
   }
   const uint32_t entries = std::bit_ceil(static_cast<uint32_t>(wanted));
   std::unique_ptr<ProvidedGroup> group(new ProvidedGroup(ring, index, options, mode, entries));
@@ -66,9 +66,9 @@ absl::Status ProvidedGroup::AddBuffers(std::span<std::byte> memory) {
   }
   const size_t count = memory.size() / buffer_bytes_;
   if (buffers_.size() + count > entries_) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the buffer group has room for ", entries_ - buffers_.size(), " more buffers, not ",
-        count, ": raise BufferGroupOptions::max_buffers"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the buffer group has room for ", entries_ - buffers_.size(),
+                     " more buffers, not ", count, ": raise BufferGroupOptions::max_buffers"));
   }
   for (size_t i = 0; i < count; ++i) {
     const uint32_t buffer = static_cast<uint32_t>(buffers_.size());

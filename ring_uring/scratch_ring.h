@@ -29,22 +29,35 @@ class ScratchRing {
   bool ok() const { return status_ == 0; }
   int status() const { return status_; }  // 0 or a negative errno
   io_uring* get() { return &ring_; }
-  io_uring_sqe* NewEntry() { return io_uring_get_sqe(&ring_); }
 
-  // Submits, and gives the next completion. Nothing where none comes within a second,
-  // which stands for "the kernel does not do this".
+  // An entry for a new try.
+  io_uring_sqe* NewEntry() {
+    io_uring_sqe* entry = io_uring_get_sqe(&ring_);
+    entry->user_data = ++number_;
+    return entry;
+  }
+
+  // Submits, and gives the next completion of the newest entry; those of earlier tries may
+  // still come and are dropped. Nothing where none comes within a second, which stands for
+  // "the kernel does not do this".
   std::optional<Result> Next() {
-    __kernel_timespec second{1, 0};
-    io_uring_cqe* completion = nullptr;
-    io_uring_submit_and_wait_timeout(&ring_, &completion, 1, &second, nullptr);
-    if (io_uring_peek_cqe(&ring_, &completion) != 0) return std::nullopt;
-    const Result result{completion->res, completion->flags};
-    io_uring_cqe_seen(&ring_, completion);
-    return result;
+    constexpr int kStragglersMax = 64;
+    for (int i = 0; i < kStragglersMax; ++i) {
+      __kernel_timespec second{1, 0};
+      io_uring_cqe* completion = nullptr;
+      io_uring_submit_and_wait_timeout(&ring_, &completion, 1, &second, nullptr);
+      if (io_uring_peek_cqe(&ring_, &completion) != 0) return std::nullopt;
+      const bool current = completion->user_data == number_;
+      const Result result{completion->res, completion->flags};
+      io_uring_cqe_seen(&ring_, completion);
+      if (current) return result;
+    }
+    return std::nullopt;
   }
 
  private:
   io_uring ring_;
+  uint64_t number_ = 0;
   int status_;
 };
 

@@ -198,9 +198,9 @@ bool UringRing::PrepareCancelAll(Token token) {
     const uint32_t end = connections_.used_end(direct);
     for (uint32_t i = direct ? 0 : connections_.direct(); i < end; ++i) {
       Connection& connection = connections_[i];
-      const bool transfers = (connection.recv != Transfer::kIdle &&
-                              connection.recv != Transfer::kOperation) ||
-                             connection.send == Transfer::kPlain;
+      const bool transfers =
+          (connection.recv != Transfer::kIdle && connection.recv != Transfer::kOperation) ||
+          connection.send == Transfer::kPlain;
       if (!transfers) continue;
       connection.tasks |= uring::kStopTransfers;
       DeferConnection(connection);

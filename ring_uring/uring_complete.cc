@@ -100,14 +100,12 @@ void UringRing::OnOperation(Operation& operation, const io_uring_cqe& cqe) {
     case OperationKind::kDeadline:
       // -ECANCELED: the operation was faster. -ENOENT: it had ended just then. -EALREADY:
       // it was asked to stop while it ran.
-      return EndOperation(operation, cqe.res == -ETIME || cqe.res == -EALREADY
-                                         ? ToResult(Error::kTimedOut)
-                                         : 0);
+      return EndOperation(
+          operation, cqe.res == -ETIME || cqe.res == -EALREADY ? ToResult(Error::kTimedOut) : 0);
     case OperationKind::kCancel:
       // -EALREADY: it runs on a worker thread, which was interrupted.
-      return EndOperation(operation, cqe.res >= 0 || cqe.res == -EALREADY
-                                         ? 0
-                                         : ToResult(Error::kNotFound));
+      return EndOperation(operation,
+                          cqe.res >= 0 || cqe.res == -EALREADY ? 0 : ToResult(Error::kNotFound));
     case OperationKind::kRead:
     case OperationKind::kWrite:
     case OperationKind::kSync:
@@ -196,8 +194,7 @@ void UringRing::OnConnect(Operation& operation, const io_uring_cqe& cqe) {
 // A transfer of a connection that goes by way of the table: its direction is free.
 void UringRing::EndTransfer(Operation& operation, int32_t result) {
   Connection& connection = connections_[operation.connection];
-  const bool is_send =
-      operation.kind == OperationKind::kSendTo || operation.has(uring::kIsSend);
+  const bool is_send = operation.kind == OperationKind::kSendTo || operation.has(uring::kIsSend);
   (is_send ? connection.send : connection.recv) = Transfer::kIdle;
   if (result > 0) {
     (is_send ? statistics_.bytes_sent : statistics_.bytes_received)
@@ -216,8 +213,8 @@ void UringRing::OnTransferAll(Operation& operation, const io_uring_cqe& cqe) {
   if (goes_on) {
     DeferOperation(operation);
   } else if (cqe.res < 0 && transfer.done == 0) {
-    EndTransfer(operation, Fail(operation.token, -cqe.res,
-                                operation.has(uring::kIsSend) ? "send" : "recv"));
+    EndTransfer(operation,
+                Fail(operation.token, -cqe.res, operation.has(uring::kIsSend) ? "send" : "recv"));
   } else {
     EndTransfer(operation, static_cast<int32_t>(transfer.done));
   }
@@ -293,8 +290,7 @@ void UringRing::OnPoll(Operation& operation, const io_uring_cqe& cqe) {
 void UringRing::OnTimeout(Operation& operation, const io_uring_cqe& cqe) {
   const bool expired = cqe.res == -ETIME;
   if (!expired) {
-    return EndOperation(operation,
-                        cqe.res >= 0 ? 0 : Fail(operation.token, -cqe.res, "timeout"));
+    return EndOperation(operation, cqe.res >= 0 ? 0 : Fail(operation.token, -cqe.res, "timeout"));
   }
   if (!operation.has(uring::kManyShots)) return EndOperation(operation, 0);
   Complete(operation.token, 0, kMore);
@@ -303,9 +299,8 @@ void UringRing::OnTimeout(Operation& operation, const io_uring_cqe& cqe) {
     return EndOperation(operation, ToResult(Error::kCanceled));
   }
   // The next multiple of the period that is still to come: late ticks are not made up for.
-  const int64_t now_ns = std::chrono::nanoseconds(
-                             std::chrono::steady_clock::now().time_since_epoch())
-                             .count();
+  const int64_t now_ns =
+      std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
   Operation::Timer& timer = operation.timer;
   timer.next_ns += timer.period_ns;
   if (timer.next_ns < now_ns) {
@@ -317,8 +312,7 @@ void UringRing::OnTimeout(Operation& operation, const io_uring_cqe& cqe) {
 void UringRing::OnFileTransfer(Operation& operation, const io_uring_cqe& cqe) {
   --files_[operation.connection].operations;
   if (cqe.res < 0) {
-    return EndOperation(operation,
-                        Fail(operation.token, -cqe.res, OperationName(operation.kind)));
+    return EndOperation(operation, Fail(operation.token, -cqe.res, OperationName(operation.kind)));
   }
   if (operation.kind != OperationKind::kSync) {
     (operation.kind == OperationKind::kRead ? statistics_.bytes_read : statistics_.bytes_written)

@@ -36,8 +36,7 @@ constexpr posix::BlockingMode kBlocking = posix::BlockingMode::kBlocking;
 UringRing::Listener* UringRing::FindListener(ListenerId id) {
   if (id.index >= listeners_.size()) return nullptr;
   Listener& listener = listeners_[id.index];
-  const bool current =
-      listener.fd >= 0 && !listener.closed && listener.generation == id.generation;
+  const bool current = listener.fd >= 0 && !listener.closed && listener.generation == id.generation;
   return current ? &listener : nullptr;
 }
 
@@ -226,9 +225,8 @@ absl::StatusOr<BufferId> UringRing::RegisterBuffer(const RegisteredBufferOptions
   }
   const uint32_t slot = buffers_.FreeSlot();
   if (slot == BufferId::kNoIndex) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("all ", buffers_.size(),
-                     " registered buffers are in use: raise RingOptions::max_buffers"));
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "all ", buffers_.size(), " registered buffers are in use: raise RingOptions::max_buffers"));
   }
   bool in_kernel = false;
   if (Has(Capability::kRegisteredBuffers)) {

@@ -146,7 +146,8 @@ uint32_t UringRing::Submit() {
     const bool entered = Enter(EnterArguments{});
     const uint32_t space_before = completions_.space();
     Harvest();
-    const bool all_gone = (ring_.flags & IORING_SETUP_SQPOLL) != 0 || io_uring_sq_ready(&ring_) == 0;
+    const bool all_gone =
+        (ring_.flags & IORING_SETUP_SQPOLL) != 0 || io_uring_sq_ready(&ring_) == 0;
     if (entered && all_gone && !HasDeferred()) break;
     // What is left goes with the next submit, when the caller has taken completions.
     if (!entered && completions_.space() == space_before) break;
@@ -185,9 +186,8 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
   const bool has_clock = options.timeout != WaitOptions::kForever || deaf ||
                          options.batch_delay.count() > 0 || options.spin.count() > 0;
   const int64_t start_ns = has_clock ? NowNanos() : 0;
-  const int64_t deadline_ns = options.timeout == WaitOptions::kForever
-                                  ? kNoDeadline
-                                  : start_ns + options.timeout.count();
+  const int64_t deadline_ns =
+      options.timeout == WaitOptions::kForever ? kNoDeadline : start_ns + options.timeout.count();
   const int64_t batch_end_ns =
       options.batch_delay.count() > 0 ? start_ns + options.batch_delay.count() : kNoDeadline;
   if (options.spin.count() > 0) {

@@ -94,7 +94,8 @@ int32_t UringRing::Fail(Token token, int native, const char* what) {
 std::string UringRing::ExplainError(const Completion& completion) const {
   if (completion.ok()) return "no error";
   const std::string_view words = ErrorText(completion.error());
-  const uint32_t known = std::min<uint32_t>(failure_count_, static_cast<uint32_t>(failures_.size()));
+  const uint32_t known =
+      std::min<uint32_t>(failure_count_, static_cast<uint32_t>(failures_.size()));
   for (uint32_t i = 1; i <= known; ++i) {
     const Failure& failure = failures_[(failure_count_ - i) % failures_.size()];
     if (failure.token == completion.token) {

@@ -155,7 +155,8 @@ bool UringRing::PrepareShutdown(ConnectionId id, Direction direction, Token toke
 }
 
 void UringRing::FillPoll(io_uring_sqe* entry, const Operation& operation) {
-  const unsigned mask = static_cast<unsigned short>(PollMask(static_cast<uint32_t>(operation.detail)));
+  const unsigned mask =
+      static_cast<unsigned short>(PollMask(static_cast<uint32_t>(operation.detail)));
   if (operation.has(uring::kManyShots)) {
     io_uring_prep_poll_multishot(entry, 0, mask);
   } else {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,28 +29,28 @@
 namespace ioring {
 namespace {
 
-constexpr uint32_t kEntriesMax = 32768;         // IORING_MAX_ENTRIES
-constexpr uint32_t kCompletionsMax = 65536;     // IORING_MAX_CQ_ENTRIES
-constexpr uint32_t kEntriesMin = 8;             // below this a ring is of no use
+constexpr uint32_t kEntriesMax = 32768;      // IORING_MAX_ENTRIES
+constexpr uint32_t kCompletionsMax = 65536;  // IORING_MAX_CQ_ENTRIES
+constexpr uint32_t kEntriesMin = 8;          // below this a ring is of no use
 constexpr uint32_t kDirectDescriptorsMax = 1u << 20;
 // Socket transfers of registered memory take the registration from this size on:
 // measured with bench/compare, below it plain transfers cost less.
 constexpr uint32_t kFixedThresholdDefault = 16 * 1024;
 constexpr uint32_t kNever = std::numeric_limits<uint32_t>::max();
 uint32_t CompletionEntries(const RingOptions& options) {
-  const uint64_t wanted = options.completion_entries != 0
-                              ? options.completion_entries
-                              : uint64_t{2} * options.submission_entries +
-                                    uint64_t{2} * options.max_connections;
-  return std::bit_ceil(static_cast<uint32_t>(
-      std::clamp<uint64_t>(wanted, 2 * kEntriesMin, kCompletionsMax)));
+  const uint64_t wanted =
+      options.completion_entries != 0
+          ? options.completion_entries
+          : uint64_t{2} * options.submission_entries + uint64_t{2} * options.max_connections;
+  return std::bit_ceil(
+      static_cast<uint32_t>(std::clamp<uint64_t>(wanted, 2 * kEntriesMin, kCompletionsMax)));
 }
 
 absl::Status CheckOptions(const RingOptions& options) {
   const auto check = [](std::string_view name, uint64_t value, uint64_t min, uint64_t max) {
     if (value >= min && value <= max) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat("RingOptions::", name, " is ", value,
-                                                   ", but must be ", min, " to ", max));
+    return absl::InvalidArgumentError(
+        absl::StrCat("RingOptions::", name, " is ", value, ", but must be ", min, " to ", max));
   };
   absl::Status status;
   status.Update(check("submission_entries", options.submission_entries, 1, kEntriesMax));
@@ -118,9 +119,10 @@ absl::StatusOr<std::unique_ptr<UringRing>> UringRing::Create(const RingOptions& 
 UringRing::UringRing(const RingOptions& options, CapabilityReport capabilities, uint32_t direct)
     : options_(options),
       capabilities_(std::move(capabilities)),
-      fixed_threshold_(Has(Capability::kFixedSocketIo)
-                           ? options.fixed_socket_io_threshold_bytes.value_or(kFixedThresholdDefault)
-                           : kNever),
+      fixed_threshold_(
+          Has(Capability::kFixedSocketIo)
+              ? options.fixed_socket_io_threshold_bytes.value_or(kFixedThresholdDefault)
+              : kNever),
       zero_copy_threshold_(Has(Capability::kZeroCopySend)
                                ? options.zero_copy_threshold_bytes.value_or(kNever)
                                : kNever),
@@ -154,11 +156,15 @@ unsigned UringRing::SetupFlags() const {
   return flags;
 }
 
-// Where locked memory is short, smaller queues may still fit.
+// Where locked memory is short, smaller queues may still fit; and the kernel gives back the
+// memory of rings that were closed just before only some time later.
 absl::Status UringRing::SetUpQueues() {
+  constexpr int kTriesAtSmallest = 100;
+  constexpr timespec kBetweenTries = {0, 1'000'000};
+  int tries_left = kTriesAtSmallest;
   uint32_t entries = std::bit_ceil(options_.submission_entries);
   uint32_t completions = CompletionEntries(options_);
-  for (;; entries /= 2, completions /= 2) {
+  for (;;) {
     io_uring_params parameters{};
     parameters.flags = SetupFlags();
     parameters.cq_entries = std::max(completions, 2 * entries);
@@ -167,7 +173,15 @@ absl::Status UringRing::SetUpQueues() {
     }
     const int error = io_uring_queue_init_params(entries, &ring_, &parameters);
     if (error == 0) break;
-    if (error != -ENOMEM || entries / 2 < kEntriesMin) return uring::ExplainSetupFailure(-error);
+    if (error != -ENOMEM) return uring::ExplainSetupFailure(-error);
+    if (entries > kEntriesMin) {
+      entries /= 2;
+      completions /= 2;
+    } else if (tries_left-- == 0) {
+      return uring::ExplainSetupFailure(ENOMEM);
+    } else {
+      nanosleep(&kBetweenTries, nullptr);
+    }
   }
   ring_made_ = true;
   // A child of fork must not see the queues: both processes would use them.
@@ -182,9 +196,9 @@ absl::Status UringRing::SetUpDirectDescriptors() {
   int error = io_uring_register_files_sparse(&ring_, direct);
   if (error == 0) error = io_uring_register_file_alloc_range(&ring_, 0, direct);
   if (error == 0) return absl::OkStatus();
-  capabilities_.TurnOff(Capability::kDirectDescriptors,
-                        absl::StrCat("the kernel refused a table of ", direct, " (",
-                                     posix::ErrnoText(-error), ")"));
+  capabilities_.TurnOff(
+      Capability::kDirectDescriptors,
+      absl::StrCat("the kernel refused a table of ", direct, " (", posix::ErrnoText(-error), ")"));
   return absl::OkStatus();
 }
 
@@ -207,17 +221,17 @@ absl::Status UringRing::SetUpOptional() {
 // done with the ring's descriptor, whoever gets hold of it.
 absl::Status UringRing::Restrict() {
   constexpr std::array kOperations = {
-      IORING_OP_NOP,        IORING_OP_READ_FIXED,   IORING_OP_WRITE_FIXED, IORING_OP_POLL_ADD,
-      IORING_OP_SENDMSG,    IORING_OP_RECVMSG,      IORING_OP_TIMEOUT,     IORING_OP_ACCEPT,
-      IORING_OP_CONNECT,    IORING_OP_ASYNC_CANCEL, IORING_OP_LINK_TIMEOUT, IORING_OP_CLOSE,
-      IORING_OP_READ,       IORING_OP_WRITE,        IORING_OP_SEND,        IORING_OP_RECV,
-      IORING_OP_SHUTDOWN,   IORING_OP_FSYNC,        IORING_OP_SEND_ZC,     IORING_OP_URING_CMD,
-      IORING_OP_FIXED_FD_INSTALL};
-  constexpr std::array kRegistrations = {
-      IORING_REGISTER_ENABLE_RINGS,     IORING_REGISTER_BUFFERS2,
-      IORING_REGISTER_BUFFERS_UPDATE,   IORING_REGISTER_PBUF_RING,
-      IORING_UNREGISTER_PBUF_RING,      IORING_REGISTER_RING_FDS,
-      IORING_UNREGISTER_RING_FDS};
+      IORING_OP_NOP,          IORING_OP_READ_FIXED,   IORING_OP_WRITE_FIXED,
+      IORING_OP_POLL_ADD,     IORING_OP_SENDMSG,      IORING_OP_RECVMSG,
+      IORING_OP_TIMEOUT,      IORING_OP_ACCEPT,       IORING_OP_CONNECT,
+      IORING_OP_ASYNC_CANCEL, IORING_OP_LINK_TIMEOUT, IORING_OP_CLOSE,
+      IORING_OP_READ,         IORING_OP_WRITE,        IORING_OP_SEND,
+      IORING_OP_RECV,         IORING_OP_SHUTDOWN,     IORING_OP_FSYNC,
+      IORING_OP_SEND_ZC,      IORING_OP_URING_CMD,    IORING_OP_FIXED_FD_INSTALL};
+  constexpr std::array kRegistrations = {IORING_REGISTER_ENABLE_RINGS,   IORING_REGISTER_BUFFERS2,
+                                         IORING_REGISTER_BUFFERS_UPDATE, IORING_REGISTER_PBUF_RING,
+                                         IORING_UNREGISTER_PBUF_RING,    IORING_REGISTER_RING_FDS,
+                                         IORING_UNREGISTER_RING_FDS};
   std::vector<io_uring_restriction> rules;
   for (const auto operation : kOperations) {
     io_uring_restriction rule{};
@@ -235,8 +249,8 @@ absl::Status UringRing::Restrict() {
   flags.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
   flags.sqe_flags = IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_BUFFER_SELECT;
   rules.push_back(flags);
-  const int error = io_uring_register_restrictions(&ring_, rules.data(),
-                                                   static_cast<unsigned>(rules.size()));
+  const int error =
+      io_uring_register_restrictions(&ring_, rules.data(), static_cast<unsigned>(rules.size()));
   if (error == 0) return absl::OkStatus();
   return posix::ErrnoStatus(-error, "the kernel refused to restrict the ring's operations");
 }

@@ -101,18 +101,15 @@ class UringRing final : public Ring {
                      const Endpoint& destination, Token token) override;
   bool PrepareShutdown(ConnectionId connection, Direction direction, Token token) override;
   bool PrepareClose(ConnectionId connection, CloseMode mode, Token token) override;
-  bool PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots,
-                      Token token) override;
+  bool PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots, Token token) override;
   bool PreparePollRemove(Token target, Token token) override;
   bool PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) override;
   bool PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) override;
   bool PrepareDeadline(std::chrono::nanoseconds delay, Token token) override;
   bool PrepareCancel(Token target, Token token) override;
-  bool PrepareCancelConnection(ConnectionId connection, Direction direction,
-                               Token token) override;
+  bool PrepareCancelConnection(ConnectionId connection, Direction direction, Token token) override;
   bool PrepareCancelAll(Token token) override;
-  bool PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
-                   Token token) override;
+  bool PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory, Token token) override;
   bool PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
                     Token token) override;
   bool PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
@@ -146,7 +143,7 @@ class UringRing final : public Ring {
     uint16_t generation = 0;
     bool closed = false;
     uint32_t accepts = 0;  // in flight
-    Endpoint endpoint;  // as asked for: its Unix-domain path is removed at the close
+    Endpoint endpoint;     // as asked for: its Unix-domain path is removed at the close
   };
   struct File {
     int fd = -1;
@@ -234,8 +231,7 @@ class UringRing final : public Ring {
   io_uring_sqe* NewEntry(Source source, uint32_t index, uint32_t generation);
   io_uring_sqe* NewEntry(Operation& operation);
   // Counts an accepted operation. `entry`: what a deadline may be set on, or null.
-  void Accepted(io_uring_sqe* entry, Operation* operation = nullptr,
-                Connection* managed = nullptr);
+  void Accepted(io_uring_sqe* entry, Operation* operation = nullptr, Connection* managed = nullptr);
   // Accepts an operation that does nothing but complete with `result`.
   bool AcceptFixedResult(int32_t result, Token token, uint32_t kept = kKeptForCancels);
   bool AcceptError(Error error, Token token) { return AcceptFixedResult(ToResult(error), token); }
@@ -251,10 +247,10 @@ class UringRing final : public Ring {
   bool BeginMessage(ConnectionId id, OperationKind kind, std::span<std::byte> memory,
                     const posix::SocketAddress* destination, Endpoint* source, Token token);
   io_uring_sqe* ArmManaged(Connection& connection);
-  bool FileTransfer(FileId id, uint64_t offset, const TransferRequest& request,
-                    OperationKind kind, Token token);
-  bool FileTransferBuffer(FileId id, uint64_t offset, const BufferSlice& slice,
-                          OperationKind kind, Token token);
+  bool FileTransfer(FileId id, uint64_t offset, const TransferRequest& request, OperationKind kind,
+                    Token token);
+  bool FileTransferBuffer(FileId id, uint64_t offset, const BufferSlice& slice, OperationKind kind,
+                          Token token);
   bool UsesFixed(const Connection& connection, const TransferRequest& request) const {
     return request.in_kernel && request.length >= fixed_threshold_ && !connection.is_no_socket;
   }

@@ -31,8 +31,8 @@ bool UringRing::PrepareRecv(ConnectionId connection, std::span<std::byte> memory
   return BeginRecv(connection, {memory.data(), ClampLength(memory.size()), flags}, token);
 }
 
-bool UringRing::PrepareSend(ConnectionId connection, std::span<const std::byte> memory,
-                            Token token, TransferFlags flags) {
+bool UringRing::PrepareSend(ConnectionId connection, std::span<const std::byte> memory, Token token,
+                            TransferFlags flags) {
   // The kernel only reads it.
   std::byte* data = const_cast<std::byte*>(memory.data());
   return BeginSend(connection, {data, ClampLength(memory.size()), flags}, token);
@@ -264,8 +264,8 @@ bool UringRing::BeginMessage(ConnectionId id, OperationKind kind, std::span<std:
   return true;
 }
 
-bool UringRing::PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory,
-                                Endpoint* source, Token token) {
+bool UringRing::PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, Endpoint* source,
+                                Token token) {
   if (memory.empty() || source == nullptr) return AcceptError(Error::kInvalidArgument, token);
   return BeginMessage(socket, OperationKind::kRecvFrom, memory, nullptr, source, token);
 }

@@ -9,16 +9,16 @@
 namespace ioring::uring {
 
 enum class Source : uint8_t {
-  kRecv,           // a connection's plain receive
-  kSend,           // a connection's plain send
-  kRecvManaged,    // a receive for which the kernel picks the buffer
-  kManagedPoll,    // emulated managed receive: waiting for bytes
-  kManagedRead,    // emulated managed receive: reading into the picked buffer
-  kClose,          // the last step of closing a connection
-  kOperation,      // an entry of the operation table
-  kWake,           // the read of the wake descriptor
-  kSynchronous,    // a control-plane operation that waits for its result
-  kIgnored,        // nobody waits for it
+  kRecv,         // a connection's plain receive
+  kSend,         // a connection's plain send
+  kRecvManaged,  // a receive for which the kernel picks the buffer
+  kManagedPoll,  // emulated managed receive: waiting for bytes
+  kManagedRead,  // emulated managed receive: reading into the picked buffer
+  kClose,        // the last step of closing a connection
+  kOperation,    // an entry of the operation table
+  kWake,         // the read of the wake descriptor
+  kSynchronous,  // a control-plane operation that waits for its result
+  kIgnored,      // nobody waits for it
 };
 
 struct UserData {
@@ -30,8 +30,8 @@ struct UserData {
     return uint64_t{static_cast<uint8_t>(source)} << 56 | uint64_t{generation} << 32 | index;
   }
   static UserData Unpack(uint64_t value) {
-    return UserData{static_cast<Source>(value >> 56),
-                    static_cast<uint32_t>(value >> 32) & 0xffff, static_cast<uint32_t>(value)};
+    return UserData{static_cast<Source>(value >> 56), static_cast<uint32_t>(value >> 32) & 0xffff,
+                    static_cast<uint32_t>(value)};
   }
 };
 
