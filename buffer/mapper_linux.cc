@@ -1,0 +1,229 @@
+// The mapper on Linux: memfd_create(2), mmap(2).
+//
+// The views of one region:
+//
+//   address   0      1      2      3      4      5     (times size_bytes)
+//             [ b0 ] [ b0 ] [ b1 ] [ b1 ] [ b2 ] [ b2 ]
+//   mapping   ---0-- ------1------ ------2------ --3---
+//
+// The second half of a buffer and the first half of the next are neighbours in the file
+// too, so one mapping serves both: a region of n buffers costs n + 1 mappings, not 2 n.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/log/log.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "buffer/mapper.h"
+
+namespace ioring::mapper {
+namespace {
+
+// Linux 6.3; the headers may be older than the kernel.
+constexpr unsigned kNoExecSeal = 0x0008U;
+// The smallest huge page of x86-64, and of arm64 with pages of 4 KiB.
+constexpr size_t kHugePageBytes = size_t{2} << 20;
+
+class Descriptor {
+ public:
+  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (descriptor_ >= 0) close(descriptor_);
+  }
+
+  int get() const { return descriptor_; }
+  bool is_open() const { return descriptor_ >= 0; }
+
+ private:
+  const int descriptor_;
+};
+
+// Reads a file of /proc to its end and gives each piece to `take`. No allocation: memory
+// may be what is short.
+template <typename Take>
+bool ReadProc(const char* path, Take take) {
+  const Descriptor file(open(path, O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) return false;
+  std::array<char, 4096> piece;
+  ssize_t bytes = 0;
+  while ((bytes = read(file.get(), piece.data(), piece.size())) > 0) {
+    take(std::string_view(piece.data(), static_cast<size_t>(bytes)));
+  }
+  return bytes == 0;
+}
+
+std::optional<size_t> MappingsInUse() {
+  size_t lines = 0;
+  const bool read = ReadProc("/proc/self/maps", [&lines](std::string_view piece) {
+    lines += static_cast<size_t>(std::count(piece.begin(), piece.end(), '\n'));
+  });
+  return read ? std::optional<size_t>(lines) : std::nullopt;
+}
+
+std::optional<size_t> MappingsAllowed() {
+  uint64_t allowed = 0;
+  bool parsed = false;
+  ReadProc("/proc/sys/vm/max_map_count",
+           [&](std::string_view piece) { parsed = absl::SimpleAtoi(piece, &allowed); });
+  return parsed ? std::optional<size_t>(allowed) : std::nullopt;
+}
+
+// Why the kernel said ENOMEM: it uses that code for three different limits.
+absl::Status OutOfMemory(size_t bytes, size_t mappings) {
+  const std::optional<size_t> in_use = MappingsInUse();
+  const std::optional<size_t> allowed = MappingsAllowed();
+  if (in_use.has_value() && allowed.has_value() && *in_use + mappings >= *allowed) {
+    return absl::ResourceExhaustedError(absl::StrFormat(
+        "%d more memory mappings are needed, and %d of the %d that a process may have are in "
+        "use: raise the limit (sysctl -w vm.max_map_count=%d), or use fewer buffers",
+        mappings, *in_use, *allowed, std::max(2 * *allowed, *in_use + 2 * mappings)));
+  }
+  rlimit address_space{};
+  if (getrlimit(RLIMIT_AS, &address_space) == 0 && address_space.rlim_cur != RLIM_INFINITY) {
+    return absl::ResourceExhaustedError(absl::StrFormat(
+        "no address space for %d bytes: the process is limited to %d bytes of it (ulimit -v); "
+        "raise the limit, or use fewer or smaller buffers",
+        bytes, address_space.rlim_cur));
+  }
+  return absl::ResourceExhaustedError(absl::StrCat("no memory or address space for ", bytes,
+                                                   " bytes: use fewer or smaller buffers"));
+}
+
+absl::Status Explain(int error, std::string_view call, size_t bytes, size_t mappings) {
+  switch (error) {
+    case ENOMEM:
+      return OutOfMemory(bytes, mappings);
+    case EMFILE:
+      return absl::ResourceExhaustedError(
+          "no descriptor is free for the moment in which buffers are mapped: raise the limit of "
+          "open files (ulimit -n)");
+    case ENFILE:
+      return absl::ResourceExhaustedError(
+          "the system has no descriptor free: raise the limit (sysctl -w fs.file-max=...)");
+    case EAGAIN:
+      return absl::ResourceExhaustedError(
+          absl::StrCat("the process locks all its memory (mlockall), and ", bytes,
+                       " bytes more are over the limit: raise it (ulimit -l)"));
+    case EFBIG:
+    case EINVAL:
+    case EOVERFLOW:
+      return absl::InvalidArgumentError(absl::StrCat(
+          bytes, " bytes are more than the system maps at once: use fewer or smaller buffers"));
+    default:
+      return absl::ErrnoToStatus(error, absl::StrCat("mapping ", bytes, " bytes: ", call));
+  }
+}
+
+// Sealed against being made executable, which kernels may insist on
+// (vm.memfd_noexec); those before 6.3 do not know the seal.
+int OpenMemoryObject() {
+  const int sealed = memfd_create("ioring mirror", MFD_CLOEXEC | kNoExecSeal);
+  if (sealed >= 0 || errno != EINVAL) return sealed;
+  return memfd_create("ioring mirror", MFD_CLOEXEC);
+}
+
+// Address space that nothing else is put into. Needs no memory.
+void* Reserve(size_t bytes) {
+  return mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+// Replaces the reservation with views of the memory object. MAP_FIXED swaps each part in
+// one step, so at no time is it free for another thread's mapping.
+bool MapViews(int object, std::byte* base, size_t size_bytes, size_t count) {
+  for (size_t i = 0; i <= count; ++i) {
+    const size_t first_half = i == 0 ? 0 : 2 * i - 1;
+    const size_t halves = i == 0 || i == count ? 1 : 2;
+    const size_t buffer = i == 0 ? 0 : i - 1;
+    void* const view =
+        mmap(base + first_half * size_bytes, halves * size_bytes, PROT_READ | PROT_WRITE,
+             MAP_SHARED | MAP_FIXED, object, static_cast<off_t>(buffer * size_bytes));
+    if (view == MAP_FAILED) return false;
+  }
+  return true;
+}
+
+// A failure leaks address space and nothing else, so it is no reason to end the program.
+void Unmap(std::byte* base, size_t bytes) {
+  if (munmap(base, bytes) != 0) PLOG(ERROR) << "munmap of " << bytes << " bytes";
+}
+
+}  // namespace
+
+size_t GranularityBytes() {
+  static const size_t page_bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return page_bytes;
+}
+
+absl::StatusOr<std::byte*> MapMirrors(size_t size_bytes, size_t count) {
+  const size_t object_bytes = size_bytes * count;
+  const size_t bytes = 2 * object_bytes;
+  const size_t mappings = count + 1;
+  const Descriptor object(OpenMemoryObject());
+  if (!object.is_open()) return Explain(errno, "memfd_create", bytes, mappings);
+  if (ftruncate(object.get(), static_cast<off_t>(object_bytes)) != 0) {
+    return Explain(errno, "ftruncate", bytes, mappings);
+  }
+  void* const reservation = Reserve(bytes);
+  if (reservation == MAP_FAILED) return Explain(errno, "mmap", bytes, mappings);
+  std::byte* const base = static_cast<std::byte*>(reservation);
+  // The child of a fork would share what is written; it gets no such memory at all.
+  if (!MapViews(object.get(), base, size_bytes, count) ||
+      madvise(base, bytes, MADV_DONTFORK) != 0) {
+    const int error = errno;
+    Unmap(base, bytes);
+    return Explain(error, "mmap", bytes, mappings);
+  }
+  return base;
+}
+
+void UnmapMirrors(std::byte* base, size_t size_bytes, size_t count) {
+  Unmap(base, 2 * size_bytes * count);
+}
+
+absl::StatusOr<std::byte*> MapPlain(size_t size_bytes) {
+  // Huge pages need the alignment, which kernels before 6.7 do not give by themselves.
+  const size_t slack_bytes = size_bytes >= kHugePageBytes ? kHugePageBytes : 0;
+  const size_t bytes = size_bytes + slack_bytes;
+  if (bytes < size_bytes) return Explain(EOVERFLOW, "mmap", size_bytes, 1);
+  void* const memory =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return Explain(errno, "mmap", size_bytes, 1);
+  std::byte* base = static_cast<std::byte*>(memory);
+  if (slack_bytes != 0) {
+    const size_t past = static_cast<size_t>(reinterpret_cast<uintptr_t>(base) % kHugePageBytes);
+    const size_t front = (kHugePageBytes - past) % kHugePageBytes;
+    if (front != 0) Unmap(base, front);
+    base += front;
+    if (front != slack_bytes) Unmap(base + size_bytes, slack_bytes - front);
+    // Advice: without huge pages the memory works as well.
+    madvise(base, size_bytes, MADV_HUGEPAGE);
+  }
+  // The kernel may hold these pages for input. A child that had them too would make it
+  // write to a copy that this process no longer sees.
+  if (madvise(base, size_bytes, MADV_DONTFORK) != 0) {
+    const int error = errno;
+    Unmap(base, size_bytes);
+    return Explain(error, "madvise", size_bytes, 1);
+  }
+  return base;
+}
+
+void UnmapPlain(std::byte* base, size_t size_bytes) { Unmap(base, size_bytes); }
+
+}  // namespace ioring::mapper

@@ -1,0 +1,46 @@
+#include "buffer/memory_region.h"
+
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "buffer/mapper.h"
+
+namespace ioring {
+namespace {
+
+constexpr size_t kBytesMax = static_cast<size_t>(std::numeric_limits<std::ptrdiff_t>::max());
+
+}  // namespace
+
+absl::StatusOr<MemoryRegion> MemoryRegion::Create(size_t size_bytes) {
+  if (size_bytes == 0) return absl::InvalidArgumentError("a region cannot have 0 bytes");
+  const size_t granularity = mapper::GranularityBytes();
+  if (size_bytes > kBytesMax - granularity) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(size_bytes, " bytes are more than an address space holds"));
+  }
+  const size_t rounded_bytes = (size_bytes + granularity - 1) / granularity * granularity;
+  absl::StatusOr<std::byte*> base = mapper::MapPlain(rounded_bytes);
+  if (!base.ok()) return base.status();
+  return MemoryRegion(std::span<std::byte>(*base, rounded_bytes));
+}
+
+MemoryRegion::MemoryRegion(MemoryRegion&& other) noexcept
+    : memory_(std::exchange(other.memory_, {})) {}
+
+MemoryRegion& MemoryRegion::operator=(MemoryRegion&& other) noexcept {
+  MemoryRegion taken(std::move(other));
+  std::swap(memory_, taken.memory_);
+  return *this;
+}
+
+MemoryRegion::~MemoryRegion() {
+  if (!memory_.empty()) mapper::UnmapPlain(memory_.data(), memory_.size());
+}
+
+}  // namespace ioring

@@ -1,0 +1,65 @@
+#include "buffer/memory_region.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gtest/gtest.h"
+
+namespace ioring {
+namespace {
+
+constexpr size_t kHugePageBytes = size_t{2} << 20;
+
+TEST(MemoryRegionTest, HasAtLeastTheSizeAskedForAndIsZero) {
+  for (const size_t size_bytes : {size_t{1}, size_t{4096}, size_t{4097}, size_t{1} << 16,
+                                  kHugePageBytes - 1, kHugePageBytes, 3 * kHugePageBytes + 1}) {
+    absl::StatusOr<MemoryRegion> region = MemoryRegion::Create(size_bytes);
+    ASSERT_TRUE(region.ok()) << region.status();
+    EXPECT_GE(region->size_bytes(), size_bytes);
+    EXPECT_EQ(region->size_bytes() % 4096, 0u);
+    EXPECT_TRUE(std::all_of(region->memory().begin(), region->memory().end(),
+                            [](std::byte byte) { return byte == std::byte{0}; }));
+    std::memset(region->memory().data(), 0x77, region->size_bytes());
+    EXPECT_EQ(region->memory().back(), std::byte{0x77});
+  }
+}
+
+TEST(MemoryRegionTest, LargeRegionsAreAlignedForHugePages) {
+  for (int i = 0; i < 10; ++i) {
+    absl::StatusOr<MemoryRegion> odd = MemoryRegion::Create(4096);
+    absl::StatusOr<MemoryRegion> region = MemoryRegion::Create(kHugePageBytes + 4096);
+    ASSERT_TRUE(region.ok()) << region.status();
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(region->memory().data()) % kHugePageBytes, 0u);
+  }
+}
+
+TEST(MemoryRegionTest, ImpossibleSizesAreRefused) {
+  EXPECT_TRUE(absl::IsInvalidArgument(MemoryRegion::Create(0).status()));
+  const size_t too_much = std::numeric_limits<size_t>::max();
+  EXPECT_TRUE(absl::IsInvalidArgument(MemoryRegion::Create(too_much).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(MemoryRegion::Create(too_much / 2).status()));
+  EXPECT_FALSE(MemoryRegion::Create(too_much / 4).ok());
+}
+
+TEST(MemoryRegionTest, MovingCarriesTheMemory) {
+  absl::StatusOr<MemoryRegion> created = MemoryRegion::Create(4096);
+  ASSERT_TRUE(created.ok()) << created.status();
+  created->memory()[7] = std::byte{42};
+  MemoryRegion region = *std::move(created);
+  EXPECT_EQ(created->size_bytes(), 0u);
+  EXPECT_EQ(region.memory()[7], std::byte{42});
+  absl::StatusOr<MemoryRegion> other = MemoryRegion::Create(kHugePageBytes);
+  ASSERT_TRUE(other.ok()) << other.status();
+  *other = std::move(region);
+  EXPECT_EQ(region.size_bytes(), 0u);
+  EXPECT_EQ(other->memory()[7], std::byte{42});
+}
+
+}  // namespace
+}  // namespace ioring

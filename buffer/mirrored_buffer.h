@@ -1,0 +1,73 @@
+// MirroredBuffer: a circular buffer of bytes whose free space and whose contents are each
+// one contiguous span at all times. It stands alone: no ring is needed.
+//
+//   absl::StatusOr<MirroredBuffer> buffer = MirroredBuffer::Create(64 << 10);
+//   if (!buffer.ok()) return buffer.status();
+//   ssize_t received = recv(socket, buffer->WriteSpan().data(), buffer->WriteSpan().size(), 0);
+//   if (received > 0) buffer->CommitWrite(received);
+//   buffer->CommitRead(Parse(buffer->ReadSpan()));
+//
+// Ownership: the buffer owns its memory; spans end with it. Threads: one at a time.
+// Processes: as for MirroredRegion. Cost: creation and destruction enter the kernel;
+// nothing else allocates, copies or enters it.
+#ifndef IORING_BUFFER_MIRRORED_BUFFER_H_
+#define IORING_BUFFER_MIRRORED_BUFFER_H_
+
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include "absl/base/attributes.h"
+#include "absl/log/check.h"
+#include "absl/status/statusor.h"
+#include "buffer/circular_positions.h"
+#include "buffer/mirrored_region.h"
+
+namespace ioring {
+
+class MirroredBuffer {
+ public:
+  // All of `capacity_bytes` is usable. It is a power of two and a multiple of
+  // MirrorGranularity(). Errors: as MirroredRegion::Create.
+  static absl::StatusOr<MirroredBuffer> Create(size_t capacity_bytes);
+
+  // A moved-from buffer may only be destroyed or assigned to.
+  MirroredBuffer(MirroredBuffer&&) noexcept = default;
+  MirroredBuffer& operator=(MirroredBuffer&&) noexcept = default;
+
+  size_t capacity() const { return positions_.capacity(); }
+  const CircularPositions& positions() const { return positions_; }
+
+  // Everything written and not yet read, oldest first. Empty when there is nothing.
+  std::span<const std::byte> ReadSpan() const ABSL_ATTRIBUTE_LIFETIME_BOUND {
+    return {data() + positions_.read_offset(), positions_.readable()};
+  }
+  // All the space there is. Empty when the buffer is full.
+  std::span<std::byte> WriteSpan() ABSL_ATTRIBUTE_LIFETIME_BOUND {
+    return {data() + positions_.write_offset(), positions_.writable()};
+  }
+
+  // The first `count` bytes of WriteSpan() are contents now. At most its size, CHECKed.
+  void CommitWrite(size_t count) { positions_.CommitWrite(count); }
+  // The first `count` bytes of ReadSpan() are done with. At most its size, CHECKed.
+  void CommitRead(size_t count) { positions_.CommitRead(count); }
+
+  // Forgets the contents.
+  void Clear() { positions_.Reset(); }
+
+ private:
+  explicit MirroredBuffer(MirroredRegion region)
+      : region_(std::move(region)), positions_(region_.size_bytes()) {}
+
+  std::byte* data() const {
+    DCHECK_NE(region_.count(), size_t{0}) << "a moved-from MirroredBuffer is used";
+    return region_.memory().data();
+  }
+
+  MirroredRegion region_;
+  CircularPositions positions_;
+};
+
+}  // namespace ioring
+
+#endif  // IORING_BUFFER_MIRRORED_BUFFER_H_
