@@ -1,0 +1,198 @@
+// Compares echo servers: every round measures each of them once, in turn.
+
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/time.h"
+#include "bench/comparison.h"
+#include "bench/measurement.h"
+
+ABSL_FLAG(std::string, load, "", "the load generator, the program of //echo:load");
+ABSL_FLAG(std::vector<std::string>, shapes,
+          std::vector<std::string>({"50x64", "50x4096", "50x16384", "1000x64"}),
+          "what clients do: CONNECTIONSxBYTES or CONNECTIONSxBYTESxDEPTH, separated by commas");
+ABSL_FLAG(int, rounds, 7, "how often each server is measured per shape");
+ABSL_FLAG(absl::Duration, duration, absl::Seconds(2), "how long each measurement takes");
+ABSL_FLAG(absl::Duration, warmup, absl::Milliseconds(300), "how long it runs before that");
+ABSL_FLAG(std::vector<std::string>, against, {},
+          "the servers that the others are compared with; the first server when empty");
+ABSL_FLAG(std::vector<std::string>, only, {}, "measures only these of the servers");
+ABSL_FLAG(std::vector<std::string>, limits, {},
+          "fails when a median ratio of CPU time per message is larger: NAME/BASE=RATIO");
+ABSL_FLAG(int, server_cpu, 0, "the processor that servers run on");
+ABSL_FLAG(int, load_cpu, 1, "the processor that the load generator runs on");
+
+namespace ioring {
+namespace {
+
+struct Plan {
+  std::vector<Server> servers;
+  std::vector<Shape> shapes;
+  std::vector<std::string> bases;
+  std::vector<Limit> limits;
+  int rounds = 0;
+  MeasurementOptions measurement;
+};
+
+template <typename Item>
+absl::Status ParseAll(const std::vector<std::string>& texts, std::vector<Item>& items) {
+  for (const std::string& text : texts) {
+    absl::StatusOr<Item> item = Item::Parse(text);
+    if (!item.ok()) return item.status();
+    items.push_back(*std::move(item));
+  }
+  return absl::OkStatus();
+}
+
+bool Contains(const std::vector<std::string>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+absl::Status ChooseServers(const std::vector<std::string>& texts, Plan& plan) {
+  absl::Status parsed = ParseAll(texts, plan.servers);
+  if (!parsed.ok()) return parsed;
+  const std::vector<std::string> only = absl::GetFlag(FLAGS_only);
+  if (!only.empty()) {
+    std::erase_if(plan.servers, [&](const Server& one) { return !Contains(only, one.name); });
+  }
+  if (plan.servers.empty()) return absl::InvalidArgumentError("no servers to measure");
+  std::vector<std::string> names;
+  for (const Server& server : plan.servers) {
+    if (Contains(names, server.name)) {
+      return absl::InvalidArgumentError(absl::StrCat("two servers are called ", server.name));
+    }
+    names.push_back(server.name);
+  }
+  plan.bases = absl::GetFlag(FLAGS_against);
+  std::erase_if(plan.bases, [&](const std::string& base) { return !Contains(names, base); });
+  if (plan.bases.empty()) plan.bases = {names.front()};
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Plan> MakePlan(const std::vector<std::string>& servers) {
+  Plan plan;
+  absl::Status status = ChooseServers(servers, plan);
+  if (status.ok()) status = ParseAll(absl::GetFlag(FLAGS_shapes), plan.shapes);
+  if (status.ok()) status = ParseAll(absl::GetFlag(FLAGS_limits), plan.limits);
+  if (!status.ok()) return status;
+  plan.rounds = absl::GetFlag(FLAGS_rounds);
+  if (plan.rounds < 1) return absl::InvalidArgumentError("--rounds must be at least 1");
+  plan.measurement = {.load = absl::GetFlag(FLAGS_load),
+                      .server_cpu = absl::GetFlag(FLAGS_server_cpu),
+                      .load_cpu = absl::GetFlag(FLAGS_load_cpu),
+                      .warmup = absl::GetFlag(FLAGS_warmup),
+                      .duration = absl::GetFlag(FLAGS_duration)};
+  if (plan.measurement.load.empty()) return absl::InvalidArgumentError("--load is missing");
+  const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+  if (plan.measurement.load_cpu >= cpus) {
+    std::fprintf(stderr,
+                 "This machine has too few processors: server and load share one, and "
+                 "the figures mean little.\n");
+    plan.measurement.load_cpu = plan.measurement.server_cpu;
+  }
+  return plan;
+}
+
+std::string ProcessorName() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const std::pair<std::string_view, std::string_view> sides =
+        absl::StrSplit(line, absl::MaxSplits(':', 1));
+    if (absl::StripAsciiWhitespace(sides.first) == "model name") {
+      return std::string(absl::StripAsciiWhitespace(sides.second));
+    }
+  }
+  return "unknown processor";
+}
+
+void PrintHeader(const Plan& plan) {
+  utsname system = {};
+  uname(&system);
+  absl::PrintF("%s, %d processors, %s %s\n", ProcessorName(), sysconf(_SC_NPROCESSORS_ONLN),
+               system.sysname, system.release);
+  absl::PrintF("%d rounds of %s after %s; medians, and (min-max) of the ratios within a round; ",
+               plan.rounds, absl::FormatDuration(plan.measurement.duration),
+               absl::FormatDuration(plan.measurement.warmup));
+  absl::PrintF("CPU: the server's per message; throughput: / %s\n", plan.bases.front());
+  for (const Server& server : plan.servers) {
+    absl::PrintF("  %-22s %s\n", server.name, absl::StrJoin(server.command, " "));
+  }
+}
+
+absl::StatusOr<std::vector<Series>> MeasureShape(const Plan& plan, const Shape& shape) {
+  std::vector<Series> all;
+  for (const Server& server : plan.servers) all.push_back({.name = server.name});
+  for (int round = 0; round < plan.rounds; ++round) {
+    for (size_t i = 0; i < plan.servers.size(); ++i) {
+      if (isatty(STDERR_FILENO) == 1) {
+        std::fprintf(stderr, "\r\033[Kround %d of %d: %s", round + 1, plan.rounds,
+                     all[i].name.c_str());
+      }
+      absl::StatusOr<Sample> sample = Measure(plan.measurement, plan.servers[i], shape);
+      if (!sample.ok()) {
+        return absl::Status(
+            sample.status().code(),
+            absl::StrCat(all[i].name, ", ", shape.ToString(), ": ", sample.status().message()));
+      }
+      all[i].rounds.push_back(*sample);
+    }
+  }
+  if (isatty(STDERR_FILENO) == 1) std::fprintf(stderr, "\r\033[K");
+  return all;
+}
+
+// All shapes; then the limits that were broken, if any, in one error.
+absl::Status Execute(const Plan& plan) {
+  PrintHeader(plan);
+  std::string broken;
+  for (const Shape& shape : plan.shapes) {
+    absl::StatusOr<std::vector<Series>> all = MeasureShape(plan, shape);
+    if (!all.ok()) return all.status();
+    absl::PrintF("\n%s\n%s", shape.ToString(), ComparisonTable(*all, plan.bases));
+    std::fflush(stdout);
+    for (const Limit& limit : plan.limits) {
+      const absl::Status status = CheckLimit(*all, limit);
+      if (!status.ok()) absl::StrAppend(&broken, shape.ToString(), ": ", status.message(), "\n");
+    }
+  }
+  return broken.empty() ? absl::OkStatus() : absl::ResourceExhaustedError(broken);
+}
+
+}  // namespace
+}  // namespace ioring
+
+int main(int argc, char** argv) {
+  absl::SetProgramUsageMessage(
+      "Compares echo servers in interleaved rounds.\n\n"
+      "  compare --load=PROGRAM [flags] NAME='PROGRAM FLAGS' NAME='PROGRAM FLAGS' ...\n\n"
+      "Every server prints \"listening on ADDRESS\" and ends with 0 on SIGTERM. Exit code: 0; 1 "
+      "when something failed or a byte was wrong; 2 when a limit was broken.");
+  const std::vector<char*> words = absl::ParseCommandLine(argc, argv);
+  absl::StatusOr<ioring::Plan> plan = ioring::MakePlan({words.begin() + 1, words.end()});
+  if (!plan.ok()) {
+    std::fprintf(stderr, "%s\n", std::string(plan.status().message()).c_str());
+    return 1;
+  }
+  const absl::Status done = ioring::Execute(*plan);
+  if (done.ok()) return 0;
+  std::fprintf(stderr, "%s\n", std::string(done.message()).c_str());
+  return absl::IsResourceExhausted(done) ? 2 : 1;
+}

@@ -1,0 +1,79 @@
+// Figures of several servers, measured in turn, as ratios that mean something.
+//
+// The noise between rounds is larger than what is looked for, but hits all servers of one
+// round alike: so figures are divided within a round, and the median of these ratios counts.
+#ifndef IORING_BENCH_COMPARISON_H_
+#define IORING_BENCH_COMPARISON_H_
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace ioring {
+
+// What clients do.
+struct Shape {
+  uint32_t connections = 0;
+  uint32_t message_bytes = 0;
+  uint32_t depth = 1;  // messages on their way per connection
+
+  // "50x64" or "50x64x16": connections, bytes, depth.
+  static absl::StatusOr<Shape> Parse(std::string_view text);
+  // "50 connections, 64 B, depth 1".
+  std::string ToString() const;
+};
+
+// One server in one round.
+struct Sample {
+  double messages_per_second = 0;
+  double server_cpu_us_per_message = 0;
+  double latency_p50_us = 0;
+  double latency_p99_us = 0;
+  double generator_utilization = 0;  // 1: its thread was always busy
+};
+
+// All rounds of one server.
+struct Series {
+  std::string name;
+  std::vector<Sample> rounds;
+};
+
+struct Ratio {
+  double median = 0;
+  double min = 0;
+  double max = 0;
+};
+
+using Figure = double Sample::*;
+
+// Not of an empty series.
+double MedianOf(std::span<const Sample> rounds, Figure figure);
+// The ratio of `figure` to the one of `base`, round by round. Both have as many rounds, at
+// least one.
+Ratio RatioOf(const Series& series, const Series& base, Figure figure);
+
+// A table for people: medians, and the ratios to each of `bases`, which are names of series.
+std::string ComparisonTable(std::span<const Series> all, std::span<const std::string> bases);
+
+// The most CPU time per message that a server may take, as a ratio to another's.
+struct Limit {
+  std::string name;
+  std::string base;
+  double ratio_max = 0;
+
+  // "managed/uring_multishot=1.10".
+  static absl::StatusOr<Limit> Parse(std::string_view text);
+};
+
+// ResourceExhausted, naming both servers, when the median ratio is above the limit. Limits of
+// servers that were not measured hold.
+absl::Status CheckLimit(std::span<const Series> all, const Limit& limit);
+
+}  // namespace ioring
+
+#endif  // IORING_BENCH_COMPARISON_H_
