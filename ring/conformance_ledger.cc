@@ -292,7 +292,8 @@ void LedgerRing::BookCompletion(const Completion& completion) {
   const auto found = accounts_.find(completion.token.value);
   if (found == accounts_.end() || found->second.open == 0) {
     if (completion.token == options_.wake_token) return BookWake(completion);
-    return Breach(absl::StrCat(Describe(completion), " belongs to no operation in flight (rule 1)"));
+    return Breach(
+        absl::StrCat(Describe(completion), " belongs to no operation in flight (rule 1)"));
   }
   Account& account = found->second;
   if (completion.error() == Error::kUnknown) {
@@ -395,9 +396,8 @@ void LedgerRing::CheckBuffer(const Completion& completion, const ManagedBuffer& 
 }
 
 void LedgerRing::ReturnBuffer(const ManagedBuffer& buffer) {
-  const auto found = std::find_if(held_.begin(), held_.end(), [&](const ManagedBuffer& held) {
-    return IsSame(held, buffer);
-  });
+  const auto found = std::find_if(held_.begin(), held_.end(),
+                                  [&](const ManagedBuffer& held) { return IsSame(held, buffer); });
   CHECK(found != held_.end()) << "a test returned a buffer that it does not hold";
   held_.erase(found);
   ring_->ReturnBuffer(buffer);

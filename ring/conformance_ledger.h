@@ -122,18 +122,15 @@ class LedgerRing : public Ring {
                      const Endpoint& destination, Token token) override;
   bool PrepareShutdown(ConnectionId connection, Direction direction, Token token) override;
   bool PrepareClose(ConnectionId connection, CloseMode mode, Token token) override;
-  bool PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots,
-                      Token token) override;
+  bool PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots, Token token) override;
   bool PreparePollRemove(Token target, Token token) override;
   bool PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) override;
   bool PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) override;
   bool PrepareDeadline(std::chrono::nanoseconds delay, Token token) override;
   bool PrepareCancel(Token target, Token token) override;
-  bool PrepareCancelConnection(ConnectionId connection, Direction direction,
-                               Token token) override;
+  bool PrepareCancelConnection(ConnectionId connection, Direction direction, Token token) override;
   bool PrepareCancelAll(Token token) override;
-  bool PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
-                   Token token) override;
+  bool PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory, Token token) override;
   bool PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
                     Token token) override;
   bool PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
@@ -168,8 +165,8 @@ class LedgerRing : public Ring {
   // What is known of a token.
   struct Account {
     Kind kind = Kind::kOther;
-    uint64_t open = 0;       // operations whose final completion is to come
-    uint64_t open_many = 0;  // those of them that may have completions before it
+    uint64_t open = 0;            // operations whose final completion is to come
+    uint64_t open_many = 0;       // those of them that may have completions before it
     uint64_t memory_to_come = 0;  // sends whose memory is not free yet
   };
   struct Group {

@@ -63,8 +63,9 @@ absl::Status Drain(Ring& ring, steady_clock::time_point deadline) {
       CancelAll(ring);
       cancel_at = now + kCancelAgainAfter;
     }
-    const nanoseconds left = std::min(deadline, cancel_at) - now;
-    ring.SubmitAndWait({.timeout = std::max(left, nanoseconds::zero())});
+    const steady_clock::time_point until = std::min(deadline, cancel_at);
+    // Compared first: a deadline may be as far off as its type allows.
+    ring.SubmitAndWait({.timeout = until > now ? nanoseconds(until - now) : nanoseconds::zero()});
     DropCompletions(ring);
   }
   return absl::OkStatus();

@@ -19,7 +19,8 @@ ConformanceBackend Masked(std::string name, CapabilitySet disabled) {
       .name = std::move(name),
       .create = [](const RingOptions& options) { return UringRing::Create(options); },
       .disabled = disabled,
-      .counts_overflows = true,
+      // Else completions wait outside the queue until the kernel is entered.
+      .counts_overflows = disabled.Has(Capability::kDeferredTaskRun),
       .shares_ports = true,
   };
 }
@@ -38,6 +39,7 @@ std::vector<ConformanceBackend> Backends() {
       Masked("NoDeferredTaskRun", {kDeferredTaskRun}),
       Masked("ZeroCopySend", {}),
       Masked("FixedSocketIo", {}),
+      Masked("RestrictedOperations", {}),
   };
   for (ConformanceBackend& backend : backends) {
     if (backend.name == "ZeroCopySend") {
@@ -45,6 +47,9 @@ std::vector<ConformanceBackend> Backends() {
     }
     if (backend.name == "FixedSocketIo") {
       backend.adjust = [](RingOptions& options) { options.fixed_socket_io_threshold_bytes = 1; };
+    }
+    if (backend.name == "RestrictedOperations") {
+      backend.adjust = [](RingOptions& options) { options.restrict_operations = true; };
     }
   }
   return backends;

@@ -33,12 +33,11 @@ constexpr uint16_t kGroup = 3;
 
 class ProvidedGroupTest : public testing::Test {
  protected:
-  static std::unique_ptr<ProvidedGroup> Make(io_uring* ring, Mode mode,
-                                             std::span<std::byte> memory,
+  static std::unique_ptr<ProvidedGroup> Make(io_uring* ring, Mode mode, std::span<std::byte> memory,
                                              uint32_t max_buffers = 0) {
     absl::StatusOr<std::unique_ptr<ProvidedGroup>> group = ProvidedGroup::Create(
-        ring, kGroup,
-        {.memory = memory, .buffer_bytes = kBufferBytes, .max_buffers = max_buffers}, mode);
+        ring, kGroup, {.memory = memory, .buffer_bytes = kBufferBytes, .max_buffers = max_buffers},
+        mode);
     CHECK_OK(group.status());
     return *std::move(group);
   }
@@ -60,8 +59,8 @@ TEST_F(ProvidedGroupTest, RefusesWhatCannotBe) {
   EXPECT_TRUE(absl::IsInvalidArgument(create({.memory = {}, .buffer_bytes = 64})));
   EXPECT_TRUE(absl::IsInvalidArgument(
       create({.memory = Memory(1).first(63), .buffer_bytes = 32, .max_buffers = 4})));
-  EXPECT_TRUE(absl::IsInvalidArgument(create(
-      {.memory = {}, .buffer_bytes = 64, .max_buffers = ProvidedGroup::kBuffersMax + 1})));
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      create({.memory = {}, .buffer_bytes = 64, .max_buffers = ProvidedGroup::kBuffersMax + 1})));
   EXPECT_TRUE(create({.memory = {}, .buffer_bytes = 64, .max_buffers = 1}).ok());
 }
 

@@ -93,8 +93,8 @@ TEST(ConnectionTableTest, OnlyOpenConnectionsAreFound) {
   ConnectionTable table(0, 1);
   Connection& connection = table.Open(table.TakeOrdinary(), 3, /*is_direct=*/false);
   const ConnectionId id = table.IdOf(connection);
-  for (const ConnectionState state :
-       {ConnectionState::kConnecting, ConnectionState::kClosing, ConnectionState::kCloseSubmitted}) {
+  for (const ConnectionState state : {ConnectionState::kConnecting, ConnectionState::kClosing,
+                                      ConnectionState::kCloseSubmitted}) {
     connection.state = state;
     EXPECT_EQ(table.Find(id), nullptr) << static_cast<int>(state);
   }
@@ -351,8 +351,8 @@ TEST_F(BufferTableTest, HasAsManySlotsAsItWasMadeWith) {
 TEST(BufferTableLimitsTest, CountsTheLastUnitOfTheLastSlot) {
   BufferTable table(BufferTable::kBuffersMax);
   std::vector<std::byte> memory(BufferTable::kUnitsMax);
-  const BufferId last = table.Add(BufferTable::kBuffersMax - 1,
-                                  {.memory = memory, .unit_bytes = 1}, /*in_kernel=*/false);
+  const BufferId last = table.Add(BufferTable::kBuffersMax - 1, {.memory = memory, .unit_bytes = 1},
+                                  /*in_kernel=*/false);
   const BufferId first = table.Add(0, {.memory = memory, .unit_bytes = 1}, /*in_kernel=*/false);
   ResolvedSlice resolved;
   ASSERT_EQ(table.Resolve({last, BufferTable::kUnitsMax - 1, 1}, &resolved), Error::kOk);

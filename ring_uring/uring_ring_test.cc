@@ -66,7 +66,8 @@ TEST(UringCreationTest, WorksWithTheSmallestLimits) {
   for (int i = 0; i < 10; ++i) {
     EXPECT_EQ(ring.Run([&](Token token) { return ring->PrepareNop(token); }).result, 0);
   }
-  EXPECT_TRUE(absl::IsResourceExhausted(ring->CreateListener(Endpoint::Ipv4Loopback(0), {}).status()));
+  EXPECT_TRUE(
+      absl::IsResourceExhausted(ring->CreateListener(Endpoint::Ipv4Loopback(0), {}).status()));
 }
 
 TEST(UringCreationTest, SaysWhyAFeatureIsOff) {

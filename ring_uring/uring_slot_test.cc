@@ -45,16 +45,14 @@ using std::chrono::steady_clock;
 TEST(StaleCancelTest, DoesNotHitTheNextOperationInTheSlot) {
   // One slot for the operation, one for the cancel.
   UringTester ring({.max_operations = 2});
-  const Token first = ring.Start([&](Token token) {
-    return ring->PrepareTimeout(milliseconds(1), Shots::kOne, token);
-  });
+  const Token first = ring.Start(
+      [&](Token token) { return ring->PrepareTimeout(milliseconds(1), Shots::kOne, token); });
   ring->Submit();
   // Prepared while the first is in flight, submitted when the second is in its slot.
   const Token cancel = ring.Start([&](Token token) { return ring->PrepareCancel(first, token); });
   while (ring->CompletionQueueCount() == 0) ring->WaitCompletions({.timeout = kPatience});
-  const Token second = ring.Start([&](Token token) {
-    return ring->PrepareTimeout(milliseconds(30), Shots::kOne, token);
-  });
+  const Token second = ring.Start(
+      [&](Token token) { return ring->PrepareTimeout(milliseconds(30), Shots::kOne, token); });
   EXPECT_EQ(ring.Next(first).result, 0);
   EXPECT_EQ(ring.Next(cancel).error(), Error::kNotFound);
   EXPECT_EQ(ring.Next(second).result, 0) << "the second was cancelled for the first";
@@ -62,13 +60,11 @@ TEST(StaleCancelTest, DoesNotHitTheNextOperationInTheSlot) {
 
 TEST(StaleCancelTest, ByTokenOfAnEarlierOperationFindsNothing) {
   UringTester ring({.max_operations = 2});
-  const Token first = ring.Start([&](Token token) {
-    return ring->PrepareTimeout(milliseconds(1), Shots::kOne, token);
-  });
+  const Token first = ring.Start(
+      [&](Token token) { return ring->PrepareTimeout(milliseconds(1), Shots::kOne, token); });
   EXPECT_EQ(ring.Next(first).result, 0);
-  const Token second = ring.Start([&](Token token) {
-    return ring->PrepareTimeout(milliseconds(20), Shots::kOne, token);
-  });
+  const Token second = ring.Start(
+      [&](Token token) { return ring->PrepareTimeout(milliseconds(20), Shots::kOne, token); });
   EXPECT_EQ(ring.Run([&](Token token) { return ring->PrepareCancel(first, token); }).error(),
             Error::kNotFound);
   EXPECT_EQ(ring.Next(second).result, 0);
@@ -80,17 +76,15 @@ TEST_P(StaleConnectionTest, NothingAimedAtAClosedConnectionHitsTheNextInItsSlot)
   UringTester ring({.max_connections = 1, .disabled = GetParam().disabled});
   std::array<std::byte, 16> memory;
   const UringTester::Accepted first = ring.Accept();
-  const Token stale_receive = ring.Start([&](Token token) {
-    return ring->PrepareRecv(first.id, memory, token);
-  });
+  const Token stale_receive =
+      ring.Start([&](Token token) { return ring->PrepareRecv(first.id, memory, token); });
   EXPECT_EQ(ring.Close(first.id).result, 0);
   EXPECT_EQ(ring.Next(stale_receive).error(), Error::kCanceled);
   const UringTester::Accepted second = ring.Accept();
   ASSERT_EQ(second.id.index, first.id.index) << "the slot was meant to be used again";
   ASSERT_NE(second.id.generation, first.id.generation);
-  const Token receive = ring.Start([&](Token token) {
-    return ring->PrepareRecv(second.id, memory, token);
-  });
+  const Token receive =
+      ring.Start([&](Token token) { return ring->PrepareRecv(second.id, memory, token); });
 
   const auto error = [&](auto prepare) { return ring.Run(prepare).error(); };
   EXPECT_EQ(error([&](Token token) {
@@ -99,14 +93,12 @@ TEST_P(StaleConnectionTest, NothingAimedAtAClosedConnectionHitsTheNextInItsSlot)
             Error::kBadId);
   EXPECT_EQ(error([&](Token token) { return ring->PrepareCancel(stale_receive, token); }),
             Error::kNotFound);
-  EXPECT_EQ(error([&](Token token) {
-              return ring->PrepareClose(first.id, CloseMode::kReset, token);
-            }),
-            Error::kBadId);
-  EXPECT_EQ(error([&](Token token) {
-              return ring->PrepareShutdown(first.id, Direction::kBoth, token);
-            }),
-            Error::kBadId);
+  EXPECT_EQ(
+      error([&](Token token) { return ring->PrepareClose(first.id, CloseMode::kReset, token); }),
+      Error::kBadId);
+  EXPECT_EQ(
+      error([&](Token token) { return ring->PrepareShutdown(first.id, Direction::kBoth, token); }),
+      Error::kBadId);
   EXPECT_EQ(error([&](Token token) { return ring->PrepareSend(first.id, memory, token); }),
             Error::kBadId);
   EXPECT_TRUE(absl::IsNotFound(ring->UnregisterSocket(first.id).status()));
@@ -243,17 +235,15 @@ TEST_P(ListenerTest, AClosedListenerRefusesAtOnceThoughAcceptsArePosted) {
   for (const Shots shots : {Shots::kOne, Shots::kMany}) {
     const ListenerId listener = ring.Listen();
     const Endpoint endpoint = ring.EndpointOf(listener);
-    const Token accept = ring.Start([&](Token token) {
-      return ring->PrepareAccept(listener, shots, token);
-    });
+    const Token accept =
+        ring.Start([&](Token token) { return ring->PrepareAccept(listener, shots, token); });
     EXPECT_EQ(ring.Ready(accept), 0u);
     ASSERT_TRUE(ring->CloseListener(listener).ok());
     EXPECT_EQ(ConnectError(endpoint), ECONNREFUSED);
     EXPECT_EQ(ring.Next(accept).error(), Error::kCanceled);
-    EXPECT_EQ(ring.Run([&](Token token) {
-                    return ring->PrepareAccept(listener, shots, token);
-                  }).error(),
-              Error::kBadId);
+    EXPECT_EQ(
+        ring.Run([&](Token token) { return ring->PrepareAccept(listener, shots, token); }).error(),
+        Error::kBadId);
   }
 }
 
@@ -263,16 +253,14 @@ TEST_P(ListenerTest, AnAcceptOfAClosedListenerDoesNotAcceptFromTheNext) {
   UringTester ring({.disabled = GetParam().disabled});
   ring->Submit();
   const ListenerId first = ring.Listen();
-  const Token stale = ring.Start([&](Token token) {
-    return ring->PrepareAccept(first, Shots::kOne, token);
-  });
+  const Token stale =
+      ring.Start([&](Token token) { return ring->PrepareAccept(first, Shots::kOne, token); });
   ASSERT_TRUE(ring->CloseListener(first).ok());
   const ListenerId second = ring.Listen();
   const Descriptor client = ConnectTo(ring.EndpointOf(second));
   EXPECT_EQ(ring.Next(stale).error(), Error::kCanceled);
-  const Event accepted = ring.Run([&](Token token) {
-    return ring->PrepareAccept(second, Shots::kOne, token);
-  });
+  const Event accepted =
+      ring.Run([&](Token token) { return ring->PrepareAccept(second, Shots::kOne, token); });
   EXPECT_EQ(accepted.error(), Error::kOk);
   ASSERT_TRUE(SendAll(client.get(), "hello"));
   EXPECT_EQ(ring.Receive(accepted.connection(), 16), "hello");
@@ -286,9 +274,8 @@ TEST_P(ListenerTest, ConnectionsThatNobodyTookAreClosedWithTheRing) {
     {
       UringTester ring({.max_connections = 4, .disabled = GetParam().disabled});
       const ListenerId listener = ring.Listen();
-      const Token accept = ring.Start([&](Token token) {
-        return ring->PrepareAccept(listener, Shots::kMany, token);
-      });
+      const Token accept = ring.Start(
+          [&](Token token) { return ring->PrepareAccept(listener, Shots::kMany, token); });
       // More than there are ids for, more than are taken.
       for (int i = 0; i < 6; ++i) clients.push_back(ConnectTo(ring.EndpointOf(listener)));
       for (int i = 0; i < 2; ++i) EXPECT_EQ(ring.Next(accept).error(), Error::kOk);
@@ -296,7 +283,7 @@ TEST_P(ListenerTest, ConnectionsThatNobodyTookAreClosedWithTheRing) {
     }
     for (const Descriptor& client : clients) {
       char byte;
-      EXPECT_LE(recv(client.get(), &byte, 1, 0), 0);
+      EXPECT_LE(ReceiveSome(client.get(), &byte, 1), 0);
       EXPECT_NE(errno, EAGAIN) << "a connection is still open";
     }
   }

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 #include "absl/log/check.h"
 #include "absl/status/status.h"
@@ -104,9 +105,18 @@ void CloseWithReset(Descriptor socket) {
   PCHECK(setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)) == 0);
 }
 
+ssize_t ReceiveSome(int socket, void* memory, size_t size) {
+  ssize_t received;
+  do {
+    received = recv(socket, memory, size, 0);
+  } while (received < 0 && errno == EINTR);
+  return received;
+}
+
 bool SendAll(int socket, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t sent = send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
     if (sent <= 0) return false;
     bytes.remove_prefix(static_cast<size_t>(sent));
   }
@@ -117,7 +127,7 @@ std::string ReceiveExactly(int socket, size_t size) {
   std::string bytes(size, '\0');
   size_t done = 0;
   while (done < size) {
-    const ssize_t received = recv(socket, &bytes[done], size - done, 0);
+    const ssize_t received = ReceiveSome(socket, &bytes[done], size - done);
     if (received <= 0) break;
     done += static_cast<size_t>(received);
   }
@@ -127,7 +137,7 @@ std::string ReceiveExactly(int socket, size_t size) {
 
 bool ReceivesEnd(int socket) {
   char byte;
-  return recv(socket, &byte, 1, 0) == 0;
+  return ReceiveSome(socket, &byte, 1) == 0;
 }
 
 std::span<const std::byte> AsBytes(std::string_view text) {
@@ -201,7 +211,17 @@ std::string RunInChild(const std::function<std::string()>& run) {
 }
 
 UringTester::UringTester(const RingOptions& options) {
-  absl::StatusOr<std::unique_ptr<UringRing>> ring = UringRing::Create(options);
+  constexpr RingOptions kDefaults;
+  constexpr uint32_t kFew = 64;
+  RingOptions small = options;
+  if (small.submission_entries == kDefaults.submission_entries) small.submission_entries = kFew;
+  if (small.max_connections == kDefaults.max_connections) small.max_connections = kFew;
+  const steady_clock::time_point end = steady_clock::now() + kPatience;
+  absl::StatusOr<std::unique_ptr<UringRing>> ring = UringRing::Create(small);
+  while (absl::IsResourceExhausted(ring.status()) && steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));  // other tests have locked it
+    ring = UringRing::Create(small);
+  }
   CHECK_OK(ring.status());
   ring_ = *std::move(ring);
 }
@@ -254,9 +274,8 @@ Event UringTester::Next(Token token) {
 size_t UringTester::Ready(Token token) {
   ring_->Submit();
   Take();
-  return static_cast<size_t>(std::count_if(events_.begin(), events_.end(), [&](const Event& event) {
-    return event.token == token;
-  }));
+  return static_cast<size_t>(std::count_if(
+      events_.begin(), events_.end(), [&](const Event& event) { return event.token == token; }));
 }
 
 void UringTester::PumpFor(std::chrono::milliseconds quiet) {
@@ -269,9 +288,8 @@ void UringTester::PumpFor(std::chrono::milliseconds quiet) {
 
 std::string UringTester::Receive(ConnectionId connection, size_t size_max) {
   std::string bytes(size_max, '\0');
-  const Event event = Run([&](Token token) {
-    return ring_->PrepareRecv(connection, AsWritableBytes(bytes), token);
-  });
+  const Event event = Run(
+      [&](Token token) { return ring_->PrepareRecv(connection, AsWritableBytes(bytes), token); });
   EXPECT_EQ(event.error(), Error::kOk);
   bytes.resize(event.ok() ? static_cast<size_t>(event.result) : 0);
   return bytes;

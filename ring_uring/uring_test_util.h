@@ -6,6 +6,8 @@
 #ifndef IORING_RING_URING_URING_TEST_UTIL_H_
 #define IORING_RING_URING_URING_TEST_UTIL_H_
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -72,6 +74,8 @@ int ConnectError(const Endpoint& endpoint);
 // Closes with a reset instead of the end of the stream.
 void CloseWithReset(Descriptor socket);
 
+// recv(2), again where it is interrupted: the ring's work interrupts its thread's calls.
+ssize_t ReceiveSome(int socket, void* memory, size_t size);
 // True when all of it was sent.
 bool SendAll(int socket, std::string_view bytes);
 // What arrives, up to `size` bytes; shorter at the end of the stream, a failure or when it
@@ -102,6 +106,7 @@ struct Mask {
   CapabilitySet disabled;
 };
 inline std::string MaskName(const testing::TestParamInfo<Mask>& mask) { return mask.param.name; }
+inline void PrintTo(const Mask& mask, std::ostream* out) { *out << mask.name; }
 
 // A completion that was taken from the ring, with its buffer where it has one.
 struct Event : Completion {
@@ -110,6 +115,10 @@ struct Event : Completion {
 
 // A ring, and its completions sorted by token. Brings the ring to rest at the end: where
 // that fails, the test fails.
+//
+// Numbers of entries and connections that are RingOptions' defaults are replaced by small
+// ones. The kernel takes rings down some time after their end, and counts them as the
+// user's locked memory until then: many large ones would not fit in.
 class UringTester {
  public:
   explicit UringTester(const RingOptions& options = {});

@@ -91,9 +91,8 @@ class SignalTest : public testing::TestWithParam<std::optional<uint32_t>> {
     int failures = 0;
     for (int i = 0; failures < 3 && i < 100; ++i) {
       const Event sent = ring.Run([&](Token token) {
-        return registered
-                   ? ring->PrepareSendBuffer(connection, page.Slice(0, page.kBytes), token)
-                   : ring->PrepareSend(connection, page.memory(), token);
+        return registered ? ring->PrepareSendBuffer(connection, page.Slice(0, page.kBytes), token)
+                          : ring->PrepareSend(connection, page.memory(), token);
       });
       if (!sent.ok()) ++failures;
     }
@@ -174,24 +173,23 @@ TEST_P(MirrorTest, TransfersRunThroughTheSeam) {
   uint32_t received = 0;
   while (received < kLength) {
     const Event event = ring.Run([&](Token token) {
-      return ring->PrepareRecvBuffer(
-          connection.id, {*buffer, slice.offset + received, kLength - received}, token);
+      return ring->PrepareRecvBuffer(connection.id,
+                                     {*buffer, slice.offset + received, kLength - received}, token);
     });
     ASSERT_GT(event.result, 0) << ring->ExplainError(event);
     received += static_cast<uint32_t>(event.result);
   }
-  EXPECT_EQ(Half(kOffset, kLength), request);
+  EXPECT_TRUE(Half(kOffset, kLength) == request);
   // Behind the seam the bytes are those at the start.
-  EXPECT_EQ(Half(0, kLength - 3'000), request.substr(3'000));
+  EXPECT_TRUE(Half(0, kLength - 3'000) == request.substr(3'000));
 
-  const Token send = ring.Start([&](Token token) {
-    return ring->PrepareSendBuffer(connection.id, slice, token);
-  });
+  const Token send =
+      ring.Start([&](Token token) { return ring->PrepareSendBuffer(connection.id, slice, token); });
   EXPECT_EQ(ring->UsesInFlight(*buffer, slice.offset), 1u);
   EXPECT_EQ(ring->UsesInFlight(*buffer, 0), 0u) << "the other buffer of the region is not in use";
   EXPECT_EQ(ring.Next(send).result, static_cast<int32_t>(kLength));
   EXPECT_EQ(ring->UsesInFlight(*buffer, slice.offset), 0u);
-  EXPECT_EQ(ReceiveExactly(connection.peer.get(), kLength), request);
+  EXPECT_TRUE(ReceiveExactly(connection.peer.get(), kLength) == request);
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryDescriptor, MirrorTest,
@@ -225,7 +223,7 @@ TEST(UnregisteredMemoryTest, ReadOnlyMemoryIsUsedUnregistered) {
   });
   EXPECT_EQ(written.result, 4096) << ring->ExplainError(written);
   EXPECT_TRUE(ring->CloseFile(*file).ok());
-  EXPECT_EQ(ReadFile(path), text);
+  EXPECT_TRUE(ReadFile(path) == text);
   EXPECT_TRUE(ring->UnregisterBuffer(*buffer).ok());
   unlink(path.c_str());
   munmap(page, text.size());
@@ -311,7 +309,7 @@ TEST_P(CloseTest, EndsASendThatThePeerDoesNotRead) {
     // What was underway is dropped, and the peer is told.
     char block[4096];
     ssize_t received;
-    while ((received = recv(connection.peer.get(), block, sizeof(block), 0)) > 0) {
+    while ((received = ReceiveSome(connection.peer.get(), block, sizeof(block))) > 0) {
     }
     EXPECT_EQ(received, -1);
     EXPECT_EQ(errno, ECONNRESET);
@@ -334,14 +332,12 @@ TEST(CloseWhileDeferredTest, EndsATransferThatWaitsToBeArmedAgain) {
   const UringTester::Accepted connection = ring.Register(UnixPair());
   ring.Run([&](Token token) { return ring->PrepareNop(token); });
   // The wait ends with the no-op's completion, while the send waits to be repeated.
-  const Token send = ring.Start([&](Token token) {
-    return ring->PrepareSend(connection.id, AsBytes("hello"), token);
-  });
+  const Token send = ring.Start(
+      [&](Token token) { return ring->PrepareSend(connection.id, AsBytes("hello"), token); });
   const Token nop = ring.Start([&](Token token) { return ring->PrepareNop(token); });
   ring->SubmitAndWait({});
-  const Token close = ring.Start([&](Token token) {
-    return ring->PrepareClose(connection.id, CloseMode::kGraceful, token);
-  });
+  const Token close = ring.Start(
+      [&](Token token) { return ring->PrepareClose(connection.id, CloseMode::kGraceful, token); });
   EXPECT_EQ(ring.Next(nop).result, 0);
   EXPECT_EQ(ring.Next(close).result, 0);
   const Event sent = ring.Next(send);
@@ -352,9 +348,8 @@ TEST(CloseWhileDeferredTest, CancellingATransferThatWaitsFreesItsDirection) {
   UringTester ring({.zero_copy_threshold_bytes = 1});
   const UringTester::Accepted connection = ring.Register(UnixPair());
   ring.Run([&](Token token) { return ring->PrepareNop(token); });
-  const Token send = ring.Start([&](Token token) {
-    return ring->PrepareSend(connection.id, AsBytes("hello"), token);
-  });
+  const Token send = ring.Start(
+      [&](Token token) { return ring->PrepareSend(connection.id, AsBytes("hello"), token); });
   const Token nop = ring.Start([&](Token token) { return ring->PrepareNop(token); });
   ring->SubmitAndWait({});
   const Token cancel = ring.Start([&](Token token) { return ring->PrepareCancel(send, token); });
@@ -383,9 +378,8 @@ TEST(CloseWhileDeferredTest, EndsAPollThatWaitsToBeArmedAgain) {
   ASSERT_TRUE(SendAll(other.peer.get(), "x"));
   ASSERT_TRUE(SendAll(connection.peer.get(), "x"));
   ring->WaitCompletions({.min_completions = 48});
-  const Token close = ring.Start([&](Token token) {
-    return ring->PrepareClose(connection.id, CloseMode::kGraceful, token);
-  });
+  const Token close = ring.Start(
+      [&](Token token) { return ring->PrepareClose(connection.id, CloseMode::kGraceful, token); });
   EXPECT_EQ(ring.Next(close).result, 0);
   Event last = ring.Next(poll);
   while (last.more()) last = ring.Next(poll);

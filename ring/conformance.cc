@@ -1,0 +1,67 @@
+#include "ring/conformance.h"
+
+#include <cstdlib>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/log/check.h"
+#include "absl/status/statusor.h"
+#include "gtest/gtest.h"
+#include "ring/conformance_ring.h"
+#include "ring/options.h"
+#include "ring/ring.h"
+
+namespace ioring {
+
+std::string ConformanceName(const testing::TestParamInfo<ConformanceBackend>& info) {
+  return info.param.name;
+}
+
+void PrintTo(const ConformanceBackend& backend, std::ostream* out) { *out << backend.name; }
+
+bool SkipsAllowed() { return std::getenv("IORING_ALLOW_SKIPS") != nullptr; }
+
+RingOptions RingConformance::Options() const {
+  RingOptions options;
+  options.submission_entries = 128;
+  options.max_connections = 128;
+  options.max_listeners = 8;
+  options.max_files = 8;
+  options.max_buffers = 16;
+  options.max_buffer_groups = 4;
+  options.max_operations = 1024;
+  return options;
+}
+
+RingOptions RingConformance::Masked(RingOptions options) const {
+  options.disabled = GetParam().disabled;
+  if (GetParam().adjust) GetParam().adjust(options);
+  return options;
+}
+
+TestRing& RingConformance::MakeRing() { return MakeRing(Options()); }
+
+TestRing& RingConformance::MakeRing(const RingOptions& options) {
+  const RingOptions masked = Masked(options);
+  absl::StatusOr<std::unique_ptr<Ring>> ring = GetParam().create(masked);
+  CHECK_OK(ring.status()) << "this machine gives no ring, so nothing can be said of it";
+  rings_.push_back(std::make_unique<TestRing>(*std::move(ring), masked));
+  return *rings_.back();
+}
+
+void RingConformance::Destroy(TestRing& ring) {
+  ring.Finish();
+  std::erase_if(rings_, [&](const std::unique_ptr<TestRing>& own) { return own.get() == &ring; });
+}
+
+void RingConformance::TearDown() {
+  while (!rings_.empty()) {
+    rings_.back()->Finish();
+    rings_.pop_back();
+  }
+}
+
+}  // namespace ioring

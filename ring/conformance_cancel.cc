@@ -1,0 +1,251 @@
+// Cancelling.
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "ring/completion.h"
+#include "ring/conformance.h"
+#include "ring/conformance_ring.h"
+#include "ring/error.h"
+#include "ring/id.h"
+#include "ring/options.h"
+#include "ring/token.h"
+
+namespace ioring {
+namespace {
+
+constexpr std::chrono::hours kLong{1};
+constexpr size_t kMoreThanSocketsHoldBytes = 32 << 20;
+
+Arrival CancelConnection(TestRing& ring, ConnectionId connection, Direction direction) {
+  return ring.Run(
+      [&](Token token) { return ring.PrepareCancelConnection(connection, direction, token); });
+}
+
+Token StartPoll(TestRing& ring, ConnectionId connection, Shots shots) {
+  return ring.Start(
+      [&](Token token) { return ring.PreparePollAdd(connection, kPollReadable, shots, token); });
+}
+
+// Rule 7: the cancel has a completion, and so has its target, for every operation that can
+// wait.
+TEST_P(RingConformance, CancelByToken) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const ConnectionId socket = ring.Datagram();
+  const ListenerId listener = ring.Listen();
+  const std::vector<Token> targets = {
+      ring.StartRecv(pair.server, ring.Memory(8)),
+      ring.StartRecv(pair.client, ring.Memory(8), TransferFlags::kAll),
+      ring.Start([&](Token token) {
+        return ring.PrepareRecvFrom(socket, ring.Memory(8), ring.NewEndpoint(), token);
+      }),
+      ring.Start([&](Token token) { return ring.PrepareAccept(listener, Shots::kOne, token); }),
+      ring.Start([&](Token token) { return ring.PrepareAccept(listener, Shots::kMany, token); }),
+      StartPoll(ring, pair.server, Shots::kOne),
+      StartPoll(ring, pair.server, Shots::kMany),
+      ring.StartTimeout(kLong),
+      ring.StartTimeout(kLong, Shots::kMany),
+      ring.Start([&](Token token) {
+        return ring.PrepareTimeoutAt(std::chrono::steady_clock::now() + kLong, token);
+      }),
+  };
+  ring.Submit();
+  for (const Token target : targets) {
+    SCOPED_TRACE(target.value);
+    EXPECT_EQ(ring.Await(ring.StartCancel(target)).result(), 0);
+    const Arrival end = ring.Next(target);
+    EXPECT_EQ(end.error(), Error::kCanceled);
+    EXPECT_FALSE(end.more());
+    EXPECT_EQ(ring.Await(ring.StartCancel(target)).error(), Error::kNotFound);
+  }
+  ring.ExpectAlive(pair);
+  ring.ExpectAlive(ring.MakePair(listener));
+}
+
+// The same where target and cancel go to the kernel in one batch.
+TEST_P(RingConformance, CancelInTheSameBatch) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const TestGroup group = ring.MakeGroup(2, 1024);
+  const Token recv = ring.StartRecv(pair.server, ring.Memory(8));
+  const Token cancel_recv = ring.StartCancel(recv);
+  const Token timeout = ring.StartTimeout(kLong);
+  const Token cancel_timeout = ring.StartCancel(timeout);
+  const Token poll = StartPoll(ring, pair.server, Shots::kMany);
+  const Token cancel_poll = ring.StartCancel(poll);
+  const Token managed = ring.StartManaged(pair.client, group.id, Shots::kMany);
+  const Token cancel_managed = ring.StartCancel(managed);
+  for (const Token token : {cancel_recv, cancel_timeout, cancel_poll, cancel_managed}) {
+    EXPECT_EQ(ring.Await(token).result(), 0);
+  }
+  for (const Token token : {recv, timeout, poll, managed}) {
+    EXPECT_EQ(ring.Next(token).error(), Error::kCanceled);
+  }
+  ring.ExpectAlive(pair);
+}
+
+// What has completed, or never was, is not found; nothing else is hit.
+TEST_P(RingConformance, CancelWhatIsNotThere) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const Token recv = ring.StartRecv(pair.server, ring.Memory(8));
+  EXPECT_EQ(ring.Await(ring.StartCancel(ring.NewToken())).error(), Error::kNotFound);
+  EXPECT_EQ(ring.Send(pair.client, "x").result(), 1);
+  EXPECT_EQ(ring.Await(recv).result(), 1);
+  EXPECT_EQ(ring.Await(ring.StartCancel(recv)).error(), Error::kNotFound);
+  const Token nop = ring.StartNop();
+  EXPECT_EQ(ring.Await(nop).result(), 0);
+  EXPECT_EQ(ring.Await(ring.StartCancel(nop)).error(), Error::kNotFound);
+  ring.ExpectAlive(pair);
+}
+
+// Its own token is no target of a cancel.
+TEST_P(RingConformance, CancelItself) {
+  TestRing& ring = MakeRing();
+  const Token token = ring.NewToken();
+  ASSERT_TRUE(ring.PrepareCancel(token, token));
+  EXPECT_EQ(ring.Await(token).error(), Error::kNotFound);
+}
+
+// libxev#233: a token that is used again names what is in flight now. Where several have
+// it, one of them is cancelled.
+TEST_P(RingConformance, CancelAmongEqualTokens) {
+  TestRing& ring = MakeRing();
+  const Token token = ring.NewToken();
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(ring.PrepareNop(token));
+    EXPECT_EQ(ring.Await(token).result(), 0);
+  }
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(ring.PrepareTimeout(kLong, Shots::kOne, token));
+  ring.Submit();
+  for (uint32_t left = 3; left > 0; --left) {
+    EXPECT_EQ(ring.InFlight(), left);
+    EXPECT_EQ(ring.Await(ring.StartCancel(token)).result(), 0);
+    EXPECT_EQ(ring.Next(token).error(), Error::kCanceled);
+    ring.Quiet();
+    EXPECT_FALSE(ring.HasArrived(token));
+  }
+  EXPECT_EQ(ring.Await(ring.StartCancel(token)).error(), Error::kNotFound);
+}
+
+// Every bit of a token counts.
+TEST_P(RingConformance, CancelComparesWholeTokens) {
+  TestRing& ring = MakeRing();
+  const Token low{0x1234'5678};
+  const Token high{0xabcd'0000'1234'5678};
+  ASSERT_TRUE(ring.PrepareTimeout(kLong, Shots::kOne, low));
+  ASSERT_TRUE(ring.PrepareTimeout(kLong, Shots::kOne, high));
+  EXPECT_EQ(ring.Await(ring.StartCancel(high)).result(), 0);
+  EXPECT_EQ(ring.Await(high).error(), Error::kCanceled);
+  ring.Quiet();
+  EXPECT_FALSE(ring.HasArrived(low));
+  EXPECT_EQ(ring.Await(ring.StartCancel(low)).result(), 0);
+  EXPECT_EQ(ring.Await(low).error(), Error::kCanceled);
+}
+
+// By connection and direction; the result counts.
+TEST_P(RingConformance, CancelConnection) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const Pair other = ring.MakePair();
+  const Token others = ring.StartRecv(other.server, ring.Memory(8));
+  EXPECT_EQ(CancelConnection(ring, pair.server, Direction::kBoth).result(), 0);
+
+  const Token recv = ring.StartRecv(pair.server, ring.Memory(8));
+  const Token send =
+      ring.StartSend(pair.server, ring.Memory(kMoreThanSocketsHoldBytes), TransferFlags::kAll);
+  ring.Quiet();
+  EXPECT_EQ(CancelConnection(ring, pair.server, Direction::kRecv).result(), 1);
+  EXPECT_EQ(ring.Await(recv).error(), Error::kCanceled);
+  ring.Quiet();
+  EXPECT_FALSE(ring.HasArrived(send));
+  EXPECT_EQ(CancelConnection(ring, pair.server, Direction::kRecv).result(), 0);
+  const Token again = ring.StartRecv(pair.server, ring.Memory(8));
+  ring.Submit();
+  EXPECT_EQ(CancelConnection(ring, pair.server, Direction::kSend).result(), 1);
+  EXPECT_LT(ring.Await(send).result(), static_cast<int32_t>(kMoreThanSocketsHoldBytes));
+  ring.Quiet();
+  EXPECT_FALSE(ring.HasArrived(again));
+  EXPECT_FALSE(ring.HasArrived(others));
+  EXPECT_EQ(ring.Send(other.client, "alive").result(), 5);
+  EXPECT_EQ(ring.Await(others).result(), 5);
+}
+
+TEST_P(RingConformance, CancelAllOfAConnection) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const Token recv = ring.StartRecv(pair.server, ring.Memory(8), TransferFlags::kAll);
+  const Token send =
+      ring.StartSend(pair.server, ring.Memory(kMoreThanSocketsHoldBytes), TransferFlags::kAll);
+  const Token one = StartPoll(ring, pair.server, Shots::kOne);
+  const Token many = StartPoll(ring, pair.server, Shots::kMany);
+  const Token peers = ring.StartRecv(pair.client, ring.Memory(8), TransferFlags::kAll);
+  ring.Quiet();
+  EXPECT_EQ(CancelConnection(ring, pair.server, Direction::kBoth).result(), 4);
+  EXPECT_EQ(ring.Await(recv).error(), Error::kCanceled);
+  EXPECT_LT(ring.Await(send).result(), static_cast<int32_t>(kMoreThanSocketsHoldBytes));
+  EXPECT_EQ(ring.Next(one).error(), Error::kCanceled);
+  EXPECT_EQ(ring.Next(many).error(), Error::kCanceled);
+  EXPECT_EQ(ring.Await(peers).result(), 8) << "the peer's receive went on";
+  EXPECT_EQ(CancelConnection(ring, pair.server, Direction::kBoth).result(), 0);
+  EXPECT_EQ(ring.Send(pair.client, "still open").result(), 10);
+  EXPECT_EQ(ring.RecvText(pair.server, 10), "still open");
+}
+
+// Everything, of every kind; afterwards all goes on as before.
+TEST_P(RingConformance, CancelAll) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const Pair other = ring.MakePair();
+  const ListenerId listener = ring.Listen();
+  const TestGroup group = ring.MakeGroup(2, 1024);
+  for (const bool submitted : {true, false}) {
+    const std::vector<Token> targets = {
+        ring.StartRecv(pair.server, ring.Memory(8)),
+        ring.StartRecv(pair.client, ring.Memory(8), TransferFlags::kAll),
+        ring.StartManaged(other.server, group.id, Shots::kMany),
+        ring.Start([&](Token token) { return ring.PrepareAccept(listener, Shots::kMany, token); }),
+        StartPoll(ring, pair.server, Shots::kMany),
+        ring.StartTimeout(kLong),
+        ring.StartTimeout(kLong, Shots::kMany),
+    };
+    if (submitted) ring.Submit();
+    EXPECT_EQ(ring.Run([&](Token token) { return ring.PrepareCancelAll(token); }).result(), 0);
+    for (const Token target : targets) {
+      SCOPED_TRACE(target.value);
+      EXPECT_EQ(ring.Next(target).error(), Error::kCanceled);
+    }
+    EXPECT_EQ(ring.InFlight(), 0u);
+  }
+  ring.ExpectAlive(pair);
+  ring.ExpectAlive(other);
+  ring.ExpectAlive(ring.MakePair(listener));
+}
+
+// Cancelling races with completing: whichever wins, there is one completion, and no byte
+// is lost.
+TEST_P(RingConformance, CancelRacesWithData) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  int bytes = 0;
+  for (int round = 0; round < 100; ++round) {
+    const Token recv = ring.StartRecv(pair.server, ring.Memory(1));
+    const Token send = ring.StartSend(pair.client, ring.Text("x"));
+    if (round % 3 == 0) ring.Submit();
+    const Arrival cancelled = ring.Await(ring.StartCancel(recv));
+    EXPECT_TRUE(cancelled.result() == 0 || cancelled.error() == Error::kNotFound);
+    const Arrival received = ring.Await(recv);
+    EXPECT_TRUE(received.result() == 1 || received.error() == Error::kCanceled);
+    EXPECT_TRUE(cancelled.ok() || received.ok()) << "it was not found, but did not happen";
+    EXPECT_EQ(ring.Await(send).result(), 1);
+    bytes += received.ok() ? 1 : 0;
+  }
+  EXPECT_EQ(ring.RecvText(pair.server, static_cast<size_t>(100 - bytes)).size(),
+            static_cast<size_t>(100 - bytes));
+}
+
+}  // namespace
+}  // namespace ioring

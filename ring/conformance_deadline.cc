@@ -1,0 +1,263 @@
+// Deadlines on other operations.
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "ring/completion.h"
+#include "ring/conformance.h"
+#include "ring/conformance_ring.h"
+#include "ring/endpoint.h"
+#include "ring/error.h"
+#include "ring/id.h"
+#include "ring/options.h"
+#include "ring/token.h"
+
+namespace ioring {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+Token StartDeadline(TestRing& ring, nanoseconds delay) {
+  return ring.Start([&](Token token) { return ring.PrepareDeadline(delay, token); });
+}
+
+// It strikes what does not complete, and says so.
+TEST_P(RingConformance, DeadlineStrikes) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const TestGroup group = ring.MakeGroup(2, 1024);
+  const ListenerId listener = ring.Listen();
+  const ConnectionId socket = ring.Datagram();
+  const TestBuffer buffer = ring.MakeBuffer(64 << 10);
+  using Prepare = std::function<Token()>;
+  const std::vector<std::pair<const char*, Prepare>> targets = {
+      {"recv", [&] { return ring.StartRecv(pair.server, ring.Memory(8)); }},
+      {"recv all",
+       [&] { return ring.StartRecv(pair.server, ring.Memory(8), TransferFlags::kAll); }},
+      {"recv of a slice",
+       [&] {
+         return ring.Start([&](Token token) {
+           return ring.PrepareRecvBuffer(pair.server, buffer.Slice(0, 64 << 10), token);
+         });
+       }},
+      {"managed recv", [&] { return ring.StartManaged(pair.server, group.id, Shots::kOne); }},
+      {"recv of a datagram",
+       [&] {
+         return ring.Start([&](Token token) {
+           return ring.PrepareRecvFrom(socket, ring.Memory(8), ring.NewEndpoint(), token);
+         });
+       }},
+      {"accept",
+       [&] {
+         return ring.Start(
+             [&](Token token) { return ring.PrepareAccept(listener, Shots::kOne, token); });
+       }},
+      {"poll",
+       [&] {
+         return ring.Start([&](Token token) {
+           return ring.PreparePollAdd(pair.server, kPollReadable, Shots::kOne, token);
+         });
+       }},
+      {"timeout", [&] { return ring.StartTimeout(hours{1}); }},
+  };
+  for (const auto& [what, prepare] : targets) {
+    SCOPED_TRACE(what);
+    const steady_clock::time_point start = steady_clock::now();
+    const Token target = prepare();
+    const Token deadline = StartDeadline(ring, milliseconds{5});
+    const Arrival struck = ring.Await(target);
+    EXPECT_EQ(struck.error(), Error::kCanceled);
+    EXPECT_GE(struck.time - start, milliseconds{5});
+    EXPECT_EQ(ring.Await(deadline).error(), Error::kTimedOut);
+  }
+  ring.ExpectAlive(pair);
+}
+
+// It leaves alone what completes in time, and is over then, long before its own time.
+TEST_P(RingConformance, DeadlineDoesNotStrike) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const TestGroup group = ring.MakeGroup(2, 1024);
+  const Token recv = ring.StartRecv(pair.server, ring.Memory(4));
+  const Token of_recv = StartDeadline(ring, seconds{10});
+  const Token managed = ring.StartManaged(pair.client, group.id, Shots::kOne);
+  const Token of_managed = StartDeadline(ring, seconds{10});
+  ring.Submit();
+  EXPECT_EQ(ring.Send(pair.client, "time").result(), 4);
+  EXPECT_EQ(ring.Send(pair.server, "fine").result(), 4);
+  const steady_clock::time_point start = steady_clock::now();
+  EXPECT_EQ(ring.Await(recv).result(), 4);
+  EXPECT_EQ(ring.Await(of_recv).result(), 0);
+  EXPECT_EQ(ring.Await(managed).bytes, "fine");
+  EXPECT_EQ(ring.Await(of_managed).result(), 0);
+  EXPECT_LT(steady_clock::now() - start, seconds{5});
+}
+
+// On what completes at once, and on what is refused.
+TEST_P(RingConformance, DeadlineOnWhatIsOverAtOnce) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const steady_clock::time_point start = steady_clock::now();
+  const auto expect = [&](Token target, Error error) {
+    const Token deadline = StartDeadline(ring, seconds{10});
+    EXPECT_EQ(ring.Await(target).error(), error);
+    EXPECT_EQ(ring.Await(deadline).result(), 0);
+  };
+  expect(ring.StartNop(), Error::kOk);
+  expect(ring.StartSend(pair.client, ring.Text("x")), Error::kOk);
+  expect(ring.StartRecv(pair.server, ring.Memory(1)), Error::kOk);
+  expect(ring.StartRecv(ConnectionId{}, ring.Memory(1)), Error::kBadId);
+  expect(ring.StartSend(pair.server, {}), Error::kInvalidArgument);
+  EXPECT_LT(steady_clock::now() - start, seconds{5});
+  ring.ExpectAlive(pair);
+}
+
+// A send that was under way says how far it came.
+TEST_P(RingConformance, DeadlineOnASend) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const std::span<std::byte> much = ring.Memory(32 << 20);
+  const Token send = ring.StartSend(pair.client, much, TransferFlags::kAll);
+  const Token deadline = StartDeadline(ring, milliseconds{20});
+  const Arrival sent = ring.Await(send);
+  EXPECT_GT(sent.result(), 0) << ErrorName(sent.error());
+  EXPECT_LT(sent.result(), static_cast<int32_t>(much.size()));
+  EXPECT_EQ(ring.Await(deadline).error(), Error::kTimedOut);
+  EXPECT_EQ(ring.Close(pair.server, CloseMode::kReset).result(), 0);
+}
+
+// kAll goes on under its deadline, however many pieces it takes.
+TEST_P(RingConformance, DeadlineOnRecvAllInPieces) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const std::span<std::byte> memory = ring.Memory(4);
+  const Token recv = ring.StartRecv(pair.server, memory, TransferFlags::kAll);
+  const Token deadline = StartDeadline(ring, seconds{10});
+  for (const char* piece : {"a", "b", "cd"}) {
+    EXPECT_FALSE(ring.HasArrived(recv));
+    ring.Send(pair.client, piece);
+    ring.Quiet();
+  }
+  EXPECT_EQ(ring.Await(recv).result(), 4);
+  EXPECT_EQ(AsText(memory), "abcd");
+  EXPECT_EQ(ring.Await(deadline).result(), 0);
+}
+
+// A managed receive that waits for a buffer has its deadline all the same.
+TEST_P(RingConformance, DeadlineOnAnExhaustedGroup) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const TestGroup group = ring.MakeGroup(1, 64);
+  ring.HoldBuffers();
+  EXPECT_EQ(ring.Send(pair.client, std::string(128, 'b')).result(), 128);
+  const Arrival held = ring.Await(ring.StartManaged(pair.server, group.id, Shots::kOne));
+  ASSERT_EQ(held.result(), 64);
+  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kOne);
+  const Token deadline = StartDeadline(ring, milliseconds{10});
+  const Arrival struck = ring.Await(recv);
+  EXPECT_TRUE(struck.error() == Error::kCanceled || struck.error() == Error::kNoBuffers)
+      << ErrorName(struck.error());
+  const Arrival end = ring.Await(deadline);
+  EXPECT_TRUE(end.error() == Error::kTimedOut || end.result() == 0);
+  ring.ReturnBuffer(held.buffer);
+  EXPECT_EQ(ring.RecvText(pair.server, 64), std::string(64, 'b'));
+}
+
+// There must be an operation just before it, in the same batch, with one completion.
+TEST_P(RingConformance, DeadlineOnNothing) {
+  TestRing& ring = MakeRing();
+  EXPECT_EQ(ring.Await(StartDeadline(ring, milliseconds{1})).error(), Error::kInvalidArgument);
+  const Token timeout = ring.StartTimeout(milliseconds{50});
+  ring.Submit();
+  EXPECT_EQ(ring.Await(StartDeadline(ring, milliseconds{1})).error(), Error::kInvalidArgument);
+  EXPECT_EQ(ring.Await(timeout).result(), 0) << "it was struck by a deadline of another batch";
+}
+
+TEST_P(RingConformance, DeadlineOnManyShots) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const TestGroup group = ring.MakeGroup(2, 1024);
+  const ListenerId listener = ring.Listen();
+  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMany);
+  const Token of_recv = StartDeadline(ring, milliseconds{1});
+  const Token accept =
+      ring.Start([&](Token token) { return ring.PrepareAccept(listener, Shots::kMany, token); });
+  const Token of_accept = StartDeadline(ring, milliseconds{1});
+  const Token timer = ring.StartTimeout(milliseconds{1}, Shots::kMany);
+  const Token of_timer = StartDeadline(ring, milliseconds{1});
+  const Token poll = ring.Start([&](Token token) {
+    return ring.PreparePollAdd(pair.server, kPollReadable, Shots::kMany, token);
+  });
+  const Token of_poll = StartDeadline(ring, milliseconds{1});
+  for (const Token deadline : {of_recv, of_accept, of_timer, of_poll}) {
+    EXPECT_EQ(ring.Await(deadline).error(), Error::kInvalidArgument);
+  }
+  ring.Quiet();
+  EXPECT_FALSE(ring.HasArrived(recv));
+  EXPECT_FALSE(ring.HasArrived(accept));
+  EXPECT_FALSE(ring.HasArrived(poll));
+  EXPECT_EQ(ring.Next(timer).result(), 0);
+  EXPECT_EQ(ring.Send(pair.client, "on").result(), 2);
+  EXPECT_EQ(ring.Next(recv).bytes, "on");
+}
+
+// A deadline dies with its operation's cancel, and can be cancelled alone.
+TEST_P(RingConformance, DeadlineAndCancel) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const Token recv = ring.StartRecv(pair.server, ring.Memory(4));
+  const Token deadline = StartDeadline(ring, hours{1});
+  ring.Submit();
+  EXPECT_EQ(ring.Await(ring.StartCancel(recv)).result(), 0);
+  EXPECT_EQ(ring.Await(recv).error(), Error::kCanceled);
+  EXPECT_EQ(ring.Await(deadline).result(), 0);
+}
+
+// A connect that succeeds, that is refused, and that hangs because nobody accepts: each
+// has a completion that fits its deadline's, and leaves no connection behind.
+TEST_P(RingConformance, DeadlineOnAConnect) {
+  RingOptions options = Options();
+  options.max_connections = 16;
+  TestRing& client = MakeRing(options);
+  TestRing& server = MakeRing();
+  const ListenerId crowded = server.Listen({.backlog = 1});
+  const Endpoint endpoint = server.EndpointOf(crowded);
+  for (int round = 0; round < 4; ++round) {
+    std::vector<std::pair<Token, Token>> connects;
+    for (int i = 0; i < 8; ++i) {
+      const Token connect =
+          client.Start([&](Token token) { return client.PrepareConnect(endpoint, token); });
+      connects.emplace_back(connect, StartDeadline(client, milliseconds{20}));
+    }
+    for (const auto& [connect, deadline] : connects) {
+      const Arrival connected = client.Await(connect);
+      const Arrival end = client.Await(deadline);
+      EXPECT_TRUE(end.error() == Error::kTimedOut || end.result() == 0);
+      EXPECT_TRUE(connected.ok() || connected.error() == Error::kConnectionRefused ||
+                  (connected.error() == Error::kCanceled && end.error() == Error::kTimedOut))
+          << ErrorName(connected.error()) << ", deadline " << ErrorName(end.error());
+      if (connected.ok()) client.Close(connected.connection());
+    }
+    ASSERT_FALSE(HasFailure());
+  }
+  EXPECT_TRUE(server.CloseListener(crowded).ok());
+  const Token refused =
+      client.Start([&](Token token) { return client.PrepareConnect(endpoint, token); });
+  const Token deadline = StartDeadline(client, seconds{10});
+  EXPECT_EQ(client.Await(refused).error(), Error::kConnectionRefused);
+  EXPECT_EQ(client.Await(deadline).result(), 0);
+  for (int i = 0; i < 16; ++i) Connect(client, server);  // none of the 16 leaked
+}
+
+}  // namespace
+}  // namespace ioring

@@ -1,0 +1,166 @@
+// Polling for readiness.
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "gtest/gtest.h"
+#include "ring/completion.h"
+#include "ring/conformance.h"
+#include "ring/conformance_ring.h"
+#include "ring/error.h"
+#include "ring/id.h"
+#include "ring/options.h"
+#include "ring/token.h"
+
+namespace ioring {
+namespace {
+
+Token StartPoll(TestRing& ring, ConnectionId connection, uint32_t events, Shots shots) {
+  return ring.Start(
+      [&](Token token) { return ring.PreparePollAdd(connection, events, shots, token); });
+}
+
+uint32_t EventsOf(const Arrival& arrival) {
+  EXPECT_TRUE(arrival.ok()) << ErrorName(arrival.error());
+  return arrival.ok() ? static_cast<uint32_t>(arrival.result()) : 0;
+}
+
+// It waits until there is something to read, and takes nothing of it.
+TEST_P(RingConformance, PollReadable) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const Token poll = StartPoll(ring, pair.server, kPollReadable, Shots::kOne);
+  ring.Quiet();
+  EXPECT_FALSE(ring.HasArrived(poll));
+  EXPECT_EQ(ring.Send(pair.client, "here").result(), 4);
+  EXPECT_EQ(EventsOf(ring.Await(poll)), kPollReadable);
+  EXPECT_EQ(EventsOf(ring.Await(StartPoll(ring, pair.server, kPollReadable, Shots::kOne))),
+            kPollReadable)
+      << "it still holds";
+  EXPECT_EQ(ring.RecvText(pair.server, 4), "here");
+}
+
+TEST_P(RingConformance, PollWritable) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  EXPECT_EQ(EventsOf(ring.Await(StartPoll(ring, pair.server, kPollWritable, Shots::kOne))),
+            kPollWritable);
+  EXPECT_EQ(EventsOf(ring.Await(
+                StartPoll(ring, pair.server, kPollReadable | kPollWritable, Shots::kOne))),
+            kPollWritable)
+      << "nothing is there to be read";
+}
+
+// A full socket is not writable until the peer has read.
+TEST_P(RingConformance, PollWritableWaits) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const Token send = ring.StartSend(pair.client, ring.Memory(32 << 20), TransferFlags::kAll);
+  ring.Quiet();
+  EXPECT_EQ(ring.Await(ring.StartCancel(send)).result(), 0);
+  const Arrival sent = ring.Await(send);
+  ASSERT_GT(sent.result(), 0);
+  const Token poll = StartPoll(ring, pair.client, kPollWritable, Shots::kOne);
+  ring.Quiet();
+  EXPECT_FALSE(ring.HasArrived(poll));
+  const std::span<std::byte> memory = ring.Memory(1 << 20);
+  for (int32_t done = 0; done < sent.result();) {
+    const Arrival arrival = ring.Recv(pair.server, memory);
+    ASSERT_GT(arrival.result(), 0);
+    done += arrival.result();
+  }
+  EXPECT_EQ(EventsOf(ring.Await(poll)), kPollWritable);
+}
+
+// The end of the stream can be read; a reset is reported although nobody asked.
+TEST_P(RingConformance, PollHangUp) {
+  TestRing& ring = MakeRing();
+  const Pair ended = ring.MakePair();
+  const Token readable = StartPoll(ring, ended.server, kPollReadable, Shots::kOne);
+  EXPECT_EQ(ring.Close(ended.client).result(), 0);
+  EXPECT_NE(EventsOf(ring.Await(readable)) & kPollReadable, 0u);
+
+  const Pair reset = ring.MakePair();
+  const Token poll = StartPoll(ring, reset.server, kPollReadable, Shots::kOne);
+  ring.Submit();
+  EXPECT_EQ(ring.Close(reset.client, CloseMode::kReset).result(), 0);
+  EXPECT_NE(EventsOf(ring.Await(poll)) & (kPollHangUp | kPollError), 0u);
+}
+
+// Many shots: each time there is something new.
+TEST_P(RingConformance, PollManyShots) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const Token poll = StartPoll(ring, pair.server, kPollReadable, Shots::kMany);
+  for (int i = 0; i < 10; ++i) {
+    // What came late belongs to the round before.
+    ring.Pump();
+    while (ring.HasArrived(poll)) ring.Next(poll);
+    EXPECT_EQ(ring.Send(pair.client, "x").result(), 1);
+    const Arrival arrival = ring.Next(poll);
+    EXPECT_NE(EventsOf(arrival) & kPollReadable, 0u);
+    EXPECT_TRUE(arrival.more());
+    EXPECT_EQ(ring.RecvText(pair.server, 1), "x");
+  }
+}
+
+// Polls, receives and sends of one connection do not disturb one another (trap 14), nor do
+// two polls.
+TEST_P(RingConformance, PollBesideTransfers) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const Token one = StartPoll(ring, pair.server, kPollReadable, Shots::kOne);
+  const Token two = StartPoll(ring, pair.server, kPollReadable, Shots::kOne);
+  const Token recv = ring.StartRecv(pair.server, ring.Memory(1));
+  const Token writable = StartPoll(ring, pair.server, kPollWritable, Shots::kOne);
+  const Token send = ring.StartSend(pair.server, ring.Text("y"));
+  EXPECT_EQ(EventsOf(ring.Await(writable)), kPollWritable);
+  EXPECT_EQ(ring.Await(send).result(), 1);
+  // The receive takes one byte, so that the other is there for whoever looks later.
+  EXPECT_EQ(ring.Send(pair.client, "xx").result(), 2);
+  EXPECT_EQ(ring.Await(recv).result(), 1);
+  EXPECT_EQ(EventsOf(ring.Await(one)), kPollReadable);
+  EXPECT_EQ(EventsOf(ring.Await(two)), kPollReadable);
+}
+
+TEST_P(RingConformance, PollRemove) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  for (const Shots shots : {Shots::kOne, Shots::kMany}) {
+    const Token poll = StartPoll(ring, pair.server, kPollReadable, shots);
+    const Token stays = StartPoll(ring, pair.server, kPollReadable, Shots::kOne);
+    ring.Submit();
+    const auto remove = [&] {
+      return ring.Run([&](Token token) { return ring.PreparePollRemove(poll, token); });
+    };
+    EXPECT_EQ(remove().result(), 0);
+    const Arrival end = ring.Next(poll);
+    EXPECT_EQ(end.error(), Error::kCanceled);
+    EXPECT_FALSE(end.more());
+    EXPECT_EQ(remove().error(), Error::kNotFound);
+    EXPECT_EQ(ring.Send(pair.client, "x").result(), 1);
+    EXPECT_EQ(EventsOf(ring.Await(stays)), kPollReadable);
+    EXPECT_FALSE(ring.HasArrived(poll));
+    EXPECT_EQ(ring.RecvText(pair.server, 1), "x");
+  }
+}
+
+// Only polls are removed so.
+TEST_P(RingConformance, PollRemoveOfSomethingElse) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const Token recv = ring.StartRecv(pair.server, ring.Memory(1));
+  const Token timeout = ring.StartTimeout(std::chrono::hours(1));
+  ring.Submit();
+  for (const Token target : {recv, timeout, ring.NewToken()}) {
+    EXPECT_EQ(ring.Run([&](Token token) { return ring.PreparePollRemove(target, token); }).error(),
+              Error::kNotFound);
+  }
+  EXPECT_FALSE(ring.HasArrived(timeout));
+  EXPECT_EQ(ring.Send(pair.client, "x").result(), 1);
+  EXPECT_EQ(ring.Await(recv).result(), 1);
+}
+
+}  // namespace
+}  // namespace ioring

@@ -1,0 +1,176 @@
+// What bit others on io_uring: buffers that the kernel picks.
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gtest/gtest.h"
+#include "ring/capability.h"
+#include "ring/completion.h"
+#include "ring/error.h"
+#include "ring/id.h"
+#include "ring/options.h"
+#include "ring/token.h"
+#include "ring_uring/uring_test_util.h"
+
+namespace ioring::uring {
+namespace {
+
+using std::chrono::milliseconds;
+
+class ManagedTest : public testing::TestWithParam<Mask> {
+ protected:
+  static constexpr uint32_t kBuffers = 8;
+  static constexpr uint32_t kBufferBytes = 256;
+
+  BufferGroupId MakeGroup(uint32_t buffers, ExhaustionPolicy exhaustion = ExhaustionPolicy::kWait) {
+    const absl::StatusOr<BufferGroupId> group =
+        ring_->RegisterBufferGroup({.memory = {memory_.data(), buffers * kBufferBytes},
+                                    .buffer_bytes = kBufferBytes,
+                                    .max_buffers = kBuffers,
+                                    .exhaustion = exhaustion});
+    EXPECT_TRUE(group.ok()) << group.status();
+    return *group;
+  }
+  Token Receive(ConnectionId connection, BufferGroupId group, Shots shots = Shots::kMany) {
+    return ring_.Start(
+        [&](Token token) { return ring_->PrepareRecvManaged(connection, group, shots, token); });
+  }
+  // The bytes of a completion, whose buffer goes back.
+  std::string TakeText(const Event& event) {
+    EXPECT_NE(event.flags & kBuffer, 0u) << "result " << event.result;
+    if ((event.flags & kBuffer) == 0) return "";
+    std::string text(AsText({event.buffer.data, event.buffer.size}));
+    ring_->ReturnBuffer(event.buffer);
+    return text;
+  }
+  std::string TakeText(Token receive, size_t size) {
+    std::string text;
+    while (text.size() < size && !HasFailure()) text += TakeText(ring_.Next(receive));
+    return text;
+  }
+
+  std::array<std::byte, kBuffers * kBufferBytes> memory_;
+  UringTester ring_{{.disabled = GetParam().disabled}};
+};
+
+// Trap (liburing issue 359): an operation that fails may have consumed a buffer.
+TEST_P(ManagedTest, EndsAndResetsConsumeNoBuffers) {
+  constexpr int kRounds = 1'000;
+  const BufferGroupId group = MakeGroup(kBuffers);
+  for (int round = 0; round < kRounds && !HasFailure(); ++round) {
+    UringTester::Accepted connection = ring_.Register(TcpPair());
+    const bool reset = round % 2 == 0;
+    const bool with_bytes = round % 3 == 0;
+    const Shots shots = round % 5 == 0 ? Shots::kOne : Shots::kMany;
+    Token receive = Receive(connection.id, group, shots);
+    // Armed before anything happens, or after: the kernel takes another path.
+    if (round % 4 < 2) ring_->Submit();
+    if (with_bytes) {
+      // A buffer that is filled piece by piece ends with a whole one.
+      static_assert(kBufferBytes % 8 == 0);
+      ASSERT_TRUE(SendAll(connection.peer.get(), "8 bytes."));
+      ASSERT_EQ(TakeText(ring_.Next(receive)), "8 bytes.");
+      if (shots == Shots::kOne) receive = Receive(connection.id, group, shots);
+    }
+    if (reset) {
+      CloseWithReset(std::move(connection.peer));
+      ASSERT_EQ(ring_.Next(receive).error(), Error::kConnectionReset) << round;
+    } else {
+      connection.peer.reset();
+      const Event end = ring_.Next(receive);
+      ASSERT_EQ(end.result, 0);
+      ASSERT_EQ(end.flags & (kMore | kBuffer), 0u);
+    }
+    ASSERT_EQ(ring_.Close(connection.id).result, 0);
+    ASSERT_EQ(ring_->FreeBuffers(group), kBuffers) << "round " << round;
+  }
+  EXPECT_EQ(ring_->GetStatistics().buffer_exhaustions, 0u);
+  EXPECT_TRUE(ring_->UnregisterBufferGroup(group).ok());
+}
+
+// Trap (liburing issue 1275): a receive that is armed on an empty group fails at once.
+TEST_P(ManagedTest, AReceiveOfAnEmptyGroupWaitsForABuffer) {
+  const BufferGroupId group = MakeGroup(0);
+  const UringTester::Accepted first = ring_.Register(UnixPair());
+  const UringTester::Accepted second = ring_.Register(UnixPair());
+  const Token first_receive = Receive(first.id, group);
+  const Token second_receive = Receive(second.id, group, Shots::kOne);
+  ASSERT_TRUE(SendAll(first.peer.get(), "first"));
+  ASSERT_TRUE(SendAll(second.peer.get(), "second"));
+  EXPECT_EQ(ring_.Ready(first_receive) + ring_.Ready(second_receive), 0u);
+  EXPECT_GT(ring_->GetStatistics().buffer_exhaustions, 0u);
+  EXPECT_EQ(ring_->InFlight(), 2u);
+  ASSERT_TRUE(ring_->AddBuffers(group, {memory_.data(), kBufferBytes}).ok());
+  EXPECT_EQ(TakeText(first_receive, 5), "first");
+  EXPECT_EQ(TakeText(second_receive, 6), "second");
+  ASSERT_TRUE(SendAll(first.peer.get(), "goes on"));
+  EXPECT_EQ(TakeText(first_receive, 7), "goes on");
+}
+
+TEST_P(ManagedTest, AReceiveThatRunsOutGoesOnWhenABufferComesBack) {
+  const BufferGroupId group = MakeGroup(1);
+  const UringTester::Accepted connection = ring_.Register(UnixPair());
+  const Token receive = Receive(connection.id, group);
+  const std::string text = Pattern(20 * kBufferBytes);
+  ASSERT_TRUE(SendAll(connection.peer.get(), text));
+  // A buffer is held while the receive wants another.
+  std::string received;
+  while (received.size() < text.size() && !HasFailure()) {
+    std::vector<Event> held{ring_.Next(receive)};
+    while (ring_.Ready(receive) != 0) held.push_back(ring_.Next(receive));
+    for (const Event& event : held) received += TakeText(event);
+  }
+  EXPECT_TRUE(received == text) << "bytes were lost or disordered";
+  EXPECT_GT(ring_->GetStatistics().buffer_exhaustions, 0u);
+  EXPECT_EQ(ring_->FreeBuffers(group), 1u);
+}
+
+TEST_P(ManagedTest, AReceiveOfAnEmptyGroupFailsWhereThatIsThePolicy) {
+  const BufferGroupId group = MakeGroup(0, ExhaustionPolicy::kFail);
+  const UringTester::Accepted connection = ring_.Register(UnixPair());
+  ASSERT_TRUE(SendAll(connection.peer.get(), "kept"));
+  for (const Shots shots : {Shots::kOne, Shots::kMany}) {
+    const Event failed = ring_.Next(Receive(connection.id, group, shots));
+    EXPECT_EQ(failed.error(), Error::kNoBuffers);
+    EXPECT_FALSE(failed.more());
+  }
+  ASSERT_TRUE(ring_->AddBuffers(group, {memory_.data(), kBufferBytes}).ok());
+  EXPECT_EQ(TakeText(ring_.Next(Receive(connection.id, group))), "kept");
+}
+
+TEST_P(ManagedTest, AReceiveThatWaitsForABufferCanBeCancelledAndClosed) {
+  const BufferGroupId group = MakeGroup(0);
+  for (const bool close : {false, true}) {
+    const UringTester::Accepted connection = ring_.Register(UnixPair());
+    ASSERT_TRUE(SendAll(connection.peer.get(), "waits"));
+    const Token receive = Receive(connection.id, group);
+    EXPECT_EQ(ring_.Ready(receive), 0u);
+    const Token other = ring_.Start([&](Token token) {
+      return close ? ring_->PrepareClose(connection.id, CloseMode::kGraceful, token)
+                   : ring_->PrepareCancelConnection(connection.id, Direction::kRecv, token);
+    });
+    EXPECT_EQ(ring_.Next(receive).error(), Error::kCanceled);
+    EXPECT_EQ(ring_.Next(other).error(), Error::kOk);
+  }
+  EXPECT_TRUE(ring_->UnregisterBufferGroup(group).ok());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Masks, ManagedTest,
+    testing::Values(Mask{"Native", {}}, Mask{"Bundles", {Capability::kIncrementalBuffers}},
+                    Mask{"WholeBuffers", {Capability::kIncrementalBuffers, Capability::kBundles}},
+                    Mask{"OneShot",
+                         {Capability::kIncrementalBuffers, Capability::kBundles,
+                          Capability::kMultishotRecv}},
+                    Mask{"Emulated", {Capability::kProvidedBuffers}},
+                    Mask{"Linux515", CapabilitiesNewerThan5_15()}),
+    MaskName);
+
+}  // namespace
+}  // namespace ioring::uring
