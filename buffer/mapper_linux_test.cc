@@ -1,5 +1,4 @@
 // What the mapper leaves behind, shares and costs on Linux.
-#include <dirent.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -7,7 +6,9 @@
 
 #include <csignal>
 #include <cstddef>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <span>
 #include <string>
 #include <utility>
@@ -41,11 +42,8 @@ constexpr bool kAddressSanitizer = false;
 #endif
 
 size_t OpenDescriptors() {
-  DIR* const directory = opendir("/proc/self/fd");
-  size_t count = 0;
-  while (readdir(directory) != nullptr) ++count;
-  closedir(directory);
-  return count;
+  const std::filesystem::directory_iterator descriptors("/proc/self/fd");
+  return static_cast<size_t>(std::distance(begin(descriptors), end(descriptors)));
 }
 
 // Lines of /proc/self/maps that contain `text`.

@@ -101,12 +101,14 @@ TEST(MirroredRegionTest, MovingCarriesTheMemory) {
   ASSERT_TRUE(created.ok()) << created.status();
   Fill(*created, 1);
   MirroredRegion region = *std::move(created);
+  // NOLINTNEXTLINE(bugprone-use-after-move,clang-analyzer-cplusplus.Move): the test's subject.
   EXPECT_EQ(created->count(), 0u);
   EXPECT_TRUE(created->memory().empty());
 
   absl::StatusOr<MirroredRegion> other = MirroredRegion::Create(MirrorGranularity(), 1);
   ASSERT_TRUE(other.ok()) << other.status();
   *other = std::move(region);
+  // NOLINTNEXTLINE(bugprone-use-after-move,clang-analyzer-cplusplus.Move): the test's subject.
   EXPECT_EQ(region.count(), 0u);
   EXPECT_EQ(other->count(), 2u);
   EXPECT_EQ(Mismatches(*other, 1), 0u);

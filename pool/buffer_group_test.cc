@@ -282,8 +282,8 @@ TEST_P(BufferGroupTest, GrowsWhenTheLastBufferIsTakenThenWaits) {
   RunUntil(*ring_, [](const Completion& completion) { return completion.token == kSend; });
   EXPECT_EQ(echoed, Text(leases_.back().bytes()));
   leases_.clear();
-  ReceiveUntil(8 * kBufferBytes + 8, *group);
-  EXPECT_EQ(received_.substr(8 * kBufferBytes), "the rest");
+  ReceiveUntil(size_t{8} * kBufferBytes + 8, *group);
+  EXPECT_EQ(received_.substr(size_t{8} * kBufferBytes), "the rest");
   EXPECT_EQ(group->Statistics().buffers, 8u);
   leases_.clear();
   Quiesce(*ring_);
@@ -300,7 +300,7 @@ TEST_P(BufferGroupTest, StaysAsItIsWhereItCannotGrow) {
   EXPECT_EQ(group->Statistics().buffers, 2u);
   Send("more", *group);
   leases_.clear();
-  ReceiveUntil(2 * kBufferBytes + 4, *group);
+  ReceiveUntil(size_t{2} * kBufferBytes + 4, *group);
   EXPECT_EQ(group->Statistics().refused_growths, 1u);
   leases_.clear();
   Quiesce(*ring_);
@@ -320,8 +320,8 @@ TEST_P(BufferGroupTest, FailsWhereThatIsThePolicyAndLosesNothing) {
   EXPECT_EQ(group->Statistics().exhaustions, 1u);
   leases_.clear();
   Receive(*group);
-  ReceiveUntil(2 * kBufferBytes + 8, *group);
-  EXPECT_EQ(received_.substr(2 * kBufferBytes), "the rest");
+  ReceiveUntil(size_t{2} * kBufferBytes + 8, *group);
+  EXPECT_EQ(received_.substr(size_t{2} * kBufferBytes), "the rest");
   leases_.clear();
   Quiesce(*ring_);
 }
@@ -401,7 +401,7 @@ TEST_P(BufferGroupTest, StatisticsCanBeReadByAnotherThread) {
   });
   Receive(*group);
   size_t bytes = 0;
-  while (reads.load() < 1000 || bytes < 100 * kBufferBytes) {
+  while (reads.load() < 1000 || bytes < size_t{100} * kBufferBytes) {
     Send(StreamBytes(0, kBufferBytes), *group);
     ReceiveUntil(bytes += kBufferBytes, *group);
     leases_.clear();

@@ -30,7 +30,7 @@ struct Fixture {
 // One buffer taken and given back: its record stays in the cache.
 void AcquireRelease(benchmark::State& state) {
   Fixture fixture(static_cast<uint32_t>(state.range(0)));
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     std::optional<BufferLease> lease = fixture.pool->TryAcquire();
     benchmark::DoNotOptimize(lease->data());
   }
@@ -41,7 +41,7 @@ BENCHMARK(AcquireRelease)->Name("Pool/AcquireRelease/slabs")->Arg(1)->Arg(64);
 void AcquireAllReleaseAll(benchmark::State& state) {
   Fixture fixture(static_cast<uint32_t>(state.range(0)));
   std::vector<BufferLease> leases(fixture.pool->Statistics().buffers);
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     for (BufferLease& lease : leases) lease = *fixture.pool->TryAcquire();
     for (BufferLease& lease : leases) lease.Release();
   }
@@ -53,7 +53,7 @@ void Slice(benchmark::State& state) {
   Fixture fixture(1);
   const BufferLease lease = *fixture.pool->TryAcquire();
   size_t offset = 0;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     benchmark::DoNotOptimize(lease.Slice(offset, 100));
     offset = (offset + 100) & 0xffff;
   }

@@ -57,6 +57,12 @@ BufferLease Acquire(SlabPool& pool) {
 // A forked child has neither the ring nor the memory: death tests start the program anew.
 void StartDeathTestsAnew() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
 
+std::vector<BufferLease> Acquire(SlabPool& pool, size_t count) {
+  std::vector<BufferLease> leases(count);
+  for (BufferLease& lease : leases) lease = Acquire(pool);
+  return leases;
+}
+
 class SlabPoolTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() { StartDeathTestsAnew(); }
@@ -155,8 +161,7 @@ TEST_F(SlabPoolTest, GrowsThenFallsBackAndFreesTheFallbacks) {
   const auto pool = MakePool(*ring_, Options(2, 0, 2));
   EXPECT_FALSE(pool->TryAcquire().has_value());
   EXPECT_EQ(pool->Statistics().slabs, 0u);
-  std::vector<BufferLease> leases;
-  for (int i = 0; i < 7; ++i) leases.push_back(Acquire(*pool));
+  std::vector<BufferLease> leases = Acquire(*pool, 7);
   EXPECT_FALSE(pool->TryAcquire().has_value());
   SlabPoolStatistics statistics = pool->Statistics();
   EXPECT_EQ(statistics.slabs, 2u);
@@ -190,8 +195,7 @@ TEST_F(SlabPoolTest, ASlabIsOneRegistrationAndGoesWithThePool) {
   ring_ = MakeTestRing(options);
   for (int round = 0; round < 3; ++round) {
     const auto pool = MakePool(*ring_, Options(64, 1, 4));
-    std::vector<BufferLease> leases;
-    for (int i = 0; i < 128; ++i) leases.push_back(Acquire(*pool));
+    std::vector<BufferLease> leases = Acquire(*pool, 128);
     EXPECT_EQ(pool->Statistics().slabs, 2u);
     // Neither a third slab nor a single buffer can be registered.
     EXPECT_TRUE(absl::IsResourceExhausted(pool->Acquire().status()));
@@ -235,6 +239,7 @@ TEST_F(SlabPoolTest, MovedLeasesReleaseOnce) {
   const auto pool = MakePool(*ring_, Options(4, 1, 1));
   BufferLease first = Acquire(*pool);
   BufferLease second = std::move(first);
+  // NOLINTNEXTLINE(bugprone-use-after-move,clang-analyzer-cplusplus.Move): the test's subject.
   EXPECT_FALSE(first.is_held());
   EXPECT_TRUE(second.is_held());
   first = Acquire(*pool);
@@ -276,8 +281,7 @@ TEST_F(SlabPoolTest, StatisticsCanBeReadByAnotherThread) {
     }
   });
   do {
-    std::vector<BufferLease> leases;
-    for (int i = 0; i < 40; ++i) leases.push_back(Acquire(*pool));
+    std::vector<BufferLease> leases = Acquire(*pool, 40);
   } while (reads.load() < 1000);
   stop.store(true);
   reader.join();
@@ -331,8 +335,7 @@ TEST_P(SlabTransferTest, UnregisteredSlabsAreCounted) {
 }
 
 TEST_P(SlabTransferTest, ReceivesAndSendsThroughTheSeamOfEveryBuffer) {
-  std::vector<BufferLease> leases;
-  for (int i = 0; i < 6; ++i) leases.push_back(Acquire(*pool_));
+  std::vector<BufferLease> leases = Acquire(*pool_, 6);
   for (size_t i = 0; i < leases.size(); ++i) {
     const BufferLease& from = leases[i];
     const BufferLease& to = leases[(i + 1) % leases.size()];
@@ -418,8 +421,7 @@ TEST_P(SlabTransferTest, AFallbackBufferTransfersToo) {
   options.max_slabs = 1;
   options.buffers_per_slab = 1;
   const auto small = MakePool(*ring_, options);
-  std::vector<BufferLease> leases;
-  for (int i = 0; i < 2; ++i) leases.push_back(Acquire(*small));
+  std::vector<BufferLease> leases = Acquire(*small, 2);
   ASSERT_EQ(small->Statistics().fallbacks_in_use, 1u);
   const std::string text = "from a single buffer";
   SendText(*ring_, pair_.first, leases[1], BufferBytes() - 4, text);

@@ -98,24 +98,21 @@ TEST_P(RingConformance, StatisticsFromAnotherThread) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
   std::atomic<bool> done{false};
-  uint64_t reads = 0;
   std::thread reader([&] {
     Statistics before;
-    while (!done.load()) {
+    do {  // at least once
       const Statistics now = ring.GetStatistics();
       EXPECT_GE(now.submissions, before.submissions);
       EXPECT_GE(now.completions, before.completions);
       EXPECT_GE(now.bytes_sent, before.bytes_sent);
       EXPECT_GE(now.bytes_received, before.bytes_received);
       before = now;
-      ++reads;
       std::this_thread::yield();
-    }
+    } while (!done.load());
   });
   for (int i = 0; i < 200; ++i) ring.ExpectAlive(pair);
   done = true;
   reader.join();
-  EXPECT_GT(reads, 0u);
   EXPECT_EQ(ring.GetStatistics().bytes_sent, 1600u);
   EXPECT_EQ(ring.GetStatistics().bytes_received, 1600u);
   EXPECT_FALSE(ring.GetStatistics().ToString().empty());

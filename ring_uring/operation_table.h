@@ -45,6 +45,7 @@ enum OperationFlags : uint8_t {
   kIsSend = 1 << 3,        // kTransferAll: a send; kZeroCopySend: to be one
   kHasDeadline = 1 << 4,   // must not be armed again: the deadline would not hold
   kStopInKernel = 1 << 5,  // on the deferred list, to be cancelled in the kernel
+  kPartIsEnough = 1 << 6,  // kTransferAll: asked for without TransferFlags::kAll
 };
 
 struct alignas(64) Operation {

@@ -242,8 +242,8 @@ void ProbeManagedReceives(ScratchRing& ring, CapabilityReport& report,
   Report(report, Capability::kProvidedBuffers,
          TryManagedRecv(ring, RecvKind::kOneShot, 0, "probe", kHasBuffer), kernel, "5.19");
   Report(report, Capability::kMultishotRecv,
-         TryManagedRecv(ring, RecvKind::kMultishot, 0, "probe", kHasBuffer | IORING_CQE_F_MORE), kernel,
-         "6.0");
+         TryManagedRecv(ring, RecvKind::kMultishot, 0, "probe", kHasBuffer | IORING_CQE_F_MORE),
+         kernel, "6.0");
   // Before 6.16 the last completion of a multishot receive could be posted after one that
   // began later. Then neither a partly used buffer's fill nor a bundle's extent can be
   // told from the order of completions, and bytes would be taken from the wrong place.
@@ -260,8 +260,8 @@ void ProbeManagedReceives(ScratchRing& ring, CapabilityReport& report,
                         kHasBuffer | IORING_CQE_F_MORE | IORING_CQE_F_BUF_MORE),
          kernel, "6.12");
   Report(report, Capability::kBundles,
-         TryManagedRecv(ring, RecvKind::kMultishotBundle, 0, longer_than_a_buffer, kHasBuffer), kernel,
-         "6.10");
+         TryManagedRecv(ring, RecvKind::kMultishotBundle, 0, longer_than_a_buffer, kHasBuffer),
+         kernel, "6.10");
 }
 
 void ProbeMultishotAccept(ScratchRing& ring, CapabilityReport& report,
@@ -289,9 +289,10 @@ CapabilityReport ProbeWith(ScratchRing& ring, bool deferred_task_run, const Kern
   Report(report, Capability::kCancelByDescriptor, TryCancelByDescriptor(ring), kernel, "5.19");
   Report(report, Capability::kRegisteredRing, TryRegisteredRing(ring), kernel, "5.18");
   Report(report, Capability::kDeferredTaskRun, deferred_task_run, kernel, "6.1");
-  Report(report, Capability::kBatchWait, (ring.get()->features & IORING_FEAT_MIN_TIMEOUT) != 0, kernel,
-         "6.12");
-  Report(report, Capability::kNoIoWait, (ring.get()->features & kFeatureNoIoWait) != 0, kernel, "6.15");
+  Report(report, Capability::kBatchWait, (ring.get()->features & IORING_FEAT_MIN_TIMEOUT) != 0,
+         kernel, "6.12");
+  Report(report, Capability::kNoIoWait, (ring.get()->features & kFeatureNoIoWait) != 0, kernel,
+         "6.15");
   io_uring_probe* opcodes = io_uring_get_probe_ring(ring.get());
   const bool zero_copy =
       opcodes != nullptr && io_uring_opcode_supported(opcodes, IORING_OP_SEND_ZC) != 0;

@@ -2,13 +2,29 @@
 #ifndef IORING_RING_URING_SCRATCH_RING_H_
 #define IORING_RING_URING_SCRATCH_RING_H_
 
+#include <errno.h>
 #include <liburing.h>
+#include <time.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 
 namespace ioring::uring {
+
+// Calls `set_up` until its result is no -ENOMEM, for at most a third of a second: the
+// kernel gives back the locked memory of rings some time after they were closed.
+template <typename SetUp>
+int RetryWithoutMemory(SetUp set_up) {
+  constexpr int kTriesMax = 300;
+  constexpr timespec kBetweenTries = {0, 1'000'000};
+  int result = set_up();
+  for (int i = 0; i < kTriesMax && result == -ENOMEM; ++i) {
+    nanosleep(&kBetweenTries, nullptr);
+    result = set_up();
+  }
+  return result;
+}
 
 class ScratchRing {
  public:
@@ -17,9 +33,8 @@ class ScratchRing {
     unsigned flags = 0;
   };
 
-  explicit ScratchRing(unsigned setup_flags) {
-    status_ = io_uring_queue_init(8, &ring_, setup_flags);
-  }
+  explicit ScratchRing(unsigned setup_flags)
+      : status_(RetryWithoutMemory([&] { return io_uring_queue_init(8, &ring_, setup_flags); })) {}
   ScratchRing(const ScratchRing&) = delete;
   ScratchRing& operator=(const ScratchRing&) = delete;
   ~ScratchRing() {

@@ -30,7 +30,10 @@ class AllocationTest : public testing::TestWithParam<Mask> {
  protected:
   static constexpr Token kAccept{1};
   static constexpr Token kManaged{2};
-  static constexpr Token kOther{3};
+  static constexpr Token kTimer{3};
+  static constexpr Token kReceive{4};
+  static constexpr Token kNop{5};
+  static constexpr Token kOther{6};
   static constexpr size_t kBytes = 4096;
 
   UringRing& ring() { return ring_.ring(); }
@@ -68,10 +71,17 @@ class AllocationTest : public testing::TestWithParam<Mask> {
     return true;
   }
 
-  // A connection's life. False where something fails; expectations would allocate.
-  bool Serve(const Endpoint& endpoint);
+  // Notes the first thing that does not work; expectations would allocate.
+  bool Check(const char* what, bool worked) {
+    if (!worked && failed_ == nullptr) failed_ = what;
+    return worked;
+  }
+  // A connection's life, to an end or to the first failure.
+  void Serve(const Endpoint& endpoint, const Endpoint& other_endpoint);
   bool Transfer(ConnectionId id, int peer);
-  bool UseEverythingElse(ConnectionId id, const Endpoint& endpoint);
+  bool UseTimers(ConnectionId id);
+  bool Connect(const Endpoint& endpoint);
+  bool ReceiveMany(ConnectionId id, int peer);
 
   alignas(4096) std::array<std::byte, kBytes> memory_{};
   std::array<std::byte, kBytes> group_memory_{};
@@ -81,6 +91,7 @@ class AllocationTest : public testing::TestWithParam<Mask> {
                      .fixed_socket_io_threshold_bytes = 512}};
   BufferId buffer_;
   BufferGroupId group_;
+  const char* failed_ = nullptr;
 };
 
 bool AllocationTest::Transfer(ConnectionId id, int peer) {
@@ -94,57 +105,69 @@ bool AllocationTest::Transfer(ConnectionId id, int peer) {
     return prepared && Await(kOther).result == static_cast<int32_t>(size) &&
            ReceivesAll(peer, size);
   };
-  return receives(ring().PrepareRecv(id, memory.first(64), kOther), 64) &&
-         sends(ring().PrepareSend(id, memory.first(64), kOther), 64) &&
-         receives(ring().PrepareRecv(id, memory.first(64), kOther, TransferFlags::kAll), 64) &&
-         sends(ring().PrepareSend(id, memory.first(64), kOther, TransferFlags::kAll), 64) &&
-         receives(ring().PrepareRecvBuffer(id, {buffer_, 0, 1024}, kOther), 1024) &&
-         sends(ring().PrepareSendBuffer(id, {buffer_, 0, 1024}, kOther), 1024) &&
-         sends(ring().PrepareSendBuffer(id, {buffer_, 0, kBytes}, kOther), kBytes) &&
-         receives(ring().PrepareRecvManaged(id, group_, Shots::kOne, kOther), 64);
+  constexpr TransferFlags kAll = TransferFlags::kAll;
+  const std::span<std::byte> some = memory.first(64);
+  UringRing& r = ring();
+  return Check("recv", receives(r.PrepareRecv(id, some, kOther), 64)) &&
+         Check("send", sends(r.PrepareSend(id, some, kOther), 64)) &&
+         Check("recv all", receives(r.PrepareRecv(id, some, kOther, kAll), 64)) &&
+         Check("send all", sends(r.PrepareSend(id, some, kOther, kAll), 64)) &&
+         Check("fixed recv", receives(r.PrepareRecvBuffer(id, {buffer_, 0, 1024}, kOther), 1024)) &&
+         Check("fixed send", sends(r.PrepareSendBuffer(id, {buffer_, 0, 1024}, kOther), 1024)) &&
+         Check("zero copy", sends(r.PrepareSendBuffer(id, {buffer_, 0, kBytes}, kOther), kBytes)) &&
+         Check("managed recv", receives(r.PrepareRecvManaged(id, group_, Shots::kOne, kOther), 64));
 }
 
-bool AllocationTest::UseEverythingElse(ConnectionId id, const Endpoint& endpoint) {
-  // Failures too, and what a caller does about a full queue.
-  const ConnectionId stale{id.index, id.generation + 1};
-  ring().PrepareSend(stale, std::span(memory_).first(1), kOther);
-  if (Await(kOther).error() != Error::kBadId) return false;
-  if (!Succeeds(ring().PreparePollAdd(id, kPollWritable, Shots::kOne, kOther))) return false;
-  if (!Succeeds(ring().PrepareTimeout(milliseconds(0), Shots::kOne, kOther))) return false;
-  ring().PrepareTimeout(milliseconds(1), Shots::kMany, kManaged);
-  if (!Await(kManaged).more()) return false;
-  if (!Succeeds(ring().PrepareCancel(kManaged, kOther))) return false;
-  ring().PrepareRecv(id, memory_, kManaged);
-  ring().PrepareDeadline(milliseconds(1), kOther);
-  if (Await(kOther).error() != Error::kTimedOut) return false;
-  if (!ring().PrepareConnect(endpoint, kOther)) return false;
-  const Completion connected = Await(kOther);
-  if (!connected.ok()) return false;
-  if (!Succeeds(ring().PrepareClose(connected.connection(), CloseMode::kReset, kOther))) {
+bool AllocationTest::UseTimers(ConnectionId id) {
+  UringRing& r = ring();
+  if (!Check("timeout", Succeeds(r.PrepareTimeout(milliseconds(0), Shots::kOne, kOther)))) {
     return false;
   }
-  while (ring().PrepareNop(Token{4})) {
-  }
-  ring().Submit();
-  return Succeeds(ring().PrepareShutdown(id, Direction::kSend, kOther));
+  r.PrepareTimeout(milliseconds(1), Shots::kMany, kTimer);
+  if (!Check("ticks", Await(kTimer).more())) return false;
+  if (!Check("cancel", Succeeds(r.PrepareCancel(kTimer, kOther)))) return false;
+  r.PrepareRecv(id, memory_, kReceive);
+  r.PrepareDeadline(milliseconds(1), kOther);
+  return Check("deadline", Await(kOther).error() == Error::kTimedOut);
 }
 
-bool AllocationTest::Serve(const Endpoint& endpoint) {
-  const Descriptor peer = ConnectTo(endpoint);
-  const Completion accepted = Await(kAccept);
-  if (!accepted.ok() || !Transfer(accepted.connection(), peer.get())) return false;
-  if (!UseEverythingElse(accepted.connection(), endpoint)) return false;
-  // Managed receives of many shots, until the buffers run out and come back.
-  const ConnectionId id = accepted.connection();
+bool AllocationTest::Connect(const Endpoint& endpoint) {
+  if (!ring().PrepareConnect(endpoint, kOther)) return false;
+  const Completion connected = Await(kOther);
+  return Check("connect", connected.ok()) &&
+         Check("reset",
+               Succeeds(ring().PrepareClose(connected.connection(), CloseMode::kReset, kOther)));
+}
+
+// Until the buffers run out and come back.
+bool AllocationTest::ReceiveMany(ConnectionId id, int peer) {
   ring().PrepareRecvManaged(id, group_, Shots::kMany, kManaged);
-  char block[kBytes] = {};
-  if (send(peer.get(), block, kBytes, 0) != static_cast<ssize_t>(kBytes)) return false;
+  const char block[kBytes] = {};
+  if (!Check("peer", send(peer, block, kBytes, 0) == static_cast<ssize_t>(kBytes))) return false;
   for (int32_t received = 0; received < static_cast<int32_t>(kBytes);) {
     const Completion completion = Await(kManaged);
-    if (!completion.ok() || !completion.more()) return false;
+    if (!Check("managed recv of many shots", completion.ok() && completion.more())) return false;
     received += completion.result;
   }
-  return Succeeds(ring().PrepareClose(id, CloseMode::kGraceful, kOther));
+  return true;
+}
+
+void AllocationTest::Serve(const Endpoint& endpoint, const Endpoint& other_endpoint) {
+  const Descriptor peer = ConnectTo(endpoint);
+  const Completion accepted = Await(kAccept);
+  if (!Check("accept", accepted.ok())) return;
+  const ConnectionId id = accepted.connection();
+  if (!Transfer(id, peer.get()) || !UseTimers(id) || !Connect(other_endpoint)) return;
+  // Failures too, and what a caller does about a full queue.
+  ring().PrepareSend({id.index, id.generation + 1}, memory_, kOther);
+  Check("stale id", Await(kOther).error() == Error::kBadId);
+  while (ring().PrepareNop(kNop)) {
+  }
+  ring().Submit();
+  Check("poll", Succeeds(ring().PreparePollAdd(id, kPollWritable, Shots::kOne, kOther)));
+  if (!ReceiveMany(id, peer.get())) return;
+  Check("shutdown", Succeeds(ring().PrepareShutdown(id, Direction::kSend, kOther)));
+  Check("close", Succeeds(ring().PrepareClose(id, CloseMode::kGraceful, kOther)));
 }
 
 TEST_P(AllocationTest, TheHotPathAllocatesNothing) {
@@ -153,17 +176,17 @@ TEST_P(AllocationTest, TheHotPathAllocatesNothing) {
       {.memory = std::span(group_memory_).first(512), .buffer_bytes = 64});
   const ListenerId listener = ring_.Listen();
   const Endpoint endpoint = ring_.EndpointOf(listener);
-  bool worked = true;
+  const Endpoint other_endpoint = ring_.EndpointOf(ring_.Listen());
   uint64_t count = 0;
   {
     const AllocationCounter allocations;
-    worked = ring().PrepareAccept(listener, Shots::kMany, kAccept);
-    for (int i = 0; i < 20 && worked; ++i) worked = Serve(endpoint);
+    Check("accept", ring().PrepareAccept(listener, Shots::kMany, kAccept));
+    for (int i = 0; i < 20 && failed_ == nullptr; ++i) Serve(endpoint, other_endpoint);
     ring().Wake();
-    worked = worked && Await(kDefaultWakeToken).result > 0;
+    Check("wake", Await(kDefaultWakeToken).result > 0);
     count = allocations.count();
   }
-  EXPECT_TRUE(worked);
+  EXPECT_EQ(failed_, nullptr) << failed_;
   EXPECT_EQ(count, 0u);
 }
 

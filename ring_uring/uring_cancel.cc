@@ -202,6 +202,7 @@ bool UringRing::PrepareCancelAll(Token token) {
           (connection.recv != Transfer::kIdle && connection.recv != Transfer::kOperation) ||
           connection.send == Transfer::kPlain;
       if (!transfers) continue;
+      UnstallConnection(connection);  // one list at a time
       connection.tasks |= uring::kStopTransfers;
       DeferConnection(connection);
     }

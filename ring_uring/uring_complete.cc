@@ -15,6 +15,7 @@
 #include "ring/completion.h"
 #include "ring/error.h"
 #include "ring_posix/errno_table.h"
+#include "ring_uring/clock.h"
 #include "ring_uring/uring_ring.h"
 
 namespace ioring {
@@ -208,6 +209,7 @@ void UringRing::OnTransferAll(Operation& operation, const io_uring_cqe& cqe) {
   Operation::TransferState& transfer = operation.transfer;
   if (cqe.res > 0) transfer.done += static_cast<uint32_t>(cqe.res);
   const bool goes_on = cqe.res > 0 && transfer.done < transfer.length &&
+                       !operation.has(uring::kPartIsEnough) &&
                        !operation.has(uring::kCancelAsked) && !operation.has(uring::kHasDeadline) &&
                        connection.state == uring::ConnectionState::kOpen;
   if (goes_on) {
@@ -226,9 +228,12 @@ void UringRing::OnTransferAll(Operation& operation, const io_uring_cqe& cqe) {
 void UringRing::OnZeroCopySend(Operation& operation, const io_uring_cqe& cqe) {
   Connection& connection = connections_[operation.connection];
   const bool notification_follows = (cqe.flags & IORING_CQE_F_MORE) != 0;
-  // A kind of socket that cannot is sent to the ordinary way, once the notification, which
-  // comes also then, has come.
-  if (cqe.res == -EOPNOTSUPP) operation.set(uring::kIsSend);
+  // Where the socket cannot, or its memory may not be locked, it is sent the ordinary way,
+  // once the notification, which comes also then, has come.
+  if (cqe.res == -EOPNOTSUPP || cqe.res == -ENOMEM || cqe.res == -ENOBUFS) {
+    operation.set(uring::kIsSend);
+    operation.set(uring::kPartIsEnough);
+  }
   if (operation.has(uring::kIsSend)) {
     if (notification_follows) return;
     statistics_.emulations.Add(1);
@@ -299,10 +304,9 @@ void UringRing::OnTimeout(Operation& operation, const io_uring_cqe& cqe) {
     return EndOperation(operation, ToResult(Error::kCanceled));
   }
   // The next multiple of the period that is still to come: late ticks are not made up for.
-  const int64_t now_ns =
-      std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
+  const int64_t now_ns = uring::NowNanos();
   Operation::Timer& timer = operation.timer;
-  timer.next_ns += timer.period_ns;
+  timer.next_ns = uring::SaturatingAdd(timer.next_ns, timer.period_ns);
   if (timer.next_ns < now_ns) {
     timer.next_ns += (now_ns - timer.next_ns) / timer.period_ns * timer.period_ns;
   }
@@ -333,6 +337,7 @@ void UringRing::EndOperation(Operation& operation, int32_t result, uint32_t flag
 
 void UringRing::DeferConnection(Connection& connection) {
   if (connection.has(uring::kOnDeferredList)) return;
+  DCHECK(!connection.has(uring::kStalledForBuffer)) << "one link, two lists";
   connection.set(uring::kOnDeferredList);
   const uint32_t link = connections_.IndexOf(connection) + 1;
   connection.next_deferred = 0;

@@ -17,20 +17,18 @@
 #include "absl/log/log.h"
 #include "ring/options.h"
 #include "ring_posix/errno_table.h"
+#include "ring_uring/clock.h"
 #include "ring_uring/uring_ring.h"
 
 namespace ioring {
 namespace {
 
-constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
-constexpr int64_t kNanosPerSecond = 1'000'000'000;
-constexpr int64_t kLookForWakesNanos = 10'000'000;
+using uring::kNanosPerSecond;
+using uring::NowNanos;
+using uring::SaturatingAdd;
 
-int64_t NowNanos() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
+constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
+constexpr int64_t kLookForWakesNanos = 10'000'000;
 
 // Its address tells threads apart, at the cost of a comparison. The kernel's own check
 // (SINGLE_ISSUER) is not enough: a registered ring is an index into the calling thread's
@@ -118,11 +116,13 @@ bool UringRing::Enter(EnterArguments arguments) {
   }
   uint32_t to_submit = 0;
   if (arguments.submit) {
+    const uint32_t completions = completions_.size();
     FlushDeferred();
     if (!to_connect_.empty()) OpenSocketsToConnect();
     to_submit = PublishEntries();
     last_entry_ = nullptr;
-    if (HasDeferred()) arguments.wait_for = 0;  // there is more to submit before sleeping
+    // No sleep while there is more to submit, or something completed just now.
+    if (HasDeferred() || completions_.size() != completions) arguments.wait_for = 0;
   }
   if (to_submit == 0 && arguments.wait_for == 0 && !KernelHasWork()) return true;
   const int result = EnterOnce(arguments, to_submit);
@@ -186,13 +186,15 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
   const bool has_clock = options.timeout != WaitOptions::kForever || deaf ||
                          options.batch_delay.count() > 0 || options.spin.count() > 0;
   const int64_t start_ns = has_clock ? NowNanos() : 0;
-  const int64_t deadline_ns =
-      options.timeout == WaitOptions::kForever ? kNoDeadline : start_ns + options.timeout.count();
-  const int64_t batch_end_ns =
-      options.batch_delay.count() > 0 ? start_ns + options.batch_delay.count() : kNoDeadline;
+  const int64_t deadline_ns = options.timeout == WaitOptions::kForever
+                                  ? kNoDeadline
+                                  : SaturatingAdd(start_ns, options.timeout.count());
+  const int64_t batch_end_ns = options.batch_delay.count() > 0
+                                   ? SaturatingAdd(start_ns, options.batch_delay.count())
+                                   : kNoDeadline;
   if (options.spin.count() > 0) {
     if (submit) Submit();
-    Spin(options, std::min(deadline_ns, start_ns + options.spin.count()));
+    Spin(options, std::min(deadline_ns, SaturatingAdd(start_ns, options.spin.count())));
   }
   int64_t now_ns = has_clock ? NowNanos() : 0;
   while (!done() && now_ns < deadline_ns) {

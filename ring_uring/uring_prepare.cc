@@ -12,12 +12,15 @@
 #include "ring/endpoint.h"
 #include "ring/options.h"
 #include "ring_posix/socket_address.h"
+#include "ring_uring/clock.h"
 #include "ring_uring/uring_ring.h"
 
 namespace ioring {
 namespace {
 
-constexpr int64_t kNanosPerSecond = 1'000'000'000;
+using uring::kNanosPerSecond;
+using uring::NowNanos;
+using uring::SaturatingAdd;
 
 short PollMask(uint32_t events) {
   int mask = 0;
@@ -36,9 +39,9 @@ __kernel_timespec ToTimespec(int64_t nanos) {
 uint32_t UringRing::SubmissionQueueSpace() const { return EntrySpace(); }
 
 bool UringRing::Full(uint32_t entries, uint32_t operations, uint32_t kept) {
-  const bool has_operations =
-      operations == 0 || operations_.size() - operations_.in_use() >= operations + kept;
-  if (EntrySpace() >= entries && has_operations) return false;
+  if (EntrySpace() >= entries && (operations == 0 || HasOperations(operations, kept))) {
+    return false;
+  }
   statistics_.submission_queue_full.Add(1);
   return true;
 }
@@ -213,15 +216,14 @@ bool UringRing::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Toke
   io_uring_sqe* entry = NewEntry(operation);
   if (many) {
     operation.set(uring::kManyShots);
-    const auto next = std::chrono::steady_clock::now().time_since_epoch() + delay;
-    operation.timer = {{}, delay.count(), std::chrono::nanoseconds(next).count()};
+    operation.timer = {{}, delay.count(), SaturatingAdd(NowNanos(), delay.count())};
     if (!Has(Capability::kMultishotTimeout)) statistics_.emulations.Add(1);
     FillTimeout(entry, operation);
   } else {
     operation.timer = {ToTimespec(delay.count()), 0, 0};
     io_uring_prep_timeout(entry, &operation.timer.time, 0, 0);
   }
-  Accepted(nullptr, &operation);
+  Accepted(many ? nullptr : entry, &operation);
   return true;
 }
 
@@ -230,8 +232,9 @@ bool UringRing::PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Tok
   Operation& operation = operations_.Take(OperationKind::kTimeout, token);
   const int64_t nanos = std::chrono::nanoseconds(time.time_since_epoch()).count();
   operation.timer = {{}, 0, std::max<int64_t>(nanos, 0)};
-  FillTimeout(NewEntry(operation), operation);
-  Accepted(nullptr, &operation);
+  io_uring_sqe* entry = NewEntry(operation);
+  FillTimeout(entry, operation);
+  Accepted(entry, &operation);
   return true;
 }
 

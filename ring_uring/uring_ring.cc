@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +24,7 @@
 #include "ring_posix/sockets.h"
 #include "ring_uring/kernel_abi.h"
 #include "ring_uring/probe.h"
+#include "ring_uring/scratch_ring.h"
 
 namespace ioring {
 namespace {
@@ -156,33 +156,26 @@ unsigned UringRing::SetupFlags() const {
   return flags;
 }
 
-// Where locked memory is short, smaller queues may still fit; and the kernel gives back the
-// memory of rings that were closed just before only some time later.
+// Where locked memory is short, smaller queues may still fit.
 absl::Status UringRing::SetUpQueues() {
-  constexpr int kTriesAtSmallest = 100;
-  constexpr timespec kBetweenTries = {0, 1'000'000};
-  int tries_left = kTriesAtSmallest;
   uint32_t entries = std::bit_ceil(options_.submission_entries);
   uint32_t completions = CompletionEntries(options_);
-  for (;;) {
+  const auto set_up = [&] {
     io_uring_params parameters{};
     parameters.flags = SetupFlags();
     parameters.cq_entries = std::max(completions, 2 * entries);
     if (options_.submission_polling_idle.has_value()) {
       parameters.sq_thread_idle = static_cast<unsigned>(options_.submission_polling_idle->count());
     }
-    const int error = io_uring_queue_init_params(entries, &ring_, &parameters);
-    if (error == 0) break;
-    if (error != -ENOMEM) return uring::ExplainSetupFailure(-error);
-    if (entries > kEntriesMin) {
-      entries /= 2;
-      completions /= 2;
-    } else if (tries_left-- == 0) {
-      return uring::ExplainSetupFailure(ENOMEM);
-    } else {
-      nanosleep(&kBetweenTries, nullptr);
-    }
+    return io_uring_queue_init_params(entries, &ring_, &parameters);
+  };
+  int error = set_up();
+  for (; error == -ENOMEM && entries > kEntriesMin; error = set_up()) {
+    entries /= 2;
+    completions /= 2;
   }
+  if (error == -ENOMEM) error = uring::RetryWithoutMemory(set_up);
+  if (error != 0) return uring::ExplainSetupFailure(-error);
   ring_made_ = true;
   // A child of fork must not see the queues: both processes would use them.
   io_uring_ring_dontfork(&ring_);

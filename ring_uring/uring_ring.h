@@ -227,6 +227,9 @@ class UringRing final : public Ring {
   uint32_t EntrySpace() const { return io_uring_sq_space_left(&ring_); }
   // Operations kept for cancelling, so that a full table can still be brought to rest.
   static constexpr uint32_t kKeptForCancels = 16;
+  bool HasOperations(uint32_t count, uint32_t kept = kKeptForCancels) const {
+    return operations_.size() - operations_.in_use() >= count + kept;
+  }
   bool Full(uint32_t entries, uint32_t operations, uint32_t kept = kKeptForCancels);
   io_uring_sqe* NewEntry(Source source, uint32_t index, uint32_t generation);
   io_uring_sqe* NewEntry(Operation& operation);

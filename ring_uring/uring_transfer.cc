@@ -105,7 +105,9 @@ bool UringRing::BeginSend(ConnectionId id, const TransferRequest& request, Token
   if (request.flags == TransferFlags::kAll) {
     return BeginTransferAll(*connection, request, /*is_send=*/true, token);
   }
-  if (request.length >= zero_copy_threshold_) return BeginZeroCopySend(*connection, request, token);
+  if (request.length >= zero_copy_threshold_ && HasOperations(1)) {
+    return BeginZeroCopySend(*connection, request, token);
+  }
   if (Full(1, 0)) return false;
   connection->send = Transfer::kPlain;
   connection->send_token = token.value;
@@ -148,10 +150,11 @@ void UringRing::FillTransferAll(io_uring_sqe* entry, const Operation& operation)
   const Operation::TransferState& transfer = operation.transfer;
   std::byte* data = transfer.data + transfer.done;
   const uint32_t length = transfer.length - transfer.done;
+  const int flags = operation.has(uring::kPartIsEnough) ? 0 : MSG_WAITALL;
   if (operation.has(uring::kIsSend)) {
-    io_uring_prep_send(entry, 0, data, length, MSG_NOSIGNAL | MSG_WAITALL);
+    io_uring_prep_send(entry, 0, data, length, flags | MSG_NOSIGNAL);
   } else {
-    io_uring_prep_recv(entry, 0, data, length, MSG_WAITALL);
+    io_uring_prep_recv(entry, 0, data, length, flags);
   }
   SetDescriptor(entry, connection);
   ++connection.kernel_entries;
@@ -193,7 +196,10 @@ bool UringRing::PrepareRecvManaged(ConnectionId id, BufferGroupId group_id, Shot
   connection->clear(uring::kRecvMultishot);
   connection->clear(uring::kRecvCancelled);
   connection->clear(uring::kRecvDeadline);
-  if (shots == Shots::kMany) connection->set(uring::kRecvMultishot);
+  if (shots == Shots::kMany) {
+    connection->set(uring::kRecvMultishot);
+    if (!Has(Capability::kMultishotRecv)) statistics_.emulations.Add(1);
+  }
   ++group->receives;
   io_uring_sqe* entry = ArmManaged(*connection);
   const bool one = shots == Shots::kOne;
@@ -222,7 +228,10 @@ io_uring_sqe* UringRing::ArmManaged(Connection& connection) {
   } else {
     io_uring_prep_recv(entry, 0, nullptr, 0, 0);
   }
-  if (group.bundles) entry->ioprio |= IORING_RECVSEND_BUNDLE;
+  // One shot is one completion, and so one buffer.
+  if (group.bundles && connection.has(uring::kRecvMultishot)) {
+    entry->ioprio |= IORING_RECVSEND_BUNDLE;
+  }
   SetDescriptor(entry, connection);
   entry->flags |= IOSQE_BUFFER_SELECT;
   entry->buf_group = connection.recv_group;
