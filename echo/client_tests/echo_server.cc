@@ -1,0 +1,103 @@
+#include "echo/client_tests/echo_server.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "absl/log/check.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+
+namespace ioring {
+
+std::vector<std::string> EchoServerCommand(const std::vector<std::string>& flags) {
+  const char* program = std::getenv("ECHO_SERVER");
+  CHECK(program != nullptr) << "ECHO_SERVER must name the server's program";
+  std::vector<std::string> command = {program, "--listen=127.0.0.1:0"};
+  command.insert(command.end(), flags.begin(), flags.end());
+  return command;
+}
+
+std::unique_ptr<ServerProcess> EchoServerTest::StartServer(const std::vector<std::string>& flags,
+                                                           ServerProcess::Options options) {
+  options.command = EchoServerCommand({absl::StrCat("--engine=", GetParam())});
+  options.command.insert(options.command.end(), flags.begin(), flags.end());
+  auto server = ServerProcess::Start(options);
+  EXPECT_TRUE(server.ok()) << server.status();
+  return server.ok() ? *std::move(server) : nullptr;
+}
+
+ClientSocket EchoServerTest::Connect(const ServerProcess& server) {
+  auto client = ClientSocket::Connect(server.address());
+  EXPECT_TRUE(client.ok()) << client.status();
+  return client.ok() ? *std::move(client) : ClientSocket();
+}
+
+std::string EchoServerTest::Stop(ServerProcess& server) {
+  server.Signal(SIGTERM);
+  EXPECT_EQ(server.WaitForExit(kExitDeadline), 0) << server.Output();
+  return server.Output();
+}
+
+std::vector<std::string> AllEngines() { return {"mirror", "managed"}; }
+
+std::string EngineName(const testing::TestParamInfo<std::string>& engine) { return engine.param; }
+
+ShortFolder::ShortFolder() {
+  char path[] = "/tmp/ioring-XXXXXX";
+  PCHECK(mkdtemp(path) != nullptr);
+  path_ = path;
+}
+
+ShortFolder::~ShortFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+Footprint FootprintOf(pid_t pid) {
+  Footprint footprint;
+  const std::string process = absl::StrCat("/proc/", pid);
+  std::ifstream status(process + "/status");
+  for (std::string line; std::getline(status, line);) {
+    const std::vector<std::string_view> words =
+        absl::StrSplit(line, absl::ByAnyChar(": \t"), absl::SkipEmpty());
+    if (words.size() < 2) continue;
+    uint64_t number = 0;
+    if (!absl::SimpleAtoi(words[1], &number)) continue;
+    if (words[0] == "VmRSS") footprint.resident_bytes = number << 10;
+    if (words[0] == "Threads") footprint.threads = static_cast<int>(number);
+  }
+  std::error_code gone;
+  for (const auto& entry : std::filesystem::directory_iterator(process + "/fd", gone)) {
+    static_cast<void>(entry);
+    ++footprint.descriptors;
+  }
+  return footprint;
+}
+
+bool Eventually(const std::function<bool()>& condition, absl::Duration deadline) {
+  const absl::Time end = absl::Now() + deadline;
+  while (!condition()) {
+    if (absl::Now() > end) return false;
+    absl::SleepFor(absl::Milliseconds(5));  // leaves the processor to who is waited for
+  }
+  return true;
+}
+
+uint64_t RaiseDescriptorLimit() {
+  rlimit limit = {};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
+}  // namespace ioring

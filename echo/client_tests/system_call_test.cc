@@ -1,0 +1,95 @@
+// On the echo's hot path the server makes no system call but the one that enters its ring.
+
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "echo/client_tests/client_socket.h"
+#include "echo/client_tests/echo_server.h"
+#include "echo/client_tests/server_process.h"
+#include "echo/client_tests/system_call_counter.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ioring {
+namespace {
+
+constexpr uint64_t kClients = 10;
+constexpr uint64_t kMessages = 10'000;
+constexpr uint64_t kMessageBytes = 200;
+
+// The counter sees calls that are not hoped for.
+TEST(SystemCallCounterTest, CountsEveryCall) {
+  const pid_t child = fork();
+  if (child == 0) {
+    for (;;) syscall(SYS_getppid);
+  }
+  {
+    SystemCallCounter counter(child);
+    EXPECT_EQ(counter.status(), absl::OkStatus());
+    counter.Begin();
+    EXPECT_TRUE(
+        Eventually([&] { return counter.counts()[child][SYS_getppid] > 100; }, absl::Seconds(20)));
+    counter.End();
+  }
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+}
+
+class SystemCallTest : public EchoServerTest {
+ protected:
+  // `count` messages over all clients.
+  void Echo(uint64_t count) {
+    for (uint64_t i = 0; i < count; ++i) {
+      const uint64_t client = messages_ % kClients;
+      const uint64_t position = messages_ / kClients * kMessageBytes;
+      ASSERT_EQ(clients_[client].EchoPattern(client, position, kMessageBytes), absl::OkStatus());
+      ++messages_;
+    }
+  }
+
+  std::vector<ClientSocket> clients_;
+  uint64_t messages_ = 0;
+};
+
+TEST_P(SystemCallTest, OnlyEntersTheRing) {
+  auto server = StartServer({"--backend=io_uring", "--report_interval=0"});
+  ASSERT_NE(server, nullptr);
+  for (uint64_t i = 0; i < kClients; ++i) clients_.push_back(Connect(*server));
+  Echo(1000);
+  SystemCallCounter counter(server->pid());
+  ASSERT_EQ(counter.status(), absl::OkStatus());
+  Echo(100);
+  counter.Begin();
+  Echo(kMessages);
+  counter.End();
+  uint64_t entries = 0;
+  for (auto [thread, calls] : counter.counts()) {
+    // The main thread sleeps all the while; being traced may make it wait anew.
+    if (thread == server->pid() && !calls.contains(SYS_io_uring_enter)) {
+      EXPECT_LT(calls[SYS_futex], 10u);
+      calls.erase(SYS_futex);
+    }
+    entries += calls[SYS_io_uring_enter];
+    calls.erase(SYS_io_uring_enter);
+    EXPECT_TRUE(calls.empty()) << "thread " << thread
+                               << ", system calls and how often: " << testing::PrintToString(calls);
+  }
+  // At least one for each message, as the next is sent when it is back; and no more than
+  // those that receive it, send it, and find that there is nothing yet.
+  EXPECT_GE(entries, kMessages);
+  EXPECT_LE(entries, 3 * kMessages);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, SystemCallTest, testing::ValuesIn(AllEngines()), EngineName);
+
+}  // namespace
+}  // namespace ioring

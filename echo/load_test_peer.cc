@@ -1,0 +1,121 @@
+#include "echo/load_test_peer.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/log/check.h"
+#include "ring/endpoint.h"
+
+namespace ioring {
+namespace {
+
+int BindLoopback(Endpoint& endpoint) {
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  CHECK(listener >= 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  CHECK(bind(listener, reinterpret_cast<sockaddr*>(&address), size) == 0);
+  CHECK(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  endpoint = Endpoint::Ipv4Loopback(ntohs(address.sin_port));
+  return listener;
+}
+
+int BindAbstract(const std::string& name, Endpoint& endpoint) {
+  const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+  CHECK(listener >= 0);
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  CHECK(name.size() < sizeof(address.sun_path));
+  // The leading NUL makes it abstract; the rest of the path is not part of the name.
+  std::memcpy(address.sun_path + 1, name.data(), name.size());
+  const size_t size = offsetof(sockaddr_un, sun_path) + 1 + name.size();
+  CHECK(bind(listener, reinterpret_cast<sockaddr*>(&address), static_cast<socklen_t>(size)) == 0);
+  endpoint = *Endpoint::Unix(std::string(1, '\0') + name);
+  return listener;
+}
+
+}  // namespace
+
+LoadTestPeer::LoadTestPeer(Behavior behavior) : behavior_(std::move(behavior)) {
+  listener_ = behavior_.abstract_name.empty() ? BindLoopback(endpoint_)
+                                              : BindAbstract(behavior_.abstract_name, endpoint_);
+  CHECK(listen(listener_, 1'024) == 0);
+  accepting_ = std::thread([this] { Accept(); });
+}
+
+LoadTestPeer::~LoadTestPeer() { Stop(); }
+
+void LoadTestPeer::Stop() {
+  if (stopping_.exchange(true)) return;
+  // On Linux this ends a blocked accept.
+  shutdown(listener_, SHUT_RDWR);
+  accepting_.join();
+  for (std::thread& thread : echoing_) thread.join();
+  close(listener_);
+}
+
+void LoadTestPeer::Accept() {
+  for (;;) {
+    const int socket = accept(listener_, nullptr, nullptr);
+    if (socket < 0) return;
+    ++connections_;
+    echoing_.emplace_back([this, socket] { Echo(socket); });
+  }
+}
+
+void LoadTestPeer::Echo(int socket) {
+  static constexpr size_t kBufferBytes = 65'536;
+  const auto buffer = std::make_unique<char[]>(kBufferBytes);
+  uint64_t position = 0;
+  for (;;) {
+    const ssize_t size = recv(socket, buffer.get(), kBufferBytes, 0);
+    if (size <= 0) break;
+    const size_t bytes = static_cast<size_t>(size);
+    bytes_received_ += bytes;
+    if (!Answer(socket, position, buffer.get(), bytes)) break;
+    position += bytes;
+  }
+  close(socket);
+}
+
+bool LoadTestPeer::Answer(int socket, uint64_t position, char* bytes, size_t size) {
+  const auto covers = [&](const std::optional<uint64_t>& at) {
+    return at.has_value() && *at >= position && *at < position + size;
+  };
+  if (behavior_.silent) return true;
+  if (covers(behavior_.corrupt_at)) bytes[*behavior_.corrupt_at - position] ^= 0x20;
+  if (covers(behavior_.stall_at)) std::this_thread::sleep_for(behavior_.stall);
+  const bool closes = covers(behavior_.close_after);
+  if (closes) size = *behavior_.close_after - position;
+  for (size_t sent = 0; sent < size;) {
+    const ssize_t result = send(socket, bytes + sent, size - sent, MSG_NOSIGNAL);
+    if (result <= 0) return false;
+    sent += static_cast<size_t>(result);
+  }
+  return !closes;
+}
+
+RefusingPort::RefusingPort() { socket_ = BindLoopback(endpoint_); }
+RefusingPort::~RefusingPort() { close(socket_); }
+
+FullListener::FullListener() {
+  socket_ = BindLoopback(endpoint_);
+  CHECK(listen(socket_, 0) == 0);
+}
+FullListener::~FullListener() { close(socket_); }
+
+}  // namespace ioring

@@ -1,0 +1,76 @@
+#include "echo/managed_engine.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "echo/server_options.h"
+#include "pool/buffer_group.h"
+#include "ring/id.h"
+#include "ring/options.h"
+#include "ring/ring.h"
+
+namespace ioring {
+namespace {
+
+// Large, so that a burst fits: buffers smaller than the bursts cost several times as much
+// where the ring cannot fill them piece by piece.
+constexpr uint32_t kBufferBytesDefault = 64 << 10;
+constexpr uint64_t kInitialBytes = 4 << 20;
+constexpr uint64_t kBytesMax = 64 << 20;
+constexpr uint32_t kBuffersMax = 32768;
+// Slabs: the group doubles at each growth.
+constexpr uint32_t kSlabsMax = 32;
+constexpr uint64_t kUnsentBytesMax = 256 << 10;
+constexpr uint32_t kUnsentChunksMax = 64;
+
+}  // namespace
+
+void ManagedEngine::SetRingLimits(const ServerOptions&, RingOptions& ring_options) {
+  ring_options.max_buffers = kSlabsMax;
+}
+
+absl::StatusOr<std::unique_ptr<ManagedEngine>> ManagedEngine::Create(Ring& ring,
+                                                                     const ServerOptions& options,
+                                                                     uint32_t connections_max) {
+  const uint32_t bytes = options.buffer_bytes == 0 ? kBufferBytesDefault : options.buffer_bytes;
+  const auto buffers = [&](uint32_t asked, uint64_t of_bytes) {
+    if (asked != 0) return asked;
+    return static_cast<uint32_t>(std::clamp<uint64_t>(of_bytes / bytes, 2, kBuffersMax));
+  };
+  GroupOptions group_options;
+  group_options.buffer_bytes = bytes;
+  group_options.initial_buffers = buffers(options.group_buffers_initial, kInitialBytes);
+  group_options.max_buffers = std::max(buffers(options.group_buffers_max, kBytesMax),
+                                       group_options.initial_buffers);
+  group_options.exhaustion = GroupExhaustion::kGrow;
+  absl::StatusOr<std::unique_ptr<BufferGroup>> group = BufferGroup::Create(ring, group_options);
+  if (!group.ok()) return group.status();
+  return std::unique_ptr<ManagedEngine>(
+      new ManagedEngine(ring, *std::move(group), connections_max));
+}
+
+ManagedEngine::ManagedEngine(Ring& ring, std::unique_ptr<BufferGroup> group,
+                             uint32_t connections_max)
+    : ring_(ring),
+      group_(std::move(group)),
+      // Nearly always a connection has one chunk; joined chunks count once.
+      context_(*group_, connections_max) {
+  const uint64_t group_bytes =
+      uint64_t{group_->options().max_buffers} * group_->options().buffer_bytes;
+  // Four that stall do not yet take everything.
+  context_.unsent_bytes_max = std::clamp<uint64_t>(group_bytes / 4, 1, kUnsentBytesMax);
+  context_.unsent_chunks_max =
+      std::clamp<uint32_t>(group_->options().max_buffers / 4, 1, kUnsentChunksMax);
+  context_.spill_bytes_max = std::max(group_bytes, kUnsentBytesMax);
+}
+
+absl::Status ManagedEngine::Open(Connection& connection, ConnectionId id) {
+  connection.Open(id, context_);
+  return absl::OkStatus();
+}
+
+}  // namespace ioring
