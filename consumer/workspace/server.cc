@@ -13,9 +13,7 @@ using namespace ioring;
 
 enum Kind : uint8_t { kAccept, kRecv, kSend, kClose };
 
-Token Pack(Kind kind, ConnectionId id) {
-  return TokenFields{kind, id.generation, id.index}.Pack();
-}
+Token Pack(Kind kind, ConnectionId id) { return TokenFields{kind, id.generation, id.index}.Pack(); }
 
 int main() {
   absl::StatusOr<CreatedRing> created = CreateRing(RingOptions{});
