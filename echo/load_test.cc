@@ -92,7 +92,8 @@ TEST(LoadTest, FewerMessagesThanConnectionsIsFine) {
 }
 
 TEST(LoadTest, UnixDomainTarget) {
-  LoadTestPeer peer({.abstract_name = absl::StrCat("load_test_", getpid())});
+  LoadTestPeer peer({.unix_domain = true});
+  ASSERT_EQ(peer.endpoint().family(), Endpoint::Family::kUnix);
   const absl::StatusOr<LoadResult> result = RunToEnd(OptionsFor(peer.endpoint()));
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->messages, 1'000u);
@@ -226,31 +227,21 @@ TEST(LoadTest, StopBeforeItIsConnectedIsCancelled) {
             absl::StatusCode::kCancelled);
 }
 
+// What a busy machine holds up is made up for, so that only the end of a run can be late.
 TEST(LoadTest, RateIsKept) {
   for (uint32_t threads : {1u, 2u}) {
     LoadTestPeer peer;
     LoadOptions options = OptionsFor(peer.endpoint());
-    options.messages = 0;
+    options.messages = 2'000;
     options.rate = 2'000;
-    options.warmup = milliseconds{50};
-    options.duration = milliseconds{500};
     options.threads = threads;
     const absl::StatusOr<LoadResult> result = RunToEnd(options);
     ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->messages, 2'000u);
+    EXPECT_EQ(result->messages_overdue, 0u);
     const std::chrono::duration<double> elapsed = result->end.time - result->begin.time;
-    EXPECT_NEAR(static_cast<double>(result->messages) / elapsed.count(), 2'000, 200);
+    EXPECT_NEAR(2'000 / elapsed.count(), 2'000, 200);
   }
-}
-
-TEST(LoadTest, RateAndCountEndTogether) {
-  LoadTestPeer peer;
-  LoadOptions options = OptionsFor(peer.endpoint());
-  options.messages = 200;
-  options.rate = 1'000;
-  const absl::StatusOr<LoadResult> result = RunToEnd(options);
-  ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_EQ(result->messages, 200u);
-  EXPECT_GE(result->end.time - result->begin.time, milliseconds{190});
 }
 
 // A server that stalls holds up all that was due meanwhile: coordinated omission would show one

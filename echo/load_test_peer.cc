@@ -8,10 +8,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <optional>
-#include <string>
 #include <thread>
 #include <utility>
 
@@ -34,25 +32,24 @@ int BindLoopback(Endpoint& endpoint) {
   return listener;
 }
 
-int BindAbstract(const std::string& name, Endpoint& endpoint) {
+int BindAbstract(Endpoint& endpoint) {
   const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
   CHECK(listener >= 0);
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
-  CHECK(name.size() < sizeof(address.sun_path));
-  // The leading NUL makes it abstract; the rest of the path is not part of the name.
-  std::memcpy(address.sun_path + 1, name.data(), name.size());
-  const size_t size = offsetof(sockaddr_un, sun_path) + 1 + name.size();
-  CHECK(bind(listener, reinterpret_cast<sockaddr*>(&address), static_cast<socklen_t>(size)) == 0);
-  endpoint = *Endpoint::Unix(std::string(1, '\0') + name);
+  // Linux picks a free name where none is given: unix(7), "Autobind feature".
+  socklen_t size = sizeof(address.sun_family);
+  CHECK(bind(listener, reinterpret_cast<sockaddr*>(&address), size) == 0);
+  size = sizeof(address);
+  CHECK(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  endpoint = *Endpoint::Unix({address.sun_path, size - offsetof(sockaddr_un, sun_path)});
   return listener;
 }
 
 }  // namespace
 
 LoadTestPeer::LoadTestPeer(Behavior behavior) : behavior_(std::move(behavior)) {
-  listener_ = behavior_.abstract_name.empty() ? BindLoopback(endpoint_)
-                                              : BindAbstract(behavior_.abstract_name, endpoint_);
+  listener_ = behavior_.unix_domain ? BindAbstract(endpoint_) : BindLoopback(endpoint_);
   CHECK(listen(listener_, 1'024) == 0);
   accepting_ = std::thread([this] { Accept(); });
 }

@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <thread>
 #include <vector>
 
@@ -31,9 +30,8 @@ class LoadTestPeer {
     std::chrono::milliseconds stall{0};
     // Reads and never answers.
     bool silent = false;
-    // Where it listens instead of a free port of 127.0.0.1: a Unix-domain socket of this name
-    // in Linux's abstract namespace.
-    std::string abstract_name;
+    // Listens on a free name of Linux's abstract namespace instead of a free port of 127.0.0.1.
+    bool unix_domain = false;
   };
 
   explicit LoadTestPeer(Behavior behavior);
@@ -50,7 +48,6 @@ class LoadTestPeer {
   void Stop();
 
  private:
-  void Listen();
   void Accept();
   void Echo(int socket);
   // Answers `size` bytes that lie at `position`. False: the connection has ended.

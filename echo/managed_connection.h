@@ -14,8 +14,8 @@
 //     exactly their size, gives the buffers back, and receives nothing until they are sent.
 //  3. That memory is bounded over all connections (`spill_bytes_max`); whoever would go
 //     beyond it is reset. Who is stalled for too long is closed by the server's idle timer.
-// So what is at most held is the group and as much again, and connections whose peers
-// read are not stopped by those whose peers do not.
+// So memory is bounded, and connections whose peers read are not stopped by those whose
+// peers do not.
 #ifndef IORING_ECHO_MANAGED_CONNECTION_H_
 #define IORING_ECHO_MANAGED_CONNECTION_H_
 
@@ -87,11 +87,11 @@ class ManagedConnection : public ConnectionBase {
   std::unique_ptr<std::byte[]> spill_;
   uint32_t spill_bytes_ = 0;
   uint32_t spill_sent_bytes_ = 0;
-  bool paused_ = false;            // does not receive
+  bool paused_ = false;  // does not receive
   bool recv_cancel_asked_ = false;
   bool send_cancel_asked_ = false;
-  bool stalled_ = false;           // nothing was sent since the last YieldBuffers
-  bool yield_asked_ = false;       // spills once its send has ended
+  bool stalled_ = false;      // nothing was sent since the last YieldBuffers
+  bool yield_asked_ = false;  // spills once its send has ended
 };
 
 }  // namespace ioring

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "echo/server_options.h"
 #include "pool/buffer_group.h"
+#include "ring/capability.h"
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/ring.h"
@@ -21,11 +22,36 @@ namespace {
 constexpr uint32_t kBufferBytesDefault = 64 << 10;
 constexpr uint64_t kInitialBytes = 4 << 20;
 constexpr uint64_t kBytesMax = 64 << 20;
+constexpr uint32_t kBuffersMin = 2;
 constexpr uint32_t kBuffersMax = 32768;
 // Slabs: the group doubles at each growth.
 constexpr uint32_t kSlabsMax = 32;
 constexpr uint64_t kUnsentBytesMax = 256 << 10;
 constexpr uint32_t kUnsentChunksMax = 64;
+constexpr uint64_t kSpillBytesMax = 64 << 20;
+
+GroupOptions GroupOptionsFor(const ServerOptions& options, bool incremental) {
+  GroupOptions group;
+  group.buffer_bytes = options.buffer_bytes == 0 ? kBufferBytesDefault : options.buffer_bytes;
+  const auto or_default = [&](uint32_t asked, uint64_t bytes) {
+    if (asked != 0) return asked;
+    return static_cast<uint32_t>(
+        std::clamp<uint64_t>(bytes / group.buffer_bytes, kBuffersMin, kBuffersMax));
+  };
+  group.initial_buffers = or_default(options.group_buffers_initial, kInitialBytes);
+  if (incremental) {
+    // Small receives share a buffer, and large ones had better wait for memory that is
+    // still in the cache than spread over more: measured, growing gains nothing.
+    group.exhaustion = GroupExhaustion::kWait;
+    group.max_buffers = group.initial_buffers;
+  } else {
+    // Each receive takes a whole buffer, whatever it brings.
+    group.exhaustion = GroupExhaustion::kGrow;
+    group.max_buffers =
+        std::max(or_default(options.group_buffers_max, kBytesMax), group.initial_buffers);
+  }
+  return group;
+}
 
 }  // namespace
 
@@ -36,17 +62,8 @@ void ManagedEngine::SetRingLimits(const ServerOptions&, RingOptions& ring_option
 absl::StatusOr<std::unique_ptr<ManagedEngine>> ManagedEngine::Create(Ring& ring,
                                                                      const ServerOptions& options,
                                                                      uint32_t connections_max) {
-  const uint32_t bytes = options.buffer_bytes == 0 ? kBufferBytesDefault : options.buffer_bytes;
-  const auto buffers = [&](uint32_t asked, uint64_t of_bytes) {
-    if (asked != 0) return asked;
-    return static_cast<uint32_t>(std::clamp<uint64_t>(of_bytes / bytes, 2, kBuffersMax));
-  };
-  GroupOptions group_options;
-  group_options.buffer_bytes = bytes;
-  group_options.initial_buffers = buffers(options.group_buffers_initial, kInitialBytes);
-  group_options.max_buffers = std::max(buffers(options.group_buffers_max, kBytesMax),
-                                       group_options.initial_buffers);
-  group_options.exhaustion = GroupExhaustion::kGrow;
+  const bool incremental = ring.Capabilities().Has(Capability::kIncrementalBuffers);
+  const GroupOptions group_options = GroupOptionsFor(options, incremental);
   absl::StatusOr<std::unique_ptr<BufferGroup>> group = BufferGroup::Create(ring, group_options);
   if (!group.ok()) return group.status();
   return std::unique_ptr<ManagedEngine>(
@@ -65,7 +82,7 @@ ManagedEngine::ManagedEngine(Ring& ring, std::unique_ptr<BufferGroup> group,
   context_.unsent_bytes_max = std::clamp<uint64_t>(group_bytes / 4, 1, kUnsentBytesMax);
   context_.unsent_chunks_max =
       std::clamp<uint32_t>(group_->options().max_buffers / 4, 1, kUnsentChunksMax);
-  context_.spill_bytes_max = std::max(group_bytes, kUnsentBytesMax);
+  context_.spill_bytes_max = kSpillBytesMax;
 }
 
 absl::Status ManagedEngine::Open(Connection& connection, ConnectionId id) {

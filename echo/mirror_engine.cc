@@ -42,8 +42,7 @@ absl::StatusOr<std::unique_ptr<MirrorEngine>> MirrorEngine::Create(Ring& ring,
       options.buffers_per_slab != 0
           ? options.buffers_per_slab
           : std::max({kSlabBytes / pool_options.buffer_bytes, connections_max / kSlabsMax, 1u});
-  pool_options.max_slabs =
-      std::min(connections_max / pool_options.buffers_per_slab + 1, kSlabsMax);
+  pool_options.max_slabs = std::min(connections_max / pool_options.buffers_per_slab + 1, kSlabsMax);
   absl::StatusOr<std::unique_ptr<SlabPool>> pool = SlabPool::Create(ring, pool_options);
   if (!pool.ok()) return pool.status();
   return std::unique_ptr<MirrorEngine>(new MirrorEngine(*std::move(pool)));

@@ -70,8 +70,8 @@ void SetHelp() {
 }
 
 absl::Status Bad(std::string_view flag, const std::string& value, std::string_view takes) {
-  return absl::InvalidArgumentError(absl::StrCat("--", flag, "=", value, " is not possible: it takes ",
-                                                 takes));
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", flag, "=", value, " is not possible: it takes ", takes));
 }
 
 absl::StatusOr<uint32_t> Number(std::string_view flag, uint32_t value, uint32_t max) {

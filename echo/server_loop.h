@@ -68,7 +68,7 @@ class ServerLoop final : public EchoServer {
   static constexpr nanoseconds kRetryAfter = std::chrono::milliseconds(1);
   static constexpr nanoseconds kAcceptAgainAfter = std::chrono::milliseconds(100);
   // How long a connection must have sent nothing to be asked for its buffers.
-  static constexpr nanoseconds kStarvedPeriod = std::chrono::milliseconds(5);
+  static constexpr nanoseconds kStarvedPeriod = std::chrono::milliseconds(10);
   static constexpr nanoseconds kDrainPeriod = std::chrono::milliseconds(20);
   // A drained connection whose peer sends nothing for so long need not be waited for.
   static constexpr nanoseconds kQuietPeriod = std::chrono::milliseconds(250);
@@ -127,7 +127,8 @@ class ServerLoop final : public EchoServer {
 template <typename Engine>
 RingOptions ServerLoop<Engine>::LimitsFor(const ServerOptions& options) {
   RingOptions ring_options;
-  ring_options.max_connections = options.max_connections + SpareConnections(options.max_connections);
+  ring_options.max_connections =
+      options.max_connections + SpareConnections(options.max_connections);
   ring_options.max_listeners = 1;
   ring_options.max_files = 0;
   ring_options.max_buffer_groups = 1;
@@ -306,8 +307,7 @@ void ServerLoop<Engine>::OnClosed(Slot& slot) {
 template <typename Engine>
 void ServerLoop<Engine>::ArmAccept() {
   accept_failed_ = false;
-  accept_in_flight_ =
-      ring_->PrepareAccept(listener_, Shots::kMany, TokenOf(Operation::kAccept));
+  accept_in_flight_ = ring_->PrepareAccept(listener_, Shots::kMany, TokenOf(Operation::kAccept));
   accept_delayed_ = !accept_in_flight_;
 }
 
@@ -395,8 +395,7 @@ void ServerLoop<Engine>::OnTick(const Completion& completion) {
     }
     counters_.timed_out.Add(1);
     // A reset where bytes are stuck: else the system would keep them for the peer.
-    slot.connection.Close(slot.connection.has_unsent() ? CloseMode::kReset
-                                                       : CloseMode::kGraceful);
+    slot.connection.Close(slot.connection.has_unsent() ? CloseMode::kReset : CloseMode::kGraceful);
     Progress(slot);
   }
 }
@@ -441,7 +440,8 @@ void ServerLoop<Engine>::BeginDrain() {
 template <typename Engine>
 void ServerLoop<Engine>::ContinueDrain() {
   const Clock::time_point now = Clock::now();
-  const bool force = now >= drain_deadline_ && !std::exchange(drain_forced_, now >= drain_deadline_);
+  const bool force =
+      now >= drain_deadline_ && !std::exchange(drain_forced_, now >= drain_deadline_);
   const bool look = now >= quiet_tick_at_;
   if (!force && !look) return;
   quiet_tick_at_ = now + kQuietPeriod;

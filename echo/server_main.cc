@@ -79,9 +79,9 @@ absl::StatusOr<std::string> FitToDescriptors(ServerFlags& flags) {
         absl::StrCat("a process may open ", limit, " descriptors here, which are too few for ",
                      flags.threads, " threads: raise the limit (ulimit -n)"));
   }
-  const std::string said = absl::StrCat("; max_connections ", fitting, " instead of ", connections,
-                                        " (a process may open ", limit,
-                                        " descriptors here: raise it with ulimit -n)");
+  const std::string said =
+      absl::StrCat("; max_connections ", fitting, " instead of ", connections,
+                   " (a process may open ", limit, " descriptors here: raise it with ulimit -n)");
   connections = static_cast<uint32_t>(fitting);
   return said;
 }
@@ -112,8 +112,8 @@ void PrintReport(absl::Duration since_start, absl::Duration interval,
 // Until all servers have ended: by a signal, by --duration, or by an error.
 void WaitAndReport(const ServerFlags& flags, ServerThreads& servers) {
   const absl::Time start = absl::Now();
-  absl::Time stop_at = flags.duration > absl::ZeroDuration() ? start + flags.duration
-                                                             : absl::InfiniteFuture();
+  absl::Time stop_at =
+      flags.duration > absl::ZeroDuration() ? start + flags.duration : absl::InfiniteFuture();
   const bool reports = flags.report_interval > absl::ZeroDuration();
   absl::Time reported = start;
   ServerStatistics before;

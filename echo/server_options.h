@@ -48,7 +48,8 @@ struct ServerOptions {
 
   // kMirror: buffers in a slab. 0: as many as make 4 MiB.
   uint32_t buffers_per_slab = 0;
-  // kManaged: buffers at the start and at most. 0: from buffer_bytes.
+  // kManaged: buffers at the start, and, where each receive takes a whole buffer, at most.
+  // 0: from buffer_bytes.
   uint32_t group_buffers_initial = 0;
   uint32_t group_buffers_max = 0;
 };

@@ -208,6 +208,27 @@ TEST_P(RingConformance, SocketChangesItsRing) {
   EXPECT_EQ(first.RecvEnd(pair.client).result(), 0);
 }
 
+// What leaves makes room: a descriptor comes back to the ring it left, again and again.
+TEST_P(RingConformance, SocketLeavesAndComesBack) {
+  RingOptions options = Options();
+  options.max_connections = 2;
+  TestRing& ring = MakeRing(options);
+  Pair pair = ring.MakePair();
+  for (int i = 0; i < 10; ++i) {
+    for (ConnectionId* end : {&pair.server, &pair.client}) {
+      const absl::StatusOr<NativeHandle> handle = ring.UnregisterSocket(*end);
+      ASSERT_TRUE(handle.ok()) << handle.status();
+      const absl::StatusOr<ConnectionId> again = ring.RegisterSocket(*handle);
+      ASSERT_TRUE(again.ok()) << again.status();
+      EXPECT_NE(*again, *end);
+      *end = *again;
+    }
+    ring.ExpectAlive(pair);
+  }
+  EXPECT_EQ(ring.Close(pair.client).result(), 0);
+  EXPECT_EQ(ring.RecvEnd(pair.server).result(), 0);
+}
+
 // UnregisterSocket refuses while something is in flight, and while the id is stale.
 TEST_P(RingConformance, UnregisterSocketInFlight) {
   TestRing& ring = MakeRing();

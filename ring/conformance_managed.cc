@@ -325,6 +325,45 @@ TEST_P(RingConformance, RegisterBadGroups) {
   EXPECT_TRUE(refused({.memory = memory, .buffer_bytes = kBufferBytes, .max_buffers = 4}));
 }
 
+// A group's place is used again, by groups of other sizes, without a trace of the old one.
+TEST_P(RingConformance, GroupsComeAndGo) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  for (uint32_t i = 1; i <= 20; ++i) {
+    const TestGroup group = ring.MakeGroup(i % 5 + 1, 16 * i);
+    const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMany);
+    const std::string text(500, static_cast<char>('a' + i));
+    const Token send = ring.StartSend(pair.client, ring.Text(text), TransferFlags::kAll);
+    EXPECT_EQ(Collect(ring, recv, text.size()), text);
+    EXPECT_EQ(ring.Await(send).result(), 500);
+    EXPECT_EQ(ring.Await(ring.StartCancel(recv)).result(), 0);
+    EXPECT_EQ(ring.Next(recv).error(), Error::kCanceled);
+    EXPECT_EQ(ring.FreeBuffers(group.id), group.buffers);
+    ASSERT_TRUE(ring.UnregisterBufferGroup(group.id).ok());
+  }
+}
+
+// Rule 9: one burst fills more buffers than the completion queue was made for.
+TEST_P(RingConformance, ManagedManyTinyBuffers) {
+  RingOptions options = Options();
+  options.submission_entries = 16;
+  options.completion_entries = 16;
+  TestRing& ring = MakeRing(options);
+  const Pair pair = ring.MakePair();
+  const TestGroup group = ring.MakeGroup(2048, 16);
+  const Pattern pattern(8);
+  constexpr size_t kBytes = 60'000;
+  const std::span<std::byte> memory = ring.Memory(kBytes);
+  pattern.Fill(memory, 0);
+  // It is there before the receive, so that the ring may take much at once.
+  EXPECT_EQ(ring.Await(ring.StartSend(pair.client, memory, TransferFlags::kAll)).result(),
+            static_cast<int32_t>(kBytes));
+  const std::string got =
+      Collect(ring, ring.StartManaged(pair.server, group.id, Shots::kMany), kBytes);
+  EXPECT_EQ(got.size(), kBytes);
+  EXPECT_TRUE(pattern.Matches(AsBytes(got), 0));
+}
+
 // Several groups serve side by side, of different sizes.
 TEST_P(RingConformance, ManagedTwoGroups) {
   TestRing& ring = MakeRing();

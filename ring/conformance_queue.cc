@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -89,6 +90,45 @@ TEST_P(RingConformance, SubmissionQueueFull) {
     ring.Quiet();
     EXPECT_FALSE(ring.HasArrived(refused));
   }
+}
+
+// Rule 1: SubmissionQueueSpace counts operations, whatever each costs the ring.
+TEST_P(RingConformance, LastPlaceTakesAnyOperation) {
+  RingOptions options = Options();
+  options.submission_entries = 16;
+  TestRing& ring = MakeRing(options);
+  const Pair pair = ring.MakePair();
+  const TestGroup group = ring.MakeGroup(2, 64);
+  const TestBuffer buffer = ring.MakeBuffer(64);
+  const std::span<std::byte> memory = ring.Memory(64);
+  using Prepare = std::function<bool(Token)>;
+  const std::vector<Prepare> operations = {
+      [&](Token token) { return ring.PrepareRecv(pair.server, memory, token); },
+      [&](Token token) { return ring.PrepareSendBuffer(pair.client, buffer.Slice(0, 8), token); },
+      [&](Token token) {
+        return ring.PrepareRecvManaged(pair.client, group.id, Shots::kMany, token);
+      },
+      [&](Token token) {
+        return ring.PreparePollAdd(pair.server, kPollReadable, Shots::kMany, token);
+      },
+      [&](Token token) { return ring.PrepareTimeout(hours{1}, Shots::kMany, token); },
+      [&](Token token) {
+        return ring.PrepareCancelConnection(pair.server, Direction::kBoth, token);
+      },
+      [&](Token token) { return ring.PrepareShutdown(pair.client, Direction::kSend, token); },
+      [&](Token token) { return ring.PrepareCancelAll(token); },
+      [&](Token token) { return ring.PrepareClose(pair.server, CloseMode::kReset, token); },
+      [&](Token token) { return ring.PrepareClose(pair.client, CloseMode::kGraceful, token); },
+  };
+  std::vector<Token> tokens;
+  for (const Prepare& prepare : operations) {
+    while (ring.SubmissionQueueSpace() > 1) ring.StartNop();
+    ASSERT_EQ(ring.SubmissionQueueSpace(), 1u);
+    tokens.push_back(ring.Start(prepare));
+    EXPECT_EQ(ring.SubmissionQueueSpace(), 0u);
+    ring.Submit();
+  }
+  EXPECT_TRUE(ring.Next(tokens.back()).ok());
 }
 
 // Trap 5: a handler that finds the queue full in the middle of a view submits, and goes

@@ -28,11 +28,11 @@ enum class Error : int32_t {
   kNotSupported = 6,     // this socket, file or system cannot do that
 
   // Resources.
-  kNoBuffers = 7,       // the buffer group is exhausted and its policy is kFail
-  kNoMemory = 8,        // memory, or locked memory
-  kTooManyFiles = 9,    // descriptors of the process or the system
-  kTooManyIds = 10,     // RingOptions: max_connections (or files, listeners) reached
-  kNoSpace = 11,        // the disk or the quota is full
+  kNoBuffers = 7,        // the buffer group is exhausted and its policy is kFail
+  kNoMemory = 8,         // memory, or locked memory
+  kTooManyFiles = 9,     // descriptors of the process or the system
+  kTooManyIds = 10,      // RingOptions: max_connections (or files, listeners) reached
+  kNoSpace = 11,         // the disk or the quota is full
   kMessageTooLong = 12,  // a datagram larger than the memory, or than the network takes
 
   // Connections.

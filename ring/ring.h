@@ -130,8 +130,7 @@ class Ring {
   // Buffers with room that the ring holds; 0: the next managed receive finds none. O(1).
   virtual uint32_t FreeBuffers(BufferGroupId group) const = 0;
 
-  virtual absl::StatusOr<FileId> OpenFile(const std::string& path,
-                                          const FileOptions& options) = 0;
+  virtual absl::StatusOr<FileId> OpenFile(const std::string& path, const FileOptions& options) = 0;
   // FailedPrecondition while operations are in flight on it.
   virtual absl::Status CloseFile(FileId file) = 0;
 
@@ -149,8 +148,8 @@ class Ring {
   virtual bool PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
                            TransferFlags flags = TransferFlags::kNone) = 0;
   // Completes with the bytes sent, which may be fewer than given.
-  virtual bool PrepareSend(ConnectionId connection, std::span<const std::byte> memory,
-                           Token token, TransferFlags flags = TransferFlags::kNone) = 0;
+  virtual bool PrepareSend(ConnectionId connection, std::span<const std::byte> memory, Token token,
+                           TransferFlags flags = TransferFlags::kNone) = 0;
   // The same on a slice of a registered buffer.
   virtual bool PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
                                  TransferFlags flags = TransferFlags::kNone) = 0;
@@ -164,8 +163,8 @@ class Ring {
 
   // Datagrams. A receive writes the sender to `*source` (which may not be null) before
   // it completes; a datagram longer than the memory completes with kMessageTooLong.
-  virtual bool PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory,
-                               Endpoint* source, Token token) = 0;
+  virtual bool PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, Endpoint* source,
+                               Token token) = 0;
   virtual bool PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
                              const Endpoint& destination, Token token) = 0;
 

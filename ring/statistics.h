@@ -22,16 +22,16 @@ class Counter {
 
 // A snapshot. Each figure is exact; together they are not one instant's.
 struct Statistics {
-  uint64_t submissions = 0;        // operations accepted from the caller
-  uint64_t completions = 0;        // completions given to the caller
-  uint64_t kernel_entries = 0;     // system calls of submits and waits
-  uint64_t kernel_submissions = 0;  // entries handed to the kernel, the ring's own included
-  uint64_t overflows = 0;          // times the kernel's completion queue overflowed
+  uint64_t submissions = 0;            // operations accepted from the caller
+  uint64_t completions = 0;            // completions given to the caller
+  uint64_t kernel_entries = 0;         // system calls of submits and waits
+  uint64_t kernel_submissions = 0;     // entries handed to the kernel, the ring's own included
+  uint64_t overflows = 0;              // times the kernel's completion queue overflowed
   uint64_t submission_queue_full = 0;  // times Prepare returned false
-  uint64_t emulations = 0;         // operations done without the native feature
-  uint64_t buffer_exhaustions = 0;  // managed receives that found no buffer
-  uint64_t fallbacks = 0;          // registrations that the kernel refused
-  uint64_t wakes = 0;              // completions caused by Wake
+  uint64_t emulations = 0;             // operations done without the native feature
+  uint64_t buffer_exhaustions = 0;     // managed receives that found no buffer
+  uint64_t fallbacks = 0;              // registrations that the kernel refused
+  uint64_t wakes = 0;                  // completions caused by Wake
   uint64_t bytes_received = 0;
   uint64_t bytes_sent = 0;
   uint64_t bytes_read = 0;     // files

@@ -32,8 +32,7 @@ struct TokenFields {
   uint32_t index = 0;
 
   constexpr Token Pack() const {
-    return Token{uint64_t{kind} << 56 |
-                 uint64_t{generation % kGenerationModulus} << 32 | index};
+    return Token{uint64_t{kind} << 56 | uint64_t{generation % kGenerationModulus} << 32 | index};
   }
 
   static constexpr TokenFields Unpack(Token token) {

@@ -29,9 +29,9 @@ const Backend* FindBackend(BackendKind kind) {
 }
 
 absl::Status NotOnThisPlatform(BackendKind kind) {
-  return absl::InvalidArgumentError(absl::StrCat("the backend ", BackendKindName(kind),
-                                                 " is not built for this platform, which has: ",
-                                                 AvailableBackends()));
+  return absl::InvalidArgumentError(
+      absl::StrCat("the backend ", BackendKindName(kind),
+                   " is not built for this platform, which has: ", AvailableBackends()));
 }
 
 }  // namespace
@@ -66,8 +66,8 @@ absl::StatusOr<BackendKind> ParseBackendKind(std::string_view name) {
     if (kind != BackendKind::kAuto && FindBackend(kind) == nullptr) return NotOnThisPlatform(kind);
     return kind;
   }
-  return absl::InvalidArgumentError(absl::StrCat("\"", name, "\" is no backend; this platform has: auto, ",
-                                                 AvailableBackends()));
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", name, "\" is no backend; this platform has: auto, ", AvailableBackends()));
 }
 
 absl::StatusOr<CreatedRing> CreateRing(const RingOptions& options, BackendKind kind) {
@@ -83,8 +83,8 @@ absl::StatusOr<CreatedRing> CreateRing(const RingOptions& options, BackendKind k
   for (const Backend& backend : PlatformBackends()) {
     absl::StatusOr<std::unique_ptr<Ring>> ring = backend.create(options);
     if (ring.ok()) {
-      const std::string why = failures.empty() ? "the platform's best"
-                                               : absl::StrJoin(failures, "; ");
+      const std::string why =
+          failures.empty() ? "the platform's best" : absl::StrJoin(failures, "; ");
       return CreatedRing{*std::move(ring),
                          absl::StrCat(BackendKindName(backend.kind), " (", why, ")")};
     }

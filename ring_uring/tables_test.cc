@@ -5,7 +5,6 @@
 #include <map>
 #include <random>
 #include <set>
-#include <span>
 #include <vector>
 
 #include "gtest/gtest.h"

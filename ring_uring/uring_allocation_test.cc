@@ -1,13 +1,12 @@
 // Nothing is allocated on the hot path: this program counts calls of operator new.
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
-#include <utility>
 
 #include "buffer/allocation_counter.h"
 #include "gtest/gtest.h"

@@ -1,13 +1,11 @@
 // What bit others on io_uring: buffers that the kernel picks.
 #include <array>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
 #include "ring/capability.h"
@@ -15,13 +13,13 @@
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/statistics.h"
 #include "ring/token.h"
+#include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_test_util.h"
 
 namespace ioring::uring {
 namespace {
-
-using std::chrono::milliseconds;
 
 class ManagedTest : public testing::TestWithParam<Mask> {
  protected:

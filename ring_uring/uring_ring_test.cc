@@ -4,16 +4,15 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/log/check.h"
@@ -23,9 +22,10 @@
 #include "gtest/gtest.h"
 #include "ring/capability.h"
 #include "ring/completion.h"
-#include "ring/error.h"
+#include "ring/endpoint.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/statistics.h"
 #include "ring/token.h"
 #include "ring_uring/uring_test_util.h"
 

@@ -1,9 +1,5 @@
 // What bit others on io_uring: slots, descriptors and listeners that are used again.
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -16,21 +12,19 @@
 #include <span>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "absl/log/check.h"
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "gtest/gtest.h"
 #include "ring/capability.h"
 #include "ring/completion.h"
-#include "ring/drain.h"
 #include "ring/endpoint.h"
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/token.h"
+#include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_test_util.h"
 
 namespace ioring::uring {

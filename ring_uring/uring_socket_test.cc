@@ -1,5 +1,4 @@
 // Sockets that come from elsewhere and go back there, and what has only a direct descriptor.
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -9,21 +8,19 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
-#include "ring/capability.h"
 #include "ring/completion.h"
 #include "ring/endpoint.h"
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/token.h"
+#include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_test_util.h"
 
 namespace ioring::uring {

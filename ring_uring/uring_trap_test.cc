@@ -1,40 +1,35 @@
-// What bit others on io_uring, sockets: signals, registered memory, closing, reuse of slots.
-#include <errno.h>
-#include <fcntl.h>
+// What bit others on io_uring: signals, and memory that is registered or cannot be.
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <optional>
 #include <span>
 #include <string>
-#include <tuple>
+#include <string_view>
+#include <utility>
 
 #include "absl/log/check.h"
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "buffer/mirrored_region.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "ring/capability.h"
 #include "ring/completion.h"
-#include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/statistics.h"
 #include "ring/token.h"
+#include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_test_util.h"
 
 namespace ioring::uring {
 namespace {
 
-using std::chrono::milliseconds;
 using ::testing::HasSubstr;
 
 // Registered memory of one page.
@@ -150,6 +145,10 @@ class MirrorTest : public testing::TestWithParam<DescriptorKind> {
     }
     return {};
   }
+  void Protect(int protection) {
+    const std::span<std::byte> memory = region_->memory();
+    PCHECK(mprotect(memory.data(), memory.size(), protection) == 0);
+  }
   std::string_view Half(uint32_t offset, uint32_t length) {
     return AsText(region_->buffer(1).subspan(offset, length));
   }
@@ -170,6 +169,8 @@ TEST_P(MirrorTest, TransfersRunThroughTheSeam) {
 
   const std::string request = Pattern(kLength);
   ASSERT_TRUE(SendAll(connection.peer.get(), request));
+  // The registration holds the pages: it is not hindered by what the mapping allows.
+  Protect(PROT_NONE);
   uint32_t received = 0;
   while (received < kLength) {
     const Event event = ring.Run([&](Token token) {
@@ -179,16 +180,19 @@ TEST_P(MirrorTest, TransfersRunThroughTheSeam) {
     ASSERT_GT(event.result, 0) << ring->ExplainError(event);
     received += static_cast<uint32_t>(event.result);
   }
+  Protect(PROT_READ | PROT_WRITE);
   EXPECT_TRUE(Half(kOffset, kLength) == request);
   // Behind the seam the bytes are those at the start.
   EXPECT_TRUE(Half(0, kLength - 3'000) == request.substr(3'000));
 
+  Protect(PROT_NONE);
   const Token send =
       ring.Start([&](Token token) { return ring->PrepareSendBuffer(connection.id, slice, token); });
   EXPECT_EQ(ring->UsesInFlight(*buffer, slice.offset), 1u);
   EXPECT_EQ(ring->UsesInFlight(*buffer, 0), 0u) << "the other buffer of the region is not in use";
   EXPECT_EQ(ring.Next(send).result, static_cast<int32_t>(kLength));
   EXPECT_EQ(ring->UsesInFlight(*buffer, slice.offset), 0u);
+  Protect(PROT_READ | PROT_WRITE);
   EXPECT_TRUE(ReceiveExactly(connection.peer.get(), kLength) == request);
 }
 
@@ -227,163 +231,6 @@ TEST(UnregisteredMemoryTest, ReadOnlyMemoryIsUsedUnregistered) {
   EXPECT_TRUE(ring->UnregisterBuffer(*buffer).ok());
   unlink(path.c_str());
   munmap(page, text.size());
-}
-
-// ---- Trap (liburing issue 932): close sends no FIN while an operation holds the socket's
-// file. The original also leaked sockets whose peer was gone (its defect 7).
-
-class CloseTest : public testing::TestWithParam<Mask> {
- protected:
-  // Closes while `prepare` is in flight; the peer must see the end of the stream.
-  template <typename Prepare>
-  static void CloseDuring(UringTester& ring, UringTester::Accepted connection, Prepare prepare) {
-    const Token receive = ring.Start(prepare);
-    ring->Submit();
-    EXPECT_EQ(ring.Ready(receive), 0u) << "it was meant to be in flight";
-    EXPECT_EQ(ring.Close(connection.id).result, 0);
-    Event last = ring.Next(receive);
-    while (last.more()) last = ring.Next(receive);
-    EXPECT_EQ(last.error(), Error::kCanceled);
-    EXPECT_TRUE(ReceivesEnd(connection.peer.get()));
-    EXPECT_EQ(ring->InFlight(), 0u);
-  }
-};
-
-TEST_P(CloseTest, SendsTheEndOfTheStreamThoughAReceiveIsInFlight) {
-  UringTester ring({.disabled = GetParam().disabled});
-  std::array<std::byte, 64> memory;
-  std::array<std::byte, 64> group_memory;
-  const BufferGroupId group =
-      *ring->RegisterBufferGroup({.memory = group_memory, .buffer_bytes = 64});
-  for (const bool accepted : {true, false}) {
-    const auto connect = [&] { return accepted ? ring.Accept() : ring.Register(TcpPair()); };
-    {
-      UringTester::Accepted connection = connect();
-      const ConnectionId id = connection.id;
-      CloseDuring(ring, std::move(connection),
-                  [&](Token token) { return ring->PrepareRecv(id, memory, token); });
-    }
-    {
-      UringTester::Accepted connection = connect();
-      const ConnectionId id = connection.id;
-      CloseDuring(ring, std::move(connection), [&](Token token) {
-        return ring->PrepareRecv(id, memory, token, TransferFlags::kAll);
-      });
-    }
-    {
-      UringTester::Accepted connection = connect();
-      const ConnectionId id = connection.id;
-      CloseDuring(ring, std::move(connection), [&](Token token) {
-        return ring->PrepareRecvManaged(id, group, Shots::kMany, token);
-      });
-    }
-    {
-      UringTester::Accepted connection = connect();
-      const ConnectionId id = connection.id;
-      CloseDuring(ring, std::move(connection), [&](Token token) {
-        return ring->PreparePollAdd(id, kPollReadable, Shots::kMany, token);
-      });
-    }
-  }
-  EXPECT_EQ(ring->FreeBuffers(group), 1u);
-}
-
-// Disconnecting during a send never sent the FIN: here the peer reads nothing, so that the
-// send cannot end by itself.
-TEST_P(CloseTest, EndsASendThatThePeerDoesNotRead) {
-  UringTester ring({.disabled = GetParam().disabled});
-  for (const TransferFlags flags : {TransferFlags::kNone, TransferFlags::kAll}) {
-    UringTester::Accepted connection = ring.Accept();
-    const std::string bytes(32 << 20, 'x');
-    // What fits at once is sent at once; then one is in flight that must wait.
-    Token send{};
-    for (bool in_flight = false; !in_flight;) {
-      send = ring.Start([&](Token token) {
-        return ring->PrepareSend(connection.id, AsBytes(bytes), token, flags);
-      });
-      in_flight = ring.Ready(send) == 0;
-      if (!in_flight) ring.Next(send);
-    }
-    EXPECT_EQ(ring.Close(connection.id, CloseMode::kReset).result, 0);
-    EXPECT_NE(ring.Next(send).error(), Error::kUnknown);
-    // What was underway is dropped, and the peer is told.
-    char block[4096];
-    ssize_t received;
-    while ((received = ReceiveSome(connection.peer.get(), block, sizeof(block))) > 0) {
-    }
-    EXPECT_EQ(received, -1);
-    EXPECT_EQ(errno, ECONNRESET);
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Masks, CloseTest,
-    testing::Values(Mask{"Native", {}},
-                    Mask{"NoCancelByDescriptor", {Capability::kCancelByDescriptor}},
-                    Mask{"OrdinaryDescriptors", {Capability::kDirectDescriptors}},
-                    Mask{"EmulatedBuffers", {Capability::kProvidedBuffers}}),
-    MaskName);
-
-// A transfer that the ring is about to go on with by itself is closed with the rest: here
-// the rest of a zero-copy send that the kind of socket does not do.
-TEST(CloseWhileDeferredTest, EndsATransferThatWaitsToBeArmedAgain) {
-  UringTester ring({.zero_copy_threshold_bytes = 1});
-  ASSERT_TRUE(ring->Capabilities().Has(Capability::kZeroCopySend));
-  const UringTester::Accepted connection = ring.Register(UnixPair());
-  ring.Run([&](Token token) { return ring->PrepareNop(token); });
-  // The wait ends with the no-op's completion, while the send waits to be repeated.
-  const Token send = ring.Start(
-      [&](Token token) { return ring->PrepareSend(connection.id, AsBytes("hello"), token); });
-  const Token nop = ring.Start([&](Token token) { return ring->PrepareNop(token); });
-  ring->SubmitAndWait({});
-  const Token close = ring.Start(
-      [&](Token token) { return ring->PrepareClose(connection.id, CloseMode::kGraceful, token); });
-  EXPECT_EQ(ring.Next(nop).result, 0);
-  EXPECT_EQ(ring.Next(close).result, 0);
-  const Event sent = ring.Next(send);
-  EXPECT_TRUE(sent.error() == Error::kCanceled || sent.result == 5) << sent.result;
-}
-
-TEST(CloseWhileDeferredTest, CancellingATransferThatWaitsFreesItsDirection) {
-  UringTester ring({.zero_copy_threshold_bytes = 1});
-  const UringTester::Accepted connection = ring.Register(UnixPair());
-  ring.Run([&](Token token) { return ring->PrepareNop(token); });
-  const Token send = ring.Start(
-      [&](Token token) { return ring->PrepareSend(connection.id, AsBytes("hello"), token); });
-  const Token nop = ring.Start([&](Token token) { return ring->PrepareNop(token); });
-  ring->SubmitAndWait({});
-  const Token cancel = ring.Start([&](Token token) { return ring->PrepareCancel(send, token); });
-  EXPECT_EQ(ring.Next(nop).result, 0);
-  ring.Next(cancel);
-  ring.Next(send);
-  EXPECT_EQ(ring.Send(connection.id, "again").result, 5) << "the direction is not free";
-}
-
-// The same for a poll of many shots that the kernel ended, because its completion did not
-// fit into the kernel's queue.
-TEST(CloseWhileDeferredTest, EndsAPollThatWaitsToBeArmedAgain) {
-  UringTester ring({.submission_entries = 8, .completion_entries = 16});
-  const UringTester::Accepted connection = ring.Register(UnixPair());
-  const UringTester::Accepted other = ring.Register(UnixPair());
-  // Enough completions to fill the queue before the poll's.
-  for (int i = 0; i < 64; ++i) {
-    const Token token = ring.NewToken();
-    if (!ring->PreparePollAdd(other.id, kPollReadable, Shots::kOne, token)) ring->Submit();
-  }
-  ring->Submit();
-  const Token poll = ring.Start([&](Token token) {
-    return ring->PreparePollAdd(connection.id, kPollReadable, Shots::kMany, token);
-  });
-  ring->Submit();
-  ASSERT_TRUE(SendAll(other.peer.get(), "x"));
-  ASSERT_TRUE(SendAll(connection.peer.get(), "x"));
-  ring->WaitCompletions({.min_completions = 48});
-  const Token close = ring.Start(
-      [&](Token token) { return ring->PrepareClose(connection.id, CloseMode::kGraceful, token); });
-  EXPECT_EQ(ring.Next(close).result, 0);
-  Event last = ring.Next(poll);
-  while (last.more()) last = ring.Next(poll);
-  EXPECT_EQ(last.error(), Error::kCanceled);
 }
 
 }  // namespace

@@ -15,10 +15,11 @@
 #include "gtest/gtest.h"
 #include "ring/capability.h"
 #include "ring/completion.h"
-#include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/statistics.h"
 #include "ring/token.h"
+#include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_test_util.h"
 
 namespace ioring::uring {

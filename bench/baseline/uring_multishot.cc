@@ -57,11 +57,7 @@ class Server {
         options_(options),
         connections_(options.connections),
         buffers_(options.buffers) {
-    io_uring_params params = {};
-    params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE;
-    params.cq_entries = 16384;
-    const int created = io_uring_queue_init_params(4096, &ring_, &params);
-    if (created < 0) baseline::Die("io_uring_queue_init", -created);
+    CreateRing();
     io_uring_register_ring_fd(&ring_);
     const int table = io_uring_register_files_sparse(&ring_, options.connections);
     if (table < 0) baseline::Die("io_uring_register_files_sparse", -table);
@@ -86,6 +82,18 @@ class Server {
   }
 
  private:
+  // Where locked memory is short, a ring with fewer entries will do.
+  void CreateRing() {
+    int created = -ENOMEM;
+    for (unsigned entries = 4096; created == -ENOMEM && entries >= 64; entries /= 2) {
+      io_uring_params params = {};
+      params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE;
+      params.cq_entries = 4 * entries;
+      created = io_uring_queue_init_params(entries, &ring_, &params);
+    }
+    if (created < 0) baseline::Die("io_uring_queue_init", -created);
+  }
+
   void ProvideBuffers() {
     const size_t bytes = size_t{options_.buffers} * options_.buffer_size;
     void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
