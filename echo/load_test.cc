@@ -181,9 +181,7 @@ TEST(LoadTest, AServerThatSaysNothingIsAnError) {
 
 TEST(LoadTest, ARefusedConnectionIsAnError) {
   const RefusingPort port;
-  LoadOptions options = OptionsFor(port.endpoint());
-  options.threads = 2;
-  const absl::StatusOr<LoadResult> result = RunToEnd(options);
+  const absl::StatusOr<LoadResult> result = RunToEnd(OptionsFor(port.endpoint()));
   ASSERT_EQ(result.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(result.status().message()),
               HasSubstr(absl::StrCat("nothing listens at ", port.endpoint().ToString())));
@@ -193,6 +191,7 @@ TEST(LoadTest, AConnectionThatIsNotTakenIsAnErrorAfterTheTimeout) {
   const FullListener listener;
   LoadOptions options = OptionsFor(listener.endpoint());
   options.connections = 8;
+  options.threads = 2;
   options.connect_timeout = milliseconds{300};
   const absl::StatusOr<LoadResult> result = RunToEnd(options);
   ASSERT_EQ(result.status().code(), absl::StatusCode::kDeadlineExceeded);

@@ -1,7 +1,6 @@
 // How the server starts, ends, and refuses to start.
 
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -20,13 +19,10 @@
 #include "echo/client_tests/client_socket.h"
 #include "echo/client_tests/echo_server.h"
 #include "echo/client_tests/server_process.h"
-#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace ioring {
 namespace {
-
-using testing::HasSubstr;
 
 // Clients on a thread each that send and receive until the server is gone.
 class Load {
@@ -87,6 +83,55 @@ TEST_P(LifecycleTest, EndsInTimeWhenAPeerDoesNotRead) {
   ASSERT_NE(server, nullptr);
   ClientSocket client = Connect(*server);
   ASSERT_TRUE(client.SendUntilBlocked(1).ok());
+  Stop(*server);
+}
+
+TEST_P(LifecycleTest, ItsEndIsACleanOneForClients) {
+  auto server = StartServer();
+  ASSERT_NE(server, nullptr);
+  std::vector<ClientSocket> clients;
+  for (uint64_t i = 0; i < 50; ++i) {
+    clients.push_back(Connect(*server));
+    ASSERT_EQ(clients.back().EchoPattern(i, 0, 10'000), absl::OkStatus());
+  }
+  server->Signal(SIGTERM);
+  for (ClientSocket& client : clients) {
+    EXPECT_EQ(client.RecvEnd(), absl::OkStatus());  // a FIN, not a reset
+    client.Close();
+  }
+  EXPECT_EQ(server->WaitForExit(kExitDeadline), 0) << server->Output();
+}
+
+TEST_P(LifecycleTest, ClosesConnectionsThatAreIdle) {
+  auto server = StartServer({"--idle_timeout=300ms"});
+  ASSERT_NE(server, nullptr);
+  ClientSocket silent = Connect(*server);
+  ClientSocket talker = Connect(*server);
+  ASSERT_EQ(talker.EchoPattern(1, 0, 1000), absl::OkStatus());
+  EXPECT_EQ(silent.RecvEnd(), absl::OkStatus());
+  EXPECT_EQ(talker.RecvEnd(), absl::OkStatus());
+  Stop(*server);
+}
+
+// One too many is closed; when one of the others has gone there is room again.
+TEST_P(LifecycleTest, KeepsToItsLimitOfConnections) {
+  constexpr size_t kLimit = 20;
+  auto server = StartServer({absl::StrCat("--max_connections=", kLimit)});
+  ASSERT_NE(server, nullptr);
+  std::vector<ClientSocket> clients;
+  for (size_t i = 0; i < kLimit; ++i) {
+    clients.push_back(Connect(*server));
+    ASSERT_EQ(clients.back().EchoPattern(i, 0, 1000), absl::OkStatus()) << i;
+  }
+  EXPECT_EQ(Connect(*server).RecvEnd(), absl::OkStatus());
+  clients.pop_back();
+  EXPECT_TRUE(Eventually(
+      [&] {
+        auto late = ClientSocket::Connect(server->address());
+        return late.ok() && late->EchoPattern(99, 0, 1000).ok();
+      },
+      absl::Seconds(20)));
+  EXPECT_EQ(clients.front().EchoPattern(0, 1000, 1000), absl::OkStatus());
   Stop(*server);
 }
 

@@ -132,7 +132,8 @@ TEST_P(ManyClientsTest, AHundredResetsPerSecond) {
     ASSERT_EQ(witness.EchoPattern(0, position, 3000), absl::OkStatus()) << i;
     position += 3000;
     if (i == 100) before = FootprintOf(server->pid());
-    absl::SleepFor(begin + (i + 1) * absl::Milliseconds(10) - absl::Now());  // the rate
+    absl::SleepFor(begin + (i + 1) * absl::Milliseconds(10) -
+                   absl::Now());  // sleeps: the rate is what is tested
   }
   ExpectFootprint(*server, before);
   witness.Close();
