@@ -96,6 +96,7 @@ class LoadRun {
   bool CountMode() const { return options_.messages > 0; }
   bool Paced() const { return options_.rate > 0; }
   bool Stopped() const { return control_.stop.load(std::memory_order_relaxed); }
+  void StartTraffic();
   void BeginMeasurement();
   void EndMeasurement();
   absl::Status RunUntil(LoadTime end);
@@ -238,20 +239,25 @@ absl::Status LoadRun::ConnectFailure(const Completion& completion) const {
 // ---- Traffic.
 
 absl::Status LoadRun::Exchange() {
+  if (CountMode()) BeginMeasurement();
+  StartTraffic();
+  if (!CountMode()) {
+    if (absl::Status status = RunUntil(epoch_ + options_.warmup); !status.ok()) return status;
+    BeginMeasurement();
+  }
+  const LoadTime end = CountMode() ? LoadTime::max() : result_.begin.time + options_.duration;
+  if (absl::Status status = RunUntil(end); !status.ok()) return status;
+  EndMeasurement();
+  return Collect();
+}
+
+void LoadRun::StartTraffic() {
   epoch_ = now_ = last_reply_ = Now();
   if (Paced()) next_due_time_ = epoch_;
   for (Slot& slot : slots_) {
     if (!Paced()) AdmitInto(slot);
     Pump(slot);
   }
-  if (!CountMode()) {
-    if (absl::Status status = RunUntil(epoch_ + options_.warmup); !status.ok()) return status;
-  }
-  BeginMeasurement();
-  const LoadTime end = CountMode() ? LoadTime::max() : result_.begin.time + options_.duration;
-  if (absl::Status status = RunUntil(end); !status.ok()) return status;
-  EndMeasurement();
-  return Collect();
 }
 
 void LoadRun::BeginMeasurement() {

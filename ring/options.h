@@ -23,7 +23,7 @@ inline constexpr NativeHandle kNoNativeHandle = -1;
 
 struct RingOptions {
   // Operations that can be prepared between two submits; rounded up to a power of
-  // two, at most 32768. Where locked memory is short, a ring takes fewer and its
+  // two, 8 to 32768. Where locked memory is short, a ring takes fewer and its
   // capability report says so. Backends: all.
   uint32_t submission_entries = 1024;
   // Completions that can wait to be taken. 0: chosen from the limits below. A

@@ -249,7 +249,9 @@ class Ring {
   // The bytes of a completion that has kBuffer. `completion` must be the one in the
   // current view, not a copy; once per completion. O(1).
   virtual ManagedBuffer TakeBuffer(const Completion& completion) = 0;
-  // Gives the memory back to its group. O(1), no kernel entry.
+  // Gives the memory back to its group: once for each TakeBuffer, with its `group_index`
+  // and `buffer`, which stands for the same memory as long as the group lives. O(1), no
+  // kernel entry.
   virtual void ReturnBuffer(const ManagedBuffer& buffer) = 0;
   // What happened, in words and with the native code where it is still known (the last
   // 64 failures are): "send: the peer reset the connection (ECONNRESET, 104)".

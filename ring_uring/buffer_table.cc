@@ -1,5 +1,6 @@
 #include "ring_uring/buffer_table.h"
 
+#include <bit>
 #include <numeric>
 
 #include "absl/log/check.h"
@@ -20,6 +21,9 @@ BufferId BufferTable::Add(uint32_t slot, const RegisteredBufferOptions& options,
   buffer.bytes = options.memory.size();
   buffer.unit_bytes =
       options.unit_bytes != 0 ? options.unit_bytes : static_cast<uint32_t>(options.memory.size());
+  buffer.unit_shift = std::has_single_bit(buffer.unit_bytes)
+                          ? static_cast<uint32_t>(std::countr_zero(buffer.unit_bytes))
+                          : 0;
   buffer.in_kernel = in_kernel;
   const size_t units = (buffer.bytes + buffer.unit_bytes - 1) / buffer.unit_bytes;
   CHECK_LE(units, kUnitsMax);

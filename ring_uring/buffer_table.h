@@ -48,7 +48,7 @@ class BufferTable {
   uint32_t TotalUses(BufferId id) const;
   uint32_t Uses(BufferId id, uint32_t offset) const {
     if (!IsCurrent(id) || offset >= buffers_[id.index].bytes) return 0;
-    return buffers_[id.index].uses[offset / buffers_[id.index].unit_bytes];
+    return buffers_[id.index].uses[buffers_[id.index].UnitOf(offset)];
   }
 
   // Checks a slice: kBadId, kInvalidArgument, or kOk and `*resolved`.
@@ -57,8 +57,8 @@ class BufferTable {
     const Buffer& buffer = buffers_[slice.buffer.index];
     const uint64_t end = uint64_t{slice.offset} + slice.length;  // cannot overflow
     if (slice.length == 0 || end > buffer.bytes) return Error::kInvalidArgument;
-    const uint32_t unit = slice.offset / buffer.unit_bytes;
-    if ((end - 1) / buffer.unit_bytes != unit) return Error::kInvalidArgument;
+    const uint32_t unit = buffer.UnitOf(slice.offset);
+    if (buffer.UnitOf(static_cast<uint32_t>(end - 1)) != unit) return Error::kInvalidArgument;
     resolved->data = buffer.data + slice.offset;
     resolved->length = slice.length;
     resolved->unit = (slice.buffer.index << 20 | unit) + 1;
@@ -79,9 +79,15 @@ class BufferTable {
     std::byte* data = nullptr;
     uint64_t bytes = 0;
     uint32_t unit_bytes = 0;
+    uint32_t unit_shift = 0;  // 0: not a power of two
     uint16_t generation = 0;
     bool in_kernel = false;
     std::unique_ptr<uint32_t[]> uses;  // per unit; null: a free slot
+
+    // Twice per slice: a shift where it can be one.
+    uint32_t UnitOf(uint32_t offset) const {
+      return unit_shift != 0 ? offset >> unit_shift : offset / unit_bytes;
+    }
   };
 
   uint32_t& UnitUses(uint32_t unit) {

@@ -69,7 +69,13 @@ uint32_t UringRing::PublishEntries() {
   io_uring_sq& queue = ring_.sq;
   if (queue.sqe_head != queue.sqe_tail) {
     queue.sqe_head = queue.sqe_tail;
-    __atomic_store_n(queue.ktail, queue.sqe_tail, __ATOMIC_RELEASE);
+    // With a polling thread, the tail must be visible before its flag is read
+    // (io_uring_enter(2)): both in one total order.
+    if ((ring_.flags & IORING_SETUP_SQPOLL) != 0) {
+      __atomic_store_n(queue.ktail, queue.sqe_tail, __ATOMIC_SEQ_CST);
+    } else {
+      __atomic_store_n(queue.ktail, queue.sqe_tail, __ATOMIC_RELEASE);
+    }
   }
   return queue.sqe_tail - __atomic_load_n(queue.khead, __ATOMIC_ACQUIRE);
 }
@@ -83,8 +89,7 @@ bool UringRing::KernelHasWork() const {
 int UringRing::EnterOnce(const EnterArguments& arguments, uint32_t to_submit) {
   unsigned flags = enter_flags_ | IORING_ENTER_GETEVENTS;
   if ((ring_.flags & IORING_SETUP_SQPOLL) != 0) {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);  // the tail before the flag: io_uring_enter(2)
-    if ((__atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_NEED_WAKEUP) != 0) {
+    if ((__atomic_load_n(ring_.sq.kflags, __ATOMIC_SEQ_CST) & IORING_SQ_NEED_WAKEUP) != 0) {
       flags |= IORING_ENTER_SQ_WAKEUP;
     }
   }
@@ -218,6 +223,9 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
     if (deaf) TakeWakes();
     if (has_clock) now_ns = NowNanos();
   }
+  // The kernel may have stopped short (without SUBMIT_ALL, at an entry that fails).
+  const bool polled = (ring_.flags & IORING_SETUP_SQPOLL) != 0;
+  if (submit && !polled && io_uring_sq_ready(&ring_) != 0) Submit();
   return completions_.size();
 }
 

@@ -31,7 +31,7 @@ namespace {
 
 constexpr uint32_t kEntriesMax = 32768;      // IORING_MAX_ENTRIES
 constexpr uint32_t kCompletionsMax = 65536;  // IORING_MAX_CQ_ENTRIES
-constexpr uint32_t kEntriesMin = 8;          // below this a ring is of no use
+constexpr uint32_t kEntriesMin = 8;          // closing and cancelling take up to three
 constexpr uint32_t kDirectDescriptorsMax = 1u << 20;
 // Socket transfers of registered memory take the registration from this size on:
 // measured with bench/compare, below it plain transfers cost less.
@@ -158,7 +158,7 @@ unsigned UringRing::SetupFlags() const {
 
 // Where locked memory is short, smaller queues may still fit.
 absl::Status UringRing::SetUpQueues() {
-  uint32_t entries = std::bit_ceil(options_.submission_entries);
+  uint32_t entries = std::max(std::bit_ceil(options_.submission_entries), kEntriesMin);
   uint32_t completions = CompletionEntries(options_);
   const auto set_up = [&] {
     io_uring_params parameters{};

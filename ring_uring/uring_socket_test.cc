@@ -91,18 +91,25 @@ INSTANTIATE_TEST_SUITE_P(DirectAndOrdinary, UnregisterTest, testing::Bool());
 
 // ---- Taking descriptors over.
 
+// The kernel's fixed reads take a socket's non-blocking mode at its word.
 TEST(RegisterTest, ANonBlockingSocketWaitsAllTheSame) {
+  alignas(4096) static std::array<std::byte, 4096> memory;
   for (const bool tcp : {true, false}) {
-    UringTester ring;
+    UringTester ring({.fixed_socket_io_threshold_bytes = 1});
+    const absl::StatusOr<BufferId> buffer = ring->RegisterBuffer({.memory = memory});
+    ASSERT_TRUE(buffer.ok()) << buffer.status();
     SocketPair pair = tcp ? TcpPair() : UnixPair();
     ASSERT_EQ(fcntl(pair.a.get(), F_SETFL, fcntl(pair.a.get(), F_GETFL) | O_NONBLOCK), 0);
     const UringTester::Accepted connection = ring.Register(std::move(pair));
-    std::array<std::byte, 16> memory;
-    const Token receive =
-        ring.Start([&](Token token) { return ring->PrepareRecv(connection.id, memory, token); });
-    EXPECT_EQ(ring.Ready(receive), 0u) << "it did not wait";
-    ASSERT_TRUE(SendAll(connection.peer.get(), "late"));
-    EXPECT_EQ(ring.Next(receive).result, 4);
+    for (const bool registered : {false, true}) {
+      const Token receive = ring.Start([&](Token token) {
+        return registered ? ring->PrepareRecvBuffer(connection.id, {*buffer, 0, 16}, token)
+                          : ring->PrepareRecv(connection.id, memory, token);
+      });
+      EXPECT_EQ(ring.Ready(receive), 0u) << "it did not wait";
+      ASSERT_TRUE(SendAll(connection.peer.get(), "late"));
+      EXPECT_EQ(ring.Next(receive).result, 4);
+    }
   }
 }
 

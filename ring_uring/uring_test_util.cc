@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -49,6 +50,8 @@ sockaddr_in ToAddress(const Endpoint& endpoint) {
 Descriptor NewTcpSocket() {
   Descriptor made(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   PCHECK(made.get() >= 0);
+  const int on = 1;
+  PCHECK(setsockopt(made.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0);
   SetPatience(made.get());
   return made;
 }
