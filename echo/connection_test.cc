@@ -40,7 +40,8 @@ struct MirrorKind {
   using Connection = MirrorConnection;
 
   explicit MirrorKind(Ring& ring) {
-    auto made = SlabPool::Create(ring, {.buffer_bytes = kBufferBytes, .buffers_per_slab = kBuffers});
+    auto made =
+        SlabPool::Create(ring, {.buffer_bytes = kBufferBytes, .buffers_per_slab = kBuffers});
     CHECK_OK(made.status());
     pool = *std::move(made);
   }
@@ -69,7 +70,9 @@ struct ManagedKind {
   std::unique_ptr<ManagedContext> context;
 };
 
-std::byte PatternAt(uint64_t position) { return static_cast<std::byte>(position * 7 + position / 251); }
+std::byte PatternAt(uint64_t position) {
+  return static_cast<std::byte>(position * 7 + position / 251);
+}
 
 // A connection under test and its peer, both on one ring.
 template <typename Kind>
@@ -80,9 +83,8 @@ class ConnectionTest : public testing::Test {
   static constexpr uint32_t kQueueEntries = 64;
 
   ConnectionTest() {
-    auto created = CreateRing({.submission_entries = kQueueEntries,
-                               .max_connections = 16,
-                               .max_operations = 256});
+    auto created = CreateRing(
+        {.submission_entries = kQueueEntries, .max_connections = 16, .max_operations = 256});
     CHECK_OK(created.status());
     ring_ = std::move(created->ring);
     kind_.emplace(*ring_);
@@ -252,7 +254,7 @@ TYPED_TEST(ConnectionTest, SendsBackWhatItReceives) {
 
 // Trap 6: a connection went deaf when its buffer was full at the moment of a completion.
 TYPED_TEST(ConnectionTest, Trap6ReceivesAgainOnceThereIsSpace) {
-  for (int round = 0; round < 3; ++round) {
+  for (int round = 0; round < 2; ++round) {
     this->PeerSends(this->sent_ + (8 << 20));
     EXPECT_LT(this->sent_ - this->received_, 8u << 20) << "the peer was never held up";
     EXPECT_TRUE(this->connection_.has_unsent());
@@ -383,7 +385,7 @@ TEST_F(ManagedConnectionTest, HoldsNoMemoryWhileIdle) {
 // A slow reader cannot drain the group (liburing issue 758).
 TEST_F(ManagedConnectionTest, StopsReceivingAtItsLimit) {
   PeerSends(8 << 20);
-  EXPECT_GE(kind_->context->receives_paused, 1u);
+  EXPECT_GE(kind_->context->receives_paused.value(), 1u);
   const uint64_t stuck = sent_;
   RunUntilNothingMoves();
   EXPECT_EQ(sent_, stuck);
@@ -395,7 +397,7 @@ TEST_F(ManagedConnectionTest, YieldsItsBuffersAndSendsFromItsOwnMemory) {
   EXPECT_GT(kind_->InUse(), 0u);
   AskForBuffersTwice();
   EXPECT_EQ(kind_->InUse(), 0u);
-  EXPECT_EQ(kind_->context->spills, 1u);
+  EXPECT_EQ(kind_->context->spills.value(), 1u);
   EXPECT_GT(kind_->context->spill_bytes, 0u);
   EXPECT_TRUE(connection_.has_unsent());
   PeerReceives(sent_);
@@ -407,11 +409,12 @@ TEST_F(ManagedConnectionTest, ThatSendsIsNotAskedForItsBuffers) {
   PeerSends(8 << 20);
   connection_.YieldBuffers();
   EXPECT_TRUE(connection_.Progress(*ring_));
-  PeerReceives(100'000);
+  // So much that some of it was still the connection's.
+  PeerReceives(sent_ - (64 << 10));
   connection_.YieldBuffers();
   EXPECT_TRUE(connection_.Progress(*ring_));
   PeerReceives(sent_);
-  EXPECT_EQ(kind_->context->spills, 0u);
+  EXPECT_EQ(kind_->context->spills.value(), 0u);
 }
 
 TEST_F(ManagedConnectionTest, IsResetWhereItWouldTakeTooMuchMemoryOfItsOwn) {
@@ -420,7 +423,7 @@ TEST_F(ManagedConnectionTest, IsResetWhereItWouldTakeTooMuchMemoryOfItsOwn) {
   AskForBuffersTwice();
   EXPECT_TRUE(closed_);
   EXPECT_EQ(kind_->InUse(), 0u);
-  EXPECT_EQ(kind_->context->spills_refused, 1u);
+  EXPECT_EQ(kind_->context->spills_refused.value(), 1u);
   EXPECT_EQ(kind_->context->spill_bytes, 0u);
 }
 

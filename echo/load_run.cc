@@ -223,9 +223,8 @@ absl::Status LoadRun::ConnectFailure(const Completion& completion) const {
                        absl::FormatDuration(absl::FromChrono(options_.connect_timeout))));
     case Error::kConnectionRefused:
     case Error::kNotFound:
-      return absl::UnavailableError(absl::StrCat("nothing listens at ", target, " (",
-                                                 ring_->ExplainError(completion),
-                                                 "): start the server first"));
+      return absl::UnavailableError(
+          absl::StrCat("nothing listens at ", target, ": start the server first"));
     case Error::kTooManyFiles:
       return absl::ResourceExhaustedError(
           absl::StrCat("too few descriptors for ", options_.connections,

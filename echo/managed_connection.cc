@@ -14,6 +14,7 @@
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/ring.h"
+#include "ring/token.h"
 
 namespace ioring {
 
@@ -52,7 +53,7 @@ bool ManagedConnection::Progress(Ring& ring) {
   }
   if (paused_ ? MayResume() : MustPause()) {
     paused_ = !paused_;
-    if (paused_) ++context_->receives_paused;
+    if (paused_) context_->receives_paused.Add(1);
   }
   if (recv_in_flight_) {
     return !paused_ || PrepareCancel(ring, Direction::kRecv, recv_cancel_asked_);
@@ -138,7 +139,7 @@ void ManagedConnection::Spill() {
   const uint32_t rest = spill_bytes_ - spill_sent_bytes_;
   const uint64_t bytes = rest + queue_.size_bytes();
   if (context_->spill_bytes - spill_bytes_ + bytes > context_->spill_bytes_max) {
-    ++context_->spills_refused;
+    context_->spills_refused.Add(1);
     Close(CloseMode::kReset);
     return;
   }
@@ -149,7 +150,7 @@ void ManagedConnection::Spill() {
   spill_ = std::move(spill);
   spill_bytes_ = static_cast<uint32_t>(bytes);
   context_->spill_bytes += bytes;
-  ++context_->spills;
+  context_->spills.Add(1);
 }
 
 void ManagedConnection::DropSpill() {

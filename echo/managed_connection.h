@@ -28,7 +28,9 @@
 #include "pool/buffer_group.h"
 #include "ring/completion.h"
 #include "ring/id.h"
+#include "ring/options.h"
 #include "ring/ring.h"
+#include "ring/statistics.h"
 
 namespace ioring {
 
@@ -46,10 +48,10 @@ struct ManagedContext {
   // Copied out of the group, over all connections.
   uint64_t spill_bytes_max = 64 << 20;
   uint64_t spill_bytes = 0;
-  // Ever.
-  uint64_t spills = 0;
-  uint64_t spills_refused = 0;
-  uint64_t receives_paused = 0;
+  // Ever; for any thread.
+  Counter receives_paused;
+  Counter spills;
+  Counter spills_refused;
 };
 
 class ManagedConnection : public ConnectionBase {

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "echo/server_options.h"
 #include "pool/buffer_group.h"
 #include "ring/capability.h"
@@ -88,6 +90,12 @@ ManagedEngine::ManagedEngine(Ring& ring, std::unique_ptr<BufferGroup> group,
 absl::Status ManagedEngine::Open(Connection& connection, ConnectionId id) {
   connection.Open(id, context_);
   return absl::OkStatus();
+}
+
+std::string ManagedEngine::Report() const {
+  return absl::StrCat(group_->Statistics().ToString(), ", receives paused ",
+                      context_.receives_paused.value(), ", copied out ", context_.spills.value(),
+                      ", refused ", context_.spills_refused.value());
 }
 
 }  // namespace ioring

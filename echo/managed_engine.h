@@ -36,7 +36,7 @@ class ManagedEngine {
   uint32_t buffer_bytes() const { return group_->options().buffer_bytes; }
   // Any thread.
   uint64_t buffers_in_use() const { return group_->Statistics().leases; }
-  std::string Report() const { return group_->Statistics().ToString(); }
+  std::string Report() const;
 
  private:
   ManagedEngine(Ring& ring, std::unique_ptr<BufferGroup> group, uint32_t connections_max);

@@ -31,6 +31,8 @@ struct ServerOptions {
   BackendKind backend = BackendKind::kAuto;
   // Features of the ring that are not used.
   CapabilitySet disabled;
+  // See RingOptions.
+  uint32_t submission_entries = 1024;
   EchoEngine engine = EchoEngine::kManaged;
 
   // Of one buffer; rounded up to what the engine can have. 0: the engine's own choice.

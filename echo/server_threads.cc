@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -18,6 +19,7 @@ namespace ioring {
 
 absl::StatusOr<std::unique_ptr<ServerThreads>> ServerThreads::Create(ServerOptions options,
                                                                      uint32_t count) {
+  CHECK_GT(count, 0u) << "a server needs a thread";
   std::vector<std::unique_ptr<EchoServer>> servers;
   options.share_port = count > 1;
   for (uint32_t i = 0; i < count; ++i) {

@@ -73,7 +73,7 @@ TEST_P(RingConformance, SubmissionQueueFull) {
       const uint32_t space = ring.SubmissionQueueSpace();
       const Token token = ring.NewToken();
       const bool accepted = ring.PrepareNop(token);
-      EXPECT_EQ(accepted, space > 0);
+      EXPECT_TRUE(accepted || space == 0);
       if (!accepted) break;
       tokens.push_back(token);
       ASSERT_LE(tokens.size(), 1024u) << "it is never full";

@@ -117,7 +117,7 @@ TEST_P(RingConformance, ManyTimers) {
   RingOptions options = Options();
   options.max_operations = 4096;
   TestRing& ring = MakeRing(options);
-  const steady_clock::time_point start = steady_clock::now() + milliseconds{20};
+  const steady_clock::time_point start = steady_clock::now() + milliseconds{300};
   std::vector<std::pair<steady_clock::time_point, Token>> timers;
   for (size_t i = 0; i < kTimers; ++i) {
     // Scattered, no two alike: 617 and 2000 have no common divisor.
@@ -125,6 +125,9 @@ TEST_P(RingConformance, ManyTimers) {
     if (ring.SubmissionQueueSpace() == 0) ring.Submit();
     timers.emplace_back(time, StartTimeoutAt(ring, time));
   }
+  ring.Submit();
+  // Those that are past when they are submitted fire in any order.
+  const bool in_time = steady_clock::now() < start;
   std::sort(timers.begin(), timers.end(),
             [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<Arrival> arrivals;
@@ -134,7 +137,7 @@ TEST_P(RingConformance, ManyTimers) {
     ASSERT_GE(arrivals.back().time, time) << "it fired early";
   }
   constexpr size_t kMuchEarlier = 500;  // 50 ms
-  for (size_t i = kMuchEarlier; i < kTimers; ++i) {
+  for (size_t i = kMuchEarlier; in_time && i < kTimers; ++i) {
     EXPECT_LT(arrivals[i - kMuchEarlier].order, arrivals[i].order);
   }
 }

@@ -36,7 +36,6 @@ enum ConnectionFlags : uint8_t {
   kDirect = 1 << 0,            // `descriptor` is a slot of the direct table
   kRecvMultishot = 1 << 1,     // managed receive of many shots
   kRecvCancelled = 1 << 2,     // must not be armed again
-  kRecvDeadline = 1 << 3,      // has a deadline, so it must not wait for buffers
   kReset = 1 << 4,             // closes with a reset
   kSilentClose = 1 << 5,       // nobody waits for the close's completion
   kStalledForBuffer = 1 << 6,  // kManagedStalled until the group has a buffer
@@ -44,7 +43,9 @@ enum ConnectionFlags : uint8_t {
 };
 // What the ring is to do for the connection at the next kernel entry.
 enum ConnectionTasks : uint8_t {
-  kStopTransfers = 1 << 0,  // cancel receive and send in the kernel
+  kStopRecv = 1 << 0,  // cancel it in the kernel; void once it has ended
+  kStopSend = 1 << 1,
+  kStopAll = 1 << 2,  // the other operations too
 };
 
 // One cache line each. The hot path touches only this.
@@ -55,7 +56,9 @@ struct alignas(64) Connection {
   int32_t descriptor;
   uint16_t generation;
   uint16_t kernel_entries;  // entries whose last completion is still to come
-  uint32_t recv_unit;       // see BufferTable: the registered memory in use
+  // See BufferTable: the registered memory in use. A managed receive has none; here it keeps
+  // the operation of its deadline (index plus 1; 0: it has no deadline).
+  uint32_t recv_unit;
   uint32_t send_unit;
   uint32_t recv_detail;  // operation index (kOperation) or picked buffer (kManagedRead)
   uint32_t send_detail;
@@ -68,6 +71,16 @@ struct alignas(64) Connection {
   uint8_t flags;
   uint8_t tasks;
   bool is_no_socket;  // can only be polled
+
+  // The direction is free; a request to stop what it did is void.
+  void EndRecv() {
+    recv = Transfer::kIdle;
+    tasks = static_cast<uint8_t>(tasks & ~kStopRecv);
+  }
+  void EndSend() {
+    send = Transfer::kIdle;
+    tasks = static_cast<uint8_t>(tasks & ~kStopSend);
+  }
 
   bool has(ConnectionFlags flag) const { return (flags & flag) != 0; }
   void set(ConnectionFlags flag) { flags = static_cast<uint8_t>(flags | flag); }

@@ -79,8 +79,11 @@ KernelVersion RunningKernel() {
 class ScratchBuffers {
  public:
   ScratchBuffers(io_uring* ring, unsigned flags) : ring_(ring) {
-    int error = 0;
-    shared_ = io_uring_setup_buf_ring(ring, 2, 0, flags, &error);
+    RetryWithoutMemory([&] {
+      int error = 0;
+      shared_ = io_uring_setup_buf_ring(ring, 2, 0, flags, &error);
+      return error;
+    });
     if (shared_ == nullptr) return;
     for (uint16_t i = 0; i < 2; ++i) {
       io_uring_buf_ring_add(shared_, &memory_[i * 64u], 64, i, io_uring_buf_ring_mask(2), i);
@@ -210,7 +213,9 @@ bool TryFixedSocketIo(ScratchRing& ring) {
   if (!pair.Open()) return false;
   alignas(4096) static char page[4096];
   const iovec vector{page, sizeof(page)};
-  if (io_uring_register_buffers(ring.get(), &vector, 1) != 0) return false;
+  const int registered =
+      RetryWithoutMemory([&] { return io_uring_register_buffers(ring.get(), &vector, 1); });
+  if (registered != 0) return false;
   io_uring_sqe* entry = ring.NewEntry();
   io_uring_prep_write_fixed(entry, pair.a.get(), page, 16, 0, 0);
   entry->rw_flags = kRwfNoSignal;

@@ -107,7 +107,7 @@ TEST(ConnectionTableTest, OpeningLeavesNothingOfTheEarlierUse) {
   first.recv_token = 7;
   first.send_unit = 8;
   first.kernel_entries = 9;
-  first.tasks = kStopTransfers;
+  first.tasks = kStopRecv;
   first.set(kReset);
   first.set(kRecvCancelled);
   table.Free(first);
@@ -118,6 +118,21 @@ TEST(ConnectionTableTest, OpeningLeavesNothingOfTheEarlierUse) {
   EXPECT_EQ(second.tasks, 0u);
   EXPECT_EQ(second.flags, 0u);
   EXPECT_EQ(second.recv, Transfer::kIdle);
+}
+
+TEST(ConnectionTableTest, ARequestToStopADirectionEndsWithIt) {
+  ConnectionTable table(0, 1);
+  Connection& connection = table.Open(table.TakeOrdinary(), 3, /*is_direct=*/false);
+  connection.recv = Transfer::kPlain;
+  connection.send = Transfer::kPlain;
+  connection.tasks = kStopRecv | kStopSend;
+  connection.EndRecv();
+  EXPECT_EQ(connection.recv, Transfer::kIdle);
+  EXPECT_EQ(connection.send, Transfer::kPlain);
+  EXPECT_EQ(connection.tasks, kStopSend);
+  connection.EndSend();
+  EXPECT_EQ(connection.send, Transfer::kIdle);
+  EXPECT_EQ(connection.tasks, 0u);
 }
 
 TEST(ConnectionTableTest, BoundsForScansGrowWithUse) {
@@ -308,6 +323,18 @@ TEST_F(BufferTableTest, RefusesSlicesThatCrossUnits) {
   EXPECT_EQ(Check({id, 15, 2}), Error::kInvalidArgument);
   EXPECT_EQ(Check({id, 16, 16}), Error::kOk);
   EXPECT_EQ(Check({id, 0, 33}), Error::kInvalidArgument);
+}
+
+TEST_F(BufferTableTest, UnitsNeedNotBeAPowerOfTwo) {
+  const BufferId id = table_.Add(table_.FreeSlot(), {.memory = memory_, .unit_bytes = 24}, true);
+  ResolvedSlice resolved;
+  ASSERT_EQ(table_.Resolve({id, 24, 24}, &resolved), Error::kOk);
+  table_.AddUse(resolved.unit);
+  EXPECT_EQ(table_.Uses(id, 23), 0u);
+  EXPECT_EQ(table_.Uses(id, 47), 1u);
+  EXPECT_EQ(table_.Uses(id, 48), 0u);
+  EXPECT_EQ(Check({id, 23, 2}), Error::kInvalidArgument);
+  EXPECT_EQ(Check({id, 48, 24}), Error::kOk);
 }
 
 TEST_F(BufferTableTest, WithoutUnitsAllMemoryIsOne) {

@@ -164,18 +164,31 @@ bool UringRing::PrepareCancel(Token target, Token token) {
   return AcceptFixedResult(ToResult(Error::kNotFound), token, 0);
 }
 
+// Where the submission queue has no room: at the next kernel entry.
+void UringRing::StopLater(Connection& connection, uring::ConnectionTasks task) {
+  UnstallConnection(connection);  // one list at a time
+  connection.tasks = static_cast<uint8_t>(connection.tasks | task);
+  DeferConnection(connection);
+}
+
 bool UringRing::PrepareCancelConnection(ConnectionId id, Direction direction, Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  if (Full(3, 1, 0)) return false;
+  if (Full(1, 1, 0)) return false;
   int32_t count = 0;
   if (direction != Direction::kSend && connection->recv != Transfer::kIdle) ++count;
   if (direction != Direction::kRecv && connection->send != Transfer::kIdle) ++count;
-  if (direction != Direction::kBoth) {
-    CancelTransfers(*connection, direction);
-  } else {
-    count += connection->other_operations;
+  if (direction == Direction::kBoth) count += connection->other_operations;
+  // The last entry is for the caller's completion.
+  constexpr uint32_t kEntriesToCancel = 2;
+  if (EntrySpace() <= kEntriesToCancel) {
+    StopLater(*connection, direction == Direction::kRecv   ? uring::kStopRecv
+                           : direction == Direction::kSend ? uring::kStopSend
+                                                           : uring::kStopAll);
+  } else if (direction == Direction::kBoth) {
     CancelOnConnection(*connection);
+  } else {
+    CancelTransfers(*connection, direction);
   }
   return AcceptFixedResult(count, token, 0);
 }
@@ -202,9 +215,8 @@ bool UringRing::PrepareCancelAll(Token token) {
           (connection.recv != Transfer::kIdle && connection.recv != Transfer::kOperation) ||
           connection.send == Transfer::kPlain;
       if (!transfers) continue;
-      UnstallConnection(connection);  // one list at a time
-      connection.tasks |= uring::kStopTransfers;
-      DeferConnection(connection);
+      StopLater(connection, uring::kStopRecv);
+      StopLater(connection, uring::kStopSend);
     }
   }
   return AcceptFixedResult(0, token, 0);
@@ -213,15 +225,22 @@ bool UringRing::PrepareCancelAll(Token token) {
 bool UringRing::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  if (Full(2, 0)) return false;
+  if (Full(1, 0)) return false;
   connection->state = uring::ConnectionState::kClosing;
   connection->close_token = token.value;
   if (mode == CloseMode::kReset) connection->set(uring::kReset);
   Accepted(nullptr);
+  const uint32_t space = EntrySpace();
   const bool idle = connection->recv == Transfer::kIdle && connection->send == Transfer::kIdle &&
                     connection->other_operations == 0;
-  if (!idle) CancelOnConnection(*connection);
+  if (!idle && EntrySpace() >= 2) {
+    CancelOnConnection(*connection);
+  } else if (!idle) {
+    StopLater(*connection, uring::kStopAll);
+  }
   ContinueClose(*connection);
+  // Every accepted operation takes a place in the queue, so that a caller can count.
+  if (EntrySpace() == space) io_uring_prep_nop(NewEntry(Source::kIgnored, 0, 0));
   return true;
 }
 

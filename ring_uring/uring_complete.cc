@@ -99,10 +99,7 @@ void UringRing::OnOperation(Operation& operation, const io_uring_cqe& cqe) {
     case OperationKind::kTimeout:
       return OnTimeout(operation, cqe);
     case OperationKind::kDeadline:
-      // -ECANCELED: the operation was faster. -ENOENT: it had ended just then. -EALREADY:
-      // it was asked to stop while it ran.
-      return EndOperation(
-          operation, cqe.res == -ETIME || cqe.res == -EALREADY ? ToResult(Error::kTimedOut) : 0);
+      return OnDeadline(operation, cqe);
     case OperationKind::kCancel:
       // -EALREADY: it runs on a worker thread, which was interrupted.
       return EndOperation(operation,
@@ -115,6 +112,19 @@ void UringRing::OnOperation(Operation& operation, const io_uring_cqe& cqe) {
       break;
   }
   LOG(FATAL) << "a completion for an operation that is not in flight";
+}
+
+// -ETIME: it struck. -EALREADY: likewise, and the operation was asked to stop while it ran.
+// -ECANCELED: the operation was faster. -ENOENT: it had ended just then.
+void UringRing::OnDeadline(Operation& operation, const io_uring_cqe& cqe) {
+  bool struck = cqe.res == -ETIME || cqe.res == -EALREADY;
+  if (operation.has(uring::kCancelAsked)) struck = false;  // a managed receive was faster
+  if (struck && operation.connection != Operation::kNone) {
+    Connection& connection = connections_[operation.connection];
+    connection.recv_unit = 0;
+    StopLater(connection, uring::kStopRecv);
+  }
+  EndOperation(operation, struck ? ToResult(Error::kTimedOut) : 0);
 }
 
 // The slot of the connection, opened; or why not.
@@ -196,7 +206,7 @@ void UringRing::OnConnect(Operation& operation, const io_uring_cqe& cqe) {
 void UringRing::EndTransfer(Operation& operation, int32_t result) {
   Connection& connection = connections_[operation.connection];
   const bool is_send = operation.kind == OperationKind::kSendTo || operation.has(uring::kIsSend);
-  (is_send ? connection.send : connection.recv) = Transfer::kIdle;
+  is_send ? connection.EndSend() : connection.EndRecv();
   if (result > 0) {
     (is_send ? statistics_.bytes_sent : statistics_.bytes_received)
         .Add(static_cast<uint32_t>(result));
@@ -246,7 +256,7 @@ void UringRing::OnZeroCopySend(Operation& operation, const io_uring_cqe& cqe) {
     EndOperation(operation, 0, kMemoryFree);
     return DropKernelEntry(connection);
   }
-  connection.send = Transfer::kIdle;
+  connection.EndSend();
   if (cqe.res > 0) statistics_.bytes_sent.Add(static_cast<uint32_t>(cqe.res));
   const int32_t result = cqe.res >= 0 ? cqe.res : Fail(operation.token, -cqe.res, "send");
   if (notification_follows) {

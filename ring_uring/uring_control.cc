@@ -140,6 +140,7 @@ absl::StatusOr<NativeHandle> UringRing::UnregisterSocket(ConnectionId id) {
   absl::StatusOr<int> fd = InstallDescriptor(*connection);
   if (!fd.ok()) return fd.status();
   CloseSilently(*connection);  // the direct descriptor; the file lives on in `fd`
+  Submit();
   return NativeHandle{*fd};
 }
 

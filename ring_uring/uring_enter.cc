@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "absl/log/check.h"
 #include "absl/log/log.h"
@@ -286,9 +287,12 @@ void UringRing::FlushDeferred() {
 }
 
 void UringRing::ArmConnectionAgain(Connection& connection) {
-  if ((connection.tasks & uring::kStopTransfers) != 0) {
-    connection.tasks = 0;
-    CancelTransfers(connection, Direction::kBoth);
+  constexpr uint8_t kStopBoth = uring::kStopRecv | uring::kStopSend;
+  if (const uint8_t tasks = std::exchange(connection.tasks, 0); tasks != 0) {
+    if ((tasks & uring::kStopAll) != 0) CancelOnConnection(connection);
+    if (tasks == uring::kStopRecv) CancelTransfers(connection, Direction::kRecv);
+    if (tasks == uring::kStopSend) CancelTransfers(connection, Direction::kSend);
+    if (tasks == kStopBoth) CancelTransfers(connection, Direction::kBoth);
     return;
   }
   if (connection.recv == Transfer::kManagedStalled && !connection.has(uring::kStalledForBuffer)) {

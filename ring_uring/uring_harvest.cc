@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "absl/log/check.h"
 #include "absl/log/log.h"
@@ -113,7 +114,7 @@ void UringRing::DropKernelEntry(Connection& connection) {
 void UringRing::OnRecv(uint32_t index, const io_uring_cqe& cqe) {
   Connection& connection = connections_[index];
   const Token token{connection.recv_token};
-  connection.recv = Transfer::kIdle;
+  connection.EndRecv();
   buffers_.DropUse(connection.recv_unit);
   int32_t result = cqe.res;
   uint32_t flags = 0;
@@ -130,7 +131,7 @@ void UringRing::OnRecv(uint32_t index, const io_uring_cqe& cqe) {
 void UringRing::OnSend(uint32_t index, const io_uring_cqe& cqe) {
   Connection& connection = connections_[index];
   const Token token{connection.send_token};
-  connection.send = Transfer::kIdle;
+  connection.EndSend();
   buffers_.DropUse(connection.send_unit);
   int32_t result = cqe.res;
   if (result >= 0) {
@@ -185,7 +186,8 @@ void UringRing::OnManagedBytes(Connection& connection, const io_uring_cqe& cqe) 
     } else {
       --in_flight_;
       --group.receives;
-      connection.recv = Transfer::kIdle;
+      connection.EndRecv();
+      EndManagedDeadline(connection);
     }
     if ((cqe.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0) flags |= kSocketNotEmpty;
     statistics_.completions.Add(1);
@@ -209,8 +211,7 @@ void UringRing::OnNoBuffers(Connection& connection) {
   statistics_.buffer_exhaustions.Add(1);
   connection.recv = Transfer::kManagedStalled;
   Group& group = groups_[connection.recv_group];
-  const bool waits = group.buffers->exhaustion() == ExhaustionPolicy::kWait &&
-                     !connection.has(uring::kRecvDeadline);
+  const bool waits = group.buffers->exhaustion() == ExhaustionPolicy::kWait;
   if (connection.has(uring::kRecvCancelled)) {
     EndManagedRecv(connection, ToResult(Error::kCanceled));
   } else if (!waits) {
@@ -274,9 +275,19 @@ void UringRing::OnManagedRead(uint32_t index, const io_uring_cqe& cqe) {
 }
 
 void UringRing::EndManagedRecv(Connection& connection, int32_t result) {
-  connection.recv = Transfer::kIdle;
+  connection.EndRecv();
+  EndManagedDeadline(connection);
   --groups_[connection.recv_group].receives;
   Complete(Token{connection.recv_token}, result, 0);
+}
+
+// The receive was faster than its deadline, or was ended by it.
+void UringRing::EndManagedDeadline(Connection& connection) {
+  const uint32_t link = std::exchange(connection.recv_unit, 0);
+  if (link == 0) return;
+  Operation& deadline = operations_[link - 1];
+  deadline.connection = Operation::kNone;
+  StopInKernel(deadline);
 }
 
 void UringRing::ReturnBuffer(const ManagedBuffer& buffer) {

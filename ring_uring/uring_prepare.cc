@@ -243,12 +243,19 @@ bool UringRing::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
     return AcceptError(Error::kInvalidArgument, token);
   }
   if (Full(1, 1)) return false;
-  last_entry_->flags |= IOSQE_IO_LINK;
-  if (last_operation_ != nullptr) last_operation_->set(uring::kHasDeadline);
-  if (last_managed_ != nullptr) last_managed_->set(uring::kRecvDeadline);
   Operation& operation = operations_.Take(OperationKind::kDeadline, token);
   operation.timer = {ToTimespec(delay.count()), 0, 0};
-  io_uring_prep_link_timeout(NewEntry(operation), &operation.timer.time, 0);
+  io_uring_sqe* entry = NewEntry(operation);
+  if (last_managed_ != nullptr) {
+    // It may wait for a buffer, outside of the kernel: a timer, whose end cancels it.
+    operation.connection = connections_.IndexOf(*last_managed_);
+    last_managed_->recv_unit = operations_.IndexOf(operation) + 1;
+    io_uring_prep_timeout(entry, &operation.timer.time, 0, 0);
+  } else {
+    last_entry_->flags |= IOSQE_IO_LINK;
+    if (last_operation_ != nullptr) last_operation_->set(uring::kHasDeadline);
+    io_uring_prep_link_timeout(entry, &operation.timer.time, 0);
+  }
   Accepted(nullptr);
   return true;
 }

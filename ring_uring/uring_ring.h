@@ -269,6 +269,7 @@ class UringRing final : public Ring {
   bool SendInKernel(const Connection& connection) const;
   uint32_t EntriesToCancel(const Connection& connection, Direction direction) const;
   void CancelEntry(uint64_t target);
+  void StopLater(Connection& connection, uring::ConnectionTasks task);
   void CancelTransfers(Connection& connection, Direction direction);
   void CancelOnConnection(Connection& connection);
   void MarkCancelled(Connection& connection, Direction direction);
@@ -292,6 +293,7 @@ class UringRing final : public Ring {
   void OnNoBuffers(Connection& connection);
   void ContinueManaged(Connection& connection);
   void EndManagedRecv(Connection& connection, int32_t result);
+  void EndManagedDeadline(Connection& connection);
   void OnWake(const io_uring_cqe& cqe);
   void TakeWakes();
   // One of a connection's kernel entries has had its last completion.
@@ -306,6 +308,7 @@ class UringRing final : public Ring {
   void OnPoll(Operation& operation, const io_uring_cqe& cqe);
   void OnTimeout(Operation& operation, const io_uring_cqe& cqe);
   void OnFileTransfer(Operation& operation, const io_uring_cqe& cqe);
+  void OnDeadline(Operation& operation, const io_uring_cqe& cqe);
   void EndTransfer(Operation& operation, int32_t result);
   void EndOperation(Operation& operation, int32_t result, uint32_t flags = 0);
   void Complete(Token token, int32_t result, uint32_t flags);

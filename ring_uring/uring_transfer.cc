@@ -195,7 +195,6 @@ bool UringRing::PrepareRecvManaged(ConnectionId id, BufferGroupId group_id, Shot
   connection->recv_unit = uring::BufferTable::kNoUnit;
   connection->clear(uring::kRecvMultishot);
   connection->clear(uring::kRecvCancelled);
-  connection->clear(uring::kRecvDeadline);
   if (shots == Shots::kMany) {
     connection->set(uring::kRecvMultishot);
     if (!Has(Capability::kMultishotRecv)) statistics_.emulations.Add(1);

@@ -14,7 +14,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
 
 namespace ioring {
 
@@ -90,6 +89,11 @@ bool Eventually(const std::function<bool()>& condition, absl::Duration deadline)
     absl::SleepFor(absl::Milliseconds(5));  // leaves the processor to who is waited for
   }
   return true;
+}
+
+void Pace::Wait() {
+  next_ += interval_;
+  absl::SleepFor(next_ - absl::Now());
 }
 
 uint64_t RaiseDescriptorLimit() {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "echo/client_tests/client_socket.h"
 #include "echo/client_tests/server_process.h"
@@ -62,6 +63,19 @@ Footprint FootprintOf(pid_t pid);
 
 // Looks at `condition` until it is true; false when it is not so within the deadline.
 bool Eventually(const std::function<bool()>& condition, absl::Duration deadline);
+
+// So many times per second, from now on.
+class Pace {
+ public:
+  explicit Pace(int per_second) : interval_(absl::Seconds(1) / per_second), next_(absl::Now()) {}
+
+  // Returns when the next time has come.
+  void Wait();
+
+ private:
+  const absl::Duration interval_;
+  absl::Time next_;
+};
 
 // Raises the soft limit of descriptors to the hard one, which is returned.
 uint64_t RaiseDescriptorLimit();

@@ -126,14 +126,13 @@ TEST_P(ManyClientsTest, AHundredResetsPerSecond) {
   ASSERT_EQ(witness.EchoPattern(0, 0, 100'000), absl::OkStatus());
   uint64_t position = 100'000;
   Footprint before;
-  const absl::Time begin = absl::Now();
+  Pace pace(100);
   for (int i = 0; i < 300; ++i) {
     ConnectAndReset(Connect(*server), static_cast<Before>(i % 3));
     ASSERT_EQ(witness.EchoPattern(0, position, 3000), absl::OkStatus()) << i;
     position += 3000;
     if (i == 100) before = FootprintOf(server->pid());
-    absl::SleepFor(begin + (i + 1) * absl::Milliseconds(10) -
-                   absl::Now());  // sleeps: the rate is what is tested
+    pace.Wait();
   }
   ExpectFootprint(*server, before);
   witness.Close();
