@@ -71,7 +71,7 @@ bool Eventually(const std::function<bool()>& condition) {
   const absl::Time deadline = absl::Now() + kPatience;
   while (!condition()) {
     if (absl::Now() > deadline) return false;
-    absl::SleepFor(absl::Milliseconds(1));  // leaves the processor to the server
+    absl::SleepFor(absl::Milliseconds(1));  // sleeps: leaves the processor to the server
   }
   return true;
 }
