@@ -45,6 +45,7 @@ void MirrorConnection::Open(ConnectionId id, BufferLease buffer) {
   DCHECK(!buffer_.is_held()) << "a connection is opened that is not closed";
   Reset(id);
   positions_ = CircularPositions(buffer.size_bytes());
+  streaming_ = false;
   buffer_ = std::move(buffer);
 }
 
@@ -59,9 +60,16 @@ bool MirrorConnection::Progress(Ring& ring) {
   } else if (draining_ && !PrepareFin(ring)) {
     return false;
   }
-  // Without the look at full(), or without a look after each send, a connection whose
-  // buffer was full at one completion would be deaf for ever.
-  if (recv_in_flight_ || peer_ended_ || positions_.full()) return true;
+  if (recv_in_flight_ || peer_ended_) return true;
+  if (positions_.empty()) {
+    // At lines that are in the cache still: with 50 buffers, of which each message touches
+    // another part, a message of 16 KiB costs a twelfth more.
+    positions_.Reset();
+  } else if (!streaming_ || positions_.full()) {
+    // Goes on after the next send: without a look after each, a connection whose buffer was
+    // full at one completion would be deaf for ever.
+    return true;
+  }
   return PrepareRecv(ring);
 }
 
@@ -88,7 +96,9 @@ void MirrorConnection::OnRecv(const Completion& completion) {
   } else if (completion.result == 0) {
     peer_ended_ = true;
   } else if (!sent_fin_) {
-    positions_.CommitWrite(static_cast<size_t>(completion.result));
+    const size_t received = static_cast<size_t>(completion.result);
+    streaming_ = received == positions_.writable() || (completion.flags & kSocketNotEmpty) != 0;
+    positions_.CommitWrite(received);
   }
 }
 
@@ -98,6 +108,8 @@ void MirrorConnection::OnSend(const Completion& completion) {
     Close(CloseMode::kReset);
   } else {
     positions_.CommitRead(static_cast<size_t>(completion.result));
+    // A peer that takes it piece by piece may send meanwhile.
+    if (!positions_.empty()) streaming_ = true;
   }
 }
 

@@ -1,7 +1,9 @@
 // MirrorConnection: one echoed connection on one mirrored buffer, as a state machine.
 //
 // A model for servers that transform a stream: it receives at the buffer's tail while it
-// sends from its head, and every free byte is one contiguous span.
+// sends from its head, and every free byte is one contiguous span. Where messages come one
+// at a time, which is when the last receive took all there was, it receives again once all
+// is sent: then the buffer starts over at bytes that are still in the cache.
 //
 //   connection.Open(id, *pool.Acquire());
 //   connection.Progress(ring);               // prepares the first receive
@@ -105,6 +107,8 @@ class MirrorConnection : public ConnectionBase {
 
   BufferLease buffer_;
   CircularPositions positions_{1};
+  // There is, or will be, more to receive than what was: do so while sending.
+  bool streaming_ = false;
 };
 
 }  // namespace ioring

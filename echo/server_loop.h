@@ -64,6 +64,8 @@ class ServerLoop final : public EchoServer {
   static constexpr uint32_t kBatchCompletions = 8;
   // An idle connection is closed after this many ticks without a move.
   static constexpr uint32_t kIdleTicks = 4;
+  // A shorter one would cost more than the connections.
+  static constexpr nanoseconds kTickMin = std::chrono::milliseconds(1);
   // While the queue of operations stays full, or accepting has failed.
   static constexpr nanoseconds kRetryAfter = std::chrono::milliseconds(1);
   static constexpr nanoseconds kAcceptAgainAfter = std::chrono::milliseconds(100);
@@ -377,8 +379,8 @@ void ServerLoop<Engine>::StartConnection(ConnectionId id) {
 
 template <typename Engine>
 void ServerLoop<Engine>::ArmTick() {
-  tick_delayed_ = !ring_->PrepareTimeout(options_.idle_timeout / kIdleTicks, Shots::kMany,
-                                         TokenOf(Operation::kTick));
+  const nanoseconds period = std::max<nanoseconds>(options_.idle_timeout / kIdleTicks, kTickMin);
+  tick_delayed_ = !ring_->PrepareTimeout(period, Shots::kMany, TokenOf(Operation::kTick));
 }
 
 template <typename Engine>

@@ -32,6 +32,7 @@ TEST(SystemCallCounterTest, CountsEveryCall) {
   if (child == 0) {
     for (;;) syscall(SYS_getppid);
   }
+  ASSERT_GT(child, 0);
   {
     SystemCallCounter counter(child);
     EXPECT_EQ(counter.status(), absl::OkStatus());
