@@ -125,7 +125,8 @@ struct RegisteredBufferOptions {
   std::span<std::byte> memory;
   // The memory is a row of units of this size, each used as a buffer of its own: a
   // slice lies within one unit, and uses in flight are counted per unit. For a mirror
-  // a unit is both of its halves. 0: the whole memory is one unit.
+  // a unit is both of its halves. The last unit may be shorter. 0: the whole memory is
+  // one unit.
   uint32_t unit_bytes = 0;
 };
 

@@ -20,7 +20,8 @@
 //     RingOptions::max_operations) is full: submit, take completions, prepare again.
 //     An accepted operation yields exactly one final completion; completions before it
 //     are marked `kMore`. A bad argument is no reason to return false: the operation is
-//     accepted and completes with the error.
+//     accepted and completes with the error. Cancels have a few places of the table to
+//     themselves, so that what filled it can be cancelled.
 //  2. From acceptance until its final completion has been peeked, an operation's memory
 //     (spans, slices, `Endpoint*`) belongs to the ring.
 //  3. `result` is bytes, an index, a count, or the negative of one `Error`.
@@ -42,8 +43,14 @@
 //     kernel is entered once per submit or wait.
 // 12. A ring is destroyed only when nothing is in flight (`Drain`, ring/drain.h); doing
 //     so with work in flight ends the program with a message. Open connections,
-//     listeners and files are closed. Other users of the ring (pools) go first.
-// 13. Interrupted calls, short submits and a busy kernel are the ring's business.
+//     listeners and files are closed. Other users of the ring (pools) go first. A
+//     zero-copy send whose bytes the peer does not take is in flight until its
+//     connection is reset, so that Drain may time out on one.
+// 13. Interrupted calls, short submits and a busy kernel are the ring's business. (Other
+//     blocking calls of the ring's thread may see EINTR where they would not without a
+//     ring: io_uring interrupts them to run its work.)
+// 14. In the control plane a stale id is NotFound, wrong options are InvalidArgument, a
+//     limit of the options or of the system is ResourceExhausted.
 //
 // Cost: one virtual call per prepared operation and one per batch; none for a caller
 // who names a backend's final class.
@@ -226,7 +233,8 @@ class Ring {
   // Returns how many operations were handed over.
   virtual uint32_t Submit() = 0;
   // Submits and waits, in one kernel entry. Returns how many completions are ready: 0
-  // only when the time is up.
+  // only when the time is up; fewer than asked for also when the completion queue has no
+  // room for more.
   virtual uint32_t SubmitAndWait(const WaitOptions& options) = 0;
   // Waits without submitting what is prepared.
   virtual uint32_t WaitCompletions(const WaitOptions& options) = 0;

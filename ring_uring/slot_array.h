@@ -15,7 +15,7 @@ namespace ioring::uring {
 
 // `T` must be valid as all-zero bytes. Memory comes straight from the kernel, which
 // hands out zeroed pages at their first touch: a table for 100,000 connections of which
-// 50 are used costs a page. Not copied to a child by fork.
+// 50 are used costs a page.
 template <typename T>
 class SlotArray {
   static_assert(std::is_trivially_destructible_v<T>);
