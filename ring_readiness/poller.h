@@ -98,9 +98,6 @@ concept Poller = requires(P& poller, int descriptor, WatchKey key, int64_t timeo
   // Makes the current Wait, or the next, return and call OnWake. Any thread, and signal
   // handlers: only async-signal-safe calls, errno is kept. At most one system call.
   { poller.Wake() } -> std::same_as<void>;
-
-  // System calls made so far by Watch, Forget and Wait, for Statistics::kernel_entries.
-  { poller.system_calls() } -> std::same_as<uint64_t>;
 };
 
 }  // namespace ioring::readiness
