@@ -14,9 +14,9 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "ring_kqueue/testing/double_test_util.h"
+#include "ring_kqueue/kqueue_test_util.h"
 
-namespace ioring::kqueue_double {
+namespace ioring::kqueue {
 namespace {
 
 using testing::IsEmpty;
@@ -74,7 +74,7 @@ TEST_F(FilterTest, AListenerWithClearReportsOnceForManyConnections) {
 
 // "data contains the number of bytes of protocol data available to read."
 TEST_F(FilterTest, ASocketTellsHowManyBytesWait) {
-  const Pair pair = TcpPair();
+  const Ends pair = TcpPair();
   ASSERT_EQ(kq_.Apply(Filter(pair.near, EVFILT_READ, EV_ADD)), 0);
   Send(pair.far, "hello");
   AwaitBytes(pair.near, 5);
@@ -89,7 +89,7 @@ TEST_F(FilterTest, ASocketTellsHowManyBytesWait) {
 // "It is possible for EOF to be returned (indicating the connection is gone) while there is
 // still data pending in the socket buffer."
 TEST_F(FilterTest, EofComesWithUnreadData) {
-  const Pair pair = TcpPair();
+  const Ends pair = TcpPair();
   ASSERT_EQ(kq_.Apply(Filter(pair.near, EVFILT_READ, EV_ADD)), 0);
   Send(pair.far, "tail");
   ASSERT_EQ(shutdown(pair.far.get(), SHUT_WR), 0);
@@ -106,7 +106,7 @@ TEST_F(FilterTest, EofComesWithUnreadData) {
 
 // The peer's FIN closes our reading direction only.
 TEST_F(FilterTest, AHalfClosedConnectionCanBeWritten) {
-  const Pair pair = TcpPair();
+  const Ends pair = TcpPair();
   ASSERT_EQ(shutdown(pair.far.get(), SHUT_WR), 0);
   AwaitEnd(pair.near);
   ASSERT_EQ(kq_.Apply(Filter(pair.near, EVFILT_WRITE, EV_ADD)), 0);
@@ -115,7 +115,7 @@ TEST_F(FilterTest, AHalfClosedConnectionCanBeWritten) {
 
 // Our own shutdown closes the writing direction: the write filter says so.
 TEST_F(FilterTest, AWriterThatWasShutDownIsAtItsEnd) {
-  const Pair pair = TcpPair();
+  const Ends pair = TcpPair();
   ASSERT_EQ(shutdown(pair.near.get(), SHUT_WR), 0);
   ASSERT_EQ(kq_.Apply(Filter(pair.near, EVFILT_WRITE, EV_ADD)), 0);
   EXPECT_EQ(One().flags & EV_EOF, EV_EOF);
@@ -124,7 +124,7 @@ TEST_F(FilterTest, AWriterThatWasShutDownIsAtItsEnd) {
 // "... the filter also sets EV_EOF in flags, and returns the socket error (if any) in fflags":
 // and the error is still there for the call that is to report it.
 TEST_F(FilterTest, AResetTellsTheErrorAndLeavesItInTheSocket) {
-  Pair pair = TcpPair();
+  Ends pair = TcpPair();
   ASSERT_EQ(kq_.Apply(Filter(pair.near, EVFILT_READ, EV_ADD)), 0);
   Reset(pair);
   const struct kevent event = One();
@@ -139,7 +139,7 @@ TEST_F(FilterTest, AResetTellsTheErrorAndLeavesItInTheSocket) {
 }
 
 TEST_F(FilterTest, AResetReachesBothFilters) {
-  Pair pair = TcpPair();
+  Ends pair = TcpPair();
   ASSERT_EQ(kq_.Apply(Filter(pair.near, EVFILT_READ, EV_ADD | EV_CLEAR)), 0);
   ASSERT_EQ(kq_.Apply(Filter(pair.near, EVFILT_WRITE, EV_ADD | EV_CLEAR)), 0);
   EXPECT_EQ(One().filter, EVFILT_WRITE);
@@ -153,7 +153,7 @@ TEST_F(FilterTest, AResetReachesBothFilters) {
 }
 
 TEST_F(FilterTest, AWriterLearnsOfAReset) {
-  Pair pair = TcpPair();
+  Ends pair = TcpPair();
   ASSERT_EQ(kq_.Apply(Filter(pair.near, EVFILT_WRITE, EV_ADD | EV_CLEAR)), 0);
   EXPECT_EQ(One().flags & EV_EOF, 0);
   Reset(pair);
@@ -165,9 +165,8 @@ TEST_F(FilterTest, AWriterLearnsOfAReset) {
 // A connect that fails is an EVFILT_WRITE with EV_EOF; SO_ERROR says why.
 TEST_F(FilterTest, AFailedConnectIsAnEndOfWriting) {
   const sockaddr_in closed = ClosedPort();
-  const Descriptor client(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  ASSERT_EQ(connect(client.get(), reinterpret_cast<const sockaddr*>(&closed), sizeof(closed)), -1);
-  ASSERT_EQ(errno, EINPROGRESS);
+  const Descriptor client = OpenStream();
+  ASSERT_FALSE(ConnectAtOnce(client, closed));
   ASSERT_EQ(kq_.Apply(Filter(client, EVFILT_WRITE, EV_ADD | EV_ONESHOT)), 0);
   const struct kevent event = One();
   EXPECT_EQ(event.flags & EV_EOF, EV_EOF);
@@ -178,14 +177,11 @@ TEST_F(FilterTest, AFailedConnectIsAnEndOfWriting) {
 // A socket that is not connected can neither be read nor written; connecting makes it writable.
 TEST_F(FilterTest, ASocketBecomesWritableByConnecting) {
   const Listener listener;
-  const Descriptor client(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const Descriptor client = OpenStream();
   ASSERT_EQ(kq_.Apply(Filter(client, EVFILT_WRITE, EV_ADD | EV_CLEAR)), 0);
   ASSERT_EQ(kq_.Apply(Filter(client, EVFILT_READ, EV_ADD | EV_CLEAR)), 0);
   EXPECT_THAT(kq_.TakeNow(), IsEmpty());
-  ASSERT_EQ(connect(client.get(), reinterpret_cast<const sockaddr*>(&listener.address),
-                    sizeof(listener.address)),
-            -1);
-  ASSERT_EQ(errno, EINPROGRESS);
+  ASSERT_FALSE(ConnectAtOnce(client, listener.address));
   const struct kevent event = One();
   EXPECT_EQ(event.filter, EVFILT_WRITE);
   EXPECT_EQ(event.flags & EV_EOF, 0);
@@ -194,7 +190,7 @@ TEST_F(FilterTest, ASocketBecomesWritableByConnecting) {
 
 // "data will contain the amount of space remaining in the write buffer", and no event without.
 TEST_F(FilterTest, AFullSocketIsReportedWhenThereIsRoom) {
-  const Pair pair = TcpPair();
+  const Ends pair = TcpPair();
   const size_t sent = Fill(pair.near);
   ASSERT_EQ(kq_.Apply(Filter(pair.near, EVFILT_WRITE, EV_ADD | EV_CLEAR)), 0);
   EXPECT_THAT(kq_.TakeNow(), IsEmpty());
@@ -204,7 +200,7 @@ TEST_F(FilterTest, AFullSocketIsReportedWhenThereIsRoom) {
 
 // A level writer that fills up is not reported until there is room again.
 TEST_F(FilterTest, ALevelWriterIsReportedWhileThereIsRoom) {
-  const Pair pair = UnixPair();
+  const Ends pair = UnixPair();
   ASSERT_EQ(kq_.Apply(Filter(pair.near, EVFILT_WRITE, EV_ADD)), 0);
   EXPECT_THAT(kq_.TakeNow(), SizeIs(1));
   EXPECT_THAT(kq_.TakeNow(), SizeIs(1));
@@ -216,7 +212,7 @@ TEST_F(FilterTest, ALevelWriterIsReportedWhileThereIsRoom) {
 
 // NOTE_LOWAT: "a per-filter low water mark".
 TEST_F(FilterTest, ALowWaterMarkHoldsEventsBack) {
-  const Pair pair = TcpPair();
+  const Ends pair = TcpPair();
   Change change = Filter(pair.near, EVFILT_READ, EV_ADD);
   change.fflags = NOTE_LOWAT;
   change.data = 10;
@@ -231,7 +227,7 @@ TEST_F(FilterTest, ALowWaterMarkHoldsEventsBack) {
 
 // The end is reported in spite of the mark.
 TEST_F(FilterTest, ALowWaterMarkDoesNotHoldTheEndBack) {
-  Pair pair = TcpPair();
+  Ends pair = TcpPair();
   Change change = Filter(pair.near, EVFILT_READ, EV_ADD);
   change.fflags = NOTE_LOWAT;
   change.data = 10;
@@ -247,7 +243,7 @@ TEST_F(FilterTest, ALowWaterMarkDoesNotHoldTheEndBack) {
 // "Fifos, Pipes: data contains the number of bytes available. When the last writer
 // disconnects, the filter will set EV_EOF."
 TEST_F(FilterTest, APipeTellsBytesAndEnd) {
-  Pair pipe = PipePair();
+  Ends pipe = PipePair();
   ASSERT_EQ(kq_.Apply(Filter(pipe.near, EVFILT_READ, EV_ADD | EV_CLEAR)), 0);
   Send(pipe.far, "abc");
   EXPECT_EQ(One().data, 3);
@@ -259,7 +255,7 @@ TEST_F(FilterTest, APipeTellsBytesAndEnd) {
 
 // "The filter will set EV_EOF when the reader disconnects."
 TEST_F(FilterTest, APipesWriterLearnsThatItsReaderIsGone) {
-  Pair pipe = PipePair();
+  Ends pipe = PipePair();
   ASSERT_EQ(kq_.Apply(Filter(pipe.far, EVFILT_WRITE, EV_ADD | EV_CLEAR)), 0);
   EXPECT_GT(One().data, 0);
   pipe.near.Close();
@@ -268,14 +264,14 @@ TEST_F(FilterTest, APipesWriterLearnsThatItsReaderIsGone) {
 
 // FreeBSD's and macOS's pipes: too late to attach a writer.
 TEST_F(FilterTest, AWriterOfAPipeWithoutReaderCannotBeAdded) {
-  Pair pipe = PipePair();
+  Ends pipe = PipePair();
   pipe.near.Close();
   EXPECT_EQ(kq_.Apply(Filter(pipe.far, EVFILT_WRITE, EV_ADD)), EPIPE);
   EXPECT_EQ(kq_.Apply(Filter(pipe.far, EVFILT_WRITE, EV_DELETE)), ENOENT);
 }
 
 TEST_F(FilterTest, AUnixSocketTellsBytesAndEnd) {
-  Pair pair = UnixPair();
+  Ends pair = UnixPair();
   ASSERT_EQ(kq_.Apply(Filter(pair.near, EVFILT_READ, EV_ADD)), 0);
   Send(pair.far, "abcd");
   EXPECT_EQ(One().data, 4);
@@ -286,16 +282,13 @@ TEST_F(FilterTest, AUnixSocketTellsBytesAndEnd) {
 }
 
 TEST_F(FilterTest, ADatagramSocketReportsEmptyDatagramsToo) {
-  int ends[2];
-  ASSERT_EQ(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-  const Descriptor near(ends[0]);
-  const Descriptor far(ends[1]);
-  ASSERT_EQ(kq_.Apply(Filter(near, EVFILT_READ, EV_ADD)), 0);
-  ASSERT_EQ(send(far.get(), "12345", 5, 0), 5);
-  ASSERT_EQ(send(far.get(), "", 0, 0), 0);
+  const Ends pair = UnixPair(SOCK_DGRAM);
+  ASSERT_EQ(kq_.Apply(Filter(pair.near, EVFILT_READ, EV_ADD)), 0);
+  ASSERT_EQ(send(pair.far.get(), "12345", 5, 0), 5);
+  ASSERT_EQ(send(pair.far.get(), "", 0, 0), 0);
   EXPECT_EQ(One().data, 5);
   char bytes[16];
-  ASSERT_EQ(recv(near.get(), bytes, sizeof(bytes), 0), 5);
+  ASSERT_EQ(recv(pair.near.get(), bytes, sizeof(bytes), 0), 5);
   const struct kevent event = One();
   EXPECT_EQ(event.data, 0);
   EXPECT_EQ(event.flags & EV_EOF, 0);
@@ -319,7 +312,7 @@ TEST_F(FilterTest, AFileTellsTheDistanceToItsEnd) {
 
 // A kqueue is a descriptor: it can be polled, and be watched by another kqueue.
 TEST_F(FilterTest, AKqueueCanBeWatched) {
-  const Pair pair = TcpPair();
+  const Ends pair = TcpPair();
   ASSERT_EQ(kq_.Apply(Filter(pair.near, EVFILT_READ, EV_ADD | EV_CLEAR)), 0);
   const Kqueue outer;
   ASSERT_EQ(
@@ -337,4 +330,4 @@ TEST_F(FilterTest, AKqueueCanBeWatched) {
 }
 
 }  // namespace
-}  // namespace ioring::kqueue_double
+}  // namespace ioring::kqueue

@@ -15,9 +15,9 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "ring_kqueue/testing/double_test_util.h"
+#include "ring_kqueue/kqueue_test_util.h"
 
-namespace ioring::kqueue_double {
+namespace ioring::kqueue {
 namespace {
 
 using testing::IsEmpty;
@@ -40,7 +40,7 @@ Change Write(const Descriptor& descriptor, unsigned flags, uintptr_t udata = 0) 
 class RegistrationTest : public testing::Test {
  protected:
   Kqueue kq_;
-  Pair pair_ = TcpPair();
+  Ends pair_ = TcpPair();
 };
 
 // "A kevent is identified by the (ident, filter) pair; there may only be one": two filters on
@@ -377,7 +377,7 @@ TEST_F(RegistrationTest, ClosingDropsTheKnoteEvenIfACopyIsOpen) {
 // A new descriptor under the number of an old one starts without knotes.
 TEST_F(RegistrationTest, AReusedNumberHasNoOldKnote) {
   ASSERT_EQ(kq_.Apply(Read(pair_.near, EV_ADD | EV_CLEAR, 1)), 0);
-  const Pair other = UnixPair();
+  const Ends other = UnixPair();
   const Descriptor copy(dup(pair_.near.get()));
   ASSERT_EQ(dup2(other.near.get(), pair_.near.get()), pair_.near.get());
   EXPECT_EQ(kq_.Apply(Read(pair_.near, EV_DELETE)), ENOENT);
@@ -395,7 +395,7 @@ TEST_F(RegistrationTest, AReusedNumberHasNoOldKnote) {
 TEST_F(RegistrationTest, AKnoteCanBeAddedAgainAfterDeleteAndClose) {
   ASSERT_EQ(kq_.Apply(Read(pair_.near, EV_ADD | EV_CLEAR, 1)), 0);
   ASSERT_EQ(kq_.Apply(Read(pair_.near, EV_DELETE)), 0);
-  Pair other = UnixPair();
+  Ends other = UnixPair();
   ASSERT_EQ(dup2(other.near.get(), pair_.near.get()), pair_.near.get());
   ASSERT_EQ(kq_.Apply(Read(pair_.near, EV_ADD | EV_CLEAR, 11)), 0);
   Send(other.far, "x");
@@ -418,7 +418,7 @@ TEST_F(RegistrationTest, KqueuesAreIndependent) {
 
 // With room for one event, level knotes take turns.
 TEST_F(RegistrationTest, ReadyKnotesTakeTurns) {
-  const Pair other = TcpPair();
+  const Ends other = TcpPair();
   ASSERT_EQ(kq_.Apply(Write(pair_.near, EV_ADD, 1)), 0);
   ASSERT_EQ(kq_.Apply(Write(other.near, EV_ADD, 2)), 0);
   std::multiset<uintptr_t> seen;
@@ -446,4 +446,4 @@ TEST_F(RegistrationTest, TheDescriptorCanBeClosedOnExec) {
 }
 
 }  // namespace
-}  // namespace ioring::kqueue_double
+}  // namespace ioring::kqueue

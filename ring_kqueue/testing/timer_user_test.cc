@@ -15,9 +15,9 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "ring_kqueue/testing/double_test_util.h"
+#include "ring_kqueue/kqueue_test_util.h"
 
-namespace ioring::kqueue_double {
+namespace ioring::kqueue {
 namespace {
 
 using std::chrono::milliseconds;
@@ -237,7 +237,7 @@ TEST_F(UserTest, TriggersFromManyThreadsAreNotLost) {
 }
 
 TEST_F(UserTest, AChangeFromAnotherThreadEndsAWait) {
-  const Pair pair = TcpPair();
+  const Ends pair = TcpPair();
   Send(pair.far, "x");
   AwaitBytes(pair.near, 1);
   std::thread other([&] {
@@ -369,4 +369,4 @@ TEST_F(SignalTest, AHandlerMayTriggerAnEvent) {
 }
 
 }  // namespace
-}  // namespace ioring::kqueue_double
+}  // namespace ioring::kqueue

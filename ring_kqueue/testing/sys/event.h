@@ -31,8 +31,9 @@
 //    socket: the size of the next datagram (FreeBSD: of all). Of a regular file: an append is
 //    no event by itself; EVFILT_WRITE of one is EINVAL.
 //  * EVFILT_WRITE with EV_CLEAR: BSD reports whenever the peer acknowledges something. Linux
-//    wakes writers only when there was no room, so the double reports less often. A local
-//    shutdown(SHUT_WR) is EV_EOF for TCP, but not for Unix-domain sockets.
+//    wakes writers only when there was no room, so the double reports less often; but it also
+//    reports to a writer that the peer's end has arrived. A local shutdown(SHUT_WR) is EV_EOF for
+//    TCP, but not for Unix-domain sockets.
 //  * EV_CLEAR may report an arrival a second time when it came during the first report.
 //  * Re-adding a knote keeps EV_CLEAR, EV_ONESHOT and EV_DISPATCH as they were, and EV_ADD
 //    alone enables a disabled one. The first is what FreeBSD's kernel does and what its manual
@@ -106,7 +107,7 @@ struct kevent {
     ev_set_event->fflags = (fflags_);                                  \
     ev_set_event->data = (data_);                                      \
     ev_set_event->udata = (udata_);                                    \
-    for (uint64_t& ev_set_ext : ev_set_event->ext) ev_set_ext = 0;     \
+    for (uint64_t & ev_set_ext : ev_set_event->ext) ev_set_ext = 0;    \
   } while (0)
 
 extern "C" {

@@ -1,11 +1,10 @@
-#include "ring_kqueue/testing/double_test_util.h"
+#include "ring_kqueue/kqueue_test_util.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
-#include <sys/event.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -20,9 +19,16 @@
 #include <vector>
 
 #include "absl/log/check.h"
+#include "ring_kqueue/kevent_change.h"
 
-namespace ioring::kqueue_double {
+namespace ioring::kqueue {
 namespace {
+
+#ifdef POLLRDHUP
+constexpr short kPeersEnd = POLLRDHUP;
+#else
+constexpr short kPeersEnd = POLLHUP;
+#endif
 
 // Much longer than anything takes here, sanitizers included.
 constexpr int kPatienceSeconds = 20;
@@ -44,8 +50,14 @@ sockaddr_in BoundTo(int descriptor) {
   return address;
 }
 
+void SetUp(const Descriptor& descriptor) {
+  PCHECK(descriptor.get() >= 0);
+  PCHECK(fcntl(descriptor.get(), F_SETFD, FD_CLOEXEC) == 0);
+  PCHECK(fcntl(descriptor.get(), F_SETFL, O_NONBLOCK) == 0);
+}
+
 Descriptor BindLoopback() {
-  Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  Descriptor socket = OpenStream();
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -55,22 +67,33 @@ Descriptor BindLoopback() {
 
 }  // namespace
 
+Descriptor OpenStream() {
+  Descriptor descriptor(socket(AF_INET, SOCK_STREAM, 0));
+  SetUp(descriptor);
+  return descriptor;
+}
+
+bool ConnectAtOnce(const Descriptor& descriptor, const sockaddr_in& address) {
+  const int result = connect(descriptor.get(), Generic(address), sizeof(address));
+  PCHECK(result == 0 || errno == EINPROGRESS);
+  return result == 0;
+}
+
 int Descriptor::Close() {
   if (value_ >= 0) close(value_);
   return std::exchange(value_, -1);
 }
 
 struct kevent ToKevent(const Change& change) {
-  struct kevent event;
-  EV_SET(&event, change.ident, static_cast<short>(change.filter),
-         static_cast<unsigned short>(change.flags), change.fflags, change.data,
-         reinterpret_cast<void*>(change.udata));
+  struct kevent event =
+      MakeChange(change.ident, change.filter, change.flags, change.fflags, change.udata);
+  event.data = static_cast<decltype(event.data)>(change.data);
   return event;
 }
 
-uintptr_t UdataOf(const struct kevent& event) { return reinterpret_cast<uintptr_t>(event.udata); }
+uint64_t UdataOf(const struct kevent& event) { return FromUdata(event.udata); }
 
-Kqueue::Kqueue() : descriptor_(kqueue()) { PCHECK(descriptor_.get() >= 0); }
+Kqueue::Kqueue() : descriptor_(::kqueue()) { PCHECK(descriptor_.get() >= 0); }
 
 int Kqueue::Apply(const Change& change) const {
   const struct kevent event = ToKevent(change);
@@ -100,10 +123,9 @@ Listener::Listener() : socket(BindLoopback()), address(BoundTo(socket.get())) {
 }
 
 Descriptor Listener::Connect() const {
-  Descriptor client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  PCHECK(connect(client.get(), Generic(address), sizeof(address)) == 0);
+  Descriptor client = OpenStream();
+  if (!ConnectAtOnce(client, address)) AwaitPoll(client, POLLOUT);
   AwaitPoll(socket, POLLIN);
-  PCHECK(fcntl(client.get(), F_SETFL, O_NONBLOCK) == 0);
   return client;
 }
 
@@ -112,24 +134,30 @@ sockaddr_in ClosedPort() {
   return BoundTo(socket.get());
 }
 
-Pair TcpPair() {
+Ends TcpPair() {
   const Listener listener;
   Descriptor far = listener.Connect();
-  Descriptor near(accept4(listener.socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-  PCHECK(near.get() >= 0);
-  return Pair{std::move(near), std::move(far)};
+  Descriptor near(accept(listener.socket.get(), nullptr, nullptr));
+  SetUp(near);
+  return Ends{std::move(near), std::move(far)};
 }
 
-Pair UnixPair() {
+Ends UnixPair(int type) {
   int ends[2];
-  PCHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
-  return Pair{Descriptor(ends[0]), Descriptor(ends[1])};
+  PCHECK(socketpair(AF_UNIX, type, 0, ends) == 0);
+  Ends pair{Descriptor(ends[0]), Descriptor(ends[1])};
+  SetUp(pair.near);
+  SetUp(pair.far);
+  return pair;
 }
 
-Pair PipePair() {
+Ends PipePair() {
   int ends[2];
-  PCHECK(pipe2(ends, O_NONBLOCK | O_CLOEXEC) == 0);
-  return Pair{Descriptor(ends[0]), Descriptor(ends[1])};
+  PCHECK(pipe(ends) == 0);
+  Ends pair{Descriptor(ends[0]), Descriptor(ends[1])};
+  SetUp(pair.near);
+  SetUp(pair.far);
+  return pair;
 }
 
 void Send(const Descriptor& descriptor, std::string_view bytes) {
@@ -143,7 +171,7 @@ void AwaitBytes(const Descriptor& descriptor, size_t count) {
   }
 }
 
-void AwaitEnd(const Descriptor& descriptor) { AwaitPoll(descriptor, POLLRDHUP); }
+void AwaitEnd(const Descriptor& descriptor) { AwaitPoll(descriptor, kPeersEnd); }
 
 void Receive(const Descriptor& descriptor, size_t count) {
   std::string bytes(count, '\0');
@@ -167,11 +195,11 @@ size_t Fill(const Descriptor& descriptor) {
   return total;
 }
 
-void Reset(Pair& pair) {
+void Reset(Ends& pair) {
   const linger at_once{1, 0};
   PCHECK(setsockopt(pair.far.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)) == 0);
   pair.far.Close();
-  AwaitPoll(pair.near, POLLRDHUP);
+  AwaitPoll(pair.near, kPeersEnd);
 }
 
-}  // namespace ioring::kqueue_double
+}  // namespace ioring::kqueue

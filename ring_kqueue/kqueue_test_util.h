@@ -1,10 +1,10 @@
-// What tests of the kqueue double and of what runs on it have in common: a kqueue, and pairs
-// of connected descriptors whose state they can wait for without sleeping.
-#ifndef IORING_RING_KQUEUE_TESTING_DOUBLE_TEST_UTIL_H_
-#define IORING_RING_KQUEUE_TESTING_DOUBLE_TEST_UTIL_H_
+// What tests of kqueues have in common: a kqueue, and pairs of connected descriptors whose
+// state they can wait for without sleeping.
+#ifndef IORING_RING_KQUEUE_KQUEUE_TEST_UTIL_H_
+#define IORING_RING_KQUEUE_KQUEUE_TEST_UTIL_H_
 
 #include <netinet/in.h>
-#include <sys/event.h>
+#include <sys/socket.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -12,7 +12,9 @@
 #include <utility>
 #include <vector>
 
-namespace ioring::kqueue_double {
+#include "ring_kqueue/kevent_change.h"
+
+namespace ioring::kqueue {
 
 // Closes its descriptor.
 class Descriptor {
@@ -27,6 +29,8 @@ class Descriptor {
   ~Descriptor() { Close(); }
 
   int get() const { return value_; }
+  // Gives it to somebody else, who closes it.
+  int Release() { return std::exchange(value_, -1); }
   // Its number, which is free then.
   int Close();
 
@@ -41,10 +45,10 @@ struct Change {
   unsigned flags = 0;
   unsigned fflags = 0;
   int64_t data = 0;
-  uintptr_t udata = 0;
+  uint64_t udata = 0;
 };
 struct kevent ToKevent(const Change& change);
-uintptr_t UdataOf(const struct kevent& event);
+uint64_t UdataOf(const struct kevent& event);
 
 class Kqueue {
  public:
@@ -62,15 +66,20 @@ class Kqueue {
   Descriptor descriptor_;
 };
 
+// A TCP socket, non-blocking.
+Descriptor OpenStream();
+// Starts to connect. False: it goes on.
+bool ConnectAtOnce(const Descriptor& descriptor, const sockaddr_in& address);
+
 // Both ends are non-blocking.
-struct Pair {
+struct Ends {
   Descriptor near;
   Descriptor far;
 };
-Pair TcpPair();
-Pair UnixPair();
+Ends TcpPair();
+Ends UnixPair(int type = SOCK_STREAM);
 // near reads what is written to far.
-Pair PipePair();
+Ends PipePair();
 
 // A TCP listener on a free port of the loopback, non-blocking.
 struct Listener {
@@ -94,8 +103,8 @@ void Receive(const Descriptor& descriptor, size_t count);
 // Sends until nothing more fits; how much that was.
 size_t Fill(const Descriptor& descriptor);
 // Closes with a reset, which has arrived at the other end when this returns.
-void Reset(Pair& pair);
+void Reset(Ends& pair);
 
-}  // namespace ioring::kqueue_double
+}  // namespace ioring::kqueue
 
-#endif  // IORING_RING_KQUEUE_TESTING_DOUBLE_TEST_UTIL_H_
+#endif  // IORING_RING_KQUEUE_KQUEUE_TEST_UTIL_H_
