@@ -2,30 +2,20 @@
 
 #include <sys/mman.h>
 
-#include <algorithm>
-#include <bit>
 #include <utility>
 
 #include "absl/log/check.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
+#include "ring/ring_limits.h"
 #include "ring_posix/errno_table.h"
 
 namespace ioring::uring {
 
 absl::StatusOr<std::unique_ptr<ProvidedGroup>> ProvidedGroup::Create(
     io_uring* ring, uint16_t index, const BufferGroupOptions& options, Mode mode) {
-  if (options.buffer_bytes == 0) {
-    return absl::InvalidArgumentError("a buffer group needs a buffer_bytes above 0");
-  }
-  const uint64_t initial = options.memory.size() / options.buffer_bytes;
-  const uint64_t wanted = std::max<uint64_t>(initial, options.max_buffers);
-  if (wanted == 0 || wanted > kBuffersMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a buffer group holds 1 to ", kBuffersMax, " buffers, not ", wanted,
-                     ": give it memory for fewer, or larger, buffers"));
-  }
-  const uint32_t entries = std::bit_ceil(static_cast<uint32_t>(wanted));
+  const absl::StatusOr<uint32_t> checked = CheckBufferGroup(options);
+  if (!checked.ok()) return checked.status();
+  const uint32_t entries = *checked;
   std::unique_ptr<ProvidedGroup> group(new ProvidedGroup(ring, index, options, mode, entries));
   if (mode != Mode::kEmulated) {
     const unsigned flags = mode == Mode::kIncremental ? unsigned{IOU_PBUF_RING_INC} : 0u;
@@ -59,17 +49,9 @@ ProvidedGroup::~ProvidedGroup() {
 }
 
 absl::Status ProvidedGroup::AddBuffers(std::span<std::byte> memory) {
-  if (memory.size() % buffer_bytes_ != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a buffer group's memory (", memory.size(),
-                     " bytes) must be a multiple of its buffer size (", buffer_bytes_, ")"));
-  }
+  absl::Status status = CheckAddedBuffers(memory.size(), buffer_bytes_, buffers_.size(), entries_);
+  if (!status.ok()) return status;
   const size_t count = memory.size() / buffer_bytes_;
-  if (buffers_.size() + count > entries_) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the buffer group has room for ", entries_ - buffers_.size(),
-                     " more buffers, not ", count, ": raise BufferGroupOptions::max_buffers"));
-  }
   for (size_t i = 0; i < count; ++i) {
     const uint32_t buffer = static_cast<uint32_t>(buffers_.size());
     buffers_.push_back(Buffer{.data = memory.data() + i * buffer_bytes_});

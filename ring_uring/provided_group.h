@@ -22,8 +22,6 @@ namespace ioring::uring {
 
 class ProvidedGroup {
  public:
-  static constexpr uint32_t kBuffersMax = 32768;  // io_uring_register_buf_ring(3)
-
   enum class Mode : uint8_t { kWhole, kIncremental, kEmulated };
 
   // `ring` must outlive the group. Registers with the kernel unless `mode` is kEmulated.

@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
 #include "ring/options.h"
+#include "ring/ring_limits.h"
 #include "ring_uring/scratch_ring.h"
 #include "ring_uring/uring_test_util.h"
 
@@ -59,7 +60,7 @@ TEST_F(ProvidedGroupTest, RefusesWhatCannotBe) {
   EXPECT_TRUE(absl::IsInvalidArgument(
       create({.memory = Memory(1).first(63), .buffer_bytes = 32, .max_buffers = 4})));
   EXPECT_TRUE(absl::IsInvalidArgument(
-      create({.memory = {}, .buffer_bytes = 64, .max_buffers = ProvidedGroup::kBuffersMax + 1})));
+      create({.memory = {}, .buffer_bytes = 64, .max_buffers = kGroupBuffersMax + 1})));
   EXPECT_TRUE(create({.memory = {}, .buffer_bytes = 64, .max_buffers = 1}).ok());
 }
 

@@ -12,10 +12,10 @@
 
 #include "absl/log/check.h"
 #include "absl/log/log.h"
+#include "ring/clock.h"
 #include "ring/completion.h"
 #include "ring/error.h"
 #include "ring_posix/errno_table.h"
-#include "ring_uring/clock.h"
 #include "ring_uring/uring_ring.h"
 
 namespace ioring {
@@ -314,9 +314,9 @@ void UringRing::OnTimeout(Operation& operation, const io_uring_cqe& cqe) {
     return EndOperation(operation, ToResult(Error::kCanceled));
   }
   // The next multiple of the period that is still to come: late ticks are not made up for.
-  const int64_t now_ns = uring::NowNanos();
+  const int64_t now_ns = NowNanos();
   Operation::Timer& timer = operation.timer;
-  timer.next_ns = uring::SaturatingAdd(timer.next_ns, timer.period_ns);
+  timer.next_ns = SaturatingAdd(timer.next_ns, timer.period_ns);
   if (timer.next_ns < now_ns) {
     timer.next_ns += (now_ns - timer.next_ns) / timer.period_ns * timer.period_ns;
   }

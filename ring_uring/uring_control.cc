@@ -14,18 +14,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "ring/ring_limits.h"
 #include "ring_posix/errno_table.h"
-#include "ring_posix/file.h"
+#include "ring_posix/file_table.h"
 #include "ring_posix/sockets.h"
 #include "ring_uring/uring_ring.h"
 
 namespace ioring {
 namespace {
 
-absl::Status StaleId(std::string_view kind) {
-  return absl::NotFoundError(
-      absl::StrCat("no such ", kind, ": its id is stale, or of another ring"));
-}
+using posix::StaleId;
 
 // Blocking, because io_uring itself waits; a descriptor in non-blocking mode would make
 // it fail with EAGAIN instead.
@@ -213,17 +211,8 @@ absl::Status UringRing::EnsureBufferTable() {
 }
 
 absl::StatusOr<BufferId> UringRing::RegisterBuffer(const RegisteredBufferOptions& options) {
-  constexpr uint64_t kBytesMax = uint64_t{1} << 30;  // io_uring_register_buffers(3)
+  if (absl::Status status = CheckRegisteredBuffer(options); !status.ok()) return status;
   const uint64_t bytes = options.memory.size();
-  if (bytes == 0 || bytes > kBytesMax || options.unit_bytes > bytes) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "a registered buffer has 1 byte to 1 GiB, and units no larger than itself; got ", bytes,
-        " bytes in units of ", options.unit_bytes));
-  }
-  if (options.unit_bytes != 0 && bytes / options.unit_bytes >= uring::BufferTable::kUnitsMax) {
-    return absl::InvalidArgumentError(absl::StrCat("too many units: ", bytes / options.unit_bytes,
-                                                   ", at most ", uring::BufferTable::kUnitsMax));
-  }
   const uint32_t slot = buffers_.FreeSlot();
   if (slot == BufferId::kNoIndex) {
     return absl::ResourceExhaustedError(absl::StrCat(
@@ -319,36 +308,10 @@ uint32_t UringRing::FreeBuffers(BufferGroupId id) const {
   return group == nullptr ? 0 : group->buffers->available();
 }
 
-UringRing::File* UringRing::FindFile(FileId id) {
-  if (id.index >= files_.size()) return nullptr;
-  File& file = files_[id.index];
-  return file.fd >= 0 && file.generation == id.generation ? &file : nullptr;
-}
-
 absl::StatusOr<FileId> UringRing::OpenFile(const std::string& path, const FileOptions& options) {
-  uint32_t index = 0;
-  while (index < files_.size() && files_[index].fd >= 0) ++index;
-  if (index == files_.size()) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("all ", files_.size(), " files are in use: raise RingOptions::max_files"));
-  }
-  absl::StatusOr<int> fd = posix::OpenFile(path, options);
-  if (!fd.ok()) return fd.status();
-  files_[index].fd = *fd;
-  return FileId{index, files_[index].generation};
+  return files_.Open(path, options);
 }
 
-absl::Status UringRing::CloseFile(FileId id) {
-  File* file = FindFile(id);
-  if (file == nullptr) return StaleId("file");
-  if (file->operations != 0) {
-    return absl::FailedPreconditionError(
-        "operations are in flight on the file: take their completions first");
-  }
-  close(file->fd);
-  file->fd = -1;
-  ++file->generation;
-  return absl::OkStatus();
-}
+absl::Status UringRing::CloseFile(FileId id) { return files_.Close(id); }
 
 }  // namespace ioring

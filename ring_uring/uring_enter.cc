@@ -16,17 +16,13 @@
 
 #include "absl/log/check.h"
 #include "absl/log/log.h"
+#include "ring/clock.h"
 #include "ring/options.h"
 #include "ring_posix/errno_table.h"
-#include "ring_uring/clock.h"
 #include "ring_uring/uring_ring.h"
 
 namespace ioring {
 namespace {
-
-using uring::kNanosPerSecond;
-using uring::NowNanos;
-using uring::SaturatingAdd;
 
 constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
 constexpr int64_t kLookForWakesNanos = 10'000'000;

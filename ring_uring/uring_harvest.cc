@@ -12,10 +12,8 @@
 
 #include "absl/log/check.h"
 #include "absl/log/log.h"
-#include "absl/strings/str_cat.h"
 #include "ring/completion.h"
 #include "ring/error.h"
-#include "ring_posix/errno_table.h"
 #include "ring_uring/uring_ring.h"
 
 namespace ioring {
@@ -88,22 +86,11 @@ void UringRing::Complete(Token token, int32_t result, uint32_t flags) {
 }
 
 int32_t UringRing::Fail(Token token, int native, const char* what) {
-  failures_[failure_count_++ % failures_.size()] = {token, native, what};
-  return ToResult(posix::ErrorFromErrno(native));
+  return failures_.Note(token, native, what);
 }
 
 std::string UringRing::ExplainError(const Completion& completion) const {
-  if (completion.ok()) return "no error";
-  const std::string_view words = ErrorText(completion.error());
-  const uint32_t known =
-      std::min<uint32_t>(failure_count_, static_cast<uint32_t>(failures_.size()));
-  for (uint32_t i = 1; i <= known; ++i) {
-    const Failure& failure = failures_[(failure_count_ - i) % failures_.size()];
-    if (failure.token == completion.token) {
-      return absl::StrCat(failure.what, ": ", words, " (", posix::ErrnoText(failure.native), ")");
-    }
-  }
-  return absl::StrCat(words, " (", ErrorName(completion.error()), ")");
+  return failures_.Explain(completion);
 }
 
 void UringRing::DropKernelEntry(Connection& connection) {

@@ -9,18 +9,14 @@
 #include <cstdint>
 
 #include "absl/log/check.h"
+#include "ring/clock.h"
 #include "ring/endpoint.h"
 #include "ring/options.h"
 #include "ring_posix/socket_address.h"
-#include "ring_uring/clock.h"
 #include "ring_uring/uring_ring.h"
 
 namespace ioring {
 namespace {
-
-using uring::kNanosPerSecond;
-using uring::NowNanos;
-using uring::SaturatingAdd;
 
 short PollMask(uint32_t events) {
   int mask = 0;
@@ -262,7 +258,7 @@ bool UringRing::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
 
 bool UringRing::FileTransfer(FileId id, uint64_t offset, const TransferRequest& request,
                              OperationKind kind, Token token) {
-  File* file = FindFile(id);
+  File* file = files_.Find(id);
   if (file == nullptr) return AcceptError(Error::kBadId, token);
   if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
   if (Full(1, 1)) return false;
@@ -274,23 +270,23 @@ bool UringRing::FileTransfer(FileId id, uint64_t offset, const TransferRequest& 
   io_uring_sqe* entry = NewEntry(operation);
   if (kind == OperationKind::kRead) {
     if (request.in_kernel) {
-      io_uring_prep_read_fixed(entry, file->fd, request.data, request.length, offset,
+      io_uring_prep_read_fixed(entry, file->descriptor, request.data, request.length, offset,
                                request.kernel_index);
     } else {
-      io_uring_prep_read(entry, file->fd, request.data, request.length, offset);
+      io_uring_prep_read(entry, file->descriptor, request.data, request.length, offset);
     }
   } else if (request.in_kernel) {
-    io_uring_prep_write_fixed(entry, file->fd, request.data, request.length, offset,
+    io_uring_prep_write_fixed(entry, file->descriptor, request.data, request.length, offset,
                               request.kernel_index);
   } else {
-    io_uring_prep_write(entry, file->fd, request.data, request.length, offset);
+    io_uring_prep_write(entry, file->descriptor, request.data, request.length, offset);
   }
   Accepted(entry, &operation);
   return true;
 }
 
 bool UringRing::PrepareSync(FileId id, SyncMode mode, Token token) {
-  File* file = FindFile(id);
+  File* file = files_.Find(id);
   if (file == nullptr) return AcceptError(Error::kBadId, token);
   if (Full(1, 1)) return false;
   Operation& operation = operations_.Take(OperationKind::kSync, token);
@@ -298,7 +294,7 @@ bool UringRing::PrepareSync(FileId id, SyncMode mode, Token token) {
   ++file->operations;
   io_uring_sqe* entry = NewEntry(operation);
   const unsigned flags = mode == SyncMode::kData ? unsigned{IORING_FSYNC_DATASYNC} : 0u;
-  io_uring_prep_fsync(entry, file->fd, flags);
+  io_uring_prep_fsync(entry, file->descriptor, flags);
   Accepted(entry, &operation);
   return true;
 }

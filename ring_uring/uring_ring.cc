@@ -20,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "ring/ring_limits.h"
 #include "ring_posix/errno_table.h"
 #include "ring_posix/sockets.h"
 #include "ring_uring/kernel_abi.h"
@@ -29,40 +30,13 @@
 namespace ioring {
 namespace {
 
-constexpr uint32_t kEntriesMax = 32768;      // IORING_MAX_ENTRIES
-constexpr uint32_t kCompletionsMax = 65536;  // IORING_MAX_CQ_ENTRIES
-constexpr uint32_t kEntriesMin = 8;          // closing and cancelling take up to three
-constexpr uint32_t kDirectDescriptorsMax = 1u << 20;
+// IORING_MAX_ENTRIES and IORING_MAX_CQ_ENTRIES; closing and cancelling take up to three.
+static_assert(kSubmissionEntriesMax == 32768 && kCompletionEntriesMax == 65536);
+constexpr uint32_t kEntriesMin = kSubmissionEntriesMin;
 // Socket transfers of registered memory take the registration from this size on:
 // measured with bench/compare, below it plain transfers cost less.
 constexpr uint32_t kFixedThresholdDefault = 16 * 1024;
 constexpr uint32_t kNever = std::numeric_limits<uint32_t>::max();
-uint32_t CompletionEntries(const RingOptions& options) {
-  const uint64_t wanted =
-      options.completion_entries != 0
-          ? options.completion_entries
-          : uint64_t{2} * options.submission_entries + uint64_t{2} * options.max_connections;
-  return std::bit_ceil(
-      static_cast<uint32_t>(std::clamp<uint64_t>(wanted, 2 * kEntriesMin, kCompletionsMax)));
-}
-
-absl::Status CheckOptions(const RingOptions& options) {
-  const auto check = [](std::string_view name, uint64_t value, uint64_t min, uint64_t max) {
-    if (value >= min && value <= max) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        absl::StrCat("RingOptions::", name, " is ", value, ", but must be ", min, " to ", max));
-  };
-  absl::Status status;
-  status.Update(check("submission_entries", options.submission_entries, 1, kEntriesMax));
-  status.Update(check("completion_entries", options.completion_entries, 0, kCompletionsMax));
-  status.Update(check("max_connections", options.max_connections, 1, kDirectDescriptorsMax));
-  status.Update(check("max_operations", options.max_operations, 1, 1u << 24));
-  status.Update(check("max_buffers", options.max_buffers, 0, uring::BufferTable::kBuffersMax));
-  status.Update(check("max_buffer_groups", options.max_buffer_groups, 0, 1u << 15));
-  status.Update(check("max_listeners", options.max_listeners, 0, 1u << 16));
-  status.Update(check("max_files", options.max_files, 0, 1u << 20));
-  return status;
-}
 
 // How many direct descriptors the process may have; the kernel bounds the table by
 // RLIMIT_NOFILE (io_uring_register_files_sparse(3)).
@@ -103,7 +77,7 @@ void MaskCapabilities(const RingOptions& options, CapabilityReport& report) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<UringRing>> UringRing::Create(const RingOptions& options) {
-  if (absl::Status status = CheckOptions(options); !status.ok()) return status;
+  if (absl::Status status = CheckRingOptions(options); !status.ok()) return status;
   absl::StatusOr<CapabilityReport> capabilities = uring::ProbeKernel();
   if (!capabilities.ok()) return capabilities.status();
   MaskCapabilities(options, *capabilities);
@@ -261,9 +235,6 @@ UringRing::~UringRing() {
     if (listener.fd < 0) continue;
     close(listener.fd);
     if (!listener.closed) posix::RemoveUnixPath(listener.endpoint).IgnoreError();
-  }
-  for (const File& file : files_) {
-    if (file.fd >= 0) close(file.fd);
   }
   for (uint32_t i = connections_.direct(); i < connections_.used_end(false); ++i) {
     const Connection& connection = connections_[i];

@@ -20,7 +20,6 @@
 
 #include <liburing.h>
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -33,6 +32,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "ring/buffer_table.h"
 #include "ring/capability.h"
 #include "ring/completion.h"
 #include "ring/completion_queue.h"
@@ -42,9 +42,10 @@
 #include "ring/ring.h"
 #include "ring/statistics.h"
 #include "ring/token.h"
-#include "ring_uring/buffer_table.h"
+#include "ring_posix/failure_log.h"
+#include "ring_posix/file_table.h"
 #include "ring_uring/connection_table.h"
-#include "ring_uring/operation_table.h"
+#include "ring_uring/operation.h"
 #include "ring_uring/provided_group.h"
 #include "ring_uring/user_data.h"
 
@@ -145,11 +146,6 @@ class UringRing final : public Ring {
     uint32_t accepts = 0;  // in flight
     Endpoint endpoint;     // as asked for: its Unix-domain path is removed at the close
   };
-  struct File {
-    int fd = -1;
-    uint16_t generation = 0;
-    uint32_t operations = 0;
-  };
   struct Group {
     std::unique_ptr<uring::ProvidedGroup> buffers;
     uint16_t generation = 0;
@@ -159,17 +155,12 @@ class UringRing final : public Ring {
     uint32_t stalled_head = 0;
     uint32_t stalled_tail = 0;
   };
-  struct Failure {
-    Token token;
-    int native = 0;  // errno
-    const char* what = "";
-  };
   // What a transfer of a connection is made of, checked.
   struct TransferRequest {
     std::byte* data;
     uint32_t length;
     TransferFlags flags;
-    uint32_t unit = uring::BufferTable::kNoUnit;
+    uint32_t unit = BufferTable::kNoUnit;
     uint16_t kernel_index = 0;
     bool in_kernel = false;
   };
@@ -179,6 +170,7 @@ class UringRing final : public Ring {
   static constexpr uint32_t kHeadroom = 258;
 
   using Connection = uring::Connection;
+  using File = posix::FileTable::File;
   using Operation = uring::Operation;
   using OperationKind = uring::OperationKind;
   using Source = uring::Source;
@@ -328,7 +320,6 @@ class UringRing final : public Ring {
   void DropAccept(Listener& listener);
   Listener* FindListener(ListenerId id);
   const Listener* FindListener(ListenerId id) const;
-  File* FindFile(FileId id);
   Group* FindGroup(BufferGroupId id);
   absl::StatusOr<ConnectionId> AddSocket(int fd);
   absl::StatusOr<int> InstallDescriptor(const Connection& connection);
@@ -349,11 +340,11 @@ class UringRing final : public Ring {
   CompletionQueue completions_;
   uring::ConnectionTable connections_;
   uring::OperationTable operations_;
-  uring::BufferTable buffers_;
+  BufferTable buffers_;
   bool kernel_buffer_table_ = false;
   std::string registration_problem_;
   std::vector<Listener> listeners_;
-  std::vector<File> files_;
+  posix::FileTable files_;
   std::vector<Group> groups_;
 
   uint32_t in_flight_ = 0;
@@ -384,8 +375,7 @@ class UringRing final : public Ring {
   bool synchronous_done_ = true;
   int synchronous_result_ = 0;
 
-  std::array<Failure, 64> failures_{};
-  uint32_t failure_count_ = 0;
+  posix::FailureLog failures_;
 
   StatisticsCounters statistics_;
 };

@@ -40,7 +40,7 @@ bool UringRing::PrepareSend(ConnectionId connection, std::span<const std::byte> 
 
 bool UringRing::PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
                                   TransferFlags flags) {
-  uring::ResolvedSlice resolved;
+  ResolvedSlice resolved;
   const Error error = buffers_.Resolve(slice, &resolved);
   if (error != Error::kOk) return AcceptError(error, token);
   return BeginRecv(connection,
@@ -51,7 +51,7 @@ bool UringRing::PrepareRecvBuffer(ConnectionId connection, const BufferSlice& sl
 
 bool UringRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
                                   TransferFlags flags) {
-  uring::ResolvedSlice resolved;
+  ResolvedSlice resolved;
   const Error error = buffers_.Resolve(slice, &resolved);
   if (error != Error::kOk) return AcceptError(error, token);
   return BeginSend(connection,
@@ -192,7 +192,7 @@ bool UringRing::PrepareRecvManaged(ConnectionId id, BufferGroupId group_id, Shot
   if (Full(1, 0)) return false;
   connection->recv_token = token.value;
   connection->recv_group = static_cast<uint16_t>(group_id.index);
-  connection->recv_unit = uring::BufferTable::kNoUnit;
+  connection->recv_unit = BufferTable::kNoUnit;
   connection->clear(uring::kRecvMultishot);
   connection->clear(uring::kRecvCancelled);
   if (shots == Shots::kMany) {
@@ -315,7 +315,7 @@ bool UringRing::PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSli
 
 bool UringRing::FileTransferBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
                                    OperationKind kind, Token token) {
-  uring::ResolvedSlice resolved;
+  ResolvedSlice resolved;
   const Error error = buffers_.Resolve(slice, &resolved);
   if (error != Error::kOk) return AcceptError(error, token);
   return FileTransfer(file, offset,

@@ -1,6 +1,6 @@
 // BufferTable: registered buffers, and how many operations use each of their units.
-#ifndef IORING_RING_URING_BUFFER_TABLE_H_
-#define IORING_RING_URING_BUFFER_TABLE_H_
+#ifndef IORING_RING_BUFFER_TABLE_H_
+#define IORING_RING_BUFFER_TABLE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -12,7 +12,7 @@
 #include "ring/id.h"
 #include "ring/options.h"
 
-namespace ioring::uring {
+namespace ioring {
 
 // Where a valid slice lies.
 struct ResolvedSlice {
@@ -97,6 +97,6 @@ class BufferTable {
   std::vector<Buffer> buffers_;
 };
 
-}  // namespace ioring::uring
+}  // namespace ioring
 
-#endif  // IORING_RING_URING_BUFFER_TABLE_H_
+#endif  // IORING_RING_BUFFER_TABLE_H_

@@ -1,12 +1,13 @@
-// The steady clock in nanoseconds, which is the kernel's CLOCK_MONOTONIC.
-#ifndef IORING_RING_URING_CLOCK_H_
-#define IORING_RING_URING_CLOCK_H_
+// The steady clock in nanoseconds: what timers and waits count in. On POSIX systems it is
+// CLOCK_MONOTONIC.
+#ifndef IORING_RING_CLOCK_H_
+#define IORING_RING_CLOCK_H_
 
 #include <chrono>
 #include <cstdint>
 #include <limits>
 
-namespace ioring::uring {
+namespace ioring {
 
 inline constexpr int64_t kNanosPerSecond = 1'000'000'000;
 
@@ -22,6 +23,6 @@ constexpr int64_t SaturatingAdd(int64_t a, int64_t b) {
   return a > kMax - b ? kMax : a + b;
 }
 
-}  // namespace ioring::uring
+}  // namespace ioring
 
-#endif  // IORING_RING_URING_CLOCK_H_
+#endif  // IORING_RING_CLOCK_H_

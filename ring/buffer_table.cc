@@ -1,11 +1,11 @@
-#include "ring_uring/buffer_table.h"
+#include "ring/buffer_table.h"
 
 #include <bit>
 #include <numeric>
 
 #include "absl/log/check.h"
 
-namespace ioring::uring {
+namespace ioring {
 
 uint32_t BufferTable::FreeSlot() const {
   for (uint32_t slot = 0; slot < buffers_.size(); ++slot) {
@@ -44,4 +44,4 @@ uint32_t BufferTable::TotalUses(BufferId id) const {
   return std::accumulate(buffer.uses.get(), buffer.uses.get() + units, uint32_t{0});
 }
 
-}  // namespace ioring::uring
+}  // namespace ioring

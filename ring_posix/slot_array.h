@@ -1,7 +1,7 @@
 // SlotArray: zeroed memory for a fixed number of slots, of which only those that are
 // used cost memory.
-#ifndef IORING_RING_URING_SLOT_ARRAY_H_
-#define IORING_RING_URING_SLOT_ARRAY_H_
+#ifndef IORING_RING_POSIX_SLOT_ARRAY_H_
+#define IORING_RING_POSIX_SLOT_ARRAY_H_
 
 #include <sys/mman.h>
 
@@ -11,7 +11,7 @@
 
 #include "absl/log/check.h"
 
-namespace ioring::uring {
+namespace ioring::posix {
 
 // `T` must be valid as all-zero bytes. Memory comes straight from the kernel, which
 // hands out zeroed pages at their first touch: a table for 100,000 connections of which
@@ -52,6 +52,6 @@ class SlotArray {
   T* slots_ = nullptr;
 };
 
-}  // namespace ioring::uring
+}  // namespace ioring::posix
 
-#endif  // IORING_RING_URING_SLOT_ARRAY_H_
+#endif  // IORING_RING_POSIX_SLOT_ARRAY_H_

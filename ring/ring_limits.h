@@ -1,0 +1,36 @@
+// What RingOptions' limits may be, and what a backend makes of them.
+#ifndef IORING_RING_RING_LIMITS_H_
+#define IORING_RING_RING_LIMITS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "ring/options.h"
+
+namespace ioring {
+
+inline constexpr uint32_t kSubmissionEntriesMin = 8;
+inline constexpr uint32_t kSubmissionEntriesMax = 32768;
+inline constexpr uint32_t kCompletionEntriesMax = 65536;
+inline constexpr uint32_t kConnectionsMax = 1u << 20;
+inline constexpr uint32_t kGroupBuffersMax = 32768;  // also io_uring_register_buf_ring(3)
+
+// InvalidArgument names the first limit that cannot be, and its bounds.
+absl::Status CheckRingOptions(const RingOptions& options);
+
+// RingOptions::completion_entries, or what is chosen where that is 0; a power of two.
+uint32_t CompletionEntries(const RingOptions& options);
+
+// The same for a buffer group: how many buffers it is to hold, a power of two.
+absl::StatusOr<uint32_t> CheckBufferGroup(const BufferGroupOptions& options);
+// Whether `bytes` more fit into a group that holds `count` of `entries` buffers.
+absl::Status CheckAddedBuffers(size_t bytes, uint32_t buffer_bytes, size_t count, uint32_t entries);
+
+// A registered buffer's size and units.
+absl::Status CheckRegisteredBuffer(const RegisteredBufferOptions& options);
+
+}  // namespace ioring
+
+#endif  // IORING_RING_RING_LIMITS_H_

@@ -1,0 +1,40 @@
+// The conformance suite over kqueue.
+#include "ring/conformance.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "gtest/gtest.h"
+#include "ring/capability.h"
+#include "ring/options.h"
+#include "ring_kqueue/kqueue_ring.h"
+
+namespace ioring {
+namespace {
+
+ConformanceBackend Masked(std::string name, CapabilitySet disabled) {
+  return ConformanceBackend{
+      .name = std::move(name),
+      .create = [](const RingOptions& options) { return KqueueRing::Create(options); },
+      .disabled = disabled,
+      .shares_ports = true,
+  };
+}
+
+std::vector<ConformanceBackend> Backends() {
+  std::vector<ConformanceBackend> backends = {
+      Masked("Default", {}),
+      Masked("EverythingMasked", CapabilitySet::All()),
+      Masked("ShortQueues", {}),
+  };
+  // Completions find no room all the time, and everything waits for its turn.
+  backends.back().adjust = [](RingOptions& options) { options.completion_entries = 16; };
+  return backends;
+}
+
+INSTANTIATE_TEST_SUITE_P(Kqueue, RingConformance, testing::ValuesIn(Backends()), ConformanceName);
+
+}  // namespace
+}  // namespace ioring

@@ -1,0 +1,61 @@
+// Non-blocking calls on sockets, as readiness backends make them on their hot path.
+//
+// Each makes the system call that its name says and, where a system lacks a flag, what
+// stands for it. Results are the call's own, 0 or more, or the negative of errno: -EAGAIN
+// where it would block. Interrupted calls are repeated. Nothing allocates; no SIGPIPE is
+// raised on sockets that this package made or prepared. Free functions without state: any
+// thread. Sources: recv(2), send(2), accept(2), connect(2), poll(2) and the systems' own.
+#ifndef IORING_RING_POSIX_CALLS_H_
+#define IORING_RING_POSIX_CALLS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ring_posix/socket_address.h"
+
+namespace ioring::posix {
+
+// A result, or the negative of errno.
+using CallResult = int64_t;
+
+CallResult Recv(int socket, std::byte* data, size_t bytes);
+CallResult Send(int socket, const std::byte* data, size_t bytes);
+// Whether a receive would bring something: 1, 0 at the end of the stream. Takes nothing.
+CallResult PeekByte(int socket);
+
+// -EMSGSIZE for a datagram that is longer than the memory; it is gone then.
+CallResult RecvFrom(int socket, std::byte* data, size_t bytes, SocketAddress* source);
+CallResult SendTo(int socket, const std::byte* data, size_t bytes,
+                  const SocketAddress& destination);
+
+// A descriptor: non-blocking, close-on-exec, without SIGPIPE, TCP without the Nagle delay.
+// One call where the system has accept4 and sockets inherit the rest. Connections that are
+// gone before they are accepted are passed over.
+CallResult Accept(int listener);
+
+// Makes a socket like that and begins to connect it; the socket is the caller's when
+// `*socket` is not negative. 0: connected. -EINPROGRESS: ConnectResult tells once it is
+// writable. -EAGAIN: a Unix-domain listener's queue is full, and no event will tell when
+// it is not; try again later with ConnectAgain.
+CallResult StartConnect(const SocketAddress& address, int* socket);
+CallResult ConnectAgain(int socket, const SocketAddress& address);
+// 0: connected. -EINPROGRESS: not yet.
+CallResult ConnectResult(int socket);
+
+// Which of the PollEvents `wanted` (ring/options.h) hold now; kPollHangUp and kPollError
+// are told though nobody asked.
+CallResult PollNow(int descriptor, uint32_t wanted);
+
+// `how` as for shutdown(2): SHUT_RD, SHUT_WR, SHUT_RDWR.
+CallResult Shutdown(int socket, int how);
+// With `reset`, what was not delivered is dropped, and the peer gets a reset.
+void Close(int descriptor, bool reset);
+
+// Whether `socket` is one whose receive, when it brings fewer bytes than asked for, has
+// left none: TCP. (Unix-domain streams stop at descriptors and at other senders' bytes,
+// datagrams at their borders.)
+bool ShortRecvEmpties(int socket);
+
+}  // namespace ioring::posix
+
+#endif  // IORING_RING_POSIX_CALLS_H_

@@ -1,0 +1,81 @@
+// Creation and destruction.
+#include "ring_readiness/readiness_core.h"
+
+#include <bit>
+#include <cstdint>
+#include <string_view>
+
+#include "absl/log/check.h"
+#include "absl/strings/str_cat.h"
+#include "ring/capability.h"
+#include "ring/options.h"
+#include "ring/ring_limits.h"
+#include "ring_posix/calls.h"
+#include "ring_posix/sockets.h"
+
+namespace ioring::readiness {
+namespace {
+
+// None of them: what they stand for is done by calls of the ring's own.
+CapabilityReport Report(const RingOptions& options, std::string_view poller) {
+  CapabilityReport report;
+  for (int i = 0; i < kCapabilityCount; ++i) {
+    const Capability capability = static_cast<Capability>(i);
+    if (options.disabled.Has(capability)) {
+      report.TurnOff(capability, "switched off by the options");
+    } else {
+      report.TurnOff(capability, absl::StrCat(poller, " has no such thing"));
+    }
+  }
+  return report;
+}
+
+// Everything that can be in flight: two directions and a close of each connection, and the
+// operations.
+uint32_t SubmissionPlaces(const RingOptions& options, uint32_t operations) {
+  return std::bit_ceil(3 * options.max_connections + operations);
+}
+
+}  // namespace
+
+ReadinessCore::ReadinessCore(const RingOptions& options, std::string_view poller)
+    : completions_(std::bit_ceil(CompletionEntries(options) + kHeadroom)),
+      options_(options),
+      capabilities_(Report(options, poller)),
+      connections_(options.max_connections),
+      operations_(options.max_operations + kKeptForCancels),
+      buffers_(options.max_buffers),
+      listeners_(options.max_listeners),
+      files_(options.max_files),
+      groups_(options.max_buffer_groups),
+      threads_([this] { Bell(); }),
+      timers_(operations_.size()),
+      submissions_(SubmissionPlaces(options, operations_.size())),
+      submission_entries_(
+          std::max(std::bit_ceil(options.submission_entries), kSubmissionEntriesMin)) {}
+
+void ReadinessCore::EndThreads() {
+  CHECK_EQ(in_flight_, 0u) << "a ring was destroyed with operations in flight, whose memory it may "
+                              "still write to: call Drain (ring/drain.h) first";
+  threads_.Stop();
+}
+
+ReadinessCore::~ReadinessCore() {
+  for (const Group& group : groups_) {
+    CHECK(group.buffers == nullptr || group.buffers->taken() == 0)
+        << "a ring was destroyed while buffers of a group were not returned";
+  }
+  for (const Listener& listener : listeners_) {
+    if (listener.descriptor < 0) continue;
+    posix::Close(listener.descriptor, /*reset=*/false);
+    posix::RemoveUnixPath(listener.endpoint).IgnoreError();
+  }
+  for (uint32_t i = 0; i < connections_.used_end(); ++i) {
+    const Connection& connection = connections_[i];
+    if (connection.state != ConnectionState::kFree && connection.descriptor >= 0) {
+      posix::Close(connection.descriptor, /*reset=*/false);
+    }
+  }
+}
+
+}  // namespace ioring::readiness

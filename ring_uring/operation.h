@@ -1,0 +1,107 @@
+// Operation: one in flight other than connections' plain receives and sends.
+#ifndef IORING_RING_URING_OPERATION_H_
+#define IORING_RING_URING_OPERATION_H_
+
+#include <linux/time_types.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <cstdint>
+
+#include "ring/endpoint.h"
+#include "ring/token.h"
+#include "ring_posix/operation_table.h"
+#include "ring_posix/socket_address.h"
+
+namespace ioring::uring {
+
+enum class OperationKind : uint8_t {
+  kFree,
+  kFixedResult,  // an entry that does nothing; completes with `result`
+  kAccept,
+  kConnect,
+  kTransferAll,  // a receive or send that goes on until all is transferred
+  kZeroCopySend,
+  kRecvFrom,
+  kSendTo,
+  kShutdown,
+  kPoll,
+  kTimeout,
+  kDeadline,
+  kCancel,
+  kRead,
+  kWrite,
+  kSync,
+};
+
+enum OperationFlags : uint8_t {
+  kManyShots = 1 << 0,
+  kCancelAsked = 1 << 1,   // must not be armed again
+  kDeferred = 1 << 2,      // on the list of operations to be armed again
+  kIsSend = 1 << 3,        // kTransferAll: a send; kZeroCopySend: to be one
+  kHasDeadline = 1 << 4,   // must not be armed again: the deadline would not hold
+  kStopInKernel = 1 << 5,  // on the deferred list, to be cancelled in the kernel
+  kPartIsEnough = 1 << 6,  // kTransferAll: asked for without TransferFlags::kAll
+};
+
+struct alignas(64) Operation {
+  // A transfer that goes on until all is done.
+  struct TransferState {
+    std::byte* data;
+    uint32_t length;
+    uint32_t done;
+  };
+  struct Message {
+    msghdr header;
+    iovec vector;
+    posix::SocketAddress address;
+    Endpoint* source;
+  };
+  struct Timer {
+    __kernel_timespec time;
+    int64_t period_ns;
+    int64_t next_ns;  // steady clock
+  };
+
+  Token token;
+  OperationKind kind;
+  uint8_t flags;
+  uint16_t generation;
+  uint32_t connection;  // index, or kNone; a listener's or file's for their operations
+  int32_t result;
+  uint32_t next_in_bucket;  // index plus 1, as all links
+  uint32_t next;            // free or deferred list
+  uint32_t unit;            // registered memory in use, see BufferTable
+  uint64_t detail;          // kPoll: events
+  union {
+    TransferState transfer;
+    Message message;
+    Timer timer;
+    posix::SocketAddress address;  // kConnect
+  };
+
+  static constexpr uint32_t kNone = ~uint32_t{0};
+
+  // What posix::OperationTable asks for.
+  using Kind = OperationKind;
+  bool can_be_cancelled() const {
+    return kind != OperationKind::kFixedResult && kind != OperationKind::kCancel;
+  }
+  void Begin() {
+    flags = 0;
+    connection = kNone;
+    result = 0;
+    unit = 0;
+    detail = 0;
+  }
+
+  bool has(OperationFlags flag) const { return (flags & flag) != 0; }
+  void set(OperationFlags flag) { flags = static_cast<uint8_t>(flags | flag); }
+  void clear(OperationFlags flag) { flags = static_cast<uint8_t>(flags & ~flag); }
+};
+
+using OperationTable = posix::OperationTable<Operation>;
+
+}  // namespace ioring::uring
+
+#endif  // IORING_RING_URING_OPERATION_H_
