@@ -1,4 +1,5 @@
-// What only Linux has: huge pages by alignment, and a limit of how many mappings a process may have.
+// What only Linux has: huge pages by alignment, and a limit of how many mappings a process may
+// have.
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>

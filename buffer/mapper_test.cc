@@ -1,4 +1,5 @@
-// What a mapper leaves behind, shares and costs, as Linux can tell of it: every mapper that can be built here.
+// What a mapper leaves behind, shares and costs, as Linux can tell of it: every mapper that can be
+// built here.
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>

@@ -1,4 +1,5 @@
-// A platform whose backend is still to come: what needs no ring is built and tested there all the same.
+// A platform whose backend is still to come: what needs no ring is built and tested there all the
+// same.
 #include <span>
 
 #include "ring_native/backends.h"

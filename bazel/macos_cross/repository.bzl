@@ -50,6 +50,10 @@ _PROCESSORS = {"arm64": "aarch64", "x86_64": "x86_64"}
 
 def _macos_cross_impl(repository_ctx):
     driver = repository_ctx.read(repository_ctx.attr._driver)
+
+    # Bazel makes the repository again when one of these changes.
+    for file in repository_ctx.attr._installed:
+        repository_ctx.path(file)
     result = repository_ctx.execute([repository_ctx.path(repository_ctx.attr._install)], timeout = 1800)
     if result.return_code != 0:
         fail("the cross compiler for macOS could not be installed:\n" + result.stderr)
@@ -77,7 +81,12 @@ macos_cross = repository_rule(
     attrs = {
         "_driver": attr.label(default = Label("//bazel/macos_cross:driver")),
         "_install": attr.label(default = Label("//bazel/macos_cross:install")),
-        "_lock": attr.label(default = Label("//bazel/macos_cross:npm/package-lock.json")),
+        "_installed": attr.label_list(default = [
+            Label("//bazel/macos_cross:frameworks/CoreFoundation.framework/CoreFoundation.tbd"),
+            Label("//bazel/macos_cross:frameworks/CoreFoundation.framework/Headers/CFTimeZone.h"),
+            Label("//bazel/macos_cross:npm/package-lock.json"),
+            Label("//bazel/macos_cross:npm/package.json"),
+        ]),
         "_toolchain_bzl": attr.label(default = Label("//bazel/macos_cross:toolchain.bzl")),
     },
     environ = ["HOME"],

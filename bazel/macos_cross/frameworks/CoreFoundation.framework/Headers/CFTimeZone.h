@@ -1,5 +1,6 @@
-// What Abseil asks of CoreFoundation, which the cross compiler does not have: the name of the system's time zone.
-// Builds on macOS have the system's own header. Source: developer.apple.com/documentation/corefoundation.
+// What Abseil asks of CoreFoundation, which the cross compiler does not have: the name of the
+// system's time zone. Builds on macOS have the system's own header. Source:
+// developer.apple.com/documentation/corefoundation.
 #ifndef IORING_BAZEL_MACOS_CROSS_CFTIMEZONE_H_
 #define IORING_BAZEL_MACOS_CROSS_CFTIMEZONE_H_
 
@@ -20,7 +21,8 @@ CFTimeZoneRef CFTimeZoneCopyDefault(void);
 CFStringRef CFTimeZoneGetName(CFTimeZoneRef zone);
 CFIndex CFStringGetLength(CFStringRef string);
 CFIndex CFStringGetMaximumSizeForEncoding(CFIndex length, CFStringEncoding encoding);
-Boolean CFStringGetCString(CFStringRef string, char* buffer, CFIndex size, CFStringEncoding encoding);
+Boolean CFStringGetCString(CFStringRef string, char* buffer, CFIndex size,
+                           CFStringEncoding encoding);
 void CFRelease(CFTypeRef object);
 
 #ifdef __cplusplus
