@@ -12,7 +12,6 @@ load(
     "tool_path",
     "with_feature_set",
 )
-load("@rules_cc//cc/common:cc_common.bzl", "cc_common")
 
 _COMPILE_ACTIONS = [
     ACTION_NAMES.assemble,
@@ -123,6 +122,8 @@ def _macos_toolchain_config_impl(ctx):
         ),
     ]
 
+    # Bazel's own, which the oldest has too.
+    # buildifier: disable=native-cc-common
     return cc_common.create_cc_toolchain_config_info(
         ctx = ctx,
         abi_libc_version = "macosx",
