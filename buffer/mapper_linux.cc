@@ -1,13 +1,4 @@
 // The mapper on Linux: memfd_create(2), mmap(2).
-//
-// The views of one region:
-//
-//   address   0      1      2      3      4      5     (times size_bytes)
-//             [ b0 ] [ b0 ] [ b1 ] [ b1 ] [ b2 ] [ b2 ]
-//   mapping   ---0-- ------1------ ------2------ --3---
-//
-// The second half of a buffer and the first half of the next are neighbours in the file
-// too, so one mapping serves both: a region of n buffers costs n + 1 mappings, not 2 n.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -22,13 +13,13 @@
 #include <string>
 #include <string_view>
 
-#include "absl/log/log.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "buffer/mapper.h"
+#include "buffer/mapper_views.h"
 
 namespace ioring::mapper {
 namespace {
@@ -37,22 +28,6 @@ namespace {
 constexpr unsigned kNoExecSeal = 0x0008U;
 // The smallest huge page of x86-64, and of arm64 with pages of 4 KiB.
 constexpr size_t kHugePageBytes = size_t{2} << 20;
-
-class Descriptor {
- public:
-  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (descriptor_ >= 0) close(descriptor_);
-  }
-
-  int get() const { return descriptor_; }
-  bool is_open() const { return descriptor_ >= 0; }
-
- private:
-  const int descriptor_;
-};
 
 // Reads a file of /proc to its end and gives each piece to `take`. No allocation: memory
 // may be what is short.
@@ -138,56 +113,20 @@ int OpenMemoryObject() {
   return memfd_create("ioring mirror", MFD_CLOEXEC);
 }
 
-// Address space that nothing else is put into. Needs no memory.
-void* Reserve(size_t bytes) {
-  return mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-}
-
-// Replaces the reservation with views of the memory object. MAP_FIXED swaps each part in
-// one step, so at no time is it free for another thread's mapping.
-bool MapViews(int object, std::byte* base, size_t size_bytes, size_t count) {
-  for (size_t i = 0; i <= count; ++i) {
-    const size_t first_half = i == 0 ? 0 : 2 * i - 1;
-    const size_t halves = i == 0 || i == count ? 1 : 2;
-    const size_t buffer = i == 0 ? 0 : i - 1;
-    void* const view =
-        mmap(base + first_half * size_bytes, halves * size_bytes, PROT_READ | PROT_WRITE,
-             MAP_SHARED | MAP_FIXED, object, static_cast<off_t>(buffer * size_bytes));
-    if (view == MAP_FAILED) return false;
-  }
-  return true;
-}
-
-// A failure leaks address space and nothing else, so it is no reason to end the program.
-void Unmap(std::byte* base, size_t bytes) {
-  if (munmap(base, bytes) != 0) PLOG(ERROR) << "munmap of " << bytes << " bytes";
-}
-
 }  // namespace
 
-size_t GranularityBytes() {
-  static const size_t page_bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  return page_bytes;
-}
-
 absl::StatusOr<std::byte*> MapMirrors(size_t size_bytes, size_t count) {
-  const size_t object_bytes = size_bytes * count;
-  const size_t bytes = 2 * object_bytes;
+  const size_t bytes = 2 * size_bytes * count;
   const size_t mappings = count + 1;
   const Descriptor object(OpenMemoryObject());
   if (!object.is_open()) return Explain(errno, "memfd_create", bytes, mappings);
-  if (ftruncate(object.get(), static_cast<off_t>(object_bytes)) != 0) {
-    return Explain(errno, "ftruncate", bytes, mappings);
-  }
-  void* const reservation = Reserve(bytes);
-  if (reservation == MAP_FAILED) return Explain(errno, "mmap", bytes, mappings);
-  std::byte* const base = static_cast<std::byte*>(reservation);
+  std::byte* const base = MapViews(object.get(), size_bytes, count);
+  if (base == nullptr) return Explain(errno, "mmap", bytes, mappings);
   // The child of a fork would share what is written; it gets no such memory at all.
-  if (!MapViews(object.get(), base, size_bytes, count) ||
-      madvise(base, bytes, MADV_DONTFORK) != 0) {
+  if (madvise(base, bytes, MADV_DONTFORK) != 0) {
     const int error = errno;
     Unmap(base, bytes);
-    return Explain(error, "mmap", bytes, mappings);
+    return Explain(error, "madvise", bytes, mappings);
   }
   return base;
 }

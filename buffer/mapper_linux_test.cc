@@ -1,18 +1,13 @@
-// What the mapper leaves behind, shares and costs on Linux.
+// What only Linux has: huge pages by alignment, and a limit of how many mappings a process may
+// have.
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstddef>
-#include <filesystem>
+#include <cstdint>
 #include <fstream>
-#include <iterator>
-#include <span>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "absl/base/config.h"
 #include "absl/status/status.h"
@@ -35,66 +30,24 @@ constexpr bool kThreadSanitizer = true;
 #else
 constexpr bool kThreadSanitizer = false;
 #endif
-#if defined(ABSL_HAVE_ADDRESS_SANITIZER)
-constexpr bool kAddressSanitizer = true;
-#else
-constexpr bool kAddressSanitizer = false;
-#endif
 
-size_t OpenDescriptors() {
-  const std::filesystem::directory_iterator descriptors("/proc/self/fd");
-  return static_cast<size_t>(std::distance(begin(descriptors), end(descriptors)));
-}
-
-// Lines of /proc/self/maps that contain `text`.
-size_t Mappings(const std::string& text) {
+size_t MirrorMappings() {
   std::ifstream maps("/proc/self/maps");
   size_t count = 0;
   for (std::string line; std::getline(maps, line);) {
-    if (line.find(text) != std::string::npos) ++count;
+    if (line.find("ioring mirror") != std::string::npos) ++count;
   }
   return count;
 }
 
-size_t MirrorMappings() { return Mappings("ioring mirror"); }
-
-// Trap 12 of the original: one descriptor stayed open per buffer.
-TEST(MapperLinuxTest, ARegionHoldsNoDescriptorAndFewMappings) {
-  const size_t descriptors = OpenDescriptors();
-  for (const size_t count : {size_t{1}, size_t{2}, size_t{256}}) {
-    absl::StatusOr<MirroredRegion> region = MirroredRegion::Create(MirrorGranularity(), count);
+TEST(MapperLinuxTest, LargeRegionsAreAlignedForHugePages) {
+  constexpr size_t kHugePageBytes = size_t{2} << 20;
+  for (int i = 0; i < 10; ++i) {
+    absl::StatusOr<MemoryRegion> odd = MemoryRegion::Create(4096);
+    absl::StatusOr<MemoryRegion> region = MemoryRegion::Create(kHugePageBytes + 4096);
     ASSERT_TRUE(region.ok()) << region.status();
-    EXPECT_EQ(OpenDescriptors(), descriptors);
-    EXPECT_EQ(MirrorMappings(), count + 1);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(region->memory().data()) % kHugePageBytes, 0u);
   }
-}
-
-TEST(MapperLinuxTest, ManyRegionsComeAndGoAndLeaveNothing) {
-  { const auto warm_up = MirroredRegion::Create(MirrorGranularity(), 1); }
-  const size_t descriptors = OpenDescriptors();
-  const size_t mappings = Mappings("");
-  for (size_t round = 0; round < 2000; ++round) {
-    absl::StatusOr<MirroredRegion> region =
-        MirroredRegion::Create(MirrorGranularity() << (round % 4), 1 + round % 7);
-    ASSERT_TRUE(region.ok()) << region.status();
-    absl::StatusOr<MemoryRegion> plain = MemoryRegion::Create(size_t{4096} << (round % 12));
-    ASSERT_TRUE(plain.ok()) << plain.status();
-    MirroredRegion moved = *std::move(region);
-  }
-  EXPECT_EQ(OpenDescriptors(), descriptors);
-  EXPECT_EQ(MirrorMappings(), 0u);
-  EXPECT_TRUE(kThreadSanitizer || Mappings("") == mappings) << Mappings("") << ", " << mappings;
-}
-
-TEST(MapperLinuxTest, RefusedRegionsLeaveNothing) {
-  const size_t descriptors = OpenDescriptors();
-  for (int round = 0; round < 100; ++round) {
-    EXPECT_FALSE(MirroredRegion::Create(MirrorGranularity() + 1, 1).ok());
-    EXPECT_FALSE(MirroredRegion::Create(size_t{1} << 61, 1).ok());
-    EXPECT_FALSE(MemoryRegion::Create(size_t{1} << 61).ok());
-  }
-  EXPECT_EQ(OpenDescriptors(), descriptors);
-  EXPECT_EQ(MirrorMappings(), 0u);
 }
 
 // Runs `body` in a child process, for limits that cannot be taken back. It returns what
@@ -153,65 +106,6 @@ TEST(MapperLinuxTest, OutOfMappingsNamesTheLimitAndRecovers) {
   EXPECT_THAT(answer, HasSubstr("sysctl -w vm.max_map_count="));
   EXPECT_THAT(answer, HasSubstr("| " + refusal)) << "the second, which got half way";
   EXPECT_THAT(answer, EndsWith("| 0 | OK"));
-}
-
-std::string WithoutAddressSpace() {
-  const rlimit limit{size_t{512} << 20, size_t{512} << 20};
-  if (setrlimit(RLIMIT_AS, &limit) != 0) return "no limit";
-  const absl::Status mirrored = MirroredRegion::Create(size_t{1} << 30, 1).status();
-  return mirrored.ToString() + " | " + MemoryRegion::Create(size_t{1} << 30).status().ToString();
-}
-
-TEST(MapperLinuxTest, OutOfAddressSpaceNamesTheLimit) {
-  if (kAddressSanitizer || kThreadSanitizer) {
-    GTEST_SKIP() << "sanitizers use more address space than the limit";
-  }
-  const std::string answer = InChild(WithoutAddressSpace);
-  EXPECT_THAT(answer, HasSubstr("RESOURCE_EXHAUSTED"));
-  EXPECT_THAT(answer, HasSubstr("2147483648 bytes"));
-  EXPECT_THAT(answer, HasSubstr("| RESOURCE_EXHAUSTED"));
-  EXPECT_THAT(answer, HasSubstr("ulimit -v"));
-}
-
-std::string WithoutDescriptors() {
-  const rlimit limit{0, 0};
-  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) return "no limit";
-  return MirroredRegion::Create(MirrorGranularity(), 1).status().ToString();
-}
-
-TEST(MapperLinuxTest, OutOfDescriptorsNamesTheLimit) {
-  const std::string answer = InChild(WithoutDescriptors);
-  EXPECT_THAT(answer, HasSubstr("RESOURCE_EXHAUSTED"));
-  EXPECT_THAT(answer, HasSubstr("ulimit -n"));
-}
-
-// The child of a fork cannot reach the memory, so it cannot change it either.
-void ExpectNotInherited(std::span<std::byte> memory) {
-  constexpr int kSurvived = 42;
-  memory.front() = std::byte{1};
-  memory.back() = std::byte{1};
-  for (std::byte* const byte : {&memory.front(), &memory.back()}) {
-    const pid_t child = fork();
-    if (child == 0) {
-      // The default: a sanitizer would report the fault at length.
-      std::signal(SIGSEGV, SIG_DFL);
-      *const_cast<volatile std::byte*>(byte) = std::byte{2};
-      _exit(kSurvived);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    EXPECT_TRUE(kThreadSanitizer || !WIFEXITED(status) || WEXITSTATUS(status) != kSurvived);
-    EXPECT_EQ(*byte, std::byte{1});
-  }
-}
-
-TEST(MapperLinuxTest, AForkedChildDoesNotShareTheMemory) {
-  absl::StatusOr<MirroredRegion> mirrored = MirroredRegion::Create(MirrorGranularity(), 3);
-  ASSERT_TRUE(mirrored.ok()) << mirrored.status();
-  ExpectNotInherited(mirrored->memory());
-  absl::StatusOr<MemoryRegion> plain = MemoryRegion::Create(size_t{4} << 20);
-  ASSERT_TRUE(plain.ok()) << plain.status();
-  ExpectNotInherited(plain->memory());
 }
 
 }  // namespace

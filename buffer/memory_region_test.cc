@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -27,15 +26,6 @@ TEST(MemoryRegionTest, HasAtLeastTheSizeAskedForAndIsZero) {
                             [](std::byte byte) { return byte == std::byte{0}; }));
     std::memset(region->memory().data(), 0x77, region->size_bytes());
     EXPECT_EQ(region->memory().back(), std::byte{0x77});
-  }
-}
-
-TEST(MemoryRegionTest, LargeRegionsAreAlignedForHugePages) {
-  for (int i = 0; i < 10; ++i) {
-    absl::StatusOr<MemoryRegion> odd = MemoryRegion::Create(4096);
-    absl::StatusOr<MemoryRegion> region = MemoryRegion::Create(kHugePageBytes + 4096);
-    ASSERT_TRUE(region.ok()) << region.status();
-    EXPECT_EQ(reinterpret_cast<uintptr_t>(region->memory().data()) % kHugePageBytes, 0u);
   }
 }
 

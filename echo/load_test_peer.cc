@@ -8,8 +8,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -32,24 +35,43 @@ int BindLoopback(Endpoint& endpoint) {
   return listener;
 }
 
-int BindAbstract(Endpoint& endpoint) {
+int BindUnix(const std::string& path, Endpoint& endpoint) {
   const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
   CHECK(listener >= 0);
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
-  // Linux picks a free name where none is given: unix(7), "Autobind feature".
-  socklen_t size = sizeof(address.sun_family);
-  CHECK(bind(listener, reinterpret_cast<sockaddr*>(&address), size) == 0);
-  size = sizeof(address);
-  CHECK(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  endpoint = *Endpoint::Unix({address.sun_path, size - offsetof(sockaddr_un, sun_path)});
+  CHECK(path.size() < sizeof(address.sun_path));
+  std::memcpy(address.sun_path, path.data(), path.size());
+  CHECK(bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
+  endpoint = *Endpoint::Unix(path);
   return listener;
+}
+
+// Systems have the one or the other, or both.
+#if defined(MSG_NOSIGNAL)
+constexpr int kNoSignal = MSG_NOSIGNAL;
+#else
+constexpr int kNoSignal = 0;
+#endif
+
+void SuppressSignal([[maybe_unused]] int socket) {
+#if defined(SO_NOSIGPIPE)
+  const int on = 1;
+  setsockopt(socket, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof(on));
+#endif
 }
 
 }  // namespace
 
 LoadTestPeer::LoadTestPeer(Behavior behavior) : behavior_(std::move(behavior)) {
-  listener_ = behavior_.unix_domain ? BindAbstract(endpoint_) : BindLoopback(endpoint_);
+  if (behavior_.unix_domain) {
+    char folder[] = "/tmp/ioring-XXXXXX";  // short enough for such a path
+    CHECK(mkdtemp(folder) != nullptr);
+    folder_ = folder;
+    listener_ = BindUnix(folder_ + "/socket", endpoint_);
+  } else {
+    listener_ = BindLoopback(endpoint_);
+  }
   CHECK(listen(listener_, 1'024) == 0);
   accepting_ = std::thread([this] { Accept(); });
 }
@@ -58,17 +80,34 @@ LoadTestPeer::~LoadTestPeer() { Stop(); }
 
 void LoadTestPeer::Stop() {
   if (stopping_.exchange(true)) return;
-  // On Linux this ends a blocked accept.
-  shutdown(listener_, SHUT_RDWR);
+  EndAccept();
   accepting_.join();
   for (std::thread& thread : echoing_) thread.join();
   close(listener_);
+  if (folder_.empty()) return;
+  unlink((folder_ + "/socket").c_str());
+  rmdir(folder_.c_str());
+}
+
+void LoadTestPeer::EndAccept() {
+  sockaddr_storage address = {};
+  socklen_t size = sizeof(address);
+  CHECK(getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  const int last = socket(address.ss_family, SOCK_STREAM, 0);
+  CHECK(last >= 0);
+  CHECK(connect(last, reinterpret_cast<sockaddr*>(&address), size) == 0);
+  close(last);
 }
 
 void LoadTestPeer::Accept() {
   for (;;) {
     const int socket = accept(listener_, nullptr, nullptr);
-    if (socket < 0) return;
+    CHECK(socket >= 0);
+    if (stopping_) {
+      close(socket);
+      return;
+    }
+    SuppressSignal(socket);
     ++connections_;
     echoing_.emplace_back([this, socket] { Echo(socket); });
   }
@@ -99,7 +138,7 @@ bool LoadTestPeer::Answer(int socket, uint64_t position, char* bytes, size_t siz
   const bool closes = covers(behavior_.close_after);
   if (closes) size = *behavior_.close_after - position;
   for (size_t sent = 0; sent < size;) {
-    const ssize_t result = send(socket, bytes + sent, size - sent, MSG_NOSIGNAL);
+    const ssize_t result = send(socket, bytes + sent, size - sent, kNoSignal);
     if (result <= 0) return false;
     sent += static_cast<size_t>(result);
   }

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -30,7 +31,7 @@ class LoadTestPeer {
     std::chrono::milliseconds stall{0};
     // Reads and never answers.
     bool silent = false;
-    // Listens on a free name of Linux's abstract namespace instead of a free port of 127.0.0.1.
+    // Listens on a path of its own instead of a free port of 127.0.0.1.
     bool unix_domain = false;
   };
 
@@ -49,12 +50,15 @@ class LoadTestPeer {
 
  private:
   void Accept();
+  // Wakes a blocked accept by a connection, which no system leaves waiting.
+  void EndAccept();
   void Echo(int socket);
   // Answers `size` bytes that lie at `position`. False: the connection has ended.
   bool Answer(int socket, uint64_t position, char* bytes, size_t size);
 
   const Behavior behavior_;
   Endpoint endpoint_;
+  std::string folder_;  // of the path
   int listener_ = -1;
   std::atomic<uint64_t> bytes_received_ = 0;
   std::atomic<int> connections_ = 0;

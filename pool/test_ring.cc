@@ -16,7 +16,7 @@
 #include "ring/options.h"
 #include "ring/ring.h"
 #include "ring/token.h"
-#include "ring_uring/uring_ring.h"
+#include "ring_native/create_ring.h"
 
 namespace ioring {
 namespace {
@@ -32,9 +32,9 @@ RingOptions TestRingOptions() {
 }
 
 std::unique_ptr<Ring> MakeTestRing(const RingOptions& options) {
-  auto ring = UringRing::Create(options);
-  CHECK_OK(ring.status());
-  return *std::move(ring);
+  absl::StatusOr<CreatedRing> created = CreateRing(options);
+  CHECK_OK(created.status());
+  return std::move(created->ring);
 }
 
 ConnectedPair Connect(Ring& ring) {

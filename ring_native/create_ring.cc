@@ -91,7 +91,7 @@ absl::StatusOr<CreatedRing> CreateRing(const RingOptions& options, BackendKind k
     last = ring.status();
     failures.push_back(absl::StrCat("not ", BackendKindName(backend.kind), ": ", last.message()));
   }
-  return absl::Status(last.code(), absl::StrJoin(failures, "; "));
+  return failures.empty() ? last : absl::Status(last.code(), absl::StrJoin(failures, "; "));
 }
 
 }  // namespace ioring

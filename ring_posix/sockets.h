@@ -25,7 +25,9 @@ enum class BlockingMode : uint8_t { kBlocking, kNonBlocking };
 //
 // A Unix-domain path that is left over from a process that is gone is removed first: it
 // is a socket and refuses a connection. The probe connects once to a listener that is
-// alive. A path that is in use, or no socket, is left alone: AlreadyExists.
+// alive. A path that is in use, or no socket, is left alone: AlreadyExists. On macOS and
+// BSD a listener whose queue is full refuses too, and is taken for one that is gone
+// (Linux says EAGAIN).
 //
 // AlreadyExists: the port is in use. PermissionDenied. ResourceExhausted: descriptors.
 // NotFound: the path's folder. InvalidArgument: not an address of this machine, or not one

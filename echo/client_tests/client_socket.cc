@@ -1,6 +1,7 @@
 #include "echo/client_tests/client_socket.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -26,6 +27,20 @@ constexpr int kPatienceSeconds = 60;
 // Nothing moves for so long: the peer has stopped receiving.
 constexpr int kBlockedAfterMilliseconds = 500;
 constexpr size_t kChunkBytes = 256 << 10;
+
+// Systems have the one or the other of these, or both.
+#if defined(MSG_NOSIGNAL)
+constexpr int kNoSignal = MSG_NOSIGNAL;
+#else
+constexpr int kNoSignal = 0;
+#endif
+
+void SuppressSignal([[maybe_unused]] int socket) {
+#if defined(SO_NOSIGPIPE)
+  const int on = 1;
+  setsockopt(socket, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof(on));
+#endif
+}
 
 absl::Status SystemError(std::string_view what) { return absl::ErrnoToStatus(errno, what); }
 
@@ -112,8 +127,10 @@ bool MatchesPattern(uint64_t stream, uint64_t position, std::span<const std::byt
 absl::StatusOr<ClientSocket> ClientSocket::Connect(const std::string& address) {
   absl::StatusOr<Address> parsed = Parse(address);
   if (!parsed.ok()) return parsed.status();
-  ClientSocket client(socket(parsed->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ClientSocket client(socket(parsed->storage.ss_family, SOCK_STREAM, 0));
   if (client.fd_ < 0) return SystemError("socket");
+  fcntl(client.fd_, F_SETFD, FD_CLOEXEC);
+  SuppressSignal(client.fd_);
   const timeval patience = {kPatienceSeconds, 0};
   setsockopt(client.fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
   setsockopt(client.fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
@@ -137,7 +154,7 @@ void ClientSocket::SetRecvBuffer(int bytes) {
 
 absl::Status ClientSocket::Send(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    const ssize_t sent = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const ssize_t sent = send(fd_, bytes.data(), bytes.size(), kNoSignal);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0) return SystemError("send");
     bytes = bytes.subspan(static_cast<size_t>(sent));
@@ -146,7 +163,7 @@ absl::Status ClientSocket::Send(std::span<const std::byte> bytes) {
 }
 
 absl::StatusOr<size_t> ClientSocket::SendSome(std::span<const std::byte> bytes) {
-  const ssize_t sent = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  const ssize_t sent = send(fd_, bytes.data(), bytes.size(), kNoSignal | MSG_DONTWAIT);
   if (sent < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
   if (sent < 0) return SystemError("send");
   return static_cast<size_t>(sent);

@@ -5,15 +5,11 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "absl/log/check.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 
 namespace ioring {
 
@@ -59,27 +55,6 @@ ShortFolder::ShortFolder() {
 ShortFolder::~ShortFolder() {
   std::error_code ignored;
   std::filesystem::remove_all(path_, ignored);
-}
-
-Footprint FootprintOf(pid_t pid) {
-  Footprint footprint;
-  const std::string process = absl::StrCat("/proc/", pid);
-  std::ifstream status(process + "/status");
-  for (std::string line; std::getline(status, line);) {
-    const std::vector<std::string_view> words =
-        absl::StrSplit(line, absl::ByAnyChar(": \t"), absl::SkipEmpty());
-    if (words.size() < 2) continue;
-    uint64_t number = 0;
-    if (!absl::SimpleAtoi(words[1], &number)) continue;
-    if (words[0] == "VmRSS") footprint.resident_bytes = number << 10;
-    if (words[0] == "Threads") footprint.threads = static_cast<int>(number);
-  }
-  std::error_code gone;
-  for (const auto& entry : std::filesystem::directory_iterator(process + "/fd", gone)) {
-    static_cast<void>(entry);
-    ++footprint.descriptors;
-  }
-  return footprint;
 }
 
 bool Eventually(const std::function<bool()>& condition, absl::Duration deadline) {

@@ -2,8 +2,6 @@
 #ifndef IORING_ECHO_CLIENT_TESTS_ECHO_SERVER_H_
 #define IORING_ECHO_CLIENT_TESTS_ECHO_SERVER_H_
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -52,14 +50,6 @@ class ShortFolder {
  private:
   std::string path_;
 };
-
-// What a process holds.
-struct Footprint {
-  uint64_t resident_bytes = 0;
-  int descriptors = 0;
-  int threads = 0;
-};
-Footprint FootprintOf(pid_t pid);
 
 // Looks at `condition` until it is true; false when it is not so within the deadline.
 bool Eventually(const std::function<bool()>& condition, absl::Duration deadline);

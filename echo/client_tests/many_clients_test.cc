@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "echo/client_tests/client_socket.h"
 #include "echo/client_tests/echo_server.h"
+#include "echo/client_tests/footprint.h"
 #include "echo/client_tests/server_process.h"
 #include "echo/client_tests/server_report.h"
 #include "gtest/gtest.h"

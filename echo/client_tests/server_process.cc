@@ -1,69 +1,24 @@
 #include "echo/client_tests/server_process.h"
 
 #include <fcntl.h>
-#include <grp.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <string_view>
 
 #include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "echo/client_tests/child_process.h"
+#include "ring_native/process_cpu.h"
 
 namespace ioring {
 namespace {
 
 constexpr std::string_view kReadyText = "listening on ";
-// What a program that could not be started leaves behind.
-constexpr int kCannotStart = 127;
-
-[[noreturn]] void ChildFails(const char* what) {
-  std::fprintf(stderr, "%s: %s\n", what, std::strerror(errno));
-  _exit(kCannotStart);
-}
-
-void LimitChild(__rlimit_resource resource, std::optional<rlim_t> limit) {
-  if (!limit.has_value()) return;
-  const rlimit both = {*limit, *limit};
-  if (setrlimit(resource, &both) < 0) ChildFails("setrlimit");
-}
-
-// Between fork and exec. The program is opened before root is given up: the folders above
-// it may be closed to other users.
-[[noreturn]] void RunChild(const ServerProcess::Options& options, char* const* arguments,
-                           pid_t parent) {
-  const int program = open(arguments[0], O_RDONLY);
-  if (program < 0) ChildFails(arguments[0]);
-  if (options.cpu.has_value()) {
-    cpu_set_t cpus;
-    CPU_ZERO(&cpus);
-    CPU_SET(*options.cpu, &cpus);
-    if (sched_setaffinity(0, sizeof(cpus), &cpus) < 0) ChildFails("sched_setaffinity");
-  }
-  LimitChild(RLIMIT_MEMLOCK, options.locked_memory_bytes_max);
-  LimitChild(RLIMIT_NOFILE, options.descriptors_max);
-  if (options.user.has_value()) {
-    const uid_t user = *options.user;
-    if (setgroups(0, nullptr) < 0) ChildFails("setgroups");
-    if (setresgid(user, user, user) < 0) ChildFails("setresgid");
-    if (setresuid(user, user, user) < 0) ChildFails("setresuid");
-  }
-  setpgid(0, 0);  // what it starts can be found, and an interrupt from the terminal is not for it
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(kCannotStart);
-  fexecve(program, arguments, environ);
-  ChildFails(arguments[0]);
-}
 
 int ExitCode(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status); }
 
@@ -77,7 +32,7 @@ std::unique_ptr<ServerProcess> ServerProcess::Spawn(const Options& options) {
   arguments.push_back(nullptr);
 
   int ends[2];
-  PCHECK(pipe2(ends, O_CLOEXEC) == 0);
+  OpenPipe(ends);
   const pid_t parent = getpid();
   const pid_t pid = fork();
   PCHECK(pid >= 0);
@@ -180,12 +135,7 @@ std::optional<int> ServerProcess::WaitForExit(absl::Duration deadline) {
 }
 
 absl::Duration ServerProcess::CpuTime() const {
-  clockid_t clock = 0;
-  timespec time = {};
-  if (clock_getcpuclockid(pid_, &clock) != 0 || clock_gettime(clock, &time) != 0) {
-    return absl::ZeroDuration();
-  }
-  return absl::DurationFromTimespec(time);
+  return ProcessCpuTime(pid_).value_or(absl::ZeroDuration());
 }
 
 }  // namespace ioring

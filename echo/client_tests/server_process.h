@@ -6,7 +6,7 @@
 //   EXPECT_EQ((*server)->WaitForExit(absl::Seconds(10)), 0);
 //
 // The program must print "listening on ADDRESS" when it is ready. It does not outlive the
-// object, nor the thread that started it. Thread rule: one thread. Linux only.
+// object, nor, on Linux, the thread that started it. Thread rule: one thread. POSIX only.
 #ifndef IORING_ECHO_CLIENT_TESTS_SERVER_PROCESS_H_
 #define IORING_ECHO_CLIENT_TESTS_SERVER_PROCESS_H_
 
@@ -32,7 +32,7 @@ class ServerProcess {
   struct Options {
     // The program, as a path, and its arguments.
     std::vector<std::string> command;
-    // Runs on this processor only.
+    // Runs on this processor only. Linux only.
     std::optional<int> cpu;
     // Gives up root for this user (and group), before the program starts.
     std::optional<uid_t> user;
@@ -69,7 +69,7 @@ class ServerProcess {
   // because `deadline` had passed. May be called again.
   std::optional<int> WaitForExit(absl::Duration deadline);
 
-  // CPU time of all its threads. Only while it runs.
+  // CPU time of all its threads. Only while it runs; 0 where the system does not tell.
   absl::Duration CpuTime() const;
 
  private:

@@ -1,0 +1,57 @@
+"""The tests of mirrored memory, over a mapper of choice."""
+
+load("//bazel:ioring_cc.bzl", "ioring_cc_library", "ioring_cc_test")
+
+_GTEST = [
+    "@abseil-cpp//absl/base:config",
+    "@abseil-cpp//absl/status",
+    "@abseil-cpp//absl/status:statusor",
+    "@googletest//:gtest",
+    "@googletest//:gtest_main",
+]
+
+def mapper_tests(name, mapper, tests, **attributes):
+    """The classes of this package over `mapper`, for tests only, and the tests of them.
+
+    Args:
+      name: of the mapper, which the targets' names end with.
+      mapper: a library that implements mapper.h.
+      tests: the sources of the tests: x_test.cc becomes x_test_<name>.
+      **attributes: for every target.
+    """
+    ioring_cc_library(
+        name = "mirrored_memory_" + name,
+        testonly = True,
+        srcs = [
+            "memory_region.cc",
+            "mirrored_buffer.cc",
+            "mirrored_region.cc",
+        ],
+        hdrs = [
+            "circular_positions.h",
+            "memory_region.h",
+            "mirrored_buffer.h",
+            "mirrored_region.h",
+        ],
+        deps = [
+            mapper,
+            "@abseil-cpp//absl/base:core_headers",
+            "@abseil-cpp//absl/log:check",
+            "@abseil-cpp//absl/status",
+            "@abseil-cpp//absl/status:statusor",
+            "@abseil-cpp//absl/strings",
+            "@abseil-cpp//absl/strings:str_format",
+        ],
+        **attributes
+    )
+    for test in tests:
+        ioring_cc_test(
+            name = test.replace(".cc", "_" + name),
+            size = "small",
+            srcs = [test],
+            deps = [
+                ":allocation_counter",
+                ":mirrored_memory_" + name,
+            ] + _GTEST,
+            **attributes
+        )
