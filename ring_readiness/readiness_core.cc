@@ -16,7 +16,33 @@
 namespace ioring::readiness {
 namespace {
 
-// None of them: what they stand for is done by calls of the ring's own.
+// What stands for a capability that only another kind of kernel interface has.
+std::string_view WhatStandsFor(Capability capability) {
+  switch (capability) {
+    case Capability::kMultishotAccept:
+      return "one call per connection";
+    case Capability::kMultishotRecv:
+      return "one call per receive";
+    case Capability::kMultishotTimeout:
+      return "timers of the ring's own";
+    case Capability::kProvidedBuffers:
+      return "the ring picks the buffer";
+    case Capability::kIncrementalBuffers:
+    case Capability::kBundles:
+      return "one buffer per receive";
+    case Capability::kRegisteredBuffers:
+    case Capability::kFixedSocketIo:
+      return "registered memory is used as any other";
+    case Capability::kBatchWait:
+      return "the ring sees to minimum and delay";
+    case Capability::kCancelByDescriptor:
+      return "the kernel holds nothing to cancel";
+    default:
+      return "no such thing";
+  }
+}
+
+// None of them: each is done by calls of the ring's own, or not at all.
 CapabilityReport Report(const RingOptions& options, std::string_view poller) {
   CapabilityReport report;
   for (int i = 0; i < kCapabilityCount; ++i) {
@@ -24,7 +50,7 @@ CapabilityReport Report(const RingOptions& options, std::string_view poller) {
     if (options.disabled.Has(capability)) {
       report.TurnOff(capability, "switched off by the options");
     } else {
-      report.TurnOff(capability, absl::StrCat(poller, " has no such thing"));
+      report.TurnOff(capability, absl::StrCat(poller, ": ", WhatStandsFor(capability)));
     }
   }
   return report;
