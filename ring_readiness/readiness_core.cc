@@ -4,7 +4,9 @@
 #include <bit>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/log/check.h"
 #include "absl/strings/str_cat.h"
 #include "ring/capability.h"
@@ -64,7 +66,8 @@ uint32_t SubmissionPlaces(const RingOptions& options, uint32_t operations) {
 
 }  // namespace
 
-ReadinessCore::ReadinessCore(const RingOptions& options, std::string_view poller)
+ReadinessCore::ReadinessCore(const RingOptions& options, std::string_view poller,
+                             absl::AnyInvocable<void() const> bell)
     : completions_(std::bit_ceil(CompletionEntries(options) + kHeadroom)),
       options_(options),
       capabilities_(Report(options, poller)),
@@ -74,7 +77,7 @@ ReadinessCore::ReadinessCore(const RingOptions& options, std::string_view poller
       listeners_(options.max_listeners),
       files_(options.max_files),
       groups_(options.max_buffer_groups),
-      threads_([this] { Bell(); }),
+      threads_(std::move(bell)),
       timers_(operations_.size()),
       submissions_(SubmissionPlaces(options, operations_.size())),
       submission_entries_(

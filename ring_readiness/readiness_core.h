@@ -25,6 +25,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "ring/buffer_table.h"
@@ -139,16 +140,16 @@ class ReadinessCore : public Ring {
   // both directions of a connection.
   static constexpr uint32_t kHeadroom = 8;
 
-  // `options` must have passed CheckRingOptions. `poller` is how reports name it.
-  ReadinessCore(const RingOptions& options, std::string_view poller);
+  // `options` must have passed CheckRingOptions. `poller` is how reports name it. `bell` makes
+  // the poller's wait return; any thread calls it, until EndThreads.
+  ReadinessCore(const RingOptions& options, std::string_view poller,
+                absl::AnyInvocable<void() const> bell);
   ~ReadinessCore() override;
 
   // Checks that nothing is in flight and ends the threads: first thing of a destructor, while
-  // what Bell needs is there still.
+  // what the bell needs is there still.
   void EndThreads();
 
-  // Rings what makes the poller's wait return. Any thread.
-  virtual void Bell() = 0;
   // Poller::Forget.
   virtual void ForgetDescriptor(int descriptor) = 0;
 

@@ -60,14 +60,15 @@ class ReadinessRing : public ReadinessCore {
  protected:
   // `options` must have passed CheckRingOptions.
   ReadinessRing(const RingOptions& options, std::unique_ptr<P> poller)
-      : ReadinessCore(options, P::kName), poller_(std::move(poller)) {}
+      // Threads ring the bell while this is being destroyed: no virtual call, hence.
+      : ReadinessCore(options, P::kName, [p = poller.get()] { p->Wake(); }),
+        poller_(std::move(poller)) {}
 
  private:
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
   // Turns in a row that may find enough to do without asking the poller.
   static constexpr uint32_t kTurnsWithoutEvents = 8;
 
-  void Bell() final { poller_->Wake(); }
   void ForgetDescriptor(int descriptor) final { poller_->Forget(descriptor); }
 
   // Sleeps at most until `until_ns`, or not at all where there is something to do.
