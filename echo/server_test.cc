@@ -24,6 +24,7 @@
 #include "gtest/gtest.h"
 #include "ring/capability.h"
 #include "ring/endpoint.h"
+#include "ring_native/create_ring.h"
 
 namespace ioring {
 namespace {
@@ -59,6 +60,21 @@ std::vector<Config> Configs() {
         .group_buffers_max = 8}},
       {"ManagedEmulated",
        {.disabled = {Capability::kProvidedBuffers, Capability::kMultishotRecv},
+        .engine = managed,
+        .buffer_bytes = 4096,
+        .group_buffers_initial = 4,
+        .group_buffers_max = 8}},
+      {"MirrorEpoll", {.backend = BackendKind::kEpoll, .engine = mirror}},
+      {"ManagedEpoll", {.backend = BackendKind::kEpoll, .engine = managed}},
+      {"MirrorEpollSmall",
+       {.backend = BackendKind::kEpoll,
+        .submission_entries = 2,
+        .engine = mirror,
+        .buffer_bytes = 4096,
+        .buffers_per_slab = 2}},
+      {"ManagedEpollSmall",
+       {.backend = BackendKind::kEpoll,
+        .submission_entries = 2,
         .engine = managed,
         .buffer_bytes = 4096,
         .group_buffers_initial = 4,

@@ -111,7 +111,8 @@ TEST_P(ClientTest, SeveralThreadsServeOnePort) {
   Stop(*server);
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, ClientTest, testing::ValuesIn(AllEngines()), EngineName);
+INSTANTIATE_TEST_SUITE_P(Servers, ClientTest, testing::ValuesIn(AllServers()), EchoServerName);
+INSTANTIATE_TEST_SUITE_P(Denied, ClientTest, testing::ValuesIn(DeniedServers()), EchoServerName);
 
 }  // namespace
 }  // namespace ioring

@@ -195,7 +195,7 @@ TEST_P(ManyClientsTest, StalledReadersThatReset) {
   ExpectNothingLeft(*server);
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, ManyClientsTest, testing::ValuesIn(AllEngines()), EngineName);
+INSTANTIATE_TEST_SUITE_P(Servers, ManyClientsTest, testing::ValuesIn(AllServers()), EchoServerName);
 
 }  // namespace
 }  // namespace ioring
