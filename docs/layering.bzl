@@ -9,14 +9,16 @@ def forbidden_dependencies(name, layers):
     """
     files = []
     for library, forbidden in layers.items():
-        file = "uses_of_" + library.strip("/").replace(":", "_")
+        file = "uses_of_" + library.strip("/").replace(":", "_").replace("/", "_")
         native.genquery(
             name = file,
+            testonly = True,
             expression = 'filter("^//(%s)", deps(%s))' % (forbidden, library),
             scope = [library],
         )
         files.append(":" + file)
     native.filegroup(
         name = name,
+        testonly = True,
         srcs = files,
     )

@@ -15,6 +15,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -47,7 +48,8 @@ class EchoServer {
 
   // Where it listens, with the port that it took.
   const Endpoint& endpoint() const { return endpoint_; }
-  // Which backend was chosen and why.
+  // Which backend was chosen, and the same with why.
+  std::string_view backend_name() const { return ring_->BackendName(); }
   const std::string& backend_report() const { return backend_report_; }
   // Why memory is not registered with the kernel; empty where it is.
   std::string registration_problem() const { return registration_problem_; }

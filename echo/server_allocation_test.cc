@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <ostream>
 #include <span>
 #include <string>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "echo/server_threads.h"
 #include "gtest/gtest.h"
 #include "ring/endpoint.h"
+#include "ring_native/create_ring.h"
 
 namespace ioring {
 namespace {
@@ -26,7 +28,15 @@ namespace {
 constexpr uint64_t kClients = 10;
 constexpr uint64_t kRounds = 1000;
 
-class ServerAllocationTest : public testing::TestWithParam<EchoEngine> {};
+struct Kind {
+  const char* name;
+  EchoEngine engine;
+  BackendKind backend;
+
+  friend void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
+};
+
+class ServerAllocationTest : public testing::TestWithParam<Kind> {};
 
 // The clients' sockets send and receive in memory that is on the stack here.
 void Echo(std::vector<ClientSocket>& clients, std::span<std::byte> bytes) {
@@ -35,8 +45,11 @@ void Echo(std::vector<ClientSocket>& clients, std::span<std::byte> bytes) {
 }
 
 TEST_P(ServerAllocationTest, NoneInTenThousandMessages) {
-  auto threads = ServerThreads::Create(
-      {.listen = Endpoint::Ipv4Loopback(0), .engine = GetParam(), .max_connections = 100}, 1);
+  auto threads = ServerThreads::Create({.listen = Endpoint::Ipv4Loopback(0),
+                                        .backend = GetParam().backend,
+                                        .engine = GetParam().engine,
+                                        .max_connections = 100},
+                                       1);
   ASSERT_TRUE(threads.ok()) << threads.status();
   const EchoServer& server = *(*threads)->servers().front();
   const std::string address = server.endpoint().ToString();
@@ -59,11 +72,13 @@ TEST_P(ServerAllocationTest, NoneInTenThousandMessages) {
   EXPECT_EQ((*threads)->Join(), absl::OkStatus());
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, ServerAllocationTest,
-                         testing::Values(EchoEngine::kMirror, EchoEngine::kManaged),
-                         [](const testing::TestParamInfo<EchoEngine>& engine) {
-                           return engine.param == EchoEngine::kMirror ? "Mirror" : "Managed";
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, ServerAllocationTest,
+    testing::Values(Kind{"Mirror", EchoEngine::kMirror, BackendKind::kAuto},
+                    Kind{"Managed", EchoEngine::kManaged, BackendKind::kAuto},
+                    Kind{"MirrorEpoll", EchoEngine::kMirror, BackendKind::kEpoll},
+                    Kind{"ManagedEpoll", EchoEngine::kManaged, BackendKind::kEpoll}),
+    [](const testing::TestParamInfo<Kind>& kind) { return std::string(kind.param.name); });
 
 }  // namespace
 }  // namespace ioring

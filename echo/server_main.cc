@@ -18,6 +18,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "echo/server.h"
@@ -135,20 +136,27 @@ void WaitAndReport(const ServerFlags& flags, ServerThreads& servers) {
   }
 }
 
-std::string StatisticsJson(const ServerStatistics& total, double cpu_seconds) {
-  return absl::StrFormat("{%s, \"cpu_seconds\": %.6f}", total.ToJsonMembers(), cpu_seconds);
+// Of reports: no control characters.
+std::string JsonString(std::string_view text) {
+  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\\", "\\\\"}, {"\"", "\\\""}}), "\"");
+}
+
+std::string StatisticsJson(const ServerThreads& servers, const ServerStatistics& total,
+                           double cpu_seconds) {
+  return absl::StrFormat("{%s, \"cpu_seconds\": %.6f, \"backend\": %s}", total.ToJsonMembers(),
+                         cpu_seconds, JsonString(servers.servers().front()->backend_report()));
 }
 
 void PrintEnd(const ServerThreads& servers, const ServerStatistics& total, double cpu_seconds) {
   for (size_t i = 0; i < servers.servers().size(); ++i) {
     const EchoServer& server = *servers.servers()[i];
-    absl::PrintF("thread %d: %s; memory: %s\n", i, server.GetStatistics().ToString(),
-                 server.MemoryReport());
+    absl::PrintF("thread %d: %s, %s; memory: %s\n", i, server.backend_name(),
+                 server.GetStatistics().ToString(), server.MemoryReport());
   }
   const double messages = static_cast<double>(total.messages);
   absl::PrintF("total: %s; CPU time %.3f s, %.2f us per message\n", total.ToString(), cpu_seconds,
                messages > 0 ? cpu_seconds * 1e6 / messages : 0.0);
-  absl::PrintF("statistics: %s\n", StatisticsJson(total, cpu_seconds));
+  absl::PrintF("statistics: %s\n", StatisticsJson(servers, total, cpu_seconds));
   std::fflush(stdout);
 }
 
@@ -180,7 +188,7 @@ absl::Status Serve(ServerFlags& flags) {
   StopHandlingSignals();
   if (absl::Status status = (*servers)->Join(); !status.ok()) return status;
   if (flags.stats_json.empty()) return absl::OkStatus();
-  return WriteJson(flags.stats_json, StatisticsJson(total, cpu_seconds));
+  return WriteJson(flags.stats_json, StatisticsJson(**servers, total, cpu_seconds));
 }
 
 int Main(int argc, char** argv) {

@@ -24,6 +24,7 @@
 #include "gtest/gtest.h"
 #include "ring/capability.h"
 #include "ring/endpoint.h"
+#include "ring_native/create_ring.h"
 
 namespace ioring {
 namespace {
@@ -42,7 +43,7 @@ void PrintTo(const Config& config, std::ostream* out) { *out << config.name; }
 std::vector<Config> Configs() {
   const EchoEngine mirror = EchoEngine::kMirror;
   const EchoEngine managed = EchoEngine::kManaged;
-  return {
+  std::vector<Config> configs = {
       {"Mirror", {.engine = mirror}},
       {"Managed", {.engine = managed}},
       // What bursts do not fit in, and what runs out.
@@ -64,6 +65,27 @@ std::vector<Config> Configs() {
         .group_buffers_initial = 4,
         .group_buffers_max = 8}},
   };
+  // Where another backend is the platform's best.
+  if (!ParseBackendKind("epoll").ok()) return configs;
+  const std::vector<Config> epoll = {
+      {"MirrorEpoll", {.backend = BackendKind::kEpoll, .engine = mirror}},
+      {"ManagedEpoll", {.backend = BackendKind::kEpoll, .engine = managed}},
+      {"MirrorEpollSmall",
+       {.backend = BackendKind::kEpoll,
+        .submission_entries = 2,
+        .engine = mirror,
+        .buffer_bytes = 4096,
+        .buffers_per_slab = 2}},
+      {"ManagedEpollSmall",
+       {.backend = BackendKind::kEpoll,
+        .submission_entries = 2,
+        .engine = managed,
+        .buffer_bytes = 4096,
+        .group_buffers_initial = 4,
+        .group_buffers_max = 8}},
+  };
+  configs.insert(configs.end(), epoll.begin(), epoll.end());
+  return configs;
 }
 
 // Looks at `condition` until it holds.

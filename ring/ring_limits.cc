@@ -90,4 +90,25 @@ absl::Status CheckRegisteredBuffer(const RegisteredBufferOptions& options) {
   return absl::OkStatus();
 }
 
+absl::Status AllInUse(size_t count, std::string_view kind, std::string_view option) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("all ", count, " ", kind, " are in use: raise RingOptions::", option));
+}
+
+absl::Status ConnectionInFlight() {
+  return absl::FailedPreconditionError(
+      "operations are in flight on the connection: cancel them and take their completions");
+}
+
+absl::Status BufferInFlight() {
+  return absl::FailedPreconditionError(
+      "slices of the buffer are in flight: take their completions first");
+}
+
+absl::Status GroupInUse(uint32_t receives, uint32_t taken) {
+  return absl::FailedPreconditionError(absl::StrCat("the buffer group is in use: ", receives,
+                                                    " receives in flight, ", taken,
+                                                    " buffers not returned"));
+}
+
 }  // namespace ioring

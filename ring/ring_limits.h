@@ -1,9 +1,11 @@
-// What RingOptions' limits may be, and what a backend makes of them.
+// What RingOptions' limits may be, what a backend makes of them, and the sentences with which
+// every backend's control plane refuses what they, or work in flight, forbid.
 #ifndef IORING_RING_RING_LIMITS_H_
 #define IORING_RING_RING_LIMITS_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -30,6 +32,13 @@ absl::Status CheckAddedBuffers(size_t bytes, uint32_t buffer_bytes, size_t count
 
 // A registered buffer's size and units.
 absl::Status CheckRegisteredBuffer(const RegisteredBufferOptions& options);
+
+// ResourceExhausted: "all 16 listeners are in use: raise RingOptions::max_listeners".
+absl::Status AllInUse(size_t count, std::string_view kind, std::string_view option);
+// FailedPrecondition.
+absl::Status ConnectionInFlight();
+absl::Status BufferInFlight();
+absl::Status GroupInUse(uint32_t receives, uint32_t taken);
 
 }  // namespace ioring
 

@@ -88,6 +88,8 @@ absl::StatusOr<CreatedRing> CreateRing(const RingOptions& options, BackendKind k
       return CreatedRing{*std::move(ring),
                          absl::StrCat(BackendKindName(backend.kind), " (", why, ")")};
     }
+    // Another backend would say the same.
+    if (absl::IsInvalidArgument(ring.status())) return ring.status();
     last = ring.status();
     failures.push_back(absl::StrCat("not ", BackendKindName(backend.kind), ": ", last.message()));
   }

@@ -21,7 +21,7 @@ enum class BackendKind : uint8_t { kAuto, kIoUring, kEpoll, kKqueue, kRio, kIocp
 // "auto", "io_uring", "epoll", "kqueue", "rio", "iocp".
 std::string_view BackendKindName(BackendKind kind);
 
-// The backends that this platform's build has, such as "io_uring".
+// The backends that this platform's build has, such as "io_uring, epoll".
 std::string AvailableBackends();
 
 // InvalidArgument for a name that is none, and for a backend that this platform lacks;
@@ -30,7 +30,8 @@ absl::StatusOr<BackendKind> ParseBackendKind(std::string_view name);
 
 struct CreatedRing {
   std::unique_ptr<Ring> ring;
-  // What was chosen and why, one line: "io_uring (Linux's own; chosen by default)".
+  // What was chosen and why, one line: "io_uring (the platform's best)", "epoll (not io_uring:
+  // io_uring is forbidden: a seccomp filter ...)".
   std::string report;
 };
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/ring_limits.h"
 #include "ring_posix/file.h"
 
 namespace ioring::posix {
@@ -30,8 +31,7 @@ absl::StatusOr<FileId> FileTable::Open(const std::string& path, const FileOption
   uint32_t index = 0;
   while (index < files_.size() && files_[index].descriptor >= 0) ++index;
   if (index == files_.size()) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("all ", files_.size(), " files are in use: raise RingOptions::max_files"));
+    return AllInUse(files_.size(), "files", "max_files");
   }
   absl::StatusOr<int> descriptor = OpenFile(path, options);
   if (!descriptor.ok()) return descriptor.status();

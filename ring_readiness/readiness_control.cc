@@ -40,8 +40,7 @@ absl::StatusOr<ListenerId> ReadinessCore::CreateListener(const Endpoint& endpoin
   uint32_t index = 0;
   while (index < listeners_.size() && listeners_[index].descriptor >= 0) ++index;
   if (index == listeners_.size()) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "all ", listeners_.size(), " listeners are in use: raise RingOptions::max_listeners"));
+    return AllInUse(listeners_.size(), "listeners", "max_listeners");
   }
   const absl::StatusOr<int> descriptor = posix::OpenListener(endpoint, options, kNonBlocking);
   if (!descriptor.ok()) return descriptor.status();
@@ -76,9 +75,7 @@ absl::StatusOr<Endpoint> ReadinessCore::LocalEndpoint(ListenerId id) const {
 absl::StatusOr<ConnectionId> ReadinessCore::AddSocket(int descriptor, bool short_empties) {
   Connection* connection = connections_.Take(ConnectionState::kOpen, descriptor);
   if (connection == nullptr) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("all ", options_.max_connections,
-                     " connections are in use: raise RingOptions::max_connections"));
+    return AllInUse(options_.max_connections, "connections", "max_connections");
   }
   if (short_empties) connection->set(kShortEmpties);
   connection->set_ready(kReadyToRecv | kReadyToSend);
@@ -98,8 +95,7 @@ absl::StatusOr<NativeHandle> ReadinessCore::UnregisterSocket(ConnectionId id) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return StaleId("connection");
   if (!connection->idle()) {
-    return absl::FailedPreconditionError(
-        "operations are in flight on the connection: cancel them and take their completions");
+    return ConnectionInFlight();
   }
   const int descriptor = connection->descriptor;
   if (connection->has(kWatched)) ForgetDescriptor(descriptor);
@@ -132,8 +128,7 @@ absl::StatusOr<BufferId> ReadinessCore::RegisterBuffer(const RegisteredBufferOpt
   if (absl::Status status = CheckRegisteredBuffer(options); !status.ok()) return status;
   const uint32_t slot = buffers_.FreeSlot();
   if (slot == BufferId::kNoIndex) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "all ", buffers_.size(), " registered buffers are in use: raise RingOptions::max_buffers"));
+    return AllInUse(buffers_.size(), "registered buffers", "max_buffers");
   }
   return buffers_.Add(slot, options, /*in_kernel=*/false);
 }
@@ -141,8 +136,7 @@ absl::StatusOr<BufferId> ReadinessCore::RegisterBuffer(const RegisteredBufferOpt
 absl::Status ReadinessCore::UnregisterBuffer(BufferId id) {
   if (!buffers_.IsCurrent(id)) return StaleId("buffer");
   if (buffers_.TotalUses(id) != 0) {
-    return absl::FailedPreconditionError(
-        "slices of the buffer are in flight: take their completions first");
+    return BufferInFlight();
   }
   buffers_.Remove(id);
   return absl::OkStatus();
@@ -159,8 +153,7 @@ absl::StatusOr<BufferGroupId> ReadinessCore::RegisterBufferGroup(
   uint32_t index = 0;
   while (index < groups_.size() && groups_[index].buffers != nullptr) ++index;
   if (index == groups_.size()) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "all ", groups_.size(), " buffer groups are in use: raise RingOptions::max_buffer_groups"));
+    return AllInUse(groups_.size(), "buffer groups", "max_buffer_groups");
   }
   absl::StatusOr<std::unique_ptr<ManagedGroup>> buffers = ManagedGroup::Create(options);
   if (!buffers.ok()) return buffers.status();
@@ -180,9 +173,7 @@ absl::Status ReadinessCore::UnregisterBufferGroup(BufferGroupId id) {
   Group* group = FindGroup(id);
   if (group == nullptr) return StaleId("buffer group");
   if (group->receives != 0 || group->buffers->taken() != 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the buffer group is in use: ", group->receives, " receives in flight, ",
-                     group->buffers->taken(), " buffers not returned"));
+    return GroupInUse(group->receives, group->buffers->taken());
   }
   group->buffers.reset();
   ++group->generation;

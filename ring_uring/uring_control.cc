@@ -47,8 +47,7 @@ absl::StatusOr<ListenerId> UringRing::CreateListener(const Endpoint& endpoint,
   uint32_t index = 0;
   while (index < listeners_.size() && listeners_[index].fd >= 0) ++index;
   if (index == listeners_.size()) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "all ", listeners_.size(), " listeners are in use: raise RingOptions::max_listeners"));
+    return AllInUse(listeners_.size(), "listeners", "max_listeners");
   }
   absl::StatusOr<int> fd = posix::OpenListener(endpoint, options, kBlocking);
   if (!fd.ok()) return fd.status();
@@ -93,9 +92,7 @@ absl::StatusOr<ConnectionId> UringRing::AddSocket(int fd) {
                              ? connections_.TakeOrdinary()
                              : ConnectionId::kNoIndex;
   if (index == ConnectionId::kNoIndex) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("all ", options_.max_connections,
-                     " connections are in use: raise RingOptions::max_connections"));
+    return AllInUse(options_.max_connections, "connections", "max_connections");
   }
   return connections_.IdOf(connections_.Open(index, fd, false));
 }
@@ -127,8 +124,7 @@ absl::StatusOr<NativeHandle> UringRing::UnregisterSocket(ConnectionId id) {
   if (connection == nullptr) return StaleId("connection");
   if (connection->kernel_entries != 0 || connection->recv != Transfer::kIdle ||
       connection->send != Transfer::kIdle || connection->other_operations != 0) {
-    return absl::FailedPreconditionError(
-        "operations are in flight on the connection: cancel them and take their completions");
+    return ConnectionInFlight();
   }
   if (!connection->has(uring::kDirect)) {
     const int fd = connection->descriptor;
@@ -215,8 +211,7 @@ absl::StatusOr<BufferId> UringRing::RegisterBuffer(const RegisteredBufferOptions
   const uint64_t bytes = options.memory.size();
   const uint32_t slot = buffers_.FreeSlot();
   if (slot == BufferId::kNoIndex) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "all ", buffers_.size(), " registered buffers are in use: raise RingOptions::max_buffers"));
+    return AllInUse(buffers_.size(), "registered buffers", "max_buffers");
   }
   bool in_kernel = false;
   if (Has(Capability::kRegisteredBuffers)) {
@@ -236,8 +231,7 @@ absl::StatusOr<BufferId> UringRing::RegisterBuffer(const RegisteredBufferOptions
 absl::Status UringRing::UnregisterBuffer(BufferId id) {
   if (!buffers_.IsCurrent(id)) return StaleId("buffer");
   if (buffers_.TotalUses(id) != 0) {
-    return absl::FailedPreconditionError(
-        "slices of the buffer are in flight: take their completions first");
+    return BufferInFlight();
   }
   // The kernel takes registrations only from the ring's thread. When that has ended, what
   // it holds goes with the ring.
@@ -262,8 +256,7 @@ absl::StatusOr<BufferGroupId> UringRing::RegisterBufferGroup(const BufferGroupOp
   uint32_t index = 0;
   while (index < groups_.size() && groups_[index].buffers != nullptr) ++index;
   if (index == groups_.size()) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "all ", groups_.size(), " buffer groups are in use: raise RingOptions::max_buffer_groups"));
+    return AllInUse(groups_.size(), "buffer groups", "max_buffer_groups");
   }
   Mode mode = Mode::kEmulated;
   if (Has(Capability::kProvidedBuffers)) {
@@ -294,9 +287,7 @@ absl::Status UringRing::UnregisterBufferGroup(BufferGroupId id) {
   Group* group = FindGroup(id);
   if (group == nullptr) return StaleId("buffer group");
   if (group->receives != 0 || group->buffers->taken() != 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the buffer group is in use: ", group->receives, " receives in flight, ",
-                     group->buffers->taken(), " buffers not returned"));
+    return GroupInUse(group->receives, group->buffers->taken());
   }
   group->buffers.reset();
   ++group->generation;

@@ -111,7 +111,7 @@ TEST_P(ClientTest, SeveralThreadsServeOnePort) {
   Stop(*server);
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, ClientTest, testing::ValuesIn(AllEngines()), EngineName);
+INSTANTIATE_TEST_SUITE_P(Servers, ClientTest, testing::ValuesIn(AllServers()), EchoServerName);
 
 }  // namespace
 }  // namespace ioring

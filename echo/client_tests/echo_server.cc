@@ -5,11 +5,14 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "absl/log/check.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "ring_native/create_ring.h"
 
 namespace ioring {
 
@@ -23,8 +26,15 @@ std::vector<std::string> EchoServerCommand(const std::vector<std::string>& flags
 
 std::unique_ptr<ServerProcess> EchoServerTest::StartServer(const std::vector<std::string>& flags,
                                                            ServerProcess::Options options) {
-  options.command = EchoServerCommand({absl::StrCat("--engine=", GetParam())});
+  const EchoServerKind& kind = GetParam();
+  options.command = EchoServerCommand({absl::StrCat("--engine=", kind.engine)});
+  if (!kind.backend.empty()) options.command.push_back(absl::StrCat("--backend=", kind.backend));
   options.command.insert(options.command.end(), flags.begin(), flags.end());
+  if (!kind.denied.empty()) {
+    const char* launcher = std::getenv("WITHOUT_IO_URING");
+    CHECK(launcher != nullptr) << "WITHOUT_IO_URING must name the program that denies it";
+    options.command.insert(options.command.begin(), {launcher, kind.denied});
+  }
   auto server = ServerProcess::Start(options);
   EXPECT_TRUE(server.ok()) << server.status();
   return server.ok() ? *std::move(server) : nullptr;
@@ -42,9 +52,31 @@ std::string EchoServerTest::Stop(ServerProcess& server) {
   return server.Output();
 }
 
-std::vector<std::string> AllEngines() { return {"mirror", "managed"}; }
+void PrintTo(const EchoServerKind& kind, std::ostream* out) {
+  *out << kind.engine << " " << kind.backend << kind.denied;
+}
 
-std::string EngineName(const testing::TestParamInfo<std::string>& engine) { return engine.param; }
+std::vector<EchoServerKind> Engines(const std::string& backend) {
+  return {{.engine = "mirror", .backend = backend}, {.engine = "managed", .backend = backend}};
+}
+
+std::vector<EchoServerKind> AllServers() {
+  if (std::getenv("WITHOUT_IO_URING") != nullptr) return DeniedServers();
+  std::vector<EchoServerKind> all;
+  for (const std::string_view backend : absl::StrSplit(AvailableBackends(), ", ")) {
+    for (EchoServerKind& kind : Engines(std::string(backend))) all.push_back(std::move(kind));
+  }
+  return all;
+}
+
+std::vector<EchoServerKind> DeniedServers() {
+  return {{.engine = "mirror", .denied = "EPERM"}, {.engine = "managed", .denied = "ENOSYS"}};
+}
+
+std::string EchoServerName(const testing::TestParamInfo<EchoServerKind>& kind) {
+  const EchoServerKind& server = kind.param;
+  return absl::StrCat(server.engine, "_", server.backend, server.denied);
+}
 
 ShortFolder::ShortFolder() {
   char path[] = "/tmp/ioring-XXXXXX";

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,17 @@ inline constexpr absl::Duration kExitDeadline = absl::Seconds(30);
 // The command that starts it: on a free port of 127.0.0.1 unless `flags` say otherwise.
 std::vector<std::string> EchoServerCommand(const std::vector<std::string>& flags);
 
-// Tests over the engines of the server; the parameter is the value of --engine.
-class EchoServerTest : public testing::TestWithParam<std::string> {
+// A way to run the server.
+struct EchoServerKind {
+  std::string engine;   // --engine
+  std::string backend;  // --backend; empty: the server chooses
+  std::string denied;   // "EPERM" or "ENOSYS": what a filter answers to io_uring's calls
+
+  friend void PrintTo(const EchoServerKind& kind, std::ostream* out);
+};
+
+// Tests over ways to run the server.
+class EchoServerTest : public testing::TestWithParam<EchoServerKind> {
  protected:
   // Fails the test and returns null when it does not start.
   std::unique_ptr<ServerProcess> StartServer(const std::vector<std::string>& flags = {},
@@ -33,8 +43,13 @@ class EchoServerTest : public testing::TestWithParam<std::string> {
   std::string Stop(ServerProcess& server);
 };
 
-std::vector<std::string> AllEngines();
-std::string EngineName(const testing::TestParamInfo<std::string>& engine);
+// Each engine on each backend of this platform; DeniedServers where the environment names a
+// program WITHOUT_IO_URING.
+std::vector<EchoServerKind> AllServers();
+// Without a flag that says so, where io_uring is denied, in both of the ways that are common.
+std::vector<EchoServerKind> DeniedServers();
+std::vector<EchoServerKind> Engines(const std::string& backend);
+std::string EchoServerName(const testing::TestParamInfo<EchoServerKind>& kind);
 
 // A folder of its own whose path is short enough for Unix-domain sockets; it goes away with
 // its files.

@@ -3,7 +3,7 @@
 # installed: clients that are missing are left out, loudly; with IORING_REQUIRE_CLIENTS=1 that is
 # a failure.
 #
-# Usage: external_clients.sh SERVER PYTHON_CLIENT
+# Usage: external_clients.sh SERVER PYTHON_CLIENT BACKEND
 
 set -uo pipefail
 
@@ -11,6 +11,7 @@ readonly GIBIBYTE=$((1 << 30))
 readonly ENGINES=(mirror managed)
 readonly ECHO_SERVER="${1:?names the server}"
 readonly PYTHON_CLIENT="${2:?names the Python client}"
+readonly BACKEND="${3:?names the backend}"
 
 directory="$(mktemp -d "${TEST_TMPDIR:-/tmp}/clients.XXXXXX")"
 server_pid=""
@@ -22,7 +23,7 @@ finish() {
   rm -rf "${directory}"
 }
 trap finish EXIT
-mkfifo "${directory}/copy"
+mkfifo "${directory}/output"
 
 fail() {
   printf 'FAILED: %s\n' "$*" >&2
@@ -31,38 +32,31 @@ fail() {
 
 # Starts the server; sets host and port.
 start_server() {
-  local address
-  : >"${directory}/output"
-  "${ECHO_SERVER}" --listen=127.0.0.1:0 "--engine=$1" >"${directory}/output" 2>&1 &
+  local line address=""
+  "${ECHO_SERVER}" --listen=127.0.0.1:0 "--engine=$1" "--backend=${BACKEND}" \
+    >"${directory}/output" 2>&1 &
   server_pid=$!
-  # The server's first line ends the wait, and so does its end.
-  address="$(timeout 60 tail --pid="${server_pid}" -n +1 -f "${directory}/output" |
-    sed -n 's/.*listening on \([^ ,;]*\).*/\1/p;/listening on/q')"
+  exec {output}<"${directory}/output"
+  while [[ -z ${address} ]] && read -r -t 60 -u "${output}" line; do
+    [[ ${line} =~ listening\ on\ ([^ ,;]*) ]] && address="${BASH_REMATCH[1]}"
+  done
   host="${address%:*}"
   port="${address##*:}"
-  if [[ -z ${port} ]]; then
-    cat "${directory}/output" >&2
-    fail "the server with --engine=$1 does not start"
-    return 1
-  fi
+  [[ -n ${port} ]] || { fail "the server with --engine=$1 does not start: ${line}"; return 1; }
 }
 
 stop_server() {
   kill -TERM "${server_pid}"
-  wait "${server_pid}" || fail "the server ended with $?: $(cat "${directory}/output")"
+  wait "${server_pid}" || fail "the server ended with $?: $(cat <&"${output}")"
   server_pid=""
+  exec {output}<&-
 }
 
-# Sends $1 random bytes through the command that follows, and compares the sums.
+# Sends the stream through the command that is given, and compares the sums.
 expect_same_sum() {
-  local bytes="$1" sent received
-  shift
-  sha256sum <"${directory}/copy" >"${directory}/sent" &
-  received="$(head -c "${bytes}" /dev/urandom | tee "${directory}/copy" |
-    timeout 240 "$@" | sha256sum)" || fail "$* ended with an error"
-  wait $!
-  sent="$(cat "${directory}/sent")"
-  [[ ${sent} == "${received}" ]] || fail "${bytes} bytes through $*: sent ${sent}, got ${received}"
+  local received
+  received="$(timeout 240 "$@" <"${directory}/stream" | sha256sum)" || fail "$* ended with an error"
+  [[ ${sent} == "${received}" ]] || fail "$* brought back other bytes: ${sent}, now ${received}"
 }
 
 # Sends a line and the end of the stream, and expects the line and the end.
@@ -76,8 +70,8 @@ try_client() {
   local client="$1"
   shift
   expect_line "$@"
-  expect_same_sum "${GIBIBYTE}" "$@"
-  printf '%s: done\n' "${client}" >&2
+  expect_same_sum "$@"
+  printf '%s: done at %d s\n' "${client}" "${SECONDS}" >&2
 }
 
 # Says whether there is a program called $1.
@@ -91,8 +85,11 @@ have() {
   return 1
 }
 
+head -c "${GIBIBYTE}" /dev/urandom >"${directory}/stream" || fail "no gibibyte free for a file"
+sent="$(sha256sum <"${directory}/stream")"
+
 for engine in "${ENGINES[@]}"; do
-  start_server "${engine}" || continue
+  start_server "${engine}" || break
   printf 'engine %s\n' "${engine}" >&2
   have socat && try_client socat socat -t 240 - "TCP:${host}:${port}"
   have nc && try_client nc nc -N "${host}" "${port}"

@@ -177,7 +177,7 @@ TEST_P(LifecycleTest, KilledUnderLoadItLeavesNothingBehind) {
   EXPECT_NE(access(path.c_str(), F_OK), 0) << "the socket's path is left";
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, LifecycleTest, testing::ValuesIn(AllEngines()), EngineName);
+INSTANTIATE_TEST_SUITE_P(Servers, LifecycleTest, testing::ValuesIn(AllServers()), EchoServerName);
 
 }  // namespace
 }  // namespace ioring
