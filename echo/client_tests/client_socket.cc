@@ -25,7 +25,7 @@ namespace {
 
 constexpr int kPatienceSeconds = 60;
 // Nothing moves for so long: the peer has stopped receiving.
-constexpr int kBlockedAfterMilliseconds = 500;
+constexpr int kBlockedAfterMilliseconds = 200;
 constexpr size_t kChunkBytes = 256 << 10;
 
 // Systems have the one or the other of these, or both.
