@@ -1,0 +1,360 @@
+// What a ring's operations cost, on every backend of this platform: a nop's round trip, batches,
+// each kind of operation from its preparation to its completion, wakes, timers by the thousand.
+//
+// The sockets are loopback's, and both ends belong to the ring that is measured: the figures hold
+// the kernel's part of both.
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/log/check.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "benchmark/benchmark.h"
+#include "ring/completion.h"
+#include "ring/drain.h"
+#include "ring/endpoint.h"
+#include "ring/id.h"
+#include "ring/options.h"
+#include "ring/ring.h"
+#include "ring/token.h"
+#include "ring_native/create_ring.h"
+
+namespace ioring {
+namespace {
+
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+
+constexpr Token kWanted{1};
+constexpr Token kOther{2};
+constexpr Token kAccepted{3};
+constexpr size_t kMessageBytes = 64;
+constexpr size_t kFileBytes = 4096;
+
+std::unique_ptr<Ring> MakeRing(BackendKind kind, const RingOptions& options = {}) {
+  absl::StatusOr<CreatedRing> created = CreateRing(options, kind);
+  CHECK_OK(created.status());
+  return std::move(created->ring);
+}
+
+void DropCompletions(Ring& ring) {
+  while (ring.CompletionQueueCount() != 0)
+    ring.AdvanceCompletionQueue(ring.PeekCompletions().size());
+}
+
+// A ring that may have a connection to itself, and comes to rest before it goes.
+class TestBed {
+ public:
+  explicit TestBed(BackendKind kind, const RingOptions& options = {})
+      : ring_(MakeRing(kind, options)) {}
+  ~TestBed() { CHECK_OK(Drain(*ring_, std::chrono::steady_clock::now() + seconds(20))); }
+
+  Ring& ring() { return *ring_; }
+  std::span<std::byte> memory() { return memory_; }
+  std::span<std::byte> message() { return std::span(memory_).first(kMessageBytes); }
+
+  void Listen() {
+    const absl::StatusOr<ListenerId> listener =
+        ring_->CreateListener(Endpoint::Ipv4Loopback(0), {});
+    CHECK_OK(listener.status());
+    endpoint_ = *ring_->LocalEndpoint(*listener);
+    CHECK(ring_->PrepareAccept(*listener, Shots::kMany, kAccepted));
+  }
+  // Connects; `server` is set where the connection was accepted.
+  void Connect() {
+    server = ConnectionId{};
+    CHECK(ring_->PrepareConnect(endpoint_, kWanted));
+    client = Await().connection();
+    while (!server.is_set()) Take();
+  }
+  // Submits and waits until kWanted is completed for good.
+  Completion Await() {
+    wanted_ = false;
+    while (!wanted_) Take();
+    return last_;
+  }
+  // As many completions, whatever they are.
+  void AwaitCount(uint32_t count) {
+    while (count > 0) {
+      const uint32_t ready = ring_->SubmitAndWait({.min_completions = count});
+      CHECK_GT(ready, 0u);
+      DropCompletions(*ring_);
+      count -= std::min(count, ready);
+    }
+  }
+
+  ConnectionId client;
+  ConnectionId server;
+
+ private:
+  void Take() {
+    CHECK_GT(ring_->SubmitAndWait({.timeout = seconds(20)}), 0u) << "nothing completes";
+    const std::span<const Completion> completions = ring_->PeekCompletions();
+    for (const Completion& completion : completions) {
+      if (completion.token == kAccepted) server = completion.connection();
+      if (completion.token != kWanted || completion.more()) continue;
+      last_ = completion;
+      wanted_ = true;
+    }
+    ring_->AdvanceCompletionQueue(completions.size());
+  }
+
+  std::unique_ptr<Ring> ring_;
+  Endpoint endpoint_;
+  std::vector<std::byte> memory_ = std::vector<std::byte>(64 << 10);
+  Completion last_;
+  bool wanted_ = false;
+};
+
+// ---- Nothing but the ring.
+
+void Nops(benchmark::State& state, BackendKind kind) {
+  const auto batch = static_cast<uint32_t>(state.range(0));
+  TestBed bed(kind);
+  Ring& ring = bed.ring();
+  while (state.KeepRunningBatch(batch)) {
+    for (uint32_t i = 0; i < batch; ++i) CHECK(ring.PrepareNop(kWanted));
+    bed.AwaitCount(batch);
+  }
+}
+
+// Preparing alone: the queue is emptied while the clock stands.
+void PrepareRecvs(benchmark::State& state, BackendKind kind) {
+  constexpr uint32_t kBatch = 256;
+  TestBed bed(kind);
+  Ring& ring = bed.ring();
+  bed.Listen();
+  std::vector<ConnectionId> connections(kBatch);
+  for (ConnectionId& connection : connections) {
+    bed.Connect();
+    connection = bed.server;
+  }
+  while (state.KeepRunningBatch(kBatch)) {
+    for (const ConnectionId connection : connections) {
+      CHECK(ring.PrepareRecv(connection, bed.message(), kOther));
+    }
+    state.PauseTiming();
+    CHECK(ring.PrepareCancelAll(kWanted));
+    bed.Await();
+    state.ResumeTiming();
+  }
+}
+
+// ---- Operations, from preparation to completion, one at a time.
+
+// `operation` prepares what completes with kWanted.
+void Measure(benchmark::State& state, TestBed& bed, const std::function<bool()>& operation) {
+  while (state.KeepRunning()) {
+    CHECK(operation());
+    const Completion completion = bed.Await();
+    CHECK(completion.ok()) << bed.ring().ExplainError(completion);
+  }
+}
+
+void SendRecv(benchmark::State& state, BackendKind kind) {
+  TestBed bed(kind);
+  bed.Listen();
+  bed.Connect();
+  Measure(state, bed, [&] {
+    return bed.ring().PrepareRecv(bed.server, bed.message(), kWanted) &&
+           bed.ring().PrepareSend(bed.client, bed.message(), kOther);
+  });
+}
+
+void SendRecvRegistered(benchmark::State& state, BackendKind kind) {
+  TestBed bed(kind);
+  bed.Listen();
+  bed.Connect();
+  const BufferId buffer = *bed.ring().RegisterBuffer({.memory = bed.memory()});
+  Measure(state, bed, [&] {
+    return bed.ring().PrepareRecvBuffer(bed.server, {buffer, 0, kMessageBytes}, kWanted) &&
+           bed.ring().PrepareSendBuffer(bed.client, {buffer, 4096, kMessageBytes}, kOther);
+  });
+}
+
+void ConnectAcceptClose(benchmark::State& state, BackendKind kind) {
+  TestBed bed(kind);
+  bed.Listen();
+  while (state.KeepRunning()) {
+    bed.Connect();
+    // By reset: no port has to wait for stray segments.
+    CHECK(bed.ring().PrepareClose(bed.client, CloseMode::kReset, kOther));
+    CHECK(bed.ring().PrepareClose(bed.server, CloseMode::kReset, kWanted));
+    bed.Await();
+  }
+}
+
+void TimeoutAndCancel(benchmark::State& state, BackendKind kind) {
+  TestBed bed(kind);
+  Measure(state, bed, [&] {
+    return bed.ring().PrepareTimeout(seconds(1000), Shots::kOne, kOther) &&
+           bed.ring().PrepareCancel(kOther, kWanted);
+  });
+}
+
+void RecvWithDeadline(benchmark::State& state, BackendKind kind) {
+  TestBed bed(kind);
+  bed.Listen();
+  bed.Connect();
+  Measure(state, bed, [&] {
+    return bed.ring().PrepareRecv(bed.server, bed.message(), kWanted) &&
+           bed.ring().PrepareDeadline(seconds(1000), kOther) &&
+           bed.ring().PrepareSend(bed.client, bed.message(), kOther);
+  });
+}
+
+void PollWritable(benchmark::State& state, BackendKind kind) {
+  TestBed bed(kind);
+  bed.Listen();
+  bed.Connect();
+  Measure(state, bed, [&] {
+    return bed.ring().PreparePollAdd(bed.client, kPollWritable, Shots::kOne, kWanted);
+  });
+}
+
+// A file in the system's cache; its name goes away with the last use.
+class TestFile {
+ public:
+  explicit TestFile(Ring& ring) {
+    const char* folder = std::getenv("TEST_TMPDIR");
+    path_ = absl::StrCat(folder != nullptr ? folder : "/tmp", "/ring_benchmark.",
+                         reinterpret_cast<uintptr_t>(this));
+    const absl::StatusOr<FileId> file = ring.OpenFile(
+        path_,
+        {.access = FileOptions::Access::kReadWrite, .create = FileOptions::Create::kTruncate});
+    CHECK_OK(file.status());
+    id_ = *file;
+  }
+  TestFile(const TestFile&) = delete;
+  TestFile& operator=(const TestFile&) = delete;
+  ~TestFile() { std::remove(path_.c_str()); }
+
+  FileId id() const { return id_; }
+
+ private:
+  std::string path_;
+  FileId id_;
+};
+
+void FileWrite(benchmark::State& state, BackendKind kind) {
+  TestBed bed(kind);
+  const TestFile file(bed.ring());
+  Measure(state, bed, [&] {
+    return bed.ring().PrepareWrite(file.id(), 0, bed.memory().first(kFileBytes), kWanted);
+  });
+}
+
+void FileRead(benchmark::State& state, BackendKind kind) {
+  TestBed bed(kind);
+  const TestFile file(bed.ring());
+  CHECK(bed.ring().PrepareWrite(file.id(), 0, bed.memory().first(kFileBytes), kWanted));
+  bed.Await();
+  Measure(state, bed, [&] {
+    return bed.ring().PrepareRead(file.id(), 0, bed.memory().first(kFileBytes), kWanted);
+  });
+}
+
+// ---- Many timers: set, and all cancelled. Time per timer.
+
+void Timers(benchmark::State& state, BackendKind kind) {
+  const auto count = static_cast<uint32_t>(state.range(0));
+  RingOptions options;
+  options.max_operations = count + 16;
+  TestBed bed(kind, options);
+  Ring& ring = bed.ring();
+  uint64_t random = 1;
+  while (state.KeepRunningBatch(count)) {
+    for (uint32_t i = 0; i < count; ++i) {
+      random = random * 6364136223846793005u + 1442695040888963407u;
+      const nanoseconds delay = seconds(100) + nanoseconds(random >> 30);
+      while (!ring.PrepareTimeout(delay, Shots::kOne, kOther)) ring.Submit();
+    }
+    ring.Submit();
+    while (!ring.PrepareCancelAll(kWanted)) ring.Submit();
+    bed.Await();
+    while (ring.InFlight() > 0) {
+      DropCompletions(ring);
+      ring.SubmitAndWait({.timeout = nanoseconds(0)});
+    }
+    DropCompletions(ring);
+  }
+}
+
+// ---- Wakes: from one thread's call until another's wait returns, and back. Time per wake.
+
+void WaitForWake(Ring& ring) {
+  CHECK_GT(ring.SubmitAndWait({}), 0u);
+  DropCompletions(ring);
+}
+
+void WakePingPong(benchmark::State& state, BackendKind kind) {
+  constexpr int64_t kRounds = 100;
+  TestBed here(kind);
+  while (state.KeepRunningBatch(2 * kRounds)) {
+    state.PauseTiming();
+    // A ring belongs to the thread that first waits on it, whichever made it.
+    const std::unique_ptr<Ring> there = MakeRing(kind);
+    std::thread other([&] {
+      for (int64_t i = 0; i < kRounds; ++i) {
+        WaitForWake(*there);
+        here.ring().Wake();
+      }
+    });
+    state.ResumeTiming();
+    for (int64_t i = 0; i < kRounds; ++i) {
+      there->Wake();
+      WaitForWake(here.ring());
+    }
+    state.PauseTiming();
+    other.join();
+    state.ResumeTiming();
+  }
+}
+
+// ---- All of it, on each backend.
+
+using Case = void (*)(benchmark::State&, BackendKind);
+
+benchmark::internal::Benchmark* Register(const char* name, std::string_view backend, Case body) {
+  const absl::StatusOr<BackendKind> kind = ParseBackendKind(backend);
+  CHECK_OK(kind.status());
+  return benchmark::RegisterBenchmark(
+      absl::StrCat(name, "/", backend),
+      [body, kind = *kind](benchmark::State& state) { body(state, kind); });
+}
+
+bool RegisterAll() {
+  for (const std::string_view backend : absl::StrSplit(AvailableBackends(), ", ")) {
+    Register("Nop/batch", backend, Nops)->RangeMultiplier(4)->Range(1, 256);
+    Register("PrepareRecv", backend, PrepareRecvs);
+    Register("SendRecv", backend, SendRecv);
+    Register("SendRecv/registered", backend, SendRecvRegistered);
+    Register("SendRecv/deadline", backend, RecvWithDeadline);
+    Register("ConnectAcceptClose", backend, ConnectAcceptClose);
+    Register("TimeoutAndCancel", backend, TimeoutAndCancel);
+    Register("PollWritable", backend, PollWritable);
+    Register("FileWrite4KiB", backend, FileWrite)->UseRealTime();
+    Register("FileRead4KiB", backend, FileRead)->UseRealTime();
+    Register("Timers", backend, Timers)->Arg(1000)->Arg(100'000);
+    Register("Wake", backend, WakePingPong)->UseRealTime();
+  }
+  return true;
+}
+
+[[maybe_unused]] const bool registered = RegisterAll();
+
+}  // namespace
+}  // namespace ioring
