@@ -222,6 +222,31 @@ TEST_P(RingConformance, DestroyClosesEverything) {
   EXPECT_TRUE(listener.ok()) << listener.status();
 }
 
+// A ring may go in another thread than it ran in, even one that has taken the place of its own
+// (the same stack, the same variables). The rings of that thread are none the worse.
+TEST_P(RingConformance, DestroyedByAnotherThread) {
+  TestRing& ring = MakeRing();
+  std::vector<std::byte> memory(4 * 1024);
+  BufferGroupId old_group;
+  std::thread([&] {
+    old_group = *ring.RegisterBufferGroup({.memory = memory, .buffer_bytes = 1024});
+    ring.MakeGroup(4, 1024);
+    ring.ExpectAlive(ring.MakePair());
+    ring.Finish();
+  }).join();
+  std::thread([&] {
+    TestRing& own = MakeRing();
+    const TestGroup group = own.MakeGroup(4, 1024);
+    const Pair pair = own.MakePair();
+    EXPECT_EQ(ring.UnregisterBufferGroup(old_group), absl::OkStatus());
+    Destroy(ring);
+    own.ExpectAlive(pair);
+    EXPECT_EQ(own.Send(pair.client, "managed").result(), 7);
+    EXPECT_EQ(own.Await(own.StartManaged(pair.server, group.id, Shots::kOne)).bytes, "managed");
+    own.Finish();
+  }).join();
+}
+
 // A ring that was never used goes without a word.
 TEST_P(RingConformance, DestroyUnused) {
   TestRing& ring = MakeRing();

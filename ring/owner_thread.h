@@ -1,22 +1,36 @@
-// OwnerThread: which thread a ring belongs to.
+// OwnerThread: which thread something belongs to.
 #ifndef IORING_RING_OWNER_THREAD_H_
 #define IORING_RING_OWNER_THREAD_H_
 
+#include <atomic>
+#include <cstdint>
+
 namespace ioring {
 
-// Its address is different in every thread that runs.
-inline thread_local constinit char owner_thread_mark = 0;
+namespace owner_thread_internal {
 
-// Unbound until Bind. Cost: a comparison, no system call. A later thread that takes over the
-// place of one that has ended is not told apart from it.
+// Numbers are not used again, unlike the system's ids and the addresses of a thread's variables.
+inline std::atomic<uint64_t> last_number{0};
+// 0 until the thread first owns something.
+inline thread_local constinit uint64_t number = 0;
+
+}  // namespace owner_thread_internal
+
+// Nobody's until Bind. Cost: a comparison, no system call.
 class OwnerThread {
  public:
-  bool is_bound() const { return owner_ != nullptr; }
-  bool IsCurrent() const { return owner_ == &owner_thread_mark; }
-  void Bind() { owner_ = &owner_thread_mark; }
+  bool is_bound() const { return owner_ != kNobody; }
+  bool IsCurrent() const { return owner_ == owner_thread_internal::number; }
+  void Bind() {
+    using owner_thread_internal::number;
+    if (number == 0) number = ++owner_thread_internal::last_number;
+    owner_ = number;
+  }
 
  private:
-  const char* owner_ = nullptr;
+  static constexpr uint64_t kNobody = ~uint64_t{0};
+
+  uint64_t owner_ = kNobody;
 };
 
 }  // namespace ioring

@@ -233,7 +233,7 @@ absl::Status UringRing::UnregisterBuffer(BufferId id) {
   if (buffers_.TotalUses(id) != 0) {
     return BufferInFlight();
   }
-  // The kernel takes registrations only from the ring's thread. When that has ended, what
+  // The kernel takes changes only from the ring's thread. When that has ended, what
   // it holds goes with the ring.
   if (buffers_.InKernel(id) && !IsOfAnotherThread()) {
     const iovec none{};
@@ -289,6 +289,7 @@ absl::Status UringRing::UnregisterBufferGroup(BufferGroupId id) {
   if (group->receives != 0 || group->buffers->taken() != 0) {
     return GroupInUse(group->receives, group->buffers->taken());
   }
+  if (IsOfAnotherThread()) ForgetRegisteredRing();
   group->buffers.reset();
   ++group->generation;
   return absl::OkStatus();

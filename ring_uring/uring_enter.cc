@@ -27,11 +27,6 @@ namespace {
 constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
 constexpr int64_t kLookForWakesNanos = 10'000'000;
 
-// Its address tells threads apart, at the cost of a comparison. The kernel's own check
-// (SINGLE_ISSUER) is not enough: a registered ring is an index into the calling thread's
-// table, which may hold another ring there.
-thread_local constinit char thread_mark = 0;
-
 void RelaxProcessor() {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
@@ -42,11 +37,20 @@ void RelaxProcessor() {
 
 }  // namespace
 
-bool UringRing::IsOfAnotherThread() const { return owner_ != nullptr && owner_ != &thread_mark; }
+bool UringRing::IsOfAnotherThread() const { return owner_.is_bound() && !owner_.IsCurrent(); }
+
+// A registered ring is an index into the table of the thread that registered it. In another thread
+// liburing would take that index for a ring of this one: enter it, register with it, unregister it.
+// Without the flags it uses the ring's descriptor. What the ring's thread holds goes with that
+// thread.
+void UringRing::ForgetRegisteredRing() {
+  ring_.int_flags = 0;
+  ring_.enter_ring_fd = ring_.ring_fd;
+}
 
 // The first submit or wait decides whose ring this is.
 void UringRing::BindToThread() {
-  owner_ = &thread_mark;
+  owner_.Bind();
   if ((ring_.flags & IORING_SETUP_R_DISABLED) != 0) {
     const int error = io_uring_enable_rings(&ring_);
     CHECK_EQ(error, 0) << "io_uring_enable_rings: " << posix::ErrnoText(-error);
@@ -111,9 +115,12 @@ int UringRing::EnterOnce(const EnterArguments& arguments, uint32_t to_submit) {
 }
 
 bool UringRing::Enter(EnterArguments arguments) {
-  if (owner_ != &thread_mark) {
-    CHECK(owner_ == nullptr) << "a ring was used by two threads: a ring belongs to the thread that "
-                                "first submits or waits";
+  // The kernel's own check (SINGLE_ISSUER) is not enough: what it knows as the registered ring may
+  // be another ring in another thread.
+  if (!owner_.IsCurrent()) {
+    CHECK(!owner_.is_bound())
+        << "a ring was used by two threads: a ring belongs to the thread that "
+           "first submits or waits";
     BindToThread();
   }
   uint32_t to_submit = 0;

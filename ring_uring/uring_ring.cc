@@ -229,6 +229,7 @@ UringRing::~UringRing() {
     CHECK(group.buffers == nullptr || group.buffers->taken() == 0)
         << "a ring was destroyed while buffers of a group were not returned";
   }
+  if (IsOfAnotherThread()) ForgetRegisteredRing();
   groups_.clear();  // before the ring that they are registered with
   if (ring_made_) io_uring_queue_exit(&ring_);
   for (const Listener& listener : listeners_) {

@@ -39,6 +39,7 @@
 #include "ring/endpoint.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/owner_thread.h"
 #include "ring/ring.h"
 #include "ring/statistics.h"
 #include "ring/token.h"
@@ -191,6 +192,7 @@ class UringRing final : public Ring {
   void BindToThread();
   // The ring is bound, and to another thread than this one.
   bool IsOfAnotherThread() const;
+  void ForgetRegisteredRing();
   // Hands over what is prepared and lets completions arrive; sleeps for `wait_for`
   // completions at most until `timeout`. Returns false when the kernel could take no
   // more, because its completions must be taken first.
@@ -332,7 +334,7 @@ class UringRing final : public Ring {
   CapabilityReport capabilities_;
   io_uring ring_{};
   bool ring_made_ = false;
-  const char* owner_ = nullptr;  // what tells the ring's thread; null until it is bound
+  OwnerThread owner_;
   unsigned enter_flags_ = 0;
   uint32_t fixed_threshold_;
   uint32_t zero_copy_threshold_;
