@@ -35,20 +35,21 @@ struct Fixture {
   ~Fixture() { Quiesce(*ring); }
 
   void Send() { CHECK(ring->PrepareSend(pair.first, message, kSend)); }
-  // Until `count` receives have brought bytes; their leases go to `leases`.
-  void Recv(size_t count, std::vector<ManagedLease>& leases) {
-    size_t arrived = 0;
-    while (arrived < count) {
+  // Until something has arrived; it goes to `leases`. Returns its bytes.
+  size_t Recv(std::vector<ManagedLease>& leases) {
+    size_t bytes = 0;
+    while (bytes == 0) {
       CHECK_GT(ring->SubmitAndWait({}), 0u);
       const std::span<const Completion> completions = ring->PeekCompletions();
       for (const Completion& completion : completions) {
         if (completion.token != kRecv) continue;
         CHECK_GT(completion.result, 0);
         leases.push_back(group->Take(completion));
-        ++arrived;
+        bytes += leases.back().size_bytes();
       }
       ring->AdvanceCompletionQueue(completions.size());
     }
+    return bytes;
   }
 
   std::unique_ptr<Ring> ring;
@@ -66,7 +67,7 @@ void Managed(benchmark::State& state) {
   leases.reserve(16);
   while (state.KeepRunning()) {
     fixture.Send();
-    fixture.Recv(1, leases);
+    fixture.Recv(leases);
     leases.clear();
   }
 }
@@ -98,14 +99,13 @@ void Exhaustion(benchmark::State& state) {
   CHECK(fixture.ring->PrepareRecvManaged(fixture.pair.second, fixture.group->id(), Shots::kMany,
                                          kRecv));
   std::vector<ManagedLease> leases;
-  leases.reserve(kBuffers);
+  leases.reserve(2 * kBuffers);
   const std::vector<std::byte> bytes(burst * kMessageBytes);
   while (state.KeepRunningBatch(static_cast<int64_t>(burst))) {
     CHECK(fixture.ring->PrepareSend(fixture.pair.first, bytes, kSend));
     for (size_t left = burst * kMessageBytes; left > 0;) {
-      fixture.Recv(1, leases);
-      left -= leases.back().size_bytes();
-      if (leases.size() == kBuffers || left == 0) leases.clear();
+      left -= fixture.Recv(leases);
+      if (leases.size() >= kBuffers || left == 0) leases.clear();
     }
   }
   state.counters["exhaustions"] =
