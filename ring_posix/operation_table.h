@@ -14,9 +14,10 @@
 namespace ioring::posix {
 
 // `Operation` is the backend's. It is valid as zero bytes and has: `token`; `kind`, of the
-// enumeration `Operation::Kind` with a kFree of value 0; `generation`; `next_in_bucket` and
-// `next`, links that are an index plus 1, of which `next` is its own to use while it is in
-// use; `Begin()`, which clears what is left of an earlier use; and `can_be_cancelled()`.
+// enumeration `Operation::Kind` with a kFree of value 0; `generation`; `next_in_bucket`,
+// `previous_in_bucket` and `next`, links that are an index plus 1, of which `next` is its own to
+// use while it is in use; `Begin()`, which clears what is left of an earlier use; and
+// `can_be_cancelled()`.
 template <typename Operation>
 class OperationTable {
  public:
@@ -53,19 +54,23 @@ class OperationTable {
     operation.Begin();
     uint32_t& bucket = buckets_[Hash(token)];
     operation.next_in_bucket = bucket;
+    operation.previous_in_bucket = 0;
+    if (bucket != 0) operations_[bucket - 1].previous_in_bucket = index + 1;
     bucket = index + 1;
     return operation;
   }
 
   void Free(Operation& operation) {
-    const uint32_t link = IndexOf(operation) + 1;
-    uint32_t* from = &buckets_[Hash(operation.token)];
-    while (*from != link) from = &operations_[*from - 1].next_in_bucket;
-    *from = operation.next_in_bucket;
+    // Both ways, since callers may give all their operations the same token.
+    const uint32_t next = operation.next_in_bucket;
+    const uint32_t previous = operation.previous_in_bucket;
+    (previous != 0 ? operations_[previous - 1].next_in_bucket : buckets_[Hash(operation.token)]) =
+        next;
+    if (next != 0) operations_[next - 1].previous_in_bucket = previous;
     operation.kind = Kind::kFree;
     ++operation.generation;
     operation.next = free_head_;
-    free_head_ = link;
+    free_head_ = IndexOf(operation) + 1;
     --in_use_;
   }
 

@@ -76,6 +76,7 @@ struct alignas(64) Operation {
   uint32_t connection;  // index, or kNone; a listener's or file's for their operations
   int32_t result;
   // Links are an index plus 1.
+  uint32_t previous_in_bucket;
   uint32_t next_in_bucket;
   uint32_t next;  // free list; list of the listener or connection
   uint32_t next_ending;

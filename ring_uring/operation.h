@@ -69,6 +69,7 @@ struct alignas(64) Operation {
   uint16_t generation;
   uint32_t connection;  // index, or kNone; a listener's or file's for their operations
   int32_t result;
+  uint32_t previous_in_bucket;
   uint32_t next_in_bucket;  // index plus 1, as all links
   uint32_t next;            // free or deferred list
   uint32_t unit;            // registered memory in use, see BufferTable

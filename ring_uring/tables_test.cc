@@ -1,4 +1,5 @@
 // The tables of the io_uring backend, without a ring.
+#include <array>
 #include <cstdint>
 #include <map>
 #include <random>
@@ -175,6 +176,28 @@ TEST(OperationTableTest, ASlotThatIsUsedAgainIsCleanAndOfANewGeneration) {
   EXPECT_EQ(second.result, 0);
   EXPECT_EQ(second.unit, 0u);
   EXPECT_EQ(second.detail, 0u);
+}
+
+TEST(OperationTableTest, FindsWhatIsLeftWhateverTheOrderOfFrees) {
+  constexpr uint32_t kOperations = 60;
+  constexpr uint64_t kTokens = 5;
+  for (const uint32_t step : {1u, 7u, 13u, 59u}) {  // none divides: each visits all
+    OperationTable table(kOperations);
+    std::array<uint32_t, kTokens> left{};
+    for (uint32_t i = 0; i < kOperations; ++i) {
+      table.Take(OperationKind::kTimeout, Token{i % kTokens});
+      ++left[i % kTokens];
+    }
+    for (uint32_t i = 0, index = 0; i < kOperations; ++i, index = (index + step) % kOperations) {
+      --left[table[index].token.value];
+      table.Free(table[index]);
+      for (uint64_t token = 0; token < kTokens; ++token) {
+        const Operation* found = table.Find(Token{token});
+        ASSERT_EQ(found != nullptr, left[token] != 0) << step << ", " << i;
+        ASSERT_TRUE(found == nullptr || found->token == Token{token});
+      }
+    }
+  }
 }
 
 TEST(OperationTableTest, FindsTheNewestOfSeveralWithOneToken) {
