@@ -33,8 +33,7 @@ struct HandleEntry {
 using Query = NTSTATUS(NTAPI*)(int, void*, ULONG, ULONG*);
 
 Query FindQuery() {
-  const FARPROC found =
-      GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "NtQuerySystemInformation");
+  const FARPROC found = GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "NtQuerySystemInformation");
   CHECK(found != nullptr);
   return reinterpret_cast<Query>(reinterpret_cast<void*>(found));
 }

@@ -55,13 +55,14 @@ absl::Status Explain(DWORD error, std::string_view call, size_t bytes) {
           "): use fewer or smaller buffers, or raise the limit of its job object"));
     case ERROR_INVALID_ADDRESS:
       return absl::ResourceExhaustedError(absl::StrCat(
-          "no ", bytes, " bytes of addresses in a row stayed free for as long as mapping them takes: "
+          "no ", bytes,
+          " bytes of addresses in a row stayed free for as long as mapping them takes: "
           "other threads take them; create buffers before starting those, or use fewer at once"));
     case ERROR_ACCESS_DENIED:
     case ERROR_PRIVILEGE_NOT_HELD:
-      return absl::PermissionDeniedError(absl::StrCat(
-          "Windows denies this process shared memory (", call, ", error ", error,
-          "), which mirrored buffers need: see its sandbox or security policy"));
+      return absl::PermissionDeniedError(
+          absl::StrCat("Windows denies this process shared memory (", call, ", error ", error,
+                       "), which mirrored buffers need: see its sandbox or security policy"));
     case ERROR_INVALID_PARAMETER:
       return absl::InvalidArgumentError(absl::StrCat(
           bytes, " bytes are more than Windows maps at once: use fewer or smaller buffers"));
@@ -115,8 +116,7 @@ void UnmapMirrors(std::byte* base, size_t size_bytes, size_t count) {
 // Large pages are left alone: they take a privilege that processes do not have unless an
 // administrator gives it, and cannot be paged out.
 absl::StatusOr<std::byte*> MapPlain(size_t size_bytes) {
-  void* const memory =
-      VirtualAlloc(nullptr, size_bytes, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
+  void* const memory = VirtualAlloc(nullptr, size_bytes, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
   if (memory == nullptr) return Explain(GetLastError(), "VirtualAlloc", size_bytes);
   return static_cast<std::byte*>(memory);
 }

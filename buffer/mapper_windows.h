@@ -30,7 +30,7 @@ std::span<const MirrorMethod> MirrorMethods();
 // A row of addresses that shows `count` buffers of `size_bytes` out of one memory object.
 struct Row {
   struct View {
-    size_t offset_bytes;         // in the row
+    size_t offset_bytes;  // in the row
     size_t bytes;
     uint64_t object_offset_bytes;
   };

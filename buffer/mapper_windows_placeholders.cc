@@ -37,9 +37,8 @@ Mapped MapByPlaceholders(HANDLE object, const Row& row) {
   if (virtual_alloc_2 == nullptr || map_view_of_file_3 == nullptr) {
     return {nullptr, ERROR_CALL_NOT_IMPLEMENTED, "VirtualAlloc2"};
   }
-  void* const reservation =
-      virtual_alloc_2(nullptr, nullptr, row.bytes(), MEM_RESERVE | kReservePlaceholder,
-                      PAGE_NOACCESS, nullptr, 0);
+  void* const reservation = virtual_alloc_2(
+      nullptr, nullptr, row.bytes(), MEM_RESERVE | kReservePlaceholder, PAGE_NOACCESS, nullptr, 0);
   if (reservation == nullptr) return {nullptr, GetLastError(), "VirtualAlloc2"};
   std::byte* const base = static_cast<std::byte*>(reservation);
 

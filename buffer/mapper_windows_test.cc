@@ -1,5 +1,7 @@
 // What the mapper of Windows leaves behind, how it comes through other threads' mappings, and
 // what it says of refusals, seen from between it and the system.
+#include "buffer/mapper_windows.h"
+
 #include <windows.h>
 
 #include <atomic>
@@ -14,7 +16,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "buffer/handle_counter.h"
-#include "buffer/mapper_windows.h"
 #include "buffer/memory_region.h"
 #include "buffer/mirrored_region.h"
 #include "gmock/gmock.h"

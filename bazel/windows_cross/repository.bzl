@@ -45,6 +45,8 @@ cc_toolchain_suite(
 """
 
 def _windows_cross_impl(repository_ctx):
+    # Bazel makes the repository again when this changes.
+    repository_ctx.path(repository_ctx.attr._make_prefix)
     result = repository_ctx.execute([repository_ctx.path(repository_ctx.attr._install)], timeout = 1800)
     if result.return_code != 0:
         fail("the cross compiler for Windows and Wine could not be installed:\n" + result.stderr)
@@ -79,6 +81,7 @@ windows_cross = repository_rule(
     doc = "Installs MinGW-w64 and Wine, and declares a cc_toolchain and the script that runs programs for Windows.",
     attrs = {
         "_install": attr.label(default = Label("//bazel/windows_cross:install")),
+        "_make_prefix": attr.label(default = Label("//bazel/windows_cross:make_prefix")),
         "_toolchain_bzl": attr.label(default = Label("//bazel/windows_cross:toolchain.bzl")),
         "_wine": attr.label(default = Label("//bazel/windows_cross:wine.sh")),
     },

@@ -29,6 +29,9 @@ unset DISPLAY WAYLAND_DISPLAY
 # GoogleTest takes a path without a drive for a relative one.
 [[ -z ${XML_OUTPUT_FILE:-} ]] || export XML_OUTPUT_FILE="Z:${XML_OUTPUT_FILE}"
 
+program=""
+asked_to_stop=""
+
 # Ends whatever the program has left running, and waits until it is gone.
 clean_up() {
   trap '' HUP INT TERM
@@ -36,13 +39,31 @@ clean_up() {
   wineserver -w || true
   rm -rf "${folder}"
 }
+
+# To the program it is Ctrl-C.
+ask_to_stop() {
+  asked_to_stop=yes
+  kill -INT "${program}" 2>/dev/null || true
+}
+
 trap clean_up EXIT
-trap 'exit 143' TERM
 trap 'exit 129' HUP
-# A program that is interrupted says itself when it is done.
+trap ask_to_stop TERM
+# The terminal asks the program itself.
 trap '' INT
 
 wine "$@" <&0 &
+program=$!
 status=0
-wait $! || status=$?
+wait "${program}" || status=$?
+if [[ -n ${asked_to_stop} ]]; then
+  # It may take its time, but not for ever.
+  for ((tenths = 0; tenths < 100; ++tenths)); do
+    kill -0 "${program}" 2>/dev/null || break
+    sleep 0.1
+  done
+  wineserver -k || true
+  status=0
+  wait "${program}" || status=$?
+fi
 exit "${status}"
