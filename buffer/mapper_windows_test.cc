@@ -4,11 +4,11 @@
 
 #include <windows.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstring>
-#include <functional>
-#include <string>
+#include <stop_token>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -27,16 +27,38 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-// What the next calls answer, and how many came through. The calls stand in for the system's,
-// which the linker finds by these pointers (at the end of this file).
-std::atomic<int> refusals = 0;
-std::atomic<DWORD> refusal_error = 0;
-std::atomic<int> views = 0;
+// What stands in for the system's calls, which the linker finds by the pointers at the end of
+// this file.
 
-void Refuse(int calls, DWORD error) {
-  refusals = calls;
-  refusal_error = error;
-}
+// The first `after` calls come through, the next `calls` fail.
+struct Refusals {
+  std::atomic<int> after = 0;
+  std::atomic<int> calls = 0;
+  std::atomic<DWORD> error = 0;
+
+  void Set(int new_after, int new_calls, DWORD new_error) {
+    after = new_after;
+    calls = new_calls;
+    error = new_error;
+  }
+  bool Next() {
+    if (calls.load() == 0) return false;
+    if (after.load() > 0) {
+      --after;
+      return false;
+    }
+    --calls;
+    SetLastError(error.load());
+    return true;
+  }
+};
+Refusals section_refusals;
+Refusals view_refusals;      // of MapViewOfFileEx
+std::atomic<int> views = 0;  // that MapViewOfFileEx has mapped
+// Sections are no larger than this: views that begin behind their end fail.
+std::atomic<DWORD> section_bytes_max = MAXDWORD;
+
+constexpr int kAll = 1 << 20;
 
 template <typename Function>
 Function InSystem(const char* name) {
@@ -44,19 +66,16 @@ Function InSystem(const char* name) {
       reinterpret_cast<void*>(GetProcAddress(GetModuleHandleW(L"kernel32.dll"), name)));
 }
 
-bool Refused() {
-  if (refusals.load() <= 0) return false;
-  --refusals;
-  SetLastError(refusal_error.load());
-  return true;
-}
-
 bool ByRetries() { return mapper::MirrorMethods().front() == mapper::MirrorMethod::kRetries; }
 
 class MapperWindowsTest : public ::testing::Test {
  protected:
-  MapperWindowsTest() { Refuse(0, 0); }
-  ~MapperWindowsTest() override { Refuse(0, 0); }
+  MapperWindowsTest() { views = 0; }
+  ~MapperWindowsTest() override {
+    section_refusals.Set(0, 0, 0);
+    view_refusals.Set(0, 0, 0);
+    section_bytes_max = MAXDWORD;
+  }
 };
 
 size_t Regions() {
@@ -129,13 +148,12 @@ TEST_F(MapperWindowsTest, RefusedRegionsLeaveNothing) {
 TEST_F(MapperWindowsTest, APlaceThatIsTakenMeanwhileIsSoughtAgain) {
   if (!ByRetries()) return;
   const size_t regions = Regions();
-  // The third view of the first try, and so on: nothing of a try may stay.
-  views = 0;
-  Refuse(5, ERROR_INVALID_ADDRESS);
+  view_refusals.Set(2, 3, ERROR_INVALID_ADDRESS);
   {
     absl::StatusOr<MirroredRegion> region = MirroredRegion::Create(MirrorGranularity(), 3);
     ASSERT_TRUE(region.ok()) << region.status();
-    EXPECT_EQ(views, 4);
+    // Two of the first try, none of the next two, all four of the last.
+    EXPECT_EQ(views, 6);
     region->buffer(1)[0] = std::byte{42};
     EXPECT_EQ(region->buffer(1)[region->size_bytes()], std::byte{42});
   }
@@ -146,7 +164,7 @@ TEST_F(MapperWindowsTest, APlaceThatIsAlwaysTakenIsGivenUp) {
   if (!ByRetries()) return;
   const size_t handles = OpenHandles();
   const size_t regions = Regions();
-  Refuse(1 << 20, ERROR_INVALID_ADDRESS);
+  view_refusals.Set(0, kAll, ERROR_INVALID_ADDRESS);
   const absl::Status status = MirroredRegion::Create(MirrorGranularity(), 1).status();
   EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
   EXPECT_THAT(status.message(), HasSubstr("other threads take them"));
@@ -156,10 +174,9 @@ TEST_F(MapperWindowsTest, APlaceThatIsAlwaysTakenIsGivenUp) {
 
 // The same with a thread that does take places, all the time.
 TEST_F(MapperWindowsTest, RegionsComeThroughAThreadThatTakesPlaces) {
-  std::atomic<bool> done = false;
-  std::thread other([&done] {
+  const std::jthread other([](const std::stop_token& done) {
     std::vector<void*> taken;
-    while (!done) {
+    while (!done.stop_requested()) {
       taken.push_back(VirtualAlloc(nullptr, size_t{64} << 10, MEM_RESERVE, PAGE_NOACCESS));
       if (taken.size() < 8) continue;
       for (void* const place : taken) VirtualFree(place, 0, MEM_RELEASE);
@@ -178,37 +195,59 @@ TEST_F(MapperWindowsTest, RegionsComeThroughAThreadThatTakesPlaces) {
       EXPECT_EQ(region->buffer(buffer).back(), static_cast<std::byte>(buffer + 1));
     }
   }
-  done = true;
-  other.join();
+}
+
+// By either way.
+TEST_F(MapperWindowsTest, AViewThatFailsTakesTheOthersWithIt) {
+  const size_t handles = OpenHandles();
+  const size_t regions = Regions();
+  for (const size_t buffers_that_fit : {1, 2, 3}) {
+    section_bytes_max = static_cast<DWORD>(buffers_that_fit * MirrorGranularity());
+    EXPECT_FALSE(MirroredRegion::Create(MirrorGranularity(), 4).ok());
+    EXPECT_EQ(OpenHandles(), handles);
+    EXPECT_EQ(Regions(), regions);
+  }
+  section_bytes_max = static_cast<DWORD>(4 * MirrorGranularity());
+  EXPECT_TRUE(MirroredRegion::Create(MirrorGranularity(), 4).ok());
 }
 
 TEST_F(MapperWindowsTest, RefusalsAreSaid) {
   const size_t handles = OpenHandles();
-  const size_t regions = Regions();
   const auto refused = [](DWORD error) {
-    Refuse(1 << 20, error);
-    const absl::Status status = MirroredRegion::Create(MirrorGranularity(), 2).status();
-    Refuse(0, 0);
-    return status;
+    section_refusals.Set(0, 1, error);
+    return MirroredRegion::Create(MirrorGranularity(), 2).status();
   };
-  if (ByRetries()) {
-    EXPECT_TRUE(absl::IsResourceExhausted(refused(ERROR_COMMITMENT_LIMIT)));
-    EXPECT_THAT(refused(ERROR_COMMITMENT_LIMIT).message(),
-                AllOf(HasSubstr("262144 bytes"), HasSubstr("page file")));
-    EXPECT_THAT(refused(ERROR_NOT_ENOUGH_QUOTA).message(), HasSubstr("job object"));
-    EXPECT_TRUE(absl::IsPermissionDenied(refused(ERROR_ACCESS_DENIED)));
-    EXPECT_TRUE(absl::IsInvalidArgument(refused(ERROR_INVALID_PARAMETER)));
-    EXPECT_THAT(refused(ERROR_CRC).message(),
-                AllOf(HasSubstr("MapViewOfFileEx"), HasSubstr("net helpmsg 23")));
-  }
+  EXPECT_TRUE(absl::IsResourceExhausted(refused(ERROR_COMMITMENT_LIMIT)));
+  EXPECT_THAT(refused(ERROR_COMMITMENT_LIMIT).message(),
+              AllOf(HasSubstr("262144 bytes"), HasSubstr("page file")));
+  EXPECT_THAT(refused(ERROR_NOT_ENOUGH_QUOTA).message(), HasSubstr("job object"));
+  EXPECT_TRUE(absl::IsPermissionDenied(refused(ERROR_ACCESS_DENIED)));
+  EXPECT_TRUE(absl::IsInvalidArgument(refused(ERROR_INVALID_PARAMETER)));
+  EXPECT_THAT(refused(ERROR_CRC).message(),
+              AllOf(HasSubstr("CreateFileMapping"), HasSubstr("net helpmsg 23")));
   EXPECT_EQ(OpenHandles(), handles);
-  EXPECT_EQ(Regions(), regions);
+}
+
+TEST_F(MapperWindowsTest, WhatIsNoMatterOfThePlaceIsNotTriedAgain) {
+  if (!ByRetries()) return;
+  view_refusals.Set(0, kAll, ERROR_COMMITMENT_LIMIT);
+  const absl::Status status = MirroredRegion::Create(MirrorGranularity(), 2).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_EQ(view_refusals.calls, kAll - 1);
+}
+
+HANDLE WINAPI CreateSectionOrRefuse(HANDLE file, LPSECURITY_ATTRIBUTES security, DWORD protection,
+                                    DWORD high, DWORD low, LPCWSTR name) {
+  static const auto create = InSystem<decltype(&CreateFileMappingW)>("CreateFileMappingW");
+  if (section_refusals.Next()) return nullptr;
+  if (high == 0) low = std::min(low, section_bytes_max.load());
+  return create(file, security, protection, high, low, name);
 }
 
 LPVOID WINAPI MapViewOrRefuse(HANDLE section, DWORD access, DWORD high, DWORD low, SIZE_T bytes,
                               LPVOID address) {
   static const auto map = InSystem<decltype(&MapViewOfFileEx)>("MapViewOfFileEx");
-  if (Refused()) return nullptr;
+  if (view_refusals.Next()) return nullptr;
   ++views;
   return map(section, access, high, low, bytes, address);
 }
@@ -216,8 +255,10 @@ LPVOID WINAPI MapViewOrRefuse(HANDLE section, DWORD access, DWORD high, DWORD lo
 }  // namespace
 }  // namespace ioring
 
-// Where calls of the function of that name go: first here, then into the system's library.
+// Where calls of the functions of these names go: first here, then into the system's library.
 extern "C" {
+extern decltype(&CreateFileMappingW) __imp_CreateFileMappingW;
+decltype(&CreateFileMappingW) __imp_CreateFileMappingW = ioring::CreateSectionOrRefuse;
 extern decltype(&MapViewOfFileEx) __imp_MapViewOfFileEx;
 decltype(&MapViewOfFileEx) __imp_MapViewOfFileEx = ioring::MapViewOrRefuse;
 }

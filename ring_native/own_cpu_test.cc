@@ -1,5 +1,6 @@
 #include <thread>
 
+#include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -15,6 +16,14 @@ TEST(OwnCpuTest, WorkCounts) {
   while (OwnCpuTime() - before < absl::Milliseconds(50)) {
     ASSERT_LT(absl::Now(), deadline) << "no CPU time is counted";
   }
+}
+
+TEST(OwnCpuTest, OthersFindThisProcessByItsNumber) {
+  const absl::StatusOr<absl::Duration> before = ProcessCpuTime(OwnProcessId());
+  ASSERT_TRUE(before.ok()) << before.status();
+  const absl::Duration own = OwnCpuTime();
+  EXPECT_GE(own, *before - absl::Milliseconds(1));
+  EXPECT_LT(own - *before, absl::Milliseconds(100));
 }
 
 TEST(OwnCpuTest, WorkOfThreadsThatHaveEndedCounts) {

@@ -39,6 +39,8 @@ bool ReadTimes(HANDLE process, absl::Duration& used) {
 
 }  // namespace
 
+int OwnProcessId() { return static_cast<int>(GetCurrentProcessId()); }
+
 absl::Duration OwnCpuTime() {
   absl::Duration used;
   ReadTimes(GetCurrentProcess(), used);
@@ -68,6 +70,8 @@ absl::StatusOr<absl::Duration> ProcessCpuTime(int pid) {
 }
 
 #else
+
+int OwnProcessId() { return static_cast<int>(getpid()); }
 
 absl::Duration OwnCpuTime() {
   return absl::Seconds(static_cast<double>(std::clock()) / CLOCKS_PER_SEC);

@@ -1,4 +1,4 @@
-// The CPU time of processes: of this one, and of another such as the server that a load
+// Processes and their CPU time: of this one, and of another such as the server that a load
 // generator measures.
 #ifndef IORING_RING_NATIVE_PROCESS_CPU_H_
 #define IORING_RING_NATIVE_PROCESS_CPU_H_
@@ -8,12 +8,15 @@
 
 namespace ioring {
 
+// This process's number, by which others find it. Any thread.
+int OwnProcessId();
+
 // What all threads of this process, ended ones too, have used in user mode and in the
 // kernel. Cost: a system call. Any thread. Resolution: microseconds; on Windows what its
 // clock ticks by, some milliseconds. (std::clock counts real time there.)
 absl::Duration OwnCpuTime();
 
-// The same of the process `pid`. Needs no permission; Windows keeps some processes to
+// What OwnCpuTime tells, of the process `pid`. Needs no permission; Windows keeps some processes to
 // themselves (PermissionDenied). Cost: two system calls, on Windows four. Any thread.
 // Resolution: nanoseconds; on Windows as above.
 //
