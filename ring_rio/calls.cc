@@ -20,6 +20,23 @@ CHAR* Chars(const std::byte* data) {
   return reinterpret_cast<CHAR*>(const_cast<std::byte*>(data));  // sends only read it
 }
 
+// What a receive of 0 bytes says of a stream. Windows tells of a reset by itself; Wine forgets it
+// unless a receive was pending, and gives what looks like the end. Once per connection.
+CallResult EndOf(SOCKET socket) {
+  WSAPOLLFD state = {socket, POLLRDNORM, 0};
+  const bool is_reset = WSAPoll(&state, 1, 0) == 1 && (state.revents & POLLERR) != 0;
+  return is_reset ? -CallResult{WSAECONNRESET} : 0;
+}
+
+CallResult Received(SOCKET socket, DWORD bytes) {
+  return bytes != 0 ? CallResult{bytes} : EndOf(socket);
+}
+
+int FamilyOf(SOCKET socket) {
+  SocketAddress address = AnyAddress(AF_INET6);
+  return getsockname(socket, address.get(), &address.size) == 0 ? address.family() : AF_UNSPEC;
+}
+
 // A datagram's length where it is more than any can be.
 ULONG ClampMessage(size_t bytes) {
   return static_cast<ULONG>(std::min<size_t>(bytes, kRecvMaxBytes));
@@ -32,7 +49,7 @@ CallResult RecvNow(SOCKET socket, std::byte* data, uint32_t bytes) {
   DWORD received = 0;
   DWORD flags = 0;
   const int failed = WSARecv(socket, &buffer, 1, &received, &flags, nullptr, nullptr);
-  return failed == 0 ? CallResult{received} : LastSocketError();
+  return failed == 0 ? Received(socket, received) : LastSocketError();
 }
 
 CallResult SendNow(SOCKET socket, const std::byte* data, uint32_t bytes) {
@@ -48,7 +65,7 @@ CallResult PeekByte(SOCKET socket) {
   DWORD received = 0;
   DWORD flags = MSG_PEEK;
   const int failed = WSARecv(socket, &buffer, 1, &received, &flags, nullptr, nullptr);
-  return failed == 0 ? CallResult{received} : LastSocketError();
+  return failed == 0 ? Received(socket, received) : LastSocketError();
 }
 
 CallResult RecvFromNow(SOCKET socket, std::byte* data, size_t bytes, SocketAddress* source) {
@@ -67,7 +84,10 @@ CallResult SendToNow(SOCKET socket, const std::byte* data, size_t bytes,
   DWORD sent = 0;
   const int failed = WSASendTo(socket, &buffer, 1, &sent, 0, destination.get(), destination.size,
                                nullptr, nullptr);
-  return failed == 0 ? CallResult{sent} : LastSocketError();
+  if (failed == 0) return sent;
+  const CallResult error = LastSocketError();
+  if (error == -WSAEWOULDBLOCK || FamilyOf(socket) == destination.family()) return error;
+  return -WSAEAFNOSUPPORT;  // systems differ in what they say of that
 }
 
 CallResult StartRecv(SOCKET socket, std::byte* data, uint32_t bytes, Request* request,
@@ -77,7 +97,8 @@ CallResult StartRecv(SOCKET socket, std::byte* data, uint32_t bytes, Request* re
   DWORD flags = 0;
   request->Clear();
   if (WSARecv(socket, &buffer, 1, &received, &flags, &request->overlapped, nullptr) == 0) {
-    return skips_done ? CallResult{received} : kPacketComes;
+    if (!skips_done) return kPacketComes;
+    return bytes != 0 ? Received(socket, received) : 0;
   }
   const CallResult error = LastSocketError();
   return error == -WSA_IO_PENDING ? kPacketComes : error;
@@ -103,6 +124,11 @@ CallResult StartFile(HANDLE file, bool is_write, std::byte* data, uint32_t bytes
   if (done) return kPacketComes;
   const DWORD code = GetLastError();
   return code == ERROR_IO_PENDING ? kPacketComes : -CallResult{code};
+}
+
+CallResult RecvResultOf(SOCKET socket, const OVERLAPPED_ENTRY& packet) {
+  const CallResult result = ResultOf(socket, packet);
+  return result == 0 ? EndOf(socket) : result;
 }
 
 CallResult ResultOf(SOCKET socket, const OVERLAPPED_ENTRY& packet) {

@@ -43,8 +43,9 @@ CallResult StartConnect(SOCKET socket, LPFN_CONNECTEX connect, const SocketAddre
 CallResult StartFile(HANDLE file, bool is_write, std::byte* data, uint32_t bytes, uint64_t offset,
                      Request* request);
 
-// What a socket's packet says.
+// What a socket's packet says; the second, of a receive that asked for bytes.
 CallResult ResultOf(SOCKET socket, const OVERLAPPED_ENTRY& packet);
+CallResult RecvResultOf(SOCKET socket, const OVERLAPPED_ENTRY& packet);
 
 CallResult Shutdown(SOCKET socket, Direction direction);
 

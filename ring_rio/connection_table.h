@@ -56,8 +56,7 @@ enum ConnectionFlags : uint32_t {
   kSkipsDone = 1 << 13,    // ... but those that are done at once give none
   kIsStream = 1 << 14,     // has no messages
   kRecvMayRun = 1 << 15,   // there is something to receive: Registered I/O may have it
-  kPeerReset = 1 << 16,    // a poll said so, which makes a receive forget it (Wine)
-  kNoRio = 1 << 17,        // a request queue could not be made
+  kNoRio = 1 << 16,        // a request queue could not be made
 };
 
 // The first two cache lines are all that a message touches.

@@ -85,8 +85,8 @@ std::string_view WhyRefused(DWORD code) {
 }
 
 absl::Status Refused(const std::string& path, DWORD code) {
-  return NativeStatus(static_cast<int>(code), absl::StrCat("cannot open ", absl::CHexEscape(path),
-                                                           ": ", WhyRefused(code)));
+  return NativeStatus(static_cast<int>(code),
+                      absl::StrCat("cannot open ", path, ": ", WhyRefused(code)));
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ void RioRing::RunManagedRecv(Connection& connection) {
   }
   std::byte* data = buffers.Next();
   statistics_.kernel_submissions.Add(1);
-  CallResult result = RecvNow(connection.socket, data, buffers.buffer_bytes());
+  const CallResult result = RecvNow(connection.socket, data, buffers.buffer_bytes());
   if (result > 0) {
     const ManagedBuffer buffer{data, static_cast<uint32_t>(result), connection.recv_length,
                                buffers.Pick()};
@@ -42,7 +42,6 @@ void RioRing::RunManagedRecv(Connection& connection) {
   }
   if (!group.stalled.empty()) ResumeStalled(group);  // the buffer was not needed
   if (result == -WSAEWOULDBLOCK) return WaitReadable(connection);
-  if (result == 0 && connection.has(kPeerReset)) result = -WSAECONNRESET;
   const Token token{connection.recv_token};
   EndManagedRecv(connection, result == 0 ? 0 : Fail(token, result, "managed recv"), nullptr);
 }

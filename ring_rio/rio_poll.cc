@@ -61,7 +61,6 @@ void RioRing::OnPollPacket(Operation& operation) {
   operation.clear(kPending);
   if (operation.has(kCancelled)) return EndOperation(operation, ToResult(Error::kCanceled));
   const uint32_t bits = EventsOf(operation.poll.info, operation.request);
-  if ((bits & kSocketReset) != 0) connections_[operation.connection].set(kPeerReset);
   const uint32_t events = PollEventsFor(bits);
   if (events == 0) return StartPoll(operation);  // called back to ask for more
   if (!operation.has(kManyShots)) {

@@ -78,7 +78,6 @@ void RioRing::RunStreamRecv(Connection& connection) {
     } else {
       result = RecvNow(connection.socket, piece.data, piece.length);
       if (result == -WSAEWOULDBLOCK) return WaitReadable(connection);
-      if (result == 0 && connection.has(kPeerReset)) result = -WSAECONNRESET;
     }
     if (OnReceived(connection, result)) return;
   }

@@ -142,8 +142,6 @@ void RioRing::OnPacket(const OVERLAPPED_ENTRY& packet) {
 void RioRing::OnRecvPacket(Connection& connection, const OVERLAPPED_ENTRY& packet) {
   const Pending pending = std::exchange(connection.recv_pending, Pending::kNothing);
   if (pending == Pending::kPoll) {
-    const uint32_t events = EventsOf(connection.recv_poll, connection.recv_request);
-    if ((events & kSocketReset) != 0) connection.set(kPeerReset);
     const auto status = static_cast<LONG>(packet.lpOverlapped->Internal);
     if (status == 0 || connection.has(kRecvCancelled)) {
       RunRecv(connection);
@@ -152,7 +150,8 @@ void RioRing::OnRecvPacket(Connection& connection, const OVERLAPPED_ENTRY& packe
     }
     return AfterPacket(connection);
   }
-  const CallResult result = ResultOf(connection.socket, packet);
+  const CallResult result = pending == Pending::kCall ? RecvResultOf(connection.socket, packet)
+                                                      : ResultOf(connection.socket, packet);
   const bool failed = result < 0;
   if (failed && connection.has(kRecvCancelled) && IsAborted(static_cast<int>(-result))) {
     CancelRecv(connection);
@@ -168,9 +167,8 @@ void RioRing::OnRecvPacket(Connection& connection, const OVERLAPPED_ENTRY& packe
 void RioRing::OnSendPacket(Connection& connection, const OVERLAPPED_ENTRY& packet) {
   const Pending pending = std::exchange(connection.send_pending, Pending::kNothing);
   if (pending == Pending::kCall) {  // a connect
-    CallResult result = ResultOf(connection.socket, packet);
-    OnConnect(connection, operations_[connection.send_length], result);
-    return;
+    return OnConnect(connection, operations_[connection.send_length],
+                     ResultOf(connection.socket, packet));
   }
   const auto status = static_cast<LONG>(packet.lpOverlapped->Internal);
   if (status == 0 || connection.has(kSendCancelled)) {
