@@ -23,9 +23,9 @@ absl::StatusOr<std::unique_ptr<CompletionPort>> CompletionPort::Create() {
 
 bool CompletionPort::Associate(HANDLE handle, bool* skips_done) {
   if (CreateIoCompletionPort(handle, handle_, 0, 0) == nullptr) return false;
-  *skips_done = SetFileCompletionNotificationModes(
-                    handle, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE) !=
-                FALSE;
+  *skips_done =
+      SetFileCompletionNotificationModes(
+          handle, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE) != FALSE;
   return true;
 }
 

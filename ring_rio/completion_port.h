@@ -49,8 +49,8 @@ class CompletionPort {
 
   // A packet with `request`, which may be null: then it only ends a wait.
   void Post(Request* request, uint32_t bytes = 0) {
-    PostQueuedCompletionStatus(handle_, bytes, 0, request == nullptr ? nullptr
-                                                                     : &request->overlapped);
+    PostQueuedCompletionStatus(handle_, bytes, 0,
+                               request == nullptr ? nullptr : &request->overlapped);
   }
 
   // Takes packets; waits up to `timeout_ms` (INFINITE: for ever) for the first. How many.

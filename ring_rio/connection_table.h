@@ -81,7 +81,7 @@ struct alignas(64) Connection {
   RIO_RQ request_queue;  // null: none yet
 
   // The rest, for what is rarer.
-  uint32_t recv_unit;    // of registered memory in use, see BufferTable
+  uint32_t recv_unit;  // of registered memory in use, see BufferTable
   uint32_t send_unit;
   uint32_t recv_buffer;  // registered with Registered I/O: its index plus 1
   uint32_t send_buffer;

@@ -109,10 +109,9 @@ absl::StatusOr<FileId> FileTable::Open(const std::string& path, const FileOption
   }
   const DWORD flags = FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OVERLAPPED |
                       (options.direct_io ? FILE_FLAG_NO_BUFFERING : 0);
-  const HANDLE handle =
-      CreateFileW(wide.c_str(), AccessBits(options.access),
-                  FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr,
-                  Disposition(options.create), flags, nullptr);
+  const HANDLE handle = CreateFileW(wide.c_str(), AccessBits(options.access),
+                                    FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr,
+                                    Disposition(options.create), flags, nullptr);
   if (handle == INVALID_HANDLE_VALUE) {
     const DWORD code = GetLastError();
     return Refused(path, IsDirectory(wide) ? ERROR_DIRECTORY : code);

@@ -134,8 +134,8 @@ constexpr Row kRows[] = {
 #undef IORING_ROW
 
 const Row* Find(int code) {
-  const Row* row =
-      std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& r) { return r.code == code; });
+  const Row* row = std::find_if(std::begin(kRows), std::end(kRows),
+                                [&](const Row& r) { return r.code == code; });
   return row == std::end(kRows) ? nullptr : row;
 }
 

@@ -19,8 +19,10 @@
 
 #ifndef WSAID_MULTIPLE_RIO
 
-#define WSAID_MULTIPLE_RIO \
-  { 0x8509e081, 0x96dd, 0x4005, { 0xb1, 0x65, 0x9e, 0x2e, 0xe8, 0xc7, 0x9e, 0x3f } }
+#define WSAID_MULTIPLE_RIO                                                         \
+  {                                                                                \
+    0x8509e081, 0x96dd, 0x4005, { 0xb1, 0x65, 0x9e, 0x2e, 0xe8, 0xc7, 0x9e, 0x3f } \
+  }
 
 // Flags of requests.
 #define RIO_MSG_DONT_NOTIFY 0x00000001

@@ -50,7 +50,9 @@ void RioRing::EndFile(Operation& operation, CallResult result) {
   const bool is_read = operation.kind == OperationKind::kRead;
   if (is_read && result == -ERROR_HANDLE_EOF) result = 0;
   if (result < 0) {
-    const char* what = is_read ? "read" : operation.kind == OperationKind::kWrite ? "write" : "sync";
+    const char* what = is_read                                   ? "read"
+                       : operation.kind == OperationKind::kWrite ? "write"
+                                                                 : "sync";
     return EndOperation(operation, Fail(operation.token, result, what));
   }
   if (is_read) statistics_.bytes_read.Add(static_cast<uint64_t>(result));

@@ -121,8 +121,7 @@ bool RioRing::PreparePollRemove(Token target, Token token) {
   return PrepareCancelTarget(TargetOf(*operation), target, token);
 }
 
-bool RioRing::PrepareTimer(OperationKind kind, int64_t delay_ns, Token token,
-                                 Operation** made) {
+bool RioRing::PrepareTimer(OperationKind kind, int64_t delay_ns, Token token, Operation** made) {
   if (Full(1)) return false;
   Operation& operation = operations_.Take(kind, token);
   operation.delay_ns = delay_ns;

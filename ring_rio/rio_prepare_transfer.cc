@@ -32,34 +32,33 @@ Error RioRing::Resolve(const BufferSlice& slice, TransferFlags flags,
 }
 
 bool RioRing::PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
-                                TransferFlags flags) {
+                          TransferFlags flags) {
   return PrepareRecvRequest(connection, {memory.data(), ClampLength(memory.size()), flags}, token);
 }
 
-bool RioRing::PrepareSend(ConnectionId connection, std::span<const std::byte> memory,
-                                Token token, TransferFlags flags) {
+bool RioRing::PrepareSend(ConnectionId connection, std::span<const std::byte> memory, Token token,
+                          TransferFlags flags) {
   std::byte* data = const_cast<std::byte*>(memory.data());  // it is only read
   return PrepareSendRequest(connection, {data, ClampLength(memory.size()), flags}, token);
 }
 
-bool RioRing::PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice,
-                                      Token token, TransferFlags flags) {
+bool RioRing::PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
+                                TransferFlags flags) {
   TransferRequest request;
   const Error error = Resolve(slice, flags, &request);
   if (error != Error::kOk) return AcceptError(error, token);
   return PrepareRecvRequest(connection, request, token);
 }
 
-bool RioRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice,
-                                      Token token, TransferFlags flags) {
+bool RioRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
+                                TransferFlags flags) {
   TransferRequest request;
   const Error error = Resolve(slice, flags, &request);
   if (error != Error::kOk) return AcceptError(error, token);
   return PrepareSendRequest(connection, request, token);
 }
 
-bool RioRing::PrepareRecvRequest(ConnectionId id, const TransferRequest& request,
-                                       Token token) {
+bool RioRing::PrepareRecvRequest(ConnectionId id, const TransferRequest& request, Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
@@ -79,8 +78,7 @@ bool RioRing::PrepareRecvRequest(ConnectionId id, const TransferRequest& request
   return true;
 }
 
-bool RioRing::PrepareSendRequest(ConnectionId id, const TransferRequest& request,
-                                       Token token) {
+bool RioRing::PrepareSendRequest(ConnectionId id, const TransferRequest& request, Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
@@ -101,7 +99,7 @@ bool RioRing::PrepareSendRequest(ConnectionId id, const TransferRequest& request
 }
 
 bool RioRing::PrepareTransferAll(Connection& connection, const TransferRequest& request,
-                                       bool is_send, Token token) {
+                                 bool is_send, Token token) {
   if (Full(1)) return false;
   Operation& operation =
       operations_.Take(is_send ? OperationKind::kSendAll : OperationKind::kRecvAll, token);
@@ -116,7 +114,7 @@ bool RioRing::PrepareTransferAll(Connection& connection, const TransferRequest& 
 }
 
 bool RioRing::PrepareRecvManaged(ConnectionId id, BufferGroupId group_id, Shots shots,
-                                       Token token) {
+                                 Token token) {
   Connection* connection = connections_.Find(id);
   Group* group = FindGroup(group_id);
   if (connection == nullptr || group == nullptr) return AcceptError(Error::kBadId, token);
@@ -136,7 +134,7 @@ bool RioRing::PrepareRecvManaged(ConnectionId id, BufferGroupId group_id, Shots 
 
 // Null where it was refused, or accepted as an error: `*accepted`.
 Operation* RioRing::PrepareMessage(ConnectionId id, OperationKind kind, Token token,
-                                         bool* accepted) {
+                                   bool* accepted) {
   const bool is_send = kind == OperationKind::kSendTo;
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) {
@@ -158,8 +156,8 @@ Operation* RioRing::PrepareMessage(ConnectionId id, OperationKind kind, Token to
   return &operation;
 }
 
-bool RioRing::PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory,
-                                    Endpoint* source, Token token) {
+bool RioRing::PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, Endpoint* source,
+                              Token token) {
   if (memory.empty() || source == nullptr) return AcceptError(Error::kInvalidArgument, token);
   bool accepted;
   Operation* operation = PrepareMessage(socket, OperationKind::kRecvFrom, token, &accepted);
@@ -171,7 +169,7 @@ bool RioRing::PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory,
 }
 
 bool RioRing::PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
-                                  const Endpoint& destination, Token token) {
+                            const Endpoint& destination, Token token) {
   SocketAddress address;
   if (!ToSocketAddress(destination, &address)) {
     return AcceptError(Error::kInvalidArgument, token);
@@ -185,21 +183,20 @@ bool RioRing::PrepareSendTo(ConnectionId socket, std::span<const std::byte> memo
   return true;
 }
 
-bool RioRing::PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
-                                Token token) {
+bool RioRing::PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory, Token token) {
   return PrepareFile(file, OperationKind::kRead, offset,
                      {memory.data(), ClampLength(memory.size()), TransferFlags::kNone}, token);
 }
 
 bool RioRing::PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
-                                 Token token) {
+                           Token token) {
   std::byte* data = const_cast<std::byte*>(memory.data());  // it is only read
   return PrepareFile(file, OperationKind::kWrite, offset,
                      {data, ClampLength(memory.size()), TransferFlags::kNone}, token);
 }
 
 bool RioRing::PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                      Token token) {
+                                Token token) {
   TransferRequest request;
   const Error error = Resolve(slice, TransferFlags::kNone, &request);
   if (error != Error::kOk) return AcceptError(error, token);
@@ -207,7 +204,7 @@ bool RioRing::PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice&
 }
 
 bool RioRing::PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                       Token token) {
+                                 Token token) {
   TransferRequest request;
   const Error error = Resolve(slice, TransferFlags::kNone, &request);
   if (error != Error::kOk) return AcceptError(error, token);

@@ -94,8 +94,8 @@ void RioQueue::Commit(RIO_RQ requests) {
 }
 
 uint32_t RioQueue::Dequeue(std::span<RIORESULT> results) {
-  const ULONG count = functions_.RIODequeueCompletion(queue_, results.data(),
-                                                      static_cast<ULONG>(results.size()));
+  const ULONG count =
+      functions_.RIODequeueCompletion(queue_, results.data(), static_cast<ULONG>(results.size()));
   if (count == RIO_CORRUPT_CQ) {
     LOG(FATAL) << "Registered I/O's completion queue is corrupt (RIO_CORRUPT_CQ): what "
                << in_flight_ << " requests did is lost, and their memory may still be written to";

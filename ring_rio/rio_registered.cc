@@ -80,8 +80,8 @@ void RioRing::TakeRioResults() {
 void RioRing::OnRioResult(const RIORESULT& result) {
   Connection& connection = connections_[static_cast<uint32_t>(result.SocketContext)];
   // Winsock's code, or NTSTATUS where it is the transport's.
-  const int code = result.Status < 0 ? NativeFromStatus(result.Status)
-                                     : static_cast<int>(result.Status);
+  const int code =
+      result.Status < 0 ? NativeFromStatus(result.Status) : static_cast<int>(result.Status);
   const CallResult outcome = code == 0 ? CallResult{result.BytesTransferred} : -CallResult{code};
   // The close of the socket ended it, whatever it says.
   const bool dropped = outcome < 0 && connection.state == ConnectionState::kClosing;

@@ -172,8 +172,8 @@ class RioRing final : public Ring {
     int family = 0;
     bool due = false;  // to be run in this turn or the next
     AcceptList accepts;
-    AcceptedList accepted;  // connections that no accept has taken yet
-    uint32_t in_flight = 0;      // AcceptEx
+    AcceptedList accepted;   // connections that no accept has taken yet
+    uint32_t in_flight = 0;  // AcceptEx
   };
   struct Group {
     std::unique_ptr<ManagedGroup> buffers;
@@ -367,8 +367,8 @@ class RioRing final : public Ring {
   const SocketFunctions functions_;
   Request notify_{};
   std::unique_ptr<RioQueue> rio_;  // null: without Registered I/O
-  bool socket_rio_ = false;             // sockets use it for registered memory
-  uint32_t requests_out_ = 0;           // OVERLAPPEDs that Windows has
+  bool socket_rio_ = false;        // sockets use it for registered memory
+  uint32_t requests_out_ = 0;      // OVERLAPPEDs that Windows has
 
   ConnectionTable connections_;
   OperationTable operations_;

@@ -104,9 +104,8 @@ void RioRing::WaitReadable(Connection& connection) {
   // A receive of no bytes would take a datagram.
   if (connection.has(kOnPort) && connection.has(kIsStream)) {
     std::byte nothing;
-    const CallResult result =
-        StartRecv(connection.socket, &nothing, 0, &connection.recv_request,
-                  connection.has(kSkipsDone));
+    const CallResult result = StartRecv(connection.socket, &nothing, 0, &connection.recv_request,
+                                        connection.has(kSkipsDone));
     if (result == kPacketComes) {
       connection.recv_pending = Pending::kReadable;
       ++requests_out_;

@@ -57,8 +57,8 @@ std::string_view WhyRefused(int code, const Endpoint& endpoint) {
 }
 
 absl::Status Refused(std::string_view what, const Endpoint& endpoint, int code) {
-  return NativeStatus(
-      code, absl::StrCat("cannot ", what, " ", endpoint.ToString(), ": ", WhyRefused(code, endpoint)));
+  return NativeStatus(code, absl::StrCat("cannot ", what, " ", endpoint.ToString(), ": ",
+                                         WhyRefused(code, endpoint)));
 }
 
 absl::StatusOr<SocketAddress> InternetAddress(std::string_view what, const Endpoint& endpoint) {
@@ -70,8 +70,8 @@ absl::StatusOr<SocketAddress> InternetAddress(std::string_view what, const Endpo
                      ": the Windows backends have no Unix-domain sockets; use an address and a "
                      "port of the loopback"));
   }
-  return absl::InvalidArgumentError(absl::StrCat("cannot ", what, " ", endpoint.ToString(),
-                                                 ": it is no address of this system"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("cannot ", what, " ", endpoint.ToString(), ": it is no address of this system"));
 }
 
 // Nobody else may bind the address then. SO_REUSEADDR, which does on POSIX what is wanted, lets
@@ -119,8 +119,7 @@ absl::StatusOr<SocketFunctions> LoadSocketFunctions() {
   StartWinsock();
   const SOCKET socket = NewSocket(AF_INET, SOCK_STREAM);
   SocketFunctions functions;
-  const bool loaded = socket != INVALID_SOCKET &&
-                      Load(socket, WSAID_ACCEPTEX, &functions.accept) &&
+  const bool loaded = socket != INVALID_SOCKET && Load(socket, WSAID_ACCEPTEX, &functions.accept) &&
                       Load(socket, WSAID_CONNECTEX, &functions.connect);
   const int code = loaded ? 0 : WSAGetLastError();
   if (socket != INVALID_SOCKET) closesocket(socket);
@@ -130,8 +129,7 @@ absl::StatusOr<SocketFunctions> LoadSocketFunctions() {
 
 SOCKET NewSocket(int family, int type) {
   constexpr DWORD kFlags = WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT;
-  const SOCKET socket =
-      WSASocketW(family, type, 0, nullptr, 0, kFlags | WSA_FLAG_REGISTERED_IO);
+  const SOCKET socket = WSASocketW(family, type, 0, nullptr, 0, kFlags | WSA_FLAG_REGISTERED_IO);
   // Windows 7 does not know the flag.
   if (socket != INVALID_SOCKET || WSAGetLastError() != WSAEINVAL) return socket;
   return WSASocketW(family, type, 0, nullptr, 0, kFlags);
@@ -191,8 +189,8 @@ absl::Status PrepareTakenOverSocket(SOCKET socket, bool* is_stream) {
   int size = sizeof(type);
   if (getsockopt(socket, SOL_SOCKET, SO_TYPE, reinterpret_cast<char*>(&type), &size) != 0) {
     const int code = WSAGetLastError();
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the handle to register is no open socket (", NativeErrorText(code), ")"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the handle to register is no open socket (", NativeErrorText(code), ")"));
   }
   *is_stream = type == SOCK_STREAM;
   if (!(*is_stream ? SetUpStream(socket) : SetNonBlocking(socket))) {

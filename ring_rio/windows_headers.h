@@ -14,9 +14,9 @@
 #endif
 
 // clang-format off: the first must be first.
-#include <winsock2.h>
 #include <mswsock.h>
 #include <windows.h>
+#include <winsock2.h>
 #include <ws2tcpip.h>
 // clang-format on
 
