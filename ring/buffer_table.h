@@ -44,6 +44,10 @@ class BufferTable {
            buffers_[id.index].generation == id.generation;
   }
   bool InKernel(BufferId id) const { return IsCurrent(id) && buffers_[id.index].in_kernel; }
+  // The same of a slot, whatever is in it.
+  bool InKernelAt(uint32_t slot) const {
+    return buffers_[slot].uses != nullptr && buffers_[slot].in_kernel;
+  }
   // Uses of all units together. O(units).
   uint32_t TotalUses(BufferId id) const;
   uint32_t Uses(BufferId id, uint32_t offset) const {
