@@ -17,7 +17,8 @@ die() {
 [[ $# -gt 0 ]] || die "which program is it to be?"
 [[ -e ${MADE}/system.reg ]] || die "its prefix is gone from its cache; run bazel/windows_cross/install once."
 
-folder="$(mktemp -d)"
+# Bazel removes its folder even where a test was killed.
+folder="$(mktemp -d "${TEST_TMPDIR:-${TMPDIR:-/tmp}}/wine.XXXXXX")"
 mkdir "${folder}/temporary" "${folder}/prefix" "${folder}/prefix/dosdevices"
 cp "${MADE}"/*.reg "${MADE}/.update-timestamp" "${folder}/prefix/"
 ln -s "${MADE}/drive_c" "${folder}/prefix/dosdevices/c:"
