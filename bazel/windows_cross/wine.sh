@@ -15,6 +15,7 @@ die() {
 }
 
 [[ $# -gt 0 ]] || die "which program is it to be?"
+[[ -n ${MADE} ]] || die "there was no Wine when this was set up: install it (wine, wine64), then ./bazelw clean --expunge."
 [[ -e ${MADE}/system.reg ]] || die "its prefix is gone from its cache; run bazel/windows_cross/install once."
 
 # Bazel removes its folder even where a test was killed.
