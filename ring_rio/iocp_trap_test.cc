@@ -233,11 +233,12 @@ TEST(IocpHandleTest, FailuresLeaveNoHandleBehind) {
   TestRing ring(MakeRing(), kOptions);
   const Endpoint taken = ring.EndpointOf(ring.Listen());
   const Endpoint foreign = Endpoint::Ipv4({192, 0, 2, 1}, 0);
+  const ConnectionId socket = ring.Datagram();
   const auto fail = [&] {
     EXPECT_FALSE(ring.CreateListener(taken, {}).ok());
     EXPECT_FALSE(ring.CreateListener(foreign, {}).ok());
     EXPECT_FALSE(ring.CreateListener(Endpoint::Ipv4Loopback(0), {.share_port = true}).ok());
-    EXPECT_FALSE(ring.OpenDatagram(foreign).ok());
+    EXPECT_FALSE(ring.OpenDatagram(*ring.LocalEndpoint(socket)).ok());
     EXPECT_FALSE(ring.OpenFile("no/such/file", {}).ok());
     EXPECT_FALSE(RioRing::CreateIocp({.max_operations = 0}).ok());
   };

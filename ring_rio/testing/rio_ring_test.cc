@@ -307,10 +307,11 @@ TEST_F(RioRingTest, ThePeerResetsASend) {
 TEST_F(RioRingTest, ACorruptQueueEndsTheProgram) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const Pair pair = ring_->MakePair();
-  const TestBuffer buffer = ring_->MakeBuffer(4096);
+  const TestBuffer buffer = ring_->MakeBuffer(kMuchBytes);
   EXPECT_DEATH(
       {
-        StartSendSlice(pair.client, buffer.Slice(0, 64));
+        StartSendSlice(pair.client, buffer.Slice(0, kMuchBytes));
+        ring_->Submit();
         rio::CorruptRioQueues();
         ring_->Submit();
       },
