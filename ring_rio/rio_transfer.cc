@@ -124,7 +124,6 @@ void RioRing::WaitReadable(Connection& connection) {
                       &connection.recv_poll, &connection.recv_request)) {
     return FailRecv(connection, -CallResult{WSAGetLastError()});
   }
-  connection.set(kRecvMayRun);
   connection.recv_pending = Pending::kPoll;
   ++requests_out_;
 }
