@@ -1,16 +1,19 @@
 // Traps of Windows, each with the remedy that the ring has for it; and that everything which was
 // taken of the system is given back.
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "buffer/handle_counter.h"
 #include "gtest/gtest.h"
 #include "ring/completion.h"
@@ -20,6 +23,7 @@
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/token.h"
+#include "ring_rio/rio_api.h"
 #include "ring_rio/rio_ring.h"
 #include "ring_rio/socket_address.h"
 #include "ring_rio/sockets.h"
@@ -198,6 +202,116 @@ TEST_F(IocpTrapTest, AClosedListenerGivesItsRequestsBack) {
   EXPECT_EQ(inner_->RequestsOutstanding(), before);
 }
 
+// ---- Remedies that make no difference under Wine: the calls themselves are looked at.
+
+#if defined(__MINGW32__)
+
+struct Calls {
+  absl::Mutex mutex;
+  std::vector<std::pair<int, int>> options ABSL_GUARDED_BY(mutex);  // level and name
+  std::vector<DWORD> controls ABSL_GUARDED_BY(mutex);
+  std::vector<DWORD> socket_flags ABSL_GUARDED_BY(mutex);
+};
+
+Calls& Seen() {
+  static Calls& calls = *new Calls;
+  return calls;
+}
+
+template <typename Function>
+Function InWinsock(const char* name) {
+  return reinterpret_cast<Function>(
+      reinterpret_cast<void*>(GetProcAddress(GetModuleHandleA("ws2_32.dll"), name)));
+}
+
+int WSAAPI SeeOption(SOCKET socket, int level, int name, const char* value, int size) {
+  static const auto set = InWinsock<decltype(&setsockopt)>("setsockopt");
+  {
+    absl::MutexLock lock(&Seen().mutex);
+    Seen().options.emplace_back(level, name);
+  }
+  return set(socket, level, name, value, size);
+}
+
+int WSAAPI SeeControl(SOCKET socket, DWORD code, LPVOID in, DWORD in_size, LPVOID out,
+                      DWORD out_size, LPDWORD bytes, LPWSAOVERLAPPED overlapped,
+                      LPWSAOVERLAPPED_COMPLETION_ROUTINE routine) {
+  static const auto control = InWinsock<decltype(&WSAIoctl)>("WSAIoctl");
+  {
+    absl::MutexLock lock(&Seen().mutex);
+    Seen().controls.push_back(code);
+  }
+  return control(socket, code, in, in_size, out, out_size, bytes, overlapped, routine);
+}
+
+SOCKET WSAAPI SeeSocket(int family, int type, int protocol, LPWSAPROTOCOL_INFOW info, GROUP group,
+                        DWORD flags) {
+  static const auto make = InWinsock<decltype(&WSASocketW)>("WSASocketW");
+  {
+    absl::MutexLock lock(&Seen().mutex);
+    Seen().socket_flags.push_back(flags);
+  }
+  return make(family, type, protocol, info, group, flags);
+}
+
+int OptionsSeen(int level, int name) {
+  absl::MutexLock lock(&Seen().mutex);
+  const std::pair<int, int> wanted{level, name};
+  return static_cast<int>(std::count(Seen().options.begin(), Seen().options.end(), wanted));
+}
+
+void ForgetCalls() {
+  absl::MutexLock lock(&Seen().mutex);
+  Seen().options.clear();
+  Seen().controls.clear();
+  Seen().socket_flags.clear();
+}
+
+// Trap 11, for listeners and datagram sockets.
+TEST_F(IocpTrapTest, PortsAreTakenExclusively) {
+  ForgetCalls();
+  ring_->Listen();
+  EXPECT_EQ(OptionsSeen(SOL_SOCKET, SO_EXCLUSIVEADDRUSE), 1);
+  ring_->Datagram();
+  EXPECT_EQ(OptionsSeen(SOL_SOCKET, SO_EXCLUSIVEADDRUSE), 2);
+  EXPECT_EQ(OptionsSeen(SOL_SOCKET, SO_REUSEADDR), 0);
+}
+
+// Trap: SO_UPDATE_ACCEPT_CONTEXT and SO_UPDATE_CONNECT_CONTEXT, once per connection; and no
+// Nagle delay, which accepted sockets do not inherit.
+TEST_F(IocpTrapTest, ConnectionsAreToldToTheirSockets) {
+  const ListenerId listener = ring_->Listen();
+  ForgetCalls();
+  for (int i = 1; i <= 3; ++i) {
+    ring_->MakePair(listener);
+    EXPECT_EQ(OptionsSeen(SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT), i);
+    EXPECT_EQ(OptionsSeen(SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT), i);
+    EXPECT_EQ(OptionsSeen(IPPROTO_TCP, TCP_NODELAY), 2 * i);
+  }
+}
+
+// Trap: sockets that accept() makes have no WSA_FLAG_REGISTERED_IO. All of the ring's have it.
+TEST_F(IocpTrapTest, SocketsMayHaveRequestQueues) {
+  ForgetCalls();
+  ring_->MakePair();
+  absl::MutexLock lock(&Seen().mutex);
+  EXPECT_GE(Seen().socket_flags.size(), 3u) << "a listener and two ends";
+  for (const DWORD flags : Seen().socket_flags) {
+    EXPECT_EQ(flags & WSA_FLAG_REGISTERED_IO, DWORD{WSA_FLAG_REGISTERED_IO});
+  }
+}
+
+// Trap: the error of an earlier datagram (SIO_UDP_CONNRESET).
+TEST_F(IocpTrapTest, DatagramSocketsForgetWhoWasNotThere) {
+  constexpr DWORD kUdpConnReset = _WSAIOW(IOC_VENDOR, 12);
+  ForgetCalls();
+  ring_->Datagram();
+  absl::MutexLock lock(&Seen().mutex);
+  EXPECT_EQ(std::count(Seen().controls.begin(), Seen().controls.end(), kUdpConnReset), 1);
+}
+
+#endif
+
 // ---- Handles.
 
 // What one ring does in its life: all kinds of sockets, and what is pending on them at the end.
@@ -251,3 +365,15 @@ TEST(IocpHandleTest, FailuresLeaveNoHandleBehind) {
 
 }  // namespace
 }  // namespace ioring
+
+#if defined(__MINGW32__)
+// Where calls of the functions of those names go: first here, then into Winsock.
+extern "C" {
+extern decltype(&setsockopt) __imp_setsockopt;
+decltype(&setsockopt) __imp_setsockopt = ioring::SeeOption;
+extern decltype(&WSAIoctl) __imp_WSAIoctl;
+decltype(&WSAIoctl) __imp_WSAIoctl = ioring::SeeControl;
+extern decltype(&WSASocketW) __imp_WSASocketW;
+decltype(&WSASocketW) __imp_WSASocketW = ioring::SeeSocket;
+}
+#endif
