@@ -71,6 +71,9 @@ class BufferTable {
     return Error::kOk;
   }
 
+  // The slot of the buffer whose unit it is; requires that it is one.
+  static uint32_t SlotOf(uint32_t unit) { return (unit - 1) >> 20; }
+
   void AddUse(uint32_t unit) {
     if (unit != kNoUnit) ++UnitUses(unit);
   }

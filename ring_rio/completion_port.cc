@@ -21,14 +21,6 @@ absl::StatusOr<std::unique_ptr<CompletionPort>> CompletionPort::Create() {
   return absl::WrapUnique(new CompletionPort(handle));
 }
 
-bool CompletionPort::Associate(HANDLE handle, bool* skips_done) {
-  if (CreateIoCompletionPort(handle, handle_, 0, 0) == nullptr) return false;
-  *skips_done =
-      SetFileCompletionNotificationModes(
-          handle, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE) != FALSE;
-  return true;
-}
-
 uint32_t CompletionPort::Take(std::span<OVERLAPPED_ENTRY> packets, DWORD timeout_ms) {
   ULONG count = 0;
   if (GetQueuedCompletionStatusEx(handle_, packets.data(), static_cast<ULONG>(packets.size()),

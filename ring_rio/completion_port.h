@@ -42,10 +42,14 @@ class CompletionPort {
 
   HANDLE handle() const { return handle_; }
 
-  // Requests on the handle give packets here. For a socket, those that are done at once give
-  // none, where the system can do that: `*skips_done`. False: it cannot be (it has a port
-  // already, and no handle can change it).
-  bool Associate(HANDLE handle, bool* skips_done);
+  // Requests on the handle give packets here. False: it cannot be (it has a port already, and no
+  // handle can change it).
+  bool Associate(HANDLE handle) { return CreateIoCompletionPort(handle, handle_, 0, 0) != nullptr; }
+  // Requests that are done at once give no packet from now on. False where that cannot be.
+  static bool SkipDone(HANDLE handle) {
+    return SetFileCompletionNotificationModes(handle, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS |
+                                                          FILE_SKIP_SET_EVENT_ON_HANDLE) != FALSE;
+  }
 
   // A packet with `request`, which may be null: then it only ends a wait.
   void Post(Request* request, uint32_t bytes = 0) {

@@ -10,6 +10,7 @@
 #include "ring/capability.h"
 #include "ring/options.h"
 #include "ring_rio/rio_ring.h"
+#include "ring_rio/testing/nothing_left.h"
 
 namespace ioring {
 namespace {
@@ -34,6 +35,8 @@ std::vector<ConformanceBackend> Backends() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Iocp, RingConformance, testing::ValuesIn(Backends()), ConformanceName);
+
+[[maybe_unused]] const bool nothing_left = rio::ExpectNothingLeft();
 
 }  // namespace
 }  // namespace ioring

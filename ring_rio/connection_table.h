@@ -46,17 +46,20 @@ enum ConnectionFlags : uint32_t {
   kSendCancelled = 1 << 3,
   kRecvHasDeadline = 1 << 4,
   kSendHasDeadline = 1 << 5,
-  kRecvMany = 1 << 6,      // a managed receive of many shots
-  kStalled = 1 << 7,       // it waits for a buffer of its group
-  kOnReadyList = 1 << 8,   // to be run
-  kOnCommitList = 1 << 9,  // has deferred requests of Registered I/O
-  kReset = 1 << 10,        // closes with a reset
-  kPromised = 1 << 11,     // it may have the buffer that it waited for
-  kOnPort = 1 << 12,       // overlapped calls give packets to the ring's port
-  kSkipsDone = 1 << 13,    // ... but those that are done at once give none
-  kIsStream = 1 << 14,     // has no messages
-  kRecvMayRun = 1 << 15,   // there is something to receive: Registered I/O may have it
-  kNoRio = 1 << 16,        // a request queue could not be made
+  kRecvMany = 1 << 6,     // a managed receive of many shots
+  kStalled = 1 << 7,      // it waits for a buffer of its group
+  kOnReadyList = 1 << 8,  // to be run
+  kCommitRecv = 1 << 9,   // on the list of those with deferred requests of Registered I/O
+  kCommitSend = 1 << 17,
+  kRecvByRio = 1 << 18,  // kPlain: memory that Registered I/O may transfer
+  kSendByRio = 1 << 19,
+  kReset = 1 << 10,       // closes with a reset
+  kPromised = 1 << 11,    // it may have the buffer that it waited for
+  kOnPort = 1 << 12,      // overlapped calls give packets to the ring's port
+  kSkipsDone = 1 << 13,   // ... but those that are done at once give none
+  kIsStream = 1 << 14,    // has no messages
+  kRecvMayRun = 1 << 15,  // there is something to receive: Registered I/O may have it
+  kNoRio = 1 << 16,       // a request queue could not be made
 };
 
 // The first two cache lines are all that a message touches.
@@ -79,12 +82,10 @@ struct alignas(64) Connection {
   Pending recv_pending;
   Pending send_pending;
   RIO_RQ request_queue;  // null: none yet
+  uint32_t recv_unit;    // of registered memory in use, see BufferTable
+  uint32_t send_unit;
 
   // The rest, for what is rarer.
-  uint32_t recv_unit;  // of registered memory in use, see BufferTable
-  uint32_t send_unit;
-  uint32_t recv_buffer;  // registered with Registered I/O: its index plus 1
-  uint32_t send_buffer;
   Request send_request;
   PollInfo recv_poll;
   PollInfo send_poll;
@@ -103,6 +104,9 @@ struct alignas(64) Connection {
     return recv == Transfer::kIdle && send == Transfer::kIdle && other_operations == 0;
   }
 };
+
+static_assert(sizeof(Connection) == 256);
+static_assert(offsetof(Connection, send_request) == 120);
 
 class ConnectionTable {
  public:

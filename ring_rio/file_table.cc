@@ -116,7 +116,7 @@ absl::StatusOr<FileId> FileTable::Open(const std::string& path, const FileOption
     const DWORD code = GetLastError();
     return Refused(path, IsDirectory(wide) ? ERROR_DIRECTORY : code);
   }
-  if (CreateIoCompletionPort(handle, port.handle(), 0, 0) == nullptr) {
+  if (!port.Associate(handle)) {
     const DWORD code = GetLastError();
     CloseHandle(handle);
     return Refused(path, code);

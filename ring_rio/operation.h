@@ -61,7 +61,7 @@ struct alignas(64) Operation {
     std::byte* data;
     uint32_t length;
     uint32_t done;
-    uint32_t buffer;  // registered with Registered I/O: its index plus 1
+    bool by_rio;  // Registered I/O may transfer it
   };
   struct Message {
     std::byte* data;

@@ -31,8 +31,7 @@ absl::StatusOr<ListenerId> RioRing::CreateListener(const Endpoint& endpoint,
   }
   const absl::StatusOr<SOCKET> socket = OpenListener(endpoint, options);
   if (!socket.ok()) return socket.status();
-  // Not what Associate does: each AcceptEx is to give a packet.
-  if (CreateIoCompletionPort(HandleOf(*socket), port_->handle(), 0, 0) == nullptr) {
+  if (!port_->Associate(HandleOf(*socket))) {
     const int code = static_cast<int>(GetLastError());
     CloseSocket(*socket, /*reset=*/false);
     return NativeStatus(code, "the listener cannot join the ring's completion port");
@@ -177,10 +176,10 @@ int32_t RioRing::AddAccepted(AcceptRequest& request, Listener& listener, uint32_
 }
 
 void RioRing::Join(Connection& connection) {
-  bool skips_done = false;
-  if (!port_->Associate(HandleOf(connection.socket), &skips_done)) return;
+  const HANDLE handle = HandleOf(connection.socket);
+  if (!port_->Associate(handle)) return;
   connection.set(kOnPort);
-  if (skips_done) connection.set(kSkipsDone);
+  if (functions_.has_system_handles && port_->SkipDone(handle)) connection.set(kSkipsDone);
 }
 
 // ---- Connecting.

@@ -190,10 +190,9 @@ void RioRing::FinishClose(Connection& connection) {
 }
 
 void RioRing::CloseNow(Connection& connection) {
-  if (connection.has(kOnCommitList)) {
-    connection.clear(kOnCommitList);
+  if ((connection.flags & (kCommitRecv | kCommitSend)) != 0) {
     to_commit_.Remove(connections_, connection);
-    rio_->Commit(connection.request_queue);
+    Commit(connection);
   }
   if (connection.socket == INVALID_SOCKET) return;
   CloseSocket(std::exchange(connection.socket, INVALID_SOCKET), connection.has(kReset));

@@ -26,8 +26,8 @@ Error RioRing::Resolve(const BufferSlice& slice, TransferFlags flags,
   ResolvedSlice resolved;
   const Error error = buffers_.Resolve(slice, &resolved);
   if (error != Error::kOk) return error;
-  *request = {resolved.data, resolved.length, flags, resolved.unit,
-              resolved.in_kernel ? resolved.kernel_index + 1u : 0u};
+  const bool by_rio = resolved.in_kernel && resolved.length >= rio_threshold_bytes_;
+  *request = {resolved.data, resolved.length, flags, resolved.unit, by_rio};
   return Error::kOk;
 }
 
@@ -72,7 +72,7 @@ bool RioRing::PrepareRecvRequest(ConnectionId id, const TransferRequest& request
   connection->recv_data = request.data;
   connection->recv_length = request.length;
   connection->recv_unit = request.unit;
-  connection->recv_buffer = request.buffer;
+  if (request.by_rio) connection->set(kRecvByRio);
   buffers_.AddUse(request.unit);
   Accepted(Step::kRecv, id.index, TargetOf(*connection, Target::Kind::kRecv));
   return true;
@@ -92,7 +92,7 @@ bool RioRing::PrepareSendRequest(ConnectionId id, const TransferRequest& request
   connection->send_data = request.data;
   connection->send_length = request.length;
   connection->send_unit = request.unit;
-  connection->send_buffer = request.buffer;
+  if (request.by_rio) connection->set(kSendByRio);
   buffers_.AddUse(request.unit);
   Accepted(Step::kSend, id.index, TargetOf(*connection, Target::Kind::kSend));
   return true;
@@ -104,7 +104,7 @@ bool RioRing::PrepareTransferAll(Connection& connection, const TransferRequest& 
   Operation& operation =
       operations_.Take(is_send ? OperationKind::kSendAll : OperationKind::kRecvAll, token);
   operation.connection = connections_.IndexOf(connection);
-  operation.transfer = {request.data, request.length, 0, request.buffer};
+  operation.transfer = {request.data, request.length, 0, request.by_rio};
   operation.unit = request.unit;
   buffers_.AddUse(request.unit);
   (is_send ? connection.send : connection.recv) = Transfer::kOperation;

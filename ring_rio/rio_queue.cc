@@ -16,6 +16,12 @@
 namespace ioring::rio {
 namespace {
 
+// The requests were accepted, their memory is the system's, and they will never end.
+[[noreturn]] void DieOfCommit() {
+  LOG(FATAL) << "Registered I/O does not take requests that it had accepted: "
+             << NativeErrorText(WSAGetLastError());
+}
+
 void* ContextOf(bool is_send) { return reinterpret_cast<void*>(static_cast<uintptr_t>(is_send)); }
 
 }  // namespace
@@ -83,14 +89,12 @@ bool RioQueue::Send(RIO_RQ requests, RIO_BUF buffer) {
   return true;
 }
 
-// What is deferred in either direction goes with either function; a double may be stricter.
-void RioQueue::Commit(RIO_RQ requests) {
-  if (functions_.RIOSend(requests, nullptr, 0, RIO_MSG_COMMIT_ONLY, nullptr) &&
-      functions_.RIOReceive(requests, nullptr, 0, RIO_MSG_COMMIT_ONLY, nullptr)) {
-    return;
-  }
-  LOG(FATAL) << "Registered I/O does not take requests that it had accepted: "
-             << NativeErrorText(WSAGetLastError());
+void RioQueue::CommitRecv(RIO_RQ requests) {
+  if (!functions_.RIOReceive(requests, nullptr, 0, RIO_MSG_COMMIT_ONLY, nullptr)) DieOfCommit();
+}
+
+void RioQueue::CommitSend(RIO_RQ requests) {
+  if (!functions_.RIOSend(requests, nullptr, 0, RIO_MSG_COMMIT_ONLY, nullptr)) DieOfCommit();
 }
 
 uint32_t RioQueue::Dequeue(std::span<RIORESULT> results) {

@@ -47,7 +47,8 @@ class RioQueue {
   // Deferred to Commit. False: WSAGetLastError.
   bool Recv(RIO_RQ requests, RIO_BUF buffer);
   bool Send(RIO_RQ requests, RIO_BUF buffer);
-  void Commit(RIO_RQ requests);
+  void CommitRecv(RIO_RQ requests);
+  void CommitSend(RIO_RQ requests);
 
   // Requests whose results were not taken.
   uint32_t in_flight() const { return in_flight_; }

@@ -5,6 +5,7 @@
 #include <span>
 #include <utility>
 
+#include "ring/buffer_table.h"
 #include "ring_rio/calls.h"
 #include "ring_rio/native_error.h"
 #include "ring_rio/rio_api.h"
@@ -17,7 +18,7 @@ namespace ioring::rio {
 // without a request queue, take plain calls, each of which is counted.
 bool RioRing::UsesRio(Connection& connection, const Piece& piece) {
   if (!socket_rio_) return false;
-  if (piece.buffer == 0 || !connection.has(kIsStream) || connection.has(kNoRio)) {
+  if (piece.unit == BufferTable::kNoUnit || !connection.has(kIsStream) || connection.has(kNoRio)) {
     statistics_.emulations.Add(1);
     return false;
   }
@@ -32,7 +33,7 @@ bool RioRing::UsesRio(Connection& connection, const Piece& piece) {
 }
 
 RIO_BUF RioRing::SliceOf(const Piece& piece) const {
-  const RegisteredMemory& memory = registered_[piece.buffer - 1];
+  const RegisteredMemory& memory = registered_[BufferTable::SlotOf(piece.unit)];
   return {memory.id, static_cast<ULONG>(piece.data - memory.data), piece.length};
 }
 
@@ -41,7 +42,7 @@ bool RioRing::StartRioRecv(Connection& connection, const Piece& piece) {
   if (!rio_->Recv(connection.request_queue, SliceOf(piece))) return false;
   statistics_.kernel_submissions.Add(1);
   connection.recv_pending = Pending::kRio;
-  CommitLater(connection);
+  CommitLater(connection, kCommitRecv);
   return true;
 }
 
@@ -49,22 +50,24 @@ bool RioRing::StartRioSend(Connection& connection, const Piece& piece) {
   if (!rio_->Send(connection.request_queue, SliceOf(piece))) return false;
   statistics_.kernel_submissions.Add(1);
   connection.send_pending = Pending::kRio;
-  CommitLater(connection);
+  CommitLater(connection, kCommitSend);
   return true;
 }
 
-void RioRing::CommitLater(Connection& connection) {
-  if (connection.has(kOnCommitList)) return;
-  connection.set(kOnCommitList);
-  to_commit_.Push(connections_, connection);
+void RioRing::CommitLater(Connection& connection, ConnectionFlags direction) {
+  const bool is_listed = (connection.flags & (kCommitRecv | kCommitSend)) != 0;
+  connection.set(direction);
+  if (!is_listed) to_commit_.Push(connections_, connection);
+}
+
+void RioRing::Commit(Connection& connection) {
+  if (connection.has(kCommitRecv)) rio_->CommitRecv(connection.request_queue);
+  if (connection.has(kCommitSend)) rio_->CommitSend(connection.request_queue);
+  connection.flags &= ~uint32_t{kCommitRecv | kCommitSend};
 }
 
 void RioRing::CommitAll() {
-  while (!to_commit_.empty()) {
-    Connection& connection = to_commit_.Pop(connections_);
-    connection.clear(kOnCommitList);
-    rio_->Commit(connection.request_queue);
-  }
+  while (!to_commit_.empty()) Commit(to_commit_.Pop(connections_));
 }
 
 void RioRing::TakeRioResults() {

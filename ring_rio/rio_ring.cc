@@ -104,6 +104,7 @@ RioRing::RioRing(const RingOptions& options, std::unique_ptr<CompletionPort> por
       port_(std::move(port)),
       poller_(std::move(poller)),
       functions_(functions),
+      rio_threshold_bytes_(options.fixed_socket_io_threshold_bytes.value_or(0)),
       connections_(options.max_connections),
       operations_(options.max_operations + kKeptForCancels),
       buffers_(options.max_buffers),

@@ -188,13 +188,13 @@ class RioRing final : public Ring {
     uint32_t length;
     TransferFlags flags;
     uint32_t unit = BufferTable::kNoUnit;
-    uint32_t buffer = 0;  // registered with Registered I/O: its index plus 1
+    bool by_rio = false;  // Registered I/O may transfer it
   };
   // What a plain or kAll transfer is to move next.
   struct Piece {
     std::byte* data;
     uint32_t length;
-    uint32_t buffer;
+    uint32_t unit;  // of registered memory that Registered I/O may transfer, or kNoUnit
   };
   struct RegisteredMemory {
     RIO_BUFFERID id;
@@ -273,6 +273,7 @@ class RioRing final : public Ring {
   void OnNoBuffers(Connection& connection, Group& group);
   void RunRecvFrom(Connection& connection, Operation& operation);
   void RunSendTo(Connection& connection, Operation& operation);
+  Piece PieceOf(const Operation& operation) const;
   Piece RecvPiece(const Connection& connection) const;
   Piece SendPiece(const Connection& connection) const;
   bool OnReceived(Connection& connection, CallResult result);
@@ -296,7 +297,8 @@ class RioRing final : public Ring {
   bool StartRioRecv(Connection& connection, const Piece& piece);
   bool StartRioSend(Connection& connection, const Piece& piece);
   RIO_BUF SliceOf(const Piece& piece) const;
-  void CommitLater(Connection& connection);
+  void CommitLater(Connection& connection, ConnectionFlags direction);
+  void Commit(Connection& connection);
   void CommitAll();
   void TakeRioResults();
   void OnRioResult(const RIORESULT& result);
@@ -366,9 +368,10 @@ class RioRing final : public Ring {
   const std::unique_ptr<SocketPoller> poller_;
   const SocketFunctions functions_;
   Request notify_{};
-  std::unique_ptr<RioQueue> rio_;  // null: without Registered I/O
-  bool socket_rio_ = false;        // sockets use it for registered memory
-  uint32_t requests_out_ = 0;      // OVERLAPPEDs that Windows has
+  std::unique_ptr<RioQueue> rio_;       // null: without Registered I/O
+  bool socket_rio_ = false;             // sockets use it for registered memory
+  const uint32_t rio_threshold_bytes_;  // ... for slices of at least this size
+  uint32_t requests_out_ = 0;           // OVERLAPPEDs that Windows has
 
   ConnectionTable connections_;
   OperationTable operations_;

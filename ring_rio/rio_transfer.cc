@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "absl/base/optimization.h"
+#include "ring/buffer_table.h"
 #include "ring/completion.h"
 #include "ring/options.h"
 #include "ring_rio/calls.h"
@@ -20,21 +21,23 @@ constexpr uint32_t kBroken = kSocketReset | kSocketClosed | kSocketConnectFailed
 
 }  // namespace
 
+RioRing::Piece RioRing::PieceOf(const Operation& operation) const {
+  const Operation::TransferState& transfer = operation.transfer;
+  return {transfer.data + transfer.done, transfer.length - transfer.done,
+          transfer.by_rio ? operation.unit : BufferTable::kNoUnit};
+}
+
 RioRing::Piece RioRing::RecvPiece(const Connection& connection) const {
-  if (connection.recv == Transfer::kPlain) {
-    return {connection.recv_data, connection.recv_length, connection.recv_buffer};
-  }
-  const Operation::TransferState& transfer = operations_[connection.recv_length].transfer;
-  return {transfer.data + transfer.done, transfer.length - transfer.done, transfer.buffer};
+  if (connection.recv != Transfer::kPlain) return PieceOf(operations_[connection.recv_length]);
+  return {connection.recv_data, connection.recv_length,
+          connection.has(kRecvByRio) ? connection.recv_unit : BufferTable::kNoUnit};
 }
 
 RioRing::Piece RioRing::SendPiece(const Connection& connection) const {
-  if (connection.send == Transfer::kPlain) {
-    std::byte* data = const_cast<std::byte*>(connection.send_data);  // it is only read
-    return {data, connection.send_length, connection.send_buffer};
-  }
-  const Operation::TransferState& transfer = operations_[connection.send_length].transfer;
-  return {transfer.data + transfer.done, transfer.length - transfer.done, transfer.buffer};
+  if (connection.send != Transfer::kPlain) return PieceOf(operations_[connection.send_length]);
+  std::byte* data = const_cast<std::byte*>(connection.send_data);  // it is only read
+  return {data, connection.send_length,
+          connection.has(kSendByRio) ? connection.send_unit : BufferTable::kNoUnit};
 }
 
 // ---- Receiving. Each needs room for completions (HasRoom), and nothing of it to be Windows'.
@@ -121,7 +124,6 @@ void RioRing::WaitReadable(Connection& connection) {
                       &connection.recv_poll, &connection.recv_request)) {
     return FailRecv(connection, -CallResult{WSAGetLastError()});
   }
-  connection.set(kRecvMayRun);
   connection.recv_pending = Pending::kPoll;
   ++requests_out_;
 }
@@ -223,14 +225,14 @@ void RioRing::FailSend(Connection& connection, CallResult result) {
 
 void RioRing::FreeRecv(Connection& connection) {
   connection.recv = Transfer::kIdle;
-  connection.flags &=
-      ~uint32_t{kRecvBegun | kRecvCancelled | kRecvMany | kRecvHasDeadline | kRecvMayRun};
+  connection.flags &= ~uint32_t{kRecvBegun | kRecvCancelled | kRecvMany | kRecvHasDeadline |
+                                kRecvMayRun | kRecvByRio};
   if (ABSL_PREDICT_FALSE(connection.first_poll != 0)) LookAgain(connection, kPollReadable);
 }
 
 void RioRing::FreeSend(Connection& connection) {
   connection.send = Transfer::kIdle;
-  connection.flags &= ~uint32_t{kSendBegun | kSendCancelled | kSendHasDeadline};
+  connection.flags &= ~uint32_t{kSendBegun | kSendCancelled | kSendHasDeadline | kSendByRio};
   if (ABSL_PREDICT_FALSE(connection.first_poll != 0)) LookAgain(connection, kPollWritable);
 }
 

@@ -144,6 +144,7 @@ void RioRing::OnRecvPacket(Connection& connection, const OVERLAPPED_ENTRY& packe
   if (pending == Pending::kPoll) {
     const auto status = static_cast<LONG>(packet.lpOverlapped->Internal);
     if (status == 0 || connection.has(kRecvCancelled)) {
+      connection.set(kRecvMayRun);
       RunRecv(connection);
     } else {
       FailRecv(connection, -NativeFromStatus(status));

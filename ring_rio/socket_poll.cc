@@ -24,7 +24,7 @@ absl::StatusOr<std::unique_ptr<SocketPoller>> SocketPoller::Create(CompletionPor
     return NativeStatus(WSAGetLastError(), "no socket could be made to poll others through");
   }
   // Every poll gives a packet, also one that is done at once, whatever the port would skip.
-  if (CreateIoCompletionPort(HandleOf(helper), port.handle(), 0, 0) == nullptr) {
+  if (!port.Associate(HandleOf(helper))) {
     const int code = static_cast<int>(GetLastError());
     closesocket(helper);
     return NativeStatus(code, "the socket to poll others through cannot join the port");

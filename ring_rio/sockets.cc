@@ -34,6 +34,14 @@ bool Load(SOCKET socket, GUID id, Function* function) {
                   sizeof(*function), &bytes, nullptr, nullptr) == 0;
 }
 
+bool IsSystemHandle(SOCKET socket) {
+  WSAPROTOCOL_INFOW info;
+  int size = sizeof(info);
+  return getsockopt(socket, SOL_SOCKET, SO_PROTOCOL_INFOW, reinterpret_cast<char*>(&info), &size) ==
+             0 &&
+         (info.dwServiceFlags1 & XP1_IFS_HANDLES) != 0;
+}
+
 std::string_view WhyRefused(int code, const Endpoint& endpoint) {
   switch (code) {
     case WSAEADDRINUSE:
@@ -122,6 +130,7 @@ absl::StatusOr<SocketFunctions> LoadSocketFunctions() {
   const bool loaded = socket != INVALID_SOCKET && Load(socket, WSAID_ACCEPTEX, &functions.accept) &&
                       Load(socket, WSAID_CONNECTEX, &functions.connect);
   const int code = loaded ? 0 : WSAGetLastError();
+  functions.has_system_handles = loaded && IsSystemHandle(socket);
   if (socket != INVALID_SOCKET) closesocket(socket);
   if (!loaded) return NativeStatus(code, "Winsock does not give AcceptEx and ConnectEx");
   return functions;

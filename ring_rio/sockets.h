@@ -16,6 +16,9 @@ namespace ioring::rio {
 struct SocketFunctions {
   LPFN_ACCEPTEX accept = nullptr;
   LPFN_CONNECTEX connect = nullptr;
+  // Sockets are handles of the system, and no layered provider's of its own making, for which
+  // FILE_SKIP_COMPLETION_PORT_ON_SUCCESS loses packets (Microsoft's KB 2568167).
+  bool has_system_handles = false;
 };
 
 // Starts Winsock, once per process; it is never ended, as other code may use it.

@@ -9,6 +9,7 @@
 #include "ring/capability.h"
 #include "ring/options.h"
 #include "ring_rio/rio_ring.h"
+#include "ring_rio/testing/nothing_left.h"
 #include "ring_rio/testing/rio_double.h"
 
 namespace ioring {
@@ -38,12 +39,9 @@ std::vector<ConformanceBackend> Backends() {
 
 INSTANTIATE_TEST_SUITE_P(Rio, RingConformance, testing::ValuesIn(Backends()), ConformanceName);
 
-// Everything that tests took is given back: registered memory, queues, requests.
-class NothingLeft : public testing::Environment {
- public:
-  void TearDown() override { EXPECT_EQ(rio::CountRioDouble(), rio::RioDoubleCounts{}); }
-};
-const auto* const nothing_left = testing::AddGlobalTestEnvironment(new NothingLeft);
+// Registered memory, queues, requests.
+[[maybe_unused]] const bool nothing_left =
+    rio::ExpectNothingLeft([] { return rio::CountRioDouble() == rio::RioDoubleCounts{}; });
 
 }  // namespace
 }  // namespace ioring
