@@ -9,7 +9,7 @@ namespace ioring {
 
 // Files, sockets, ports, sections, threads, ...: all of the process's, also those that
 // libraries have opened for themselves, so compare counts that were taken with the same
-// libraries at work. Ends the program where the system does not tell.
+// libraries at work. One thread at a time. Ends the program where the system does not tell.
 //
 // (Asks for all handles of the system, since Wine answers 0 to GetProcessHandleCount.)
 size_t OpenHandles();
