@@ -31,20 +31,44 @@ _GCC_COPTS = [
     "-Wno-unknown-warning-option",
 ]
 
+# What the compiler says of a newer Abseil's deprecations is no error: third_party/deps.bzl's has nothing else to offer.
+_GCC_ERRORS = [
+    "-Werror",
+    "-Wno-error=deprecated-declarations",
+]
+
 _MSVC_COPTS = [
     "/std:c++20",
     "/Zc:__cplusplus",
+    "/Zc:preprocessor",
     "/W4",
     "/permissive-",
     "/utf-8",
-    "/DNOMINMAX",
-    "/DWIN32_LEAN_AND_MEAN",
+    # Deprecations: of the C library's functions, in favour of Microsoft's own; and as above.
+    "/wd4996",
+]
+
+_MSVC_ERRORS = ["/WX"]
+
+# Windows 10, and of its header only what does not get in the way.
+_WINDOWS_DEFINES = [
+    "-D_WIN32_WINNT=0x0A00",
+    "-DNOMINMAX",
+    "-DWIN32_LEAN_AND_MEAN",
 ]
 
 IORING_COPTS = select({
     "//bazel:clang_cl": _MSVC_COPTS,
     "//bazel:msvc": _MSVC_COPTS,
     "//conditions:default": _GCC_COPTS,
+}) + select({
+    "//bazel:clang_cl_errors": _MSVC_ERRORS,
+    "//bazel:msvc_errors": _MSVC_ERRORS,
+    "//bazel:warnings_are_errors": _GCC_ERRORS,
+    "//conditions:default": [],
+}) + select({
+    "@platforms//os:windows": _WINDOWS_DEFINES,
+    "//conditions:default": [],
 })
 
 # Honoured where the toolchain has them: layering_check needs Clang.

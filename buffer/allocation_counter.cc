@@ -6,6 +6,10 @@
 #include <cstdlib>
 #include <new>
 
+#if defined(_WIN32)
+#include <malloc.h>
+#endif
+
 namespace {
 
 std::atomic<uint64_t> allocations{0};
@@ -15,12 +19,23 @@ void* Allocate(size_t bytes) {
   return std::malloc(bytes == 0 ? 1 : bytes);
 }
 
-// std::free must be able to give it back: over-aligned memory comes from aligned_alloc,
-// whose size must be a multiple of the alignment.
 void* AllocateAligned(size_t bytes, std::align_val_t alignment) {
   allocations.fetch_add(1, std::memory_order_relaxed);
   const size_t multiple = static_cast<size_t>(alignment);
+#if defined(_WIN32)
+  return _aligned_malloc(bytes == 0 ? 1 : bytes, multiple);
+#else
+  // The size must be a multiple of the alignment.
   return std::aligned_alloc(multiple, (bytes + multiple) / multiple * multiple);
+#endif
+}
+
+void FreeAligned(void* memory) {
+#if defined(_WIN32)
+  _aligned_free(memory);
+#else
+  std::free(memory);
+#endif
 }
 
 void* OrAbort(void* memory) {
@@ -46,10 +61,10 @@ void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
 void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
 void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { FreeAligned(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { FreeAligned(memory); }
+void operator delete(void* memory, size_t, std::align_val_t) noexcept { FreeAligned(memory); }
+void operator delete[](void* memory, size_t, std::align_val_t) noexcept { FreeAligned(memory); }
 
 namespace ioring {
 

@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <optional>
@@ -30,6 +29,7 @@
 #include "ring/endpoint.h"
 #include "ring_native/create_ring.h"
 #include "ring_native/process_limits.h"
+#include "ring_native/stop_request.h"
 #include "ring_native/terminal.h"
 
 ABSL_FLAG(std::string, target, "127.0.0.1:7777",
@@ -63,11 +63,11 @@ ABSL_FLAG(bool, progress, true, "Shows a line of progress, on a terminal only.")
 namespace ioring {
 namespace {
 
-// What the signal handler reaches.
-std::atomic<LoadControl*> signal_control = nullptr;
+// What the handler of stop requests reaches.
+std::atomic<LoadControl*> stopping_control = nullptr;
 
-void StopOnSignal(int) {
-  if (LoadControl* control = signal_control.load()) control->stop.store(true);
+void OnStop() {
+  if (LoadControl* control = stopping_control.load()) control->stop.store(true);
 }
 
 // Rewrites a line on the terminal until it is destroyed.
@@ -214,14 +214,13 @@ absl::Status Run(const std::vector<char*>& arguments) {
   // Some for the rings, libraries and standard streams.
   RaiseDescriptorLimit(uint64_t{options->connections} + 64);
   LoadControl control(LoadThreads(*options));
-  signal_control = &control;
-  std::signal(SIGINT, StopOnSignal);
-  std::signal(SIGTERM, StopOnSignal);
+  stopping_control = &control;
+  OnStopRequest(&OnStop);
   std::optional<ProgressLine> progress;
   if (absl::GetFlag(FLAGS_progress) && StandardErrorIsTerminal()) progress.emplace(control);
   const absl::StatusOr<LoadResult> result = RunLoadThreads(*options, control);
   progress.reset();
-  signal_control = nullptr;
+  stopping_control = nullptr;
   if (!result.ok()) return result.status();
   return Report(*options, *result);
 }

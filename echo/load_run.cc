@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <ctime>
 #include <memory>
 #include <optional>
 #include <span>
@@ -450,8 +449,7 @@ void LoadRun::PumpDeferred() {
 LoadSample LoadRun::Sample() const {
   LoadSample sample;
   sample.time = Now();
-  sample.generator_cpu =
-      nanoseconds{static_cast<int64_t>(static_cast<double>(std::clock()) * (1e9 / CLOCKS_PER_SEC))};
+  sample.generator_cpu = absl::ToChronoNanoseconds(OwnCpuTime());
   if (options_.server_pid > 0) {
     const absl::StatusOr<absl::Duration> cpu = ProcessCpuTime(options_.server_pid);
     if (cpu.ok()) sample.server_cpu = absl::ToChronoNanoseconds(*cpu);

@@ -1,7 +1,7 @@
 // LoadTestPeer: an echo server for the load generator's tests, as simple as can be.
 //
-// Blocking POSIX sockets and a thread per connection: it shares nothing with the library that the
-// load generator runs on. It can lie, stall and hang up. POSIX only.
+// Blocking sockets and a thread per connection: it shares nothing with the library that the load
+// generator runs on. It can lie, stall and hang up.
 #ifndef IORING_ECHO_LOAD_TEST_PEER_H_
 #define IORING_ECHO_LOAD_TEST_PEER_H_
 
@@ -10,10 +10,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "echo/client_tests/system_socket.h"
 #include "ring/endpoint.h"
 
 namespace ioring {
@@ -31,7 +33,7 @@ class LoadTestPeer {
     std::chrono::milliseconds stall{0};
     // Reads and never answers.
     bool silent = false;
-    // Listens on a path of its own instead of a free port of 127.0.0.1.
+    // Listens on a path of its own instead of a free port of 127.0.0.1. Ask HasUnixDomain first.
     bool unix_domain = false;
   };
 
@@ -52,14 +54,14 @@ class LoadTestPeer {
   void Accept();
   // Wakes a blocked accept by a connection, which no system leaves waiting.
   void EndAccept();
-  void Echo(int socket);
-  // Answers `size` bytes that lie at `position`. False: the connection has ended.
-  bool Answer(int socket, uint64_t position, char* bytes, size_t size);
+  void Echo(system_socket::Socket socket);
+  // Answers the bytes that lie at `position`. False: the connection has ended.
+  bool Answer(system_socket::Socket socket, uint64_t position, std::span<std::byte> bytes);
 
   const Behavior behavior_;
   Endpoint endpoint_;
   std::string folder_;  // of the path
-  int listener_ = -1;
+  system_socket::Socket listener_ = system_socket::kNone;
   std::atomic<uint64_t> bytes_received_ = 0;
   std::atomic<int> connections_ = 0;
   std::atomic<bool> stopping_ = false;
@@ -76,7 +78,7 @@ class RefusingPort {
   Endpoint endpoint() const { return endpoint_; }
 
  private:
-  int socket_;
+  system_socket::Socket socket_;
   Endpoint endpoint_;
 };
 
@@ -89,7 +91,7 @@ class FullListener {
   Endpoint endpoint() const { return endpoint_; }
 
  private:
-  int socket_;
+  system_socket::Socket socket_;
   Endpoint endpoint_;
 };
 

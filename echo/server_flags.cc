@@ -28,7 +28,9 @@ ABSL_FLAG(std::string, backend, "auto",
 ABSL_FLAG(std::string, engine, "managed",
           "Where bytes wait to be sent. mirror: in a buffer for each connection. managed: in "
           "buffers that connections hold only while they have bytes.");
-ABSL_FLAG(uint32_t, threads, 1, "Threads, each with a ring of its own; they share the port.");
+ABSL_FLAG(
+    uint32_t, threads, 1,
+    "Threads, each with a ring of its own; they share the port, which Windows has no way for.");
 ABSL_FLAG(uint32_t, buffer_size, 64 << 10,
           "Bytes of a buffer. mirror rounds it up to a power of two of whole pages.");
 ABSL_FLAG(uint32_t, max_connections, 10'000,

@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,40 +25,37 @@
 #include "echo/server_statistics.h"
 #include "echo/server_threads.h"
 #include "ring/capability.h"
+#include "ring_native/process_cpu.h"
 #include "ring_native/process_limits.h"
+#include "ring_native/stop_request.h"
 
 namespace ioring {
 namespace {
 
-// What the signal handler reaches. Lock-free, as a handler needs it.
-std::atomic<ServerThreads*> signal_servers = nullptr;
-std::atomic<bool> signal_seen = false;
-std::atomic<int> signal_handlers = 0;  // that run just now
+// What the handler of stop requests reaches. Lock-free, as a signal handler needs it.
+std::atomic<ServerThreads*> stopping_servers = nullptr;
+std::atomic<bool> stop_requested = false;
+std::atomic<int> stop_handlers = 0;  // that run just now
 static_assert(std::atomic<ServerThreads*>::is_always_lock_free);
 
-void OnSignal(int) {
+void OnStop() {
   // The second one is meant.
-  if (signal_seen.exchange(true)) std::_Exit(1);
-  ++signal_handlers;
-  if (ServerThreads* servers = signal_servers.load()) servers->Stop();
-  --signal_handlers;
+  if (stop_requested.exchange(true)) std::_Exit(1);
+  ++stop_handlers;
+  if (ServerThreads* servers = stopping_servers.load()) servers->Stop();
+  --stop_handlers;
 }
 
-void HandleSignals(ServerThreads& servers) {
-  signal_servers = &servers;
-  std::signal(SIGINT, OnSignal);
-  std::signal(SIGTERM, OnSignal);
+void HandleStopRequests(ServerThreads& servers) {
+  stopping_servers = &servers;
+  OnStopRequest(&OnStop);
 }
 
 // From now on no handler reaches the servers; one may be running on another thread.
-void StopHandlingSignals() {
-  signal_servers = nullptr;
-  while (signal_handlers != 0) std::this_thread::yield();
+void StopHandlingRequests() {
+  stopping_servers = nullptr;
+  while (stop_handlers != 0) std::this_thread::yield();
 }
-
-// The CPU time of the whole process, in user mode and in the kernel. (Windows' clock()
-// counts real time instead.)
-double CpuSeconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 // Fits max_connections to the descriptors that there are. What to say of it, or nothing.
 absl::StatusOr<std::string> FitToDescriptors(ServerFlags& flags) {
@@ -110,7 +105,7 @@ void PrintReport(absl::Duration since_start, absl::Duration interval,
   std::fflush(stdout);
 }
 
-// Until all servers have ended: by a signal, by --duration, or by an error.
+// Until all servers have ended: by a request, by --duration, or by an error.
 void WaitAndReport(const ServerFlags& flags, ServerThreads& servers) {
   const absl::Time start = absl::Now();
   absl::Time stop_at =
@@ -178,14 +173,14 @@ absl::Status Serve(ServerFlags& flags) {
   absl::StatusOr<std::unique_ptr<ServerThreads>> servers =
       ServerThreads::Create(flags.options, flags.threads);
   if (!servers.ok()) return servers.status();
-  HandleSignals(**servers);
+  HandleStopRequests(**servers);
   PrintStart(flags, **servers, *limits);
   (*servers)->Start();
   WaitAndReport(flags, **servers);
   const ServerStatistics total = (*servers)->Total();
-  const double cpu_seconds = CpuSeconds();
+  const double cpu_seconds = absl::ToDoubleSeconds(OwnCpuTime());
   PrintEnd(**servers, total, cpu_seconds);
-  StopHandlingSignals();
+  StopHandlingRequests();
   if (absl::Status status = (*servers)->Join(); !status.ok()) return status;
   if (flags.stats_json.empty()) return absl::OkStatus();
   return WriteJson(flags.stats_json, StatisticsJson(**servers, total, cpu_seconds));

@@ -322,6 +322,10 @@ INSTANTIATE_TEST_SUITE_P(Configs, ServerTest, testing::ValuesIn(Configs()),
 
 TEST(ServerStopTest, BeforeItRuns) {
   auto server = ServerThreads::Create({.listen = Endpoint::Ipv4Loopback(0)}, 2);
+  // Windows' rings cannot share a port.
+  if (absl::IsUnimplemented(server.status())) {
+    server = ServerThreads::Create({.listen = Endpoint::Ipv4Loopback(0)}, 1);
+  }
   ASSERT_TRUE(server.ok()) << server.status();
   (*server)->Stop();
   (*server)->Start();

@@ -9,6 +9,7 @@
 #include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "ring/capability.h"
 #include "ring/completion.h"
 #include "ring/drain.h"
 #include "ring/endpoint.h"
@@ -35,6 +36,11 @@ std::unique_ptr<Ring> MakeTestRing(const RingOptions& options) {
   absl::StatusOr<CreatedRing> created = CreateRing(options);
   CHECK_OK(created.status());
   return std::move(created->ring);
+}
+
+bool RegistersMemory(const Ring& ring) {
+  return ParseBackendKind("io_uring").ok() ||
+         ring.Capabilities().Has(Capability::kRegisteredBuffers);
 }
 
 ConnectedPair Connect(Ring& ring) {

@@ -19,6 +19,10 @@ RingOptions TestRingOptions();
 // Fails the test program where this machine gives no ring.
 std::unique_ptr<Ring> MakeTestRing(const RingOptions& options = TestRingOptions());
 
+// Whether slabs are to be registered with the kernel: always where the platform has io_uring;
+// elsewhere where the ring says so.
+bool RegistersMemory(const Ring& ring);
+
 // A connection to the ring itself; bytes sent on the one arrive at the other.
 struct ConnectedPair {
   ConnectionId first;

@@ -44,6 +44,10 @@ class BufferTable {
            buffers_[id.index].generation == id.generation;
   }
   bool InKernel(BufferId id) const { return IsCurrent(id) && buffers_[id.index].in_kernel; }
+  // The same of a slot, whatever is in it.
+  bool InKernelAt(uint32_t slot) const {
+    return buffers_[slot].uses != nullptr && buffers_[slot].in_kernel;
+  }
   // Uses of all units together. O(units).
   uint32_t TotalUses(BufferId id) const;
   uint32_t Uses(BufferId id, uint32_t offset) const {
@@ -66,6 +70,9 @@ class BufferTable {
     resolved->in_kernel = buffer.in_kernel;
     return Error::kOk;
   }
+
+  // The slot of the buffer whose unit it is; requires that it is one.
+  static uint32_t SlotOf(uint32_t unit) { return (unit - 1) >> 20; }
 
   void AddUse(uint32_t unit) {
     if (unit != kNoUnit) ++UnitUses(unit);

@@ -30,7 +30,7 @@ struct RingOptions {
   // kernel overflow loses nothing; it costs time and is counted. Backends: all.
   uint32_t completion_entries = 0;
   // Sockets at once, listeners not included. Cost: 64 bytes each when used (128 with epoll
-  // and kqueue), address space else. Backends: all.
+  // and kqueue, 256 on Windows), address space else. Backends: all.
   uint32_t max_connections = 4096;
   uint32_t max_listeners = 16;
   uint32_t max_files = 64;
@@ -54,7 +54,7 @@ struct RingOptions {
   // Backends: io_uring.
   std::optional<uint32_t> zero_copy_threshold_bytes;
   // Socket transfers of registered memory of at least this size use the
-  // registration. Unset: the backend's measured default. Backends: io_uring.
+  // registration. Unset: the backend's measured default (rio: none). Backends: io_uring, rio.
   std::optional<uint32_t> fixed_socket_io_threshold_bytes;
   // A kernel thread takes submissions while it is busy and this long after; burns a
   // core per ring. Excludes kDeferredTaskRun. Unset: off. Backends: io_uring.

@@ -95,6 +95,11 @@ absl::Status AllInUse(size_t count, std::string_view kind, std::string_view opti
       absl::StrCat("all ", count, " ", kind, " are in use: raise RingOptions::", option));
 }
 
+absl::Status StaleId(std::string_view kind) {
+  return absl::NotFoundError(
+      absl::StrCat("no such ", kind, ": its id is stale, or of another ring"));
+}
+
 absl::Status ConnectionInFlight() {
   return absl::FailedPreconditionError(
       "operations are in flight on the connection: cancel them and take their completions");

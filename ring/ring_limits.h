@@ -35,6 +35,8 @@ absl::Status CheckRegisteredBuffer(const RegisteredBufferOptions& options);
 
 // ResourceExhausted: "all 16 listeners are in use: raise RingOptions::max_listeners".
 absl::Status AllInUse(size_t count, std::string_view kind, std::string_view option);
+// NotFound: what control-plane calls say of an id that names nothing (any more).
+absl::Status StaleId(std::string_view kind);
 // FailedPrecondition.
 absl::Status ConnectionInFlight();
 absl::Status BufferInFlight();

@@ -24,9 +24,10 @@ class Counter {
 struct Statistics {
   uint64_t submissions = 0;            // operations accepted from the caller
   uint64_t completions = 0;            // completions given to the caller
-  uint64_t kernel_entries = 0;         // system calls of submits and waits (epoll, kqueue: waits)
+  uint64_t kernel_entries = 0;         // system calls of submits and waits (others than
+                                       // io_uring: of waits)
   uint64_t kernel_submissions = 0;     // entries handed to the kernel, the ring's own included
-                                       // (epoll, kqueue: calls on descriptors)
+                                       // (others: calls on descriptors and sockets)
   uint64_t overflows = 0;              // times the kernel's completion queue overflowed
   uint64_t submission_queue_full = 0;  // times Prepare returned false
   uint64_t emulations = 0;             // operations done without the native feature

@@ -1,4 +1,5 @@
-// The CPU time of another process, such as the server that a load generator measures.
+// Processes and their CPU time: of this one, and of another such as the server that a load
+// generator measures.
 #ifndef IORING_RING_NATIVE_PROCESS_CPU_H_
 #define IORING_RING_NATIVE_PROCESS_CPU_H_
 
@@ -7,11 +8,21 @@
 
 namespace ioring {
 
-// What all threads of the process, ended ones too, have used in user mode and in the kernel.
-// Needs no permission. Cost: two system calls. Any thread. Resolution: nanoseconds.
+// This process's number, by which others find it. Any thread.
+int OwnProcessId();
+
+// What all threads of this process, ended ones too, have used in user mode and in the
+// kernel. Cost: a system call. Any thread. Resolution: microseconds; on Windows what its
+// clock ticks by, some milliseconds. (std::clock counts real time there.)
+absl::Duration OwnCpuTime();
+
+// What OwnCpuTime tells, of the process `pid`. Needs no permission; Windows keeps some processes to
+// themselves (PermissionDenied). Cost: two system calls, on Windows four. Any thread.
+// Resolution: nanoseconds; on Windows as above.
 //
 // NotFound: there is no such process. Unimplemented: this system does not tell.
-// (POSIX: clock_getcpuclockid(3), any process on Linux and FreeBSD.)
+// (POSIX: clock_getcpuclockid(3), any process on Linux and FreeBSD. Windows:
+// GetProcessTimes.)
 absl::StatusOr<absl::Duration> ProcessCpuTime(int pid);
 
 }  // namespace ioring

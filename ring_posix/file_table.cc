@@ -4,22 +4,15 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/ring_limits.h"
 #include "ring_posix/file.h"
 
 namespace ioring::posix {
-
-absl::Status StaleId(std::string_view kind) {
-  return absl::NotFoundError(
-      absl::StrCat("no such ", kind, ": its id is stale, or of another ring"));
-}
 
 FileTable::~FileTable() {
   for (const File& file : files_) {

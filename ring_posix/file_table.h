@@ -4,13 +4,13 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/ring_limits.h"
 
 namespace ioring::posix {
 
@@ -44,8 +44,7 @@ class FileTable {
   std::vector<File> files_;
 };
 
-// NotFound: what control-plane calls say of an id that names nothing (any more).
-absl::Status StaleId(std::string_view kind);
+using ioring::StaleId;
 
 }  // namespace ioring::posix
 

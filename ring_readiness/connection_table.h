@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "ring/id.h"
-#include "ring_posix/slot_array.h"
+#include "ring_table/slot_array.h"
 
 namespace ioring::readiness {
 
@@ -148,7 +148,7 @@ class ConnectionTable {
   uint32_t free_head_ = 0;  // an index plus 1; 0: none
   uint32_t end_ = 0;
   uint32_t open_ = 0;
-  posix::SlotArray<Connection> connections_;
+  SlotArray<Connection> connections_;
 };
 
 }  // namespace ioring::readiness

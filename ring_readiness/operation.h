@@ -8,9 +8,9 @@
 #include "ring/endpoint.h"
 #include "ring/options.h"
 #include "ring/token.h"
-#include "ring_posix/operation_table.h"
 #include "ring_posix/socket_address.h"
 #include "ring_readiness/file_threads.h"
+#include "ring_table/operation_table.h"
 
 namespace ioring::readiness {
 
@@ -103,7 +103,7 @@ struct alignas(64) Operation {
   void set(OperationFlags flag) { flags = static_cast<uint8_t>(flags | flag); }
   void clear(OperationFlags flag) { flags = static_cast<uint8_t>(flags & ~flag); }
 
-  // What posix::OperationTable asks for.
+  // What ioring::OperationTable asks for.
   using Kind = OperationKind;
   bool can_be_cancelled() const {
     return kind != OperationKind::kFixedResult && kind != OperationKind::kCancel &&
@@ -119,7 +119,7 @@ struct alignas(64) Operation {
   }
 };
 
-using OperationTable = posix::OperationTable<Operation>;
+using OperationTable = ioring::OperationTable<Operation>;
 
 }  // namespace ioring::readiness
 

@@ -40,16 +40,17 @@
 #include "ring/statistics.h"
 #include "ring/token.h"
 #include "ring_posix/calls.h"
-#include "ring_posix/failure_log.h"
+#include "ring_posix/errno_table.h"
 #include "ring_posix/file_table.h"
-#include "ring_posix/slot_array.h"
 #include "ring_readiness/connection_table.h"
 #include "ring_readiness/file_threads.h"
-#include "ring_readiness/managed_group.h"
 #include "ring_readiness/operation.h"
 #include "ring_readiness/poller.h"
-#include "ring_readiness/slot_list.h"
-#include "ring_readiness/timer_heap.h"
+#include "ring_table/failure_log.h"
+#include "ring_table/managed_group.h"
+#include "ring_table/slot_array.h"
+#include "ring_table/slot_list.h"
+#include "ring_table/timer_heap.h"
 
 namespace ioring::readiness {
 
@@ -345,12 +346,12 @@ class ReadinessCore : public Ring {
   FileThreads threads_;
   FileRequest* files_done_ = nullptr;  // those for which there was no room
   TimerHeap<Operation> timers_;
-  posix::FailureLog failures_;
+  FailureLog failures_{&posix::ErrorFromErrno, &posix::ErrnoText};
 
   // References to what was prepared, in order: begun up to `submission_head_`, submitted up to
   // `submission_end_`. It has a place for everything that can be in flight, so that submitting
   // makes room for `submission_entries_` more even while completions are not taken.
-  posix::SlotArray<uint32_t> submissions_;
+  SlotArray<uint32_t> submissions_;
   const uint32_t submission_entries_;
   uint32_t submission_head_ = 0;
   uint32_t submission_end_ = 0;

@@ -13,9 +13,9 @@
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring_readiness/connection_table.h"
-#include "ring_readiness/managed_group.h"
-#include "ring_readiness/slot_list.h"
-#include "ring_readiness/timer_heap.h"
+#include "ring_table/managed_group.h"
+#include "ring_table/slot_list.h"
+#include "ring_table/timer_heap.h"
 
 namespace ioring::readiness {
 namespace {

@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "ring/id.h"
-#include "ring_posix/slot_array.h"
+#include "ring_table/slot_array.h"
 
 namespace ioring::uring {
 
@@ -162,7 +162,7 @@ class ConnectionTable {
   uint32_t direct_end_ = 0;
   uint32_t ordinary_end_;
   uint32_t open_ = 0;
-  posix::SlotArray<Connection> connections_;
+  SlotArray<Connection> connections_;
 };
 
 }  // namespace ioring::uring

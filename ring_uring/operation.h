@@ -10,8 +10,8 @@
 
 #include "ring/endpoint.h"
 #include "ring/token.h"
-#include "ring_posix/operation_table.h"
 #include "ring_posix/socket_address.h"
+#include "ring_table/operation_table.h"
 
 namespace ioring::uring {
 
@@ -83,7 +83,7 @@ struct alignas(64) Operation {
 
   static constexpr uint32_t kNone = ~uint32_t{0};
 
-  // What posix::OperationTable asks for.
+  // What ioring::OperationTable asks for.
   using Kind = OperationKind;
   bool can_be_cancelled() const {
     return kind != OperationKind::kFixedResult && kind != OperationKind::kCancel;
@@ -101,7 +101,7 @@ struct alignas(64) Operation {
   void clear(OperationFlags flag) { flags = static_cast<uint8_t>(flags & ~flag); }
 };
 
-using OperationTable = posix::OperationTable<Operation>;
+using OperationTable = ioring::OperationTable<Operation>;
 
 }  // namespace ioring::uring
 

@@ -43,8 +43,9 @@
 #include "ring/ring.h"
 #include "ring/statistics.h"
 #include "ring/token.h"
-#include "ring_posix/failure_log.h"
+#include "ring_posix/errno_table.h"
 #include "ring_posix/file_table.h"
+#include "ring_table/failure_log.h"
 #include "ring_uring/connection_table.h"
 #include "ring_uring/operation.h"
 #include "ring_uring/provided_group.h"
@@ -377,7 +378,7 @@ class UringRing final : public Ring {
   bool synchronous_done_ = true;
   int synchronous_result_ = 0;
 
-  posix::FailureLog failures_;
+  FailureLog failures_{&posix::ErrorFromErrno, &posix::ErrnoText};
 
   StatisticsCounters statistics_;
 };

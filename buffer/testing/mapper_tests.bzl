@@ -10,13 +10,14 @@ _GTEST = [
     "@googletest//:gtest_main",
 ]
 
-def mapper_tests(name, mapper, tests, **attributes):
+def mapper_tests(name, mapper, tests, deps = [], **attributes):
     """The classes of this package over `mapper`, for tests only, and the tests of them.
 
     Args:
       name: of the mapper, which the targets' names end with.
       mapper: a library that implements mapper.h.
       tests: the sources of the tests: x_test.cc becomes x_test_<name>.
+      deps: further ones of the tests.
       **attributes: for every target.
     """
     ioring_cc_library(
@@ -52,6 +53,7 @@ def mapper_tests(name, mapper, tests, **attributes):
             deps = [
                 ":allocation_counter",
                 ":mirrored_memory_" + name,
-            ] + _GTEST,
+                mapper,
+            ] + _GTEST + deps,
             **attributes
         )

@@ -2,7 +2,7 @@
 // nothing of the library that the server is built with.
 //
 // Every call gives up after 60 s, so that a server that does not answer fails a test
-// instead of stopping it. Linux only.
+// instead of stopping it.
 #ifndef IORING_ECHO_CLIENT_TESTS_CLIENT_SOCKET_H_
 #define IORING_ECHO_CLIENT_TESTS_CLIENT_SOCKET_H_
 
@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "echo/client_tests/system_socket.h"
 
 namespace ioring {
 
@@ -28,14 +29,15 @@ class ClientSocket {
   static absl::StatusOr<ClientSocket> Connect(const std::string& address);
 
   ClientSocket() = default;
-  ClientSocket(ClientSocket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  ClientSocket(ClientSocket&& other) noexcept
+      : socket_(std::exchange(other.socket_, system_socket::kNone)) {}
   ClientSocket& operator=(ClientSocket&& other) noexcept {
-    std::swap(fd_, other.fd_);
+    std::swap(socket_, other.socket_);
     return *this;
   }
   ~ClientSocket() { Close(); }
 
-  int fd() const { return fd_; }
+  bool is_open() const { return socket_ != system_socket::kNone; }
 
   // Sizes of the system's buffers for this socket; it doubles them for its own use.
   void SetSendBuffer(int bytes);
@@ -69,8 +71,8 @@ class ClientSocket {
   absl::Status EchoPattern(uint64_t stream, uint64_t position, uint64_t bytes);
 
  private:
-  explicit ClientSocket(int fd) : fd_(fd) {}
-  int fd_ = -1;
+  explicit ClientSocket(system_socket::Socket socket) : socket_(socket) {}
+  system_socket::Socket socket_ = system_socket::kNone;
 };
 
 }  // namespace ioring

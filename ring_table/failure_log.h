@@ -1,6 +1,6 @@
 // FailureLog: the native codes behind a ring's last failures, for Ring::ExplainError.
-#ifndef IORING_RING_POSIX_FAILURE_LOG_H_
-#define IORING_RING_POSIX_FAILURE_LOG_H_
+#ifndef IORING_RING_TABLE_FAILURE_LOG_H_
+#define IORING_RING_TABLE_FAILURE_LOG_H_
 
 #include <array>
 #include <cstdint>
@@ -10,12 +10,16 @@
 #include "ring/error.h"
 #include "ring/token.h"
 
-namespace ioring::posix {
+namespace ioring {
 
 // Remembers the last 64. Ring's thread only.
 class FailureLog {
  public:
-  // Notes that `what` ("send") failed with errno `native`; returns the completion's result.
+  // The backend's table of native codes: to `Error`, and to words ("ECONNRESET, 104: ...").
+  FailureLog(Error (*to_error)(int native), std::string (*to_text)(int native))
+      : to_error_(to_error), to_text_(to_text) {}
+
+  // Notes that `what` ("send") failed with code `native`; returns the completion's result.
   // `what` is a literal. O(1), no allocation.
   int32_t Note(Token token, int native, const char* what);
 
@@ -30,10 +34,12 @@ class FailureLog {
     const char* what = "";
   };
 
+  Error (*const to_error_)(int native);
+  std::string (*const to_text_)(int native);
   std::array<Failure, 64> failures_{};
   uint32_t count_ = 0;
 };
 
-}  // namespace ioring::posix
+}  // namespace ioring
 
-#endif  // IORING_RING_POSIX_FAILURE_LOG_H_
+#endif  // IORING_RING_TABLE_FAILURE_LOG_H_

@@ -1,7 +1,7 @@
 // ManagedGroup: the buffers of one group of managed receives, of which the ring picks one
 // when bytes have come.
-#ifndef IORING_RING_READINESS_MANAGED_GROUP_H_
-#define IORING_RING_READINESS_MANAGED_GROUP_H_
+#ifndef IORING_RING_TABLE_MANAGED_GROUP_H_
+#define IORING_RING_TABLE_MANAGED_GROUP_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +13,7 @@
 #include "absl/status/statusor.h"
 #include "ring/options.h"
 
-namespace ioring::readiness {
+namespace ioring {
 
 // Ring's thread only. Picking and returning are O(1) and allocate nothing.
 class ManagedGroup {
@@ -49,6 +49,6 @@ class ManagedGroup {
   std::vector<uint32_t> free_;  // never grows beyond what was reserved
 };
 
-}  // namespace ioring::readiness
+}  // namespace ioring
 
-#endif  // IORING_RING_READINESS_MANAGED_GROUP_H_
+#endif  // IORING_RING_TABLE_MANAGED_GROUP_H_

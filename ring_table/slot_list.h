@@ -1,10 +1,10 @@
 // SlotList: a first-in, first-out list through the slots of a table.
-#ifndef IORING_RING_READINESS_SLOT_LIST_H_
-#define IORING_RING_READINESS_SLOT_LIST_H_
+#ifndef IORING_RING_TABLE_SLOT_LIST_H_
+#define IORING_RING_TABLE_SLOT_LIST_H_
 
 #include <cstdint>
 
-namespace ioring::readiness {
+namespace ioring {
 
 // `kNext` is the slots' member that holds the link (an index plus 1; 0: the last). The list
 // owns nothing; a slot is on it at most once, which its user keeps track of. `Table` is
@@ -61,6 +61,6 @@ class SlotList {
   uint32_t size_ = 0;
 };
 
-}  // namespace ioring::readiness
+}  // namespace ioring
 
-#endif  // IORING_RING_READINESS_SLOT_LIST_H_
+#endif  // IORING_RING_TABLE_SLOT_LIST_H_

@@ -1,12 +1,12 @@
 // TimerHeap: which timer is due next.
-#ifndef IORING_RING_READINESS_TIMER_HEAP_H_
-#define IORING_RING_READINESS_TIMER_HEAP_H_
+#ifndef IORING_RING_TABLE_TIMER_HEAP_H_
+#define IORING_RING_TABLE_TIMER_HEAP_H_
 
 #include <cstdint>
 
-#include "ring_posix/slot_array.h"
+#include "ring_table/slot_array.h"
 
-namespace ioring::readiness {
+namespace ioring {
 
 // A binary heap of at most `size` timers, each of which knows its place: adding, removing
 // and taking are O(log n). Nothing is allocated after construction. `Timer` has
@@ -58,10 +58,10 @@ class TimerHeap {
     Put(place, timer);
   }
 
-  posix::SlotArray<Timer*> timers_;  // from 1 on
+  SlotArray<Timer*> timers_;  // from 1 on
   uint32_t size_ = 0;
 };
 
-}  // namespace ioring::readiness
+}  // namespace ioring
 
-#endif  // IORING_RING_READINESS_TIMER_HEAP_H_
+#endif  // IORING_RING_TABLE_TIMER_HEAP_H_

@@ -1,4 +1,4 @@
-#include "ring_readiness/managed_group.h"
+#include "ring_table/managed_group.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -11,7 +11,7 @@
 #include "ring/options.h"
 #include "ring/ring_limits.h"
 
-namespace ioring::readiness {
+namespace ioring {
 
 absl::StatusOr<std::unique_ptr<ManagedGroup>> ManagedGroup::Create(
     const BufferGroupOptions& options) {
@@ -53,4 +53,4 @@ void ManagedGroup::Return(uint32_t buffer) {
   free_.push_back(buffer);
 }
 
-}  // namespace ioring::readiness
+}  // namespace ioring

@@ -2,16 +2,16 @@
 //
 // A fixed number of slots, and a hash from token to slot for cancelling by token. O(1);
 // nothing is allocated after construction. Ring's thread only.
-#ifndef IORING_RING_POSIX_OPERATION_TABLE_H_
-#define IORING_RING_POSIX_OPERATION_TABLE_H_
+#ifndef IORING_RING_TABLE_OPERATION_TABLE_H_
+#define IORING_RING_TABLE_OPERATION_TABLE_H_
 
 #include <bit>
 #include <cstdint>
 
 #include "ring/token.h"
-#include "ring_posix/slot_array.h"
+#include "ring_table/slot_array.h"
 
-namespace ioring::posix {
+namespace ioring {
 
 // `Operation` is the backend's. It is valid as zero bytes and has: `token`; `kind`, of the
 // enumeration `Operation::Kind` with a kFree of value 0; `generation`; `next_in_bucket`,
@@ -98,6 +98,6 @@ class OperationTable {
   uint32_t in_use_ = 0;
 };
 
-}  // namespace ioring::posix
+}  // namespace ioring
 
-#endif  // IORING_RING_POSIX_OPERATION_TABLE_H_
+#endif  // IORING_RING_TABLE_OPERATION_TABLE_H_

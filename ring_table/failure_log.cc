@@ -1,4 +1,4 @@
-#include "ring_posix/failure_log.h"
+#include "ring_table/failure_log.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -9,13 +9,12 @@
 #include "ring/completion.h"
 #include "ring/error.h"
 #include "ring/token.h"
-#include "ring_posix/errno_table.h"
 
-namespace ioring::posix {
+namespace ioring {
 
 int32_t FailureLog::Note(Token token, int native, const char* what) {
   failures_[count_++ % failures_.size()] = {token, native, what};
-  return ToResult(ErrorFromErrno(native));
+  return ToResult(to_error_(native));
 }
 
 std::string FailureLog::Explain(const Completion& completion) const {
@@ -25,10 +24,10 @@ std::string FailureLog::Explain(const Completion& completion) const {
   for (uint32_t i = 1; i <= known; ++i) {
     const Failure& failure = failures_[(count_ - i) % failures_.size()];
     if (failure.token == completion.token) {
-      return absl::StrCat(failure.what, ": ", words, " (", ErrnoText(failure.native), ")");
+      return absl::StrCat(failure.what, ": ", words, " (", to_text_(failure.native), ")");
     }
   }
   return absl::StrCat(words, " (", ErrorName(completion.error()), ")");
 }
 
-}  // namespace ioring::posix
+}  // namespace ioring

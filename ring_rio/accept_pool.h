@@ -1,0 +1,85 @@
+// AcceptPool: the requests of AcceptEx, which a ring's listeners share.
+#ifndef IORING_RING_RIO_ACCEPT_POOL_H_
+#define IORING_RING_RIO_ACCEPT_POOL_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "ring_rio/completion_port.h"
+#include "ring_rio/windows_headers.h"
+
+namespace ioring::rio {
+
+// One AcceptEx: a socket made beforehand becomes the connection.
+struct AcceptRequest {
+  // What the manual of AcceptEx asks for each of two addresses.
+  static constexpr DWORD kAddressBytes = sizeof(SOCKADDR_STORAGE) + 16;
+
+  Request request;
+  SOCKET socket = INVALID_SOCKET;
+  uint32_t listener = 0;
+  uint16_t generation = 0;  // the listener's: requests outlive it
+  AcceptRequest* next = nullptr;
+  std::array<std::byte, 2 * kAddressBytes> addresses;
+};
+
+// Connections that were accepted, oldest first. Owns nothing.
+class AcceptedList {
+ public:
+  bool empty() const { return first_ == nullptr; }
+  void Push(AcceptRequest* request) {
+    request->next = nullptr;
+    (last_ != nullptr ? last_->next : first_) = request;
+    last_ = request;
+  }
+  // Requires that it is not empty.
+  AcceptRequest* Pop() {
+    AcceptRequest* request = first_;
+    first_ = request->next;
+    if (first_ == nullptr) last_ = nullptr;
+    return request;
+  }
+
+ private:
+  AcceptRequest* first_ = nullptr;
+  AcceptRequest* last_ = nullptr;
+};
+
+// Ring's thread only. Allocates where there are too few, which is at a new listener.
+class AcceptPool {
+ public:
+  // Makes sure of `count` that are not taken.
+  void Reserve(uint32_t count) {
+    while (free_count_ < count) {
+      all_.push_back(std::make_unique<AcceptRequest>());
+      all_.back()->request.kind = RequestKind::kAccept;
+      all_.back()->request.index = static_cast<uint32_t>(all_.size() - 1);
+      Return(all_.back().get());
+    }
+  }
+  AcceptRequest* Take() {
+    if (free_ == nullptr) Reserve(1);
+    AcceptRequest* request = free_;
+    free_ = request->next;
+    --free_count_;
+    return request;
+  }
+  void Return(AcceptRequest* request) {
+    request->next = free_;
+    free_ = request;
+    ++free_count_;
+  }
+  AcceptRequest& operator[](uint32_t index) { return *all_[index]; }
+
+ private:
+  std::vector<std::unique_ptr<AcceptRequest>> all_;
+  AcceptRequest* free_ = nullptr;
+  uint32_t free_count_ = 0;
+};
+
+}  // namespace ioring::rio
+
+#endif  // IORING_RING_RIO_ACCEPT_POOL_H_

@@ -1,0 +1,379 @@
+// Traps of Windows, each with the remedy that the ring has for it; and that everything which was
+// taken of the system is given back.
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/log/check.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "buffer/handle_counter.h"
+#include "gtest/gtest.h"
+#include "ring/completion.h"
+#include "ring/conformance_ring.h"
+#include "ring/endpoint.h"
+#include "ring/error.h"
+#include "ring/id.h"
+#include "ring/options.h"
+#include "ring/token.h"
+#include "ring_rio/rio_api.h"
+#include "ring_rio/rio_ring.h"
+#include "ring_rio/socket_address.h"
+#include "ring_rio/sockets.h"
+#include "ring_rio/windows_headers.h"
+
+namespace ioring {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+constexpr RingOptions kOptions{
+    .submission_entries = 64, .max_connections = 64, .max_operations = 128};
+
+std::unique_ptr<RioRing> MakeRing() {
+  absl::StatusOr<std::unique_ptr<RioRing>> ring = RioRing::CreateIocp(kOptions);
+  CHECK_OK(ring.status());
+  return *std::move(ring);
+}
+
+class IocpTrapTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::unique_ptr<RioRing> made = MakeRing();
+    inner_ = made.get();
+    ring_ = std::make_unique<TestRing>(std::move(made), kOptions);
+  }
+  void TearDown() override {
+    ring_->Finish();
+    ring_.reset();
+  }
+
+  std::unique_ptr<TestRing> ring_;
+  RioRing* inner_ = nullptr;
+};
+
+sockaddr_in AddressOf(const Endpoint& endpoint) {
+  rio::SocketAddress address;
+  CHECK(rio::ToSocketAddress(endpoint, &address));
+  return address.ipv4;
+}
+
+// Trap 11: with SO_REUSEADDR any program takes over a port that somebody listens on.
+TEST_F(IocpTrapTest, NobodyHijacksAPort) {
+  const ListenerId listener = ring_->Listen();
+  const sockaddr_in address = AddressOf(ring_->EndpointOf(listener));
+  const SOCKET hijacker = rio::NewSocket(AF_INET, SOCK_STREAM);
+  const BOOL on = TRUE;
+  setsockopt(hijacker, SOL_SOCKET, SO_REUSEADDR, reinterpret_cast<const char*>(&on), sizeof(on));
+  EXPECT_NE(bind(hijacker, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  closesocket(hijacker);
+}
+
+// Trap 11: no close-on-exec. Children inherit none of the ring's sockets.
+TEST_F(IocpTrapTest, ChildrenInheritNoSocket) {
+  const Pair pair = ring_->MakePair();
+  for (const ConnectionId id : {pair.client, pair.server, ring_->Datagram()}) {
+    const absl::StatusOr<NativeHandle> handle = ring_->UnregisterSocket(id);
+    ASSERT_TRUE(handle.ok()) << handle.status();
+    const auto socket = static_cast<SOCKET>(*handle);
+    DWORD flags = HANDLE_FLAG_INHERIT;
+    EXPECT_TRUE(GetHandleInformation(rio::HandleOf(socket), &flags));
+    EXPECT_EQ(flags & HANDLE_FLAG_INHERIT, 0u);
+    closesocket(socket);
+  }
+}
+
+// Trap: an accepted socket knows nothing of its connection before SO_UPDATE_ACCEPT_CONTEXT, nor
+// a connected one before SO_UPDATE_CONNECT_CONTEXT: neither getpeername nor shutdown work.
+TEST_F(IocpTrapTest, SocketsKnowTheirConnection) {
+  const Pair pair = ring_->MakePair();
+  EXPECT_TRUE(ring_->PeerEndpoint(pair.server).ok());
+  EXPECT_TRUE(ring_->PeerEndpoint(pair.client).ok());
+  for (const ConnectionId id : {pair.server, pair.client}) {
+    EXPECT_EQ(
+        ring_->Run([&](Token token) { return ring_->PrepareShutdown(id, Direction::kSend, token); })
+            .result(),
+        0);
+  }
+}
+
+// Trap: a datagram to a port that nobody has makes a later receive fail (WSAECONNRESET).
+TEST_F(IocpTrapTest, ADatagramToNobodyFailsNoReceive) {
+  const ConnectionId socket = ring_->Datagram();
+  const ConnectionId gone = ring_->Datagram();
+  const Endpoint nobody = *ring_->LocalEndpoint(gone);
+  EXPECT_EQ(ring_->Close(gone).result(), 0);
+  EXPECT_EQ(ring_
+                ->Run([&](Token token) {
+                  return ring_->PrepareSendTo(socket, ring_->Text("?"), nobody, token);
+                })
+                .result(),
+            1);
+  const Token recv = ring_->Start([&](Token token) {
+    return ring_->PrepareRecvFrom(socket, ring_->Memory(8), ring_->NewEndpoint(), token);
+  });
+  ring_->Quiet();
+  EXPECT_FALSE(ring_->HasArrived(recv));
+}
+
+// Trap: an OVERLAPPED, and the memory with it, is Windows' until its packet has been taken, also
+// after CancelIoEx. So a cancelled receive is in flight until then.
+TEST_F(IocpTrapTest, CancelledRequestsAreWaitedFor) {
+  const Pair pair = ring_->MakePair();
+  const uint32_t before = inner_->RequestsOutstanding();
+  const Token recv = ring_->StartRecv(pair.server, ring_->Memory(8));
+  ring_->Submit();
+  EXPECT_EQ(inner_->RequestsOutstanding(), before + 1);
+  EXPECT_EQ(ring_->Await(ring_->StartCancel(recv)).result(), 0);
+  EXPECT_EQ(ring_->Await(recv).error(), Error::kCanceled);
+  EXPECT_EQ(inner_->RequestsOutstanding(), before);
+  EXPECT_EQ(ring_->InFlight(), 0u);
+}
+
+// Trap: a socket joins one completion port in its life. One that comes from another ring works
+// all the same, for everything that waits.
+TEST_F(IocpTrapTest, ASocketOfAnotherPort) {
+  TestRing second(MakeRing(), kOptions);
+  const Pair pair = ring_->MakePair();
+  const absl::StatusOr<NativeHandle> handle = ring_->UnregisterSocket(pair.server);
+  ASSERT_TRUE(handle.ok()) << handle.status();
+  const absl::StatusOr<ConnectionId> moved = second.RegisterSocket(*handle);
+  ASSERT_TRUE(moved.ok()) << moved.status();
+  const Token cancelled = second.StartRecv(*moved, second.Memory(8));
+  second.Submit();
+  EXPECT_EQ(second.Await(second.StartCancel(cancelled)).result(), 0);
+  EXPECT_EQ(second.Await(cancelled).error(), Error::kCanceled);
+  const TestGroup group = second.MakeGroup(2, 64);
+  for (int round = 0; round < 3; ++round) {
+    const Token recv = round == 1 ? second.StartManaged(*moved, group.id, Shots::kOne)
+                                  : second.StartRecv(*moved, second.Memory(8));
+    second.Quiet();
+    EXPECT_EQ(ring_->Send(pair.client, "come").result(), 4);
+    EXPECT_EQ(second.Await(recv).result(), 4);
+  }
+  const Token recv = second.StartRecv(*moved, second.Memory(8));
+  second.Submit();
+  EXPECT_EQ(ring_->Close(pair.client, CloseMode::kReset).result(), 0);
+  EXPECT_EQ(second.Await(recv).error(), Error::kConnectionReset);
+  second.Finish();
+}
+
+// Trap: an overlapped send that is cancelled does not say how many of its bytes left. The ring
+// has none: the peer gets exactly what the result says.
+TEST_F(IocpTrapTest, ACancelledSendSaysWhatLeft) {
+  const Pair pair = ring_->MakePair();
+  const Token send = ring_->StartSend(pair.client, ring_->Memory(64 << 20), TransferFlags::kAll);
+  ring_->Quiet();
+  EXPECT_EQ(ring_->Await(ring_->StartCancel(send)).result(), 0);
+  const Arrival sent = ring_->Await(send);
+  ASSERT_GT(sent.result(), 0);
+  EXPECT_EQ(ring_->Close(pair.client).result(), 0);
+  int64_t received = 0;
+  for (;;) {
+    const Arrival part = ring_->Recv(pair.server, ring_->Memory(1 << 20));
+    if (part.result() <= 0) break;
+    received += part.result();
+  }
+  EXPECT_EQ(received, sent.result());
+}
+
+// A listener keeps several AcceptEx in flight, and all come back when it closes.
+TEST_F(IocpTrapTest, AClosedListenerGivesItsRequestsBack) {
+  const uint32_t before = inner_->RequestsOutstanding();
+  const ListenerId listener = ring_->Listen();
+  EXPECT_EQ(inner_->RequestsOutstanding(), before) << "nobody accepts yet";
+  const Token accept = ring_->Start(
+      [&](Token token) { return ring_->PrepareAccept(listener, Shots::kMany, token); });
+  ring_->Submit();
+  EXPECT_GT(inner_->RequestsOutstanding(), before + 1);
+  ASSERT_TRUE(ring_->CloseListener(listener).ok());
+  EXPECT_EQ(ring_->AwaitAll(accept).back().error(), Error::kCanceled);
+  const steady_clock::time_point deadline = steady_clock::now() + kPatience;
+  while (inner_->RequestsOutstanding() != before && steady_clock::now() < deadline) ring_->Pump();
+  EXPECT_EQ(inner_->RequestsOutstanding(), before);
+}
+
+// ---- Remedies that make no difference under Wine: the calls themselves are looked at.
+
+#if defined(__MINGW32__)
+
+struct Calls {
+  absl::Mutex mutex;
+  std::vector<std::pair<int, int>> options ABSL_GUARDED_BY(mutex);  // level and name
+  std::vector<DWORD> controls ABSL_GUARDED_BY(mutex);
+  std::vector<DWORD> socket_flags ABSL_GUARDED_BY(mutex);
+};
+
+Calls& Seen() {
+  static Calls& calls = *new Calls;
+  return calls;
+}
+
+template <typename Function>
+Function InWinsock(const char* name) {
+  return reinterpret_cast<Function>(
+      reinterpret_cast<void*>(GetProcAddress(GetModuleHandleA("ws2_32.dll"), name)));
+}
+
+int WSAAPI SeeOption(SOCKET socket, int level, int name, const char* value, int size) {
+  static const auto set = InWinsock<decltype(&setsockopt)>("setsockopt");
+  {
+    absl::MutexLock lock(&Seen().mutex);
+    Seen().options.emplace_back(level, name);
+  }
+  return set(socket, level, name, value, size);
+}
+
+int WSAAPI SeeControl(SOCKET socket, DWORD code, LPVOID in, DWORD in_size, LPVOID out,
+                      DWORD out_size, LPDWORD bytes, LPWSAOVERLAPPED overlapped,
+                      LPWSAOVERLAPPED_COMPLETION_ROUTINE routine) {
+  static const auto control = InWinsock<decltype(&WSAIoctl)>("WSAIoctl");
+  {
+    absl::MutexLock lock(&Seen().mutex);
+    Seen().controls.push_back(code);
+  }
+  return control(socket, code, in, in_size, out, out_size, bytes, overlapped, routine);
+}
+
+SOCKET WSAAPI SeeSocket(int family, int type, int protocol, LPWSAPROTOCOL_INFOW info, GROUP group,
+                        DWORD flags) {
+  static const auto make = InWinsock<decltype(&WSASocketW)>("WSASocketW");
+  {
+    absl::MutexLock lock(&Seen().mutex);
+    Seen().socket_flags.push_back(flags);
+  }
+  return make(family, type, protocol, info, group, flags);
+}
+
+int OptionsSeen(int level, int name) {
+  absl::MutexLock lock(&Seen().mutex);
+  const std::pair<int, int> wanted{level, name};
+  return static_cast<int>(std::count(Seen().options.begin(), Seen().options.end(), wanted));
+}
+
+void ForgetCalls() {
+  absl::MutexLock lock(&Seen().mutex);
+  Seen().options.clear();
+  Seen().controls.clear();
+  Seen().socket_flags.clear();
+}
+
+// Trap 11, for listeners and datagram sockets.
+TEST_F(IocpTrapTest, PortsAreTakenExclusively) {
+  ForgetCalls();
+  ring_->Listen();
+  EXPECT_EQ(OptionsSeen(SOL_SOCKET, SO_EXCLUSIVEADDRUSE), 1);
+  ring_->Datagram();
+  EXPECT_EQ(OptionsSeen(SOL_SOCKET, SO_EXCLUSIVEADDRUSE), 2);
+  EXPECT_EQ(OptionsSeen(SOL_SOCKET, SO_REUSEADDR), 0);
+}
+
+// Trap: SO_UPDATE_ACCEPT_CONTEXT and SO_UPDATE_CONNECT_CONTEXT, once per connection; and no
+// Nagle delay, which accepted sockets do not inherit.
+TEST_F(IocpTrapTest, ConnectionsAreToldToTheirSockets) {
+  const ListenerId listener = ring_->Listen();
+  ForgetCalls();
+  for (int i = 1; i <= 3; ++i) {
+    ring_->MakePair(listener);
+    EXPECT_EQ(OptionsSeen(SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT), i);
+    EXPECT_EQ(OptionsSeen(SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT), i);
+    EXPECT_EQ(OptionsSeen(IPPROTO_TCP, TCP_NODELAY), 2 * i);
+  }
+}
+
+// Trap: sockets that accept() makes have no WSA_FLAG_REGISTERED_IO. All of the ring's have it.
+TEST_F(IocpTrapTest, SocketsMayHaveRequestQueues) {
+  ForgetCalls();
+  ring_->MakePair();
+  absl::MutexLock lock(&Seen().mutex);
+  EXPECT_GE(Seen().socket_flags.size(), 3u) << "a listener and two ends";
+  for (const DWORD flags : Seen().socket_flags) {
+    EXPECT_EQ(flags & WSA_FLAG_REGISTERED_IO, DWORD{WSA_FLAG_REGISTERED_IO});
+  }
+}
+
+// Trap: the error of an earlier datagram (SIO_UDP_CONNRESET).
+TEST_F(IocpTrapTest, DatagramSocketsForgetWhoWasNotThere) {
+  constexpr DWORD kUdpConnReset = _WSAIOW(IOC_VENDOR, 12);
+  ForgetCalls();
+  ring_->Datagram();
+  absl::MutexLock lock(&Seen().mutex);
+  EXPECT_EQ(std::count(Seen().controls.begin(), Seen().controls.end(), kUdpConnReset), 1);
+}
+
+#endif
+
+// ---- Handles.
+
+// What one ring does in its life: all kinds of sockets, and what is pending on them at the end.
+void Live() {
+  TestRing ring(MakeRing(), kOptions);
+  const ListenerId listener = ring.Listen();
+  std::vector<Pair> pairs;
+  for (int i = 0; i < 8; ++i) pairs.push_back(ring.MakePair(listener));
+  for (const Pair& pair : pairs) {
+    ring.ExpectAlive(pair);
+    ring.StartRecv(pair.server, ring.Memory(8));
+    ring.Start([&](Token token) {
+      return ring.PreparePollAdd(pair.client, kPollReadable, Shots::kMany, token);
+    });
+  }
+  ring.Datagram();
+  ring.Submit();
+  // Connected to, and never accepted.
+  ring.Run([&](Token token) { return ring.PrepareConnect(ring.EndpointOf(listener), token); });
+  for (int i = 0; i < 4; ++i) ring.Close(pairs[static_cast<size_t>(i)].server, CloseMode::kReset);
+  ring.Finish();
+}
+
+TEST(IocpHandleTest, ARingLeavesNoHandleBehind) {
+  Live();  // what Winsock opens for itself
+  const size_t before = OpenHandles();
+  for (int i = 0; i < 5; ++i) Live();
+  EXPECT_LE(OpenHandles(), before);
+}
+
+// One that cannot be made leaves nothing either.
+TEST(IocpHandleTest, FailuresLeaveNoHandleBehind) {
+  TestRing ring(MakeRing(), kOptions);
+  const Endpoint taken = ring.EndpointOf(ring.Listen());
+  const Endpoint foreign = Endpoint::Ipv4({192, 0, 2, 1}, 0);
+  const ConnectionId socket = ring.Datagram();
+  const auto fail = [&] {
+    EXPECT_FALSE(ring.CreateListener(taken, {}).ok());
+    EXPECT_FALSE(ring.CreateListener(foreign, {}).ok());
+    EXPECT_FALSE(ring.CreateListener(Endpoint::Ipv4Loopback(0), {.share_port = true}).ok());
+    EXPECT_FALSE(ring.OpenDatagram(*ring.LocalEndpoint(socket)).ok());
+    EXPECT_FALSE(ring.OpenFile("no/such/file", {}).ok());
+    EXPECT_FALSE(RioRing::CreateIocp({.max_operations = 0}).ok());
+  };
+  fail();
+  const size_t before = OpenHandles();
+  for (int i = 0; i < 10; ++i) fail();
+  EXPECT_LE(OpenHandles(), before);
+  ring.Finish();
+}
+
+}  // namespace
+}  // namespace ioring
+
+#if defined(__MINGW32__)
+// Where calls of the functions of those names go: first here, then into Winsock.
+extern "C" {
+extern decltype(&setsockopt) __imp_setsockopt;
+decltype(&setsockopt) __imp_setsockopt = ioring::SeeOption;
+extern decltype(&WSAIoctl) __imp_WSAIoctl;
+decltype(&WSAIoctl) __imp_WSAIoctl = ioring::SeeControl;
+extern decltype(&WSASocketW) __imp_WSASocketW;
+decltype(&WSASocketW) __imp_WSASocketW = ioring::SeeSocket;
+}
+#endif

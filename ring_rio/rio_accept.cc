@@ -1,0 +1,233 @@
+// Listeners, accepting and connecting.
+#include <cstdint>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "ring/completion.h"
+#include "ring/options.h"
+#include "ring/ring_limits.h"
+#include "ring_rio/accept_pool.h"
+#include "ring_rio/calls.h"
+#include "ring_rio/native_error.h"
+#include "ring_rio/rio_ring.h"
+#include "ring_rio/sockets.h"
+
+namespace ioring::rio {
+
+RioRing::Listener* RioRing::FindListener(ListenerId id) {
+  if (id.index >= listeners_.size()) return nullptr;
+  Listener& listener = listeners_[id.index];
+  return listener.socket != INVALID_SOCKET && listener.generation == id.generation ? &listener
+                                                                                   : nullptr;
+}
+
+absl::StatusOr<ListenerId> RioRing::CreateListener(const Endpoint& endpoint,
+                                                   const ListenerOptions& options) {
+  uint32_t index = 0;
+  while (index < listeners_.size() && listeners_[index].socket != INVALID_SOCKET) ++index;
+  if (index == listeners_.size()) {
+    return AllInUse(listeners_.size(), "listeners", "max_listeners");
+  }
+  const absl::StatusOr<SOCKET> socket = OpenListener(endpoint, options);
+  if (!socket.ok()) return socket.status();
+  if (!port_->Associate(HandleOf(*socket))) {
+    const int code = static_cast<int>(GetLastError());
+    CloseSocket(*socket, /*reset=*/false);
+    return NativeStatus(code, "the listener cannot join the ring's completion port");
+  }
+  Listener& listener = listeners_[index];
+  listener.socket = *socket;
+  listener.family = endpoint.family() == Endpoint::Family::kIpv6 ? AF_INET6 : AF_INET;
+  listener.in_flight = 0;
+  accepts_.Reserve(kAcceptsInFlight);
+  return ListenerId{index, listener.generation};
+}
+
+absl::Status RioRing::CloseListener(ListenerId id) {
+  Listener* listener = FindListener(id);
+  if (listener == nullptr) return StaleId("listener");
+  while (!listener->accepts.empty()) CancelOperation(*listener->accepts.first(operations_));
+  // What is in flight gives packets of an old generation.
+  CloseSocket(listener->socket, /*reset=*/false);
+  listener->socket = INVALID_SOCKET;
+  ++listener->generation;
+  while (!listener->accepted.empty()) {
+    AcceptRequest* request = listener->accepted.Pop();
+    CloseSocket(request->socket, /*reset=*/false);
+    accepts_.Return(request);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Endpoint> RioRing::LocalEndpoint(ListenerId id) const {
+  const Listener* listener = const_cast<RioRing*>(this)->FindListener(id);
+  if (listener == nullptr) return StaleId("listener");
+  return rio::LocalEndpoint(listener->socket);
+}
+
+// ---- Accepting.
+
+void RioRing::BeginAccept(Operation& operation) {
+  Listener& listener = listeners_[operation.connection];
+  if (listener.socket == INVALID_SOCKET || listener.generation != operation.listener_generation) {
+    return EndOperation(operation, ToResult(Error::kCanceled));  // closed in the meantime
+  }
+  operation.set(kLinked);
+  listener.accepts.Push(operations_, operation);
+  MakeDue(listener);
+}
+
+// Keeps AcceptEx in flight; what cannot be started is told to an accept, where nothing is in
+// flight that could bring one.
+void RioRing::FillPool(Listener& listener, uint32_t index) {
+  while (listener.in_flight < kAcceptsInFlight) {
+    AcceptRequest* request = accepts_.Take();
+    request->listener = index;
+    request->generation = listener.generation;
+    request->socket = NewSocket(listener.family, SOCK_STREAM);
+    int code = request->socket == INVALID_SOCKET ? WSAGetLastError() : 0;
+    if (code == 0) {
+      request->request.Clear();
+      DWORD bytes = 0;
+      statistics_.kernel_submissions.Add(1);
+      if (!functions_.accept(listener.socket, request->socket, request->addresses.data(), 0,
+                             AcceptRequest::kAddressBytes, AcceptRequest::kAddressBytes, &bytes,
+                             &request->request.overlapped)) {
+        code = WSAGetLastError();
+      }
+    }
+    if (code == 0 || code == WSA_IO_PENDING) {
+      ++listener.in_flight;
+      ++requests_out_;
+      continue;
+    }
+    if (request->socket != INVALID_SOCKET) CloseSocket(request->socket, /*reset=*/false);
+    accepts_.Return(request);
+    if (listener.in_flight == 0 && !listener.accepts.empty()) {
+      Operation& operation = *listener.accepts.first(operations_);
+      EndOperation(operation, Fail(operation.token, -CallResult{code}, "accept"));
+    }
+    return;
+  }
+}
+
+void RioRing::OnAcceptPacket(AcceptRequest& request) {
+  Listener& listener = listeners_[request.listener];
+  const bool current =
+      listener.socket != INVALID_SOCKET && listener.generation == request.generation;
+  const bool accepted = static_cast<LONG>(request.request.overlapped.Internal) >= 0;
+  if (!current || !accepted) {
+    CloseSocket(request.socket, /*reset=*/false);
+    accepts_.Return(&request);
+    if (!current) return;
+    --listener.in_flight;  // the peer was gone before it was accepted: another one comes
+    return MakeDue(listener);
+  }
+  // Without it the socket is not connected, as far as Winsock is concerned.
+  setsockopt(request.socket, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT,
+             reinterpret_cast<const char*>(&listener.socket), sizeof(listener.socket));
+  SetUpStream(request.socket);
+  listener.accepted.Push(&request);
+  MakeDue(listener);
+}
+
+void RioRing::MakeDue(Listener& listener) {
+  if (listener.due) return;
+  listener.due = true;
+  ++listeners_due_;
+}
+
+// Gives connections to accepts.
+void RioRing::RunListener(Listener& listener, uint32_t index) {
+  listener.due = false;
+  --listeners_due_;
+  while (!listener.accepted.empty() && !listener.accepts.empty()) {
+    if (!HasRoom()) return MakeDue(listener);
+    Operation& operation = *listener.accepts.first(operations_);
+    AcceptRequest& request = *listener.accepted.Pop();
+    uint32_t flags = 0;
+    const int32_t result = AddAccepted(request, listener, &flags);
+    if (operation.has(kManyShots)) {
+      Complete(operation.token, result, flags | kMore);
+    } else {
+      EndOperation(operation, result, flags);
+    }
+  }
+  if (listener.accepts.empty()) return;
+  if (!HasRoom()) return MakeDue(listener);
+  FillPool(listener, index);
+}
+
+// The index of the connection, or why there is none.
+int32_t RioRing::AddAccepted(AcceptRequest& request, Listener& listener, uint32_t* flags) {
+  const SOCKET socket = request.socket;
+  accepts_.Return(&request);
+  --listener.in_flight;
+  Connection* connection = connections_.Take(ConnectionState::kOpen, socket);
+  if (connection == nullptr) {
+    CloseSocket(socket, /*reset=*/false);
+    return ToResult(Error::kTooManyIds);
+  }
+  connection->set(kIsStream);
+  Join(*connection);
+  *flags = uint32_t{connection->generation} << 16;
+  return static_cast<int32_t>(connections_.IndexOf(*connection));
+}
+
+void RioRing::Join(Connection& connection) {
+  const HANDLE handle = HandleOf(connection.socket);
+  if (!port_->Associate(handle)) return;
+  connection.set(kOnPort);
+  if (functions_.has_system_handles && port_->SkipDone(handle)) connection.set(kSkipsDone);
+}
+
+// ---- Connecting.
+
+void RioRing::BeginConnect(Operation& operation) {
+  Connection& connection = connections_[operation.connection];
+  connection.set(kSendBegun);
+  const CallResult result = StartConnect(connection, operation.address);
+  if (result != kPacketComes) return OnConnect(connection, operation, result);
+  connection.send_pending = Pending::kCall;
+  ++requests_out_;
+}
+
+CallResult RioRing::StartConnect(Connection& connection, const SocketAddress& address) {
+  const auto last_error = [] { return -CallResult{WSAGetLastError()}; };
+  connection.socket = NewSocket(address.family(), SOCK_STREAM);
+  if (connection.socket == INVALID_SOCKET) return last_error();
+  // ConnectEx wants a bound socket, and gives a packet only to a port.
+  SocketAddress any = AnyAddress(address.family());
+  if (bind(connection.socket, any.get(), any.size) != 0 || !SetUpStream(connection.socket)) {
+    return last_error();
+  }
+  Join(connection);
+  if (!connection.has(kOnPort)) return -CallResult{GetLastError()};
+  statistics_.kernel_submissions.Add(1);
+  const CallResult result =
+      rio::StartConnect(connection.socket, functions_.connect, address, &connection.send_request);
+  return result == 0 && !connection.has(kSkipsDone) ? kPacketComes : result;
+}
+
+void RioRing::OnConnect(Connection& connection, Operation& operation, CallResult result) {
+  if (result < 0) {
+    const bool cancelled = connection.has(kSendCancelled) && IsAborted(static_cast<int>(-result));
+    return EndConnect(operation, cancelled ? ToResult(Error::kCanceled)
+                                           : Fail(operation.token, result, "connect"));
+  }
+  // Without it getpeername and shutdown do not know of the connection.
+  setsockopt(connection.socket, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, nullptr, 0);
+  connection.state = ConnectionState::kOpen;
+  const uint32_t generation = connection.generation;
+  FreeSend(connection);
+  EndOperation(operation, static_cast<int32_t>(operation.connection), generation << 16);
+}
+
+// It failed: there is no connection.
+void RioRing::EndConnect(Operation& operation, int32_t result) {
+  FreeConnection(connections_[operation.connection]);
+  EndOperation(operation, result);
+}
+
+}  // namespace ioring::rio

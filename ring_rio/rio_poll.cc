@@ -1,0 +1,97 @@
+// Polls: each is a poll of the socket, asked again while it has many shots.
+//
+// A socket's poll tells what holds, again and again. A poll of many shots tells of what comes to
+// hold. So what was told is not asked for any more until this ring received or sent on the
+// connection, after which it may have ceased to hold.
+#include <cstdint>
+
+#include "ring/completion.h"
+#include "ring/options.h"
+#include "ring_rio/calls.h"
+#include "ring_rio/native_error.h"
+#include "ring_rio/rio_ring.h"
+#include "ring_rio/socket_poll.h"
+
+namespace ioring::rio {
+namespace {
+
+constexpr uint32_t kBrokenEvents = kPollHangUp | kPollError;
+
+uint32_t SocketEventsFor(uint32_t events) {
+  uint32_t bits = 0;
+  if ((events & kPollReadable) != 0) bits |= kSocketReadable | kSocketEnded;
+  if ((events & kPollWritable) != 0) bits |= kSocketWritable;
+  if ((events & kBrokenEvents) != 0) bits |= kSocketReset | kSocketClosed | kSocketConnectFailed;
+  return bits;
+}
+
+uint32_t PollEventsFor(uint32_t bits) {
+  uint32_t events = 0;
+  if ((bits & (kSocketReadable | kSocketEnded)) != 0) events |= kPollReadable;
+  if ((bits & kSocketWritable) != 0) events |= kPollWritable;
+  if ((bits & (kSocketReset | kSocketConnectFailed)) != 0) events |= kBrokenEvents;
+  if ((bits & kSocketClosed) != 0) events |= kPollHangUp;
+  return events;
+}
+
+}  // namespace
+
+void RioRing::BeginPoll(Operation& operation) {
+  Connection& connection = connections_[operation.connection];
+  operation.set(kLinked);
+  operation.next = connection.first_poll;
+  connection.first_poll = operations_.IndexOf(operation) + 1;
+  StartPoll(operation);
+}
+
+// Asks for what was not told yet, if there is such.
+void RioRing::StartPoll(Operation& operation) {
+  const uint32_t events = (operation.poll.wanted | kBrokenEvents) & ~operation.poll.reported;
+  if (events == 0) return;
+  statistics_.kernel_submissions.Add(1);
+  const SOCKET socket = connections_[operation.connection].socket;
+  if (!poller_->Start(socket, SocketEventsFor(events), &operation.poll.info, &operation.request)) {
+    return EndOperation(operation, Fail(operation.token, -CallResult{WSAGetLastError()}, "poll"));
+  }
+  operation.set(kPending);
+  ++requests_out_;
+}
+
+void RioRing::OnPollPacket(Operation& operation) {
+  operation.clear(kPending);
+  if (operation.has(kCancelled)) return EndOperation(operation, ToResult(Error::kCanceled));
+  const uint32_t bits = EventsOf(operation.poll.info, operation.request);
+  const uint32_t events = PollEventsFor(bits);
+  if (events == 0) return StartPoll(operation);  // called back to ask for more
+  if (!operation.has(kManyShots)) {
+    return EndOperation(operation, static_cast<int32_t>(events));
+  }
+  operation.poll.reported |= events;
+  Complete(operation.token, static_cast<int32_t>(events), kMore);
+  StartPoll(operation);
+}
+
+void RioRing::UnlinkPoll(Connection& connection, Operation& operation) {
+  const uint32_t link = operations_.IndexOf(operation) + 1;
+  uint32_t* from = &connection.first_poll;
+  while (*from != link) from = &operations_[*from - 1].next;
+  *from = operation.next;
+}
+
+// Some of `events` may have ceased to hold, so that they can come to hold.
+void RioRing::LookAgain(Connection& connection, uint32_t events) {
+  for (uint32_t link = connection.first_poll; link != 0;) {
+    Operation& operation = operations_[link - 1];
+    link = operation.next;
+    if ((operation.poll.reported & events) == 0 || operation.has(kEnding)) continue;
+    operation.poll.reported &= ~events;
+    if (operation.has(kCancelled)) continue;
+    if (operation.has(kPending)) {
+      poller_->Cancel(&operation.request);
+    } else {
+      StartPoll(operation);
+    }
+  }
+}
+
+}  // namespace ioring::rio

@@ -1,0 +1,257 @@
+// Preparing operations other than transfers.
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+
+#include "ring/endpoint.h"
+#include "ring/options.h"
+#include "ring_rio/operation.h"
+#include "ring_rio/rio_ring.h"
+#include "ring_rio/socket_address.h"
+
+namespace ioring::rio {
+
+bool RioRing::Full(uint32_t operations, uint32_t kept) {
+  const bool room_for_operations =
+      operations == 0 || operations_.size() - operations_.in_use() >= operations + kept;
+  if (prepared_ < submission_entries_ && room_for_operations) return false;
+  statistics_.submission_queue_full.Add(1);
+  return true;
+}
+
+void RioRing::Accepted(Step step, uint32_t index, Target target) {
+  submissions_[submission_tail_++ & (submissions_.size() - 1)] =
+      index << 2 | static_cast<uint32_t>(step);
+  ++prepared_;
+  ++in_flight_;
+  statistics_.submissions.Add(1);
+  last_target_ = target;
+}
+
+void RioRing::Accepted(const Operation& operation, bool may_have_deadline) {
+  Accepted(Step::kOperation, operations_.IndexOf(operation),
+           may_have_deadline ? TargetOf(operation) : Target{});
+}
+
+Target RioRing::TargetOf(const Operation& operation) const {
+  return Target{Target::Kind::kOperation, operation.generation, operations_.IndexOf(operation)};
+}
+
+Target RioRing::TargetOf(const Connection& connection, Target::Kind direction) const {
+  return Target{direction, connection.generation, connections_.IndexOf(connection)};
+}
+
+bool RioRing::AcceptFixedResult(int32_t result, Token token, uint32_t kept) {
+  if (Full(1, kept)) return false;
+  Operation& operation = operations_.Take(OperationKind::kFixedResult, token);
+  operation.result = result;
+  Accepted(operation, true);
+  return true;
+}
+
+bool RioRing::PrepareNop(Token token) { return AcceptFixedResult(0, token); }
+
+bool RioRing::PrepareAccept(ListenerId id, Shots shots, Token token) {
+  if (FindListener(id) == nullptr) return AcceptError(Error::kBadId, token);
+  if (Full(1)) return false;
+  Operation& operation = operations_.Take(OperationKind::kAccept, token);
+  operation.connection = id.index;
+  operation.listener_generation = id.generation;
+  if (shots == Shots::kMany) {
+    operation.set(kManyShots);
+    statistics_.emulations.Add(1);
+  }
+  Accepted(operation, shots == Shots::kOne);
+  return true;
+}
+
+bool RioRing::PrepareConnect(const Endpoint& endpoint, Token token) {
+  if (Full(1)) return false;
+  SocketAddress address;
+  if (!ToSocketAddress(endpoint, &address)) {
+    return AcceptError(Error::kInvalidArgument, token);
+  }
+  Connection* connection = connections_.Take(ConnectionState::kConnecting, INVALID_SOCKET);
+  if (connection == nullptr) return AcceptError(Error::kTooManyIds, token);
+  connection->set(kIsStream);
+  Operation& operation = operations_.Take(OperationKind::kConnect, token);
+  operation.connection = connections_.IndexOf(*connection);
+  operation.address = address;
+  connection->send = Transfer::kOperation;
+  connection->send_length = operations_.IndexOf(operation);
+  Accepted(operation, true);
+  return true;
+}
+
+bool RioRing::PrepareShutdown(ConnectionId id, Direction direction, Token token) {
+  Connection* connection = connections_.Find(id);
+  if (connection == nullptr) return AcceptError(Error::kBadId, token);
+  if (Full(1)) return false;
+  Operation& operation = operations_.Take(OperationKind::kShutdown, token);
+  operation.connection = id.index;
+  operation.how = direction;
+  ++connection->other_operations;
+  Accepted(operation, true);
+  return true;
+}
+
+bool RioRing::PreparePollAdd(ConnectionId id, uint32_t events, Shots shots, Token token) {
+  Connection* connection = connections_.Find(id);
+  if (connection == nullptr) return AcceptError(Error::kBadId, token);
+  constexpr uint32_t kKnown = kPollReadable | kPollWritable | kPollHangUp | kPollError;
+  if (events == 0 || (events & ~kKnown) != 0) return AcceptError(Error::kInvalidArgument, token);
+  if (Full(1)) return false;
+  Operation& operation = operations_.Take(OperationKind::kPoll, token);
+  operation.request.kind = RequestKind::kOperation;
+  operation.request.index = operations_.IndexOf(operation);
+  operation.connection = id.index;
+  operation.poll = {};
+  operation.poll.wanted = events;
+  if (shots == Shots::kMany) operation.set(kManyShots);
+  ++connection->other_operations;
+  Accepted(operation, shots == Shots::kOne);
+  return true;
+}
+
+bool RioRing::PreparePollRemove(Token target, Token token) {
+  Operation* operation = operations_.Find(target);
+  if (operation == nullptr || operation->kind != OperationKind::kPoll) {
+    return AcceptError(Error::kNotFound, token);
+  }
+  return PrepareCancelTarget(TargetOf(*operation), target, token);
+}
+
+bool RioRing::PrepareTimer(OperationKind kind, int64_t delay_ns, Token token, Operation** made) {
+  if (Full(1)) return false;
+  Operation& operation = operations_.Take(kind, token);
+  operation.delay_ns = delay_ns;
+  *made = &operation;
+  return true;
+}
+
+bool RioRing::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) {
+  const bool many = shots == Shots::kMany;
+  if (delay.count() < 0 || (many && delay.count() == 0)) {
+    return AcceptError(Error::kInvalidArgument, token);
+  }
+  Operation* operation;
+  if (!PrepareTimer(OperationKind::kTimeout, delay.count(), token, &operation)) return false;
+  if (many) {
+    operation->set(kManyShots);
+    statistics_.emulations.Add(1);
+  }
+  Accepted(*operation, !many);
+  return true;
+}
+
+bool RioRing::PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) {
+  Operation* operation;
+  if (!PrepareTimer(OperationKind::kTimeout, -1, token, &operation)) return false;
+  const int64_t nanos = std::chrono::nanoseconds(time.time_since_epoch()).count();
+  operation->due_ns = std::max<int64_t>(nanos, 0);
+  Accepted(*operation, true);
+  return true;
+}
+
+bool RioRing::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
+  const Target target = last_target_;
+  if (target.kind == Target::Kind::kNone || delay.count() < 0) {
+    return AcceptError(Error::kInvalidArgument, token);
+  }
+  Operation* operation;
+  if (!PrepareTimer(OperationKind::kDeadline, delay.count(), token, &operation)) return false;
+  operation->target = target;
+  const uint32_t link = operations_.IndexOf(*operation) + 1;
+  if (target.kind == Target::Kind::kOperation) {
+    operations_[target.index].deadline = link;
+  } else if (target.kind == Target::Kind::kRecv) {
+    connections_[target.index].recv_deadline = link;
+    connections_[target.index].set(kRecvHasDeadline);
+  } else {
+    connections_[target.index].send_deadline = link;
+    connections_[target.index].set(kSendHasDeadline);
+  }
+  Accepted(*operation, false);
+  return true;
+}
+
+bool RioRing::PrepareFile(FileId id, OperationKind kind, uint64_t offset,
+                          const TransferRequest& request, Token token) {
+  FileTable::File* file = files_.Find(id);
+  if (file == nullptr) return AcceptError(Error::kBadId, token);
+  if (request.length == 0 && kind != OperationKind::kSync) {
+    return AcceptError(Error::kInvalidArgument, token);
+  }
+  if (Full(1)) return false;
+  Operation& operation = operations_.Take(kind, token);
+  operation.request.kind = RequestKind::kOperation;
+  operation.request.index = operations_.IndexOf(operation);
+  operation.connection = id.index;
+  operation.unit = request.unit;
+  buffers_.AddUse(request.unit);
+  operation.file = {request.data, offset, file->handle, port_.get(), request.length, 0};
+  ++file->operations;
+  Accepted(operation, true);
+  return true;
+}
+
+// Windows flushes data and times together.
+bool RioRing::PrepareSync(FileId file, SyncMode /*mode*/, Token token) {
+  return PrepareFile(file, OperationKind::kSync, 0, {}, token);
+}
+
+bool RioRing::PrepareCancelTarget(Target target, Token target_token, Token token) {
+  if (Full(1, 0)) return false;
+  Operation& operation = operations_.Take(OperationKind::kCancel, token);
+  operation.cancel = {target, target_token, Direction::kBoth};
+  Accepted(operation, false);
+  return true;
+}
+
+bool RioRing::PrepareCancel(Token target, Token token) {
+  if (Operation* operation = operations_.Find(target); operation != nullptr) {
+    return PrepareCancelTarget(TargetOf(*operation), target, token);
+  }
+  const auto is_own = [](Transfer transfer) {
+    return transfer == Transfer::kPlain || transfer == Transfer::kManaged;
+  };
+  for (uint32_t i = 0; i < connections_.used_end(); ++i) {
+    Connection& connection = connections_[i];
+    if (is_own(connection.recv) && connection.recv_token == target.value) {
+      return PrepareCancelTarget(TargetOf(connection, Target::Kind::kRecv), target, token);
+    }
+    if (is_own(connection.send) && connection.send_token == target.value) {
+      return PrepareCancelTarget(TargetOf(connection, Target::Kind::kSend), target, token);
+    }
+  }
+  return AcceptFixedResult(ToResult(Error::kNotFound), token, 0);
+}
+
+bool RioRing::PrepareCancelConnection(ConnectionId id, Direction direction, Token token) {
+  Connection* connection = connections_.Find(id);
+  if (connection == nullptr) return AcceptError(Error::kBadId, token);
+  if (Full(1, 0)) return false;
+  Operation& operation = operations_.Take(OperationKind::kCancelConnection, token);
+  operation.cancel = {TargetOf(*connection, Target::Kind::kNone), Token{}, direction};
+  Accepted(operation, false);
+  return true;
+}
+
+bool RioRing::PrepareCancelAll(Token token) {
+  if (Full(1, 0)) return false;
+  Accepted(operations_.Take(OperationKind::kCancelAll, token), false);
+  return true;
+}
+
+bool RioRing::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
+  Connection* connection = connections_.Find(id);
+  if (connection == nullptr) return AcceptError(Error::kBadId, token);
+  if (Full(0)) return false;
+  connection->state = ConnectionState::kCloseAccepted;
+  connection->close_token = token.value;
+  if (mode == CloseMode::kReset) connection->set(kReset);
+  Accepted(Step::kClose, id.index);
+  return true;
+}
+
+}  // namespace ioring::rio
