@@ -4,12 +4,13 @@ load("@rules_shell//shell:sh_test.bzl", "sh_test")
 load("//bazel:ioring_cc.bzl", "ioring_cc_binary")
 load("//bazel:optimized_binary.bzl", "optimized_binary")
 
-def ioring_cc_benchmark(name, deps = [], target_compatible_with = [], **attributes):
+def ioring_cc_benchmark(name, deps = [], has_main = False, target_compatible_with = [], **attributes):
     """A benchmark that `bazel run` starts, and `<name>_smoke_test`, which runs each of its cases for a moment.
 
     Args:
       name: the target's name.
-      deps: as for cc_binary; Google Benchmark and its main() are added.
+      deps: as for cc_binary; Google Benchmark is added.
+      has_main: whether `deps` have a main(); otherwise it is Google Benchmark's.
       target_compatible_with: as for cc_binary.
       **attributes: as for cc_binary.
     """
@@ -17,7 +18,7 @@ def ioring_cc_benchmark(name, deps = [], target_compatible_with = [], **attribut
         name = name + "_program",
         testonly = True,
         target_compatible_with = target_compatible_with,
-        deps = deps + ["@google_benchmark//:benchmark_main"],
+        deps = deps + ["@google_benchmark//:benchmark" if has_main else "@google_benchmark//:benchmark_main"],
         **attributes
     )
     optimized_binary(
@@ -38,5 +39,9 @@ def ioring_cc_benchmark(name, deps = [], target_compatible_with = [], **attribut
             "no_asan",
             "no_tsan",
         ],
-        target_compatible_with = target_compatible_with,
+        # A shell script, which Wine does not run.
+        target_compatible_with = select({
+            "@platforms//os:windows": ["@platforms//:incompatible"],
+            "//conditions:default": target_compatible_with,
+        }),
     )

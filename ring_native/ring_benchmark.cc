@@ -1,4 +1,4 @@
-// What a ring's operations cost, on every backend of this platform: a nop's round trip, batches,
+// What a ring's operations cost, on each of BenchmarkedRings: a nop's round trip, batches,
 // each kind of operation from its preparation to its completion, wakes, timers by the thousand.
 //
 // The sockets are loopback's, and both ends belong to the ring that is measured: the figures hold
@@ -13,7 +13,6 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -21,7 +20,6 @@
 #include "absl/log/check.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "benchmark/benchmark.h"
 #include "ring/completion.h"
 #include "ring/drain.h"
@@ -30,7 +28,7 @@
 #include "ring/options.h"
 #include "ring/ring.h"
 #include "ring/token.h"
-#include "ring_native/create_ring.h"
+#include "ring_native/benchmarked_rings.h"
 
 namespace ioring {
 namespace {
@@ -44,10 +42,10 @@ constexpr Token kAccepted{3};
 constexpr size_t kMessageBytes = 64;
 constexpr size_t kFileBytes = 4096;
 
-std::unique_ptr<Ring> MakeRing(BackendKind kind, const RingOptions& options = {}) {
-  absl::StatusOr<CreatedRing> created = CreateRing(options, kind);
-  CHECK_OK(created.status());
-  return std::move(created->ring);
+std::unique_ptr<Ring> MakeRing(const BenchmarkedRing& of, const RingOptions& options = {}) {
+  absl::StatusOr<std::unique_ptr<Ring>> ring = of.create(options);
+  CHECK_OK(ring.status());
+  return *std::move(ring);
 }
 
 void DropCompletions(Ring& ring) {
@@ -58,8 +56,8 @@ void DropCompletions(Ring& ring) {
 // A ring that may have a connection to itself, and comes to rest before it goes.
 class TestBed {
  public:
-  explicit TestBed(BackendKind kind, const RingOptions& options = {})
-      : ring_(MakeRing(kind, options)) {}
+  explicit TestBed(const BenchmarkedRing& of, const RingOptions& options = {})
+      : ring_(MakeRing(of, options)) {}
   ~TestBed() { CHECK_OK(Drain(*ring_, std::chrono::steady_clock::now() + seconds(20))); }
 
   Ring& ring() { return *ring_; }
@@ -121,9 +119,9 @@ class TestBed {
 
 // ---- Nothing but the ring.
 
-void Nops(benchmark::State& state, BackendKind kind) {
+void Nops(benchmark::State& state, const BenchmarkedRing& of) {
   const auto batch = static_cast<uint32_t>(state.range(0));
-  TestBed bed(kind);
+  TestBed bed(of);
   Ring& ring = bed.ring();
   while (state.KeepRunningBatch(batch)) {
     for (uint32_t i = 0; i < batch; ++i) CHECK(ring.PrepareNop(kWanted));
@@ -132,9 +130,9 @@ void Nops(benchmark::State& state, BackendKind kind) {
 }
 
 // Preparing alone: the queue is emptied while the clock stands.
-void PrepareRecvs(benchmark::State& state, BackendKind kind) {
+void PrepareRecvs(benchmark::State& state, const BenchmarkedRing& of) {
   constexpr uint32_t kBatch = 256;
-  TestBed bed(kind);
+  TestBed bed(of);
   Ring& ring = bed.ring();
   bed.Listen();
   std::vector<ConnectionId> connections(kBatch);
@@ -164,8 +162,8 @@ void Measure(benchmark::State& state, TestBed& bed, const std::function<bool()>&
   }
 }
 
-void SendRecv(benchmark::State& state, BackendKind kind) {
-  TestBed bed(kind);
+void SendRecv(benchmark::State& state, const BenchmarkedRing& of) {
+  TestBed bed(of);
   bed.Listen();
   bed.Connect();
   Measure(state, bed, [&] {
@@ -174,8 +172,8 @@ void SendRecv(benchmark::State& state, BackendKind kind) {
   });
 }
 
-void SendRecvRegistered(benchmark::State& state, BackendKind kind) {
-  TestBed bed(kind);
+void SendRecvRegistered(benchmark::State& state, const BenchmarkedRing& of) {
+  TestBed bed(of);
   bed.Listen();
   bed.Connect();
   const BufferId buffer = *bed.ring().RegisterBuffer({.memory = bed.memory()});
@@ -185,8 +183,8 @@ void SendRecvRegistered(benchmark::State& state, BackendKind kind) {
   });
 }
 
-void ConnectAcceptClose(benchmark::State& state, BackendKind kind) {
-  TestBed bed(kind);
+void ConnectAcceptClose(benchmark::State& state, const BenchmarkedRing& of) {
+  TestBed bed(of);
   bed.Listen();
   while (state.KeepRunning()) {
     bed.Connect();
@@ -197,16 +195,16 @@ void ConnectAcceptClose(benchmark::State& state, BackendKind kind) {
   }
 }
 
-void TimeoutAndCancel(benchmark::State& state, BackendKind kind) {
-  TestBed bed(kind);
+void TimeoutAndCancel(benchmark::State& state, const BenchmarkedRing& of) {
+  TestBed bed(of);
   Measure(state, bed, [&] {
     return bed.ring().PrepareTimeout(seconds(1000), Shots::kOne, kOther) &&
            bed.ring().PrepareCancel(kOther, kWanted);
   });
 }
 
-void RecvWithDeadline(benchmark::State& state, BackendKind kind) {
-  TestBed bed(kind);
+void RecvWithDeadline(benchmark::State& state, const BenchmarkedRing& of) {
+  TestBed bed(of);
   bed.Listen();
   bed.Connect();
   Measure(state, bed, [&] {
@@ -216,8 +214,8 @@ void RecvWithDeadline(benchmark::State& state, BackendKind kind) {
   });
 }
 
-void PollWritable(benchmark::State& state, BackendKind kind) {
-  TestBed bed(kind);
+void PollWritable(benchmark::State& state, const BenchmarkedRing& of) {
+  TestBed bed(of);
   bed.Listen();
   bed.Connect();
   Measure(state, bed, [&] {
@@ -249,16 +247,16 @@ class TestFile {
   FileId id_;
 };
 
-void FileWrite(benchmark::State& state, BackendKind kind) {
-  TestBed bed(kind);
+void FileWrite(benchmark::State& state, const BenchmarkedRing& of) {
+  TestBed bed(of);
   const TestFile file(bed.ring());
   Measure(state, bed, [&] {
     return bed.ring().PrepareWrite(file.id(), 0, bed.memory().first(kFileBytes), kWanted);
   });
 }
 
-void FileRead(benchmark::State& state, BackendKind kind) {
-  TestBed bed(kind);
+void FileRead(benchmark::State& state, const BenchmarkedRing& of) {
+  TestBed bed(of);
   const TestFile file(bed.ring());
   CHECK(bed.ring().PrepareWrite(file.id(), 0, bed.memory().first(kFileBytes), kWanted));
   bed.Await();
@@ -269,11 +267,11 @@ void FileRead(benchmark::State& state, BackendKind kind) {
 
 // ---- Many timers: set, and all cancelled. Time per timer.
 
-void Timers(benchmark::State& state, BackendKind kind) {
+void Timers(benchmark::State& state, const BenchmarkedRing& of) {
   const auto count = static_cast<uint32_t>(state.range(0));
   RingOptions options;
   options.max_operations = count + 16;
-  TestBed bed(kind, options);
+  TestBed bed(of, options);
   Ring& ring = bed.ring();
   uint64_t random = 1;
   while (state.KeepRunningBatch(count)) {
@@ -300,13 +298,13 @@ void WaitForWake(Ring& ring) {
   DropCompletions(ring);
 }
 
-void WakePingPong(benchmark::State& state, BackendKind kind) {
+void WakePingPong(benchmark::State& state, const BenchmarkedRing& of) {
   constexpr int64_t kRounds = 100;
-  TestBed here(kind);
+  TestBed here(of);
   while (state.KeepRunningBatch(2 * kRounds)) {
     state.PauseTiming();
     // A ring belongs to the thread that first waits on it, whichever made it.
-    const std::unique_ptr<Ring> there = MakeRing(kind);
+    const std::unique_ptr<Ring> there = MakeRing(of);
     std::thread other([&] {
       for (int64_t i = 0; i < kRounds; ++i) {
         WaitForWake(*there);
@@ -326,35 +324,36 @@ void WakePingPong(benchmark::State& state, BackendKind kind) {
 
 // ---- All of it, on each backend.
 
-using Case = void (*)(benchmark::State&, BackendKind);
+using Case = void (*)(benchmark::State&, const BenchmarkedRing&);
 
-benchmark::internal::Benchmark* Register(const char* name, std::string_view backend, Case body) {
-  const absl::StatusOr<BackendKind> kind = ParseBackendKind(backend);
-  CHECK_OK(kind.status());
-  return benchmark::RegisterBenchmark(
-      absl::StrCat(name, "/", backend),
-      [body, kind = *kind](benchmark::State& state) { body(state, kind); });
+benchmark::internal::Benchmark* Register(const char* name, const BenchmarkedRing& of, Case body) {
+  return benchmark::RegisterBenchmark(absl::StrCat(name, "/", of.name),
+                                      [body, of](benchmark::State& state) { body(state, of); });
 }
 
-bool RegisterAll() {
-  for (const std::string_view backend : absl::StrSplit(AvailableBackends(), ", ")) {
-    Register("Nop/batch", backend, Nops)->RangeMultiplier(4)->Range(1, 256);
-    Register("PrepareRecv", backend, PrepareRecvs);
-    Register("SendRecv", backend, SendRecv);
-    Register("SendRecv/registered", backend, SendRecvRegistered);
-    Register("SendRecv/deadline", backend, RecvWithDeadline);
-    Register("ConnectAcceptClose", backend, ConnectAcceptClose);
-    Register("TimeoutAndCancel", backend, TimeoutAndCancel);
-    Register("PollWritable", backend, PollWritable);
-    Register("FileWrite4KiB", backend, FileWrite)->UseRealTime();
-    Register("FileRead4KiB", backend, FileRead)->UseRealTime();
-    Register("Timers", backend, Timers)->Arg(1000)->Arg(100'000);
-    Register("Wake", backend, WakePingPong)->UseRealTime();
-  }
-  return true;
+void RegisterAll(const BenchmarkedRing& of) {
+  Register("Nop/batch", of, Nops)->RangeMultiplier(4)->Range(1, 256);
+  Register("PrepareRecv", of, PrepareRecvs);
+  Register("SendRecv", of, SendRecv);
+  Register("SendRecv/registered", of, SendRecvRegistered);
+  Register("SendRecv/deadline", of, RecvWithDeadline);
+  Register("ConnectAcceptClose", of, ConnectAcceptClose);
+  Register("TimeoutAndCancel", of, TimeoutAndCancel);
+  Register("PollWritable", of, PollWritable);
+  Register("FileWrite4KiB", of, FileWrite)->UseRealTime();
+  Register("FileRead4KiB", of, FileRead)->UseRealTime();
+  Register("Timers", of, Timers)->Arg(1000)->Arg(100'000);
+  Register("Wake", of, WakePingPong)->UseRealTime();
 }
-
-[[maybe_unused]] const bool registered = RegisterAll();
 
 }  // namespace
 }  // namespace ioring
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  for (const ioring::BenchmarkedRing& of : ioring::BenchmarkedRings()) ioring::RegisterAll(of);
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}
