@@ -232,15 +232,16 @@ TEST(LoadTest, RateIsKept) {
   for (uint32_t threads : {1u, 2u}) {
     LoadTestPeer peer;
     LoadOptions options = OptionsFor(peer.endpoint());
-    options.messages = 2'000;
-    options.rate = 2'000;
+    options.messages = 500;
+    // Slow systems, such as Wine on a busy machine, keep this one too.
+    options.rate = 500;
     options.threads = threads;
     const absl::StatusOr<LoadResult> result = RunToEnd(options);
     ASSERT_TRUE(result.ok()) << result.status();
-    EXPECT_EQ(result->messages, 2'000u);
+    EXPECT_EQ(result->messages, 500u);
     EXPECT_EQ(result->messages_overdue, 0u);
     const std::chrono::duration<double> elapsed = result->end.time - result->begin.time;
-    EXPECT_NEAR(2'000 / elapsed.count(), 2'000, 200);
+    EXPECT_NEAR(500 / elapsed.count(), 500, 50);
   }
 }
 
