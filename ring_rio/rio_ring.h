@@ -188,7 +188,8 @@ class RioRing final : public Ring {
     uint32_t length;
     TransferFlags flags;
     uint32_t unit = BufferTable::kNoUnit;
-    bool by_rio = false;  // Registered I/O may transfer it
+    bool by_rio = false;     // Registered I/O may transfer it
+    bool falls_back = true;  // ... and would, if the memory were registered
   };
   // What a plain or kAll transfer is to move next.
   struct Piece {
@@ -231,6 +232,7 @@ class RioRing final : public Ring {
   bool PrepareSendRequest(ConnectionId id, const TransferRequest& request, Token token);
   bool PrepareTransferAll(Connection& connection, const TransferRequest& request, bool is_send,
                           Token token);
+  void CountFallback(const Connection& connection, const TransferRequest& request);
   Operation* PrepareMessage(ConnectionId id, OperationKind kind, Token token, bool* accepted);
   bool PrepareFile(FileId id, OperationKind kind, uint64_t offset, const TransferRequest& request,
                    Token token);
