@@ -48,12 +48,12 @@ class AcceptedList {
   AcceptRequest* last_ = nullptr;
 };
 
-// Ring's thread only. Allocates where there are too few, which is at a new listener.
+// Ring's thread only. Allocates where there are too few, which is when a listener is made.
 class AcceptPool {
  public:
-  // Makes sure of `count` that are not taken.
-  void Reserve(uint32_t count) {
-    while (free_count_ < count) {
+  // Makes as many as there are to be in all.
+  void Reserve(size_t count) {
+    while (all_.size() < count) {
       all_.push_back(std::make_unique<AcceptRequest>());
       all_.back()->request.kind = RequestKind::kAccept;
       all_.back()->request.index = static_cast<uint32_t>(all_.size() - 1);
@@ -61,23 +61,20 @@ class AcceptPool {
     }
   }
   AcceptRequest* Take() {
-    if (free_ == nullptr) Reserve(1);
+    if (free_ == nullptr) Reserve(all_.size() + 1);  // those of a closed listener are not back yet
     AcceptRequest* request = free_;
     free_ = request->next;
-    --free_count_;
     return request;
   }
   void Return(AcceptRequest* request) {
     request->next = free_;
     free_ = request;
-    ++free_count_;
   }
   AcceptRequest& operator[](uint32_t index) { return *all_[index]; }
 
  private:
   std::vector<std::unique_ptr<AcceptRequest>> all_;
   AcceptRequest* free_ = nullptr;
-  uint32_t free_count_ = 0;
 };
 
 }  // namespace ioring::rio

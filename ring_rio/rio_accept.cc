@@ -1,4 +1,6 @@
 // Listeners, accepting and connecting.
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 
@@ -40,7 +42,11 @@ absl::StatusOr<ListenerId> RioRing::CreateListener(const Endpoint& endpoint,
   listener.socket = *socket;
   listener.family = endpoint.family() == Endpoint::Family::kIpv6 ? AF_INET6 : AF_INET;
   listener.in_flight = 0;
-  accepts_.Reserve(kAcceptsInFlight);
+  listener.pool = kAcceptsAtFirst;
+  accepts_.Reserve(kAcceptsMax *
+                   static_cast<size_t>(std::count_if(
+                       listeners_.begin(), listeners_.end(),
+                       [](const Listener& each) { return each.socket != INVALID_SOCKET; })));
   return ListenerId{index, listener.generation};
 }
 
@@ -81,7 +87,7 @@ void RioRing::BeginAccept(Operation& operation) {
 // Keeps AcceptEx in flight; what cannot be started is told to an accept, where nothing is in
 // flight that could bring one.
 void RioRing::FillPool(Listener& listener, uint32_t index) {
-  while (listener.in_flight < kAcceptsInFlight) {
+  while (listener.in_flight < listener.pool) {
     AcceptRequest* request = accepts_.Take();
     request->listener = index;
     request->generation = listener.generation;
@@ -142,10 +148,12 @@ void RioRing::MakeDue(Listener& listener) {
 void RioRing::RunListener(Listener& listener, uint32_t index) {
   listener.due = false;
   --listeners_due_;
+  uint32_t taken = 0;
   while (!listener.accepted.empty() && !listener.accepts.empty()) {
     if (!HasRoom()) return MakeDue(listener);
     Operation& operation = *listener.accepts.first(operations_);
     AcceptRequest& request = *listener.accepted.Pop();
+    ++taken;
     uint32_t flags = 0;
     const int32_t result = AddAccepted(request, listener, &flags);
     if (operation.has(kManyShots)) {
@@ -154,6 +162,7 @@ void RioRing::RunListener(Listener& listener, uint32_t index) {
       EndOperation(operation, result, flags);
     }
   }
+  if (taken == listener.pool) listener.pool = std::min(2 * listener.pool, kAcceptsMax);
   if (listener.accepts.empty()) return;
   if (!HasRoom()) return MakeDue(listener);
   FillPool(listener, index);

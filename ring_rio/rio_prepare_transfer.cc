@@ -27,7 +27,7 @@ Error RioRing::Resolve(const BufferSlice& slice, TransferFlags flags,
   const Error error = buffers_.Resolve(slice, &resolved);
   if (error != Error::kOk) return error;
   const bool by_rio = resolved.in_kernel && resolved.length >= rio_threshold_bytes_;
-  *request = {resolved.data, resolved.length, flags, resolved.unit, by_rio};
+  *request = {resolved.data, resolved.length, flags, resolved.unit, by_rio, !resolved.in_kernel};
   return Error::kOk;
 }
 
@@ -58,6 +58,12 @@ bool RioRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice& slic
   return PrepareSendRequest(connection, request, token);
 }
 
+// Memory that is not registered, and connections without a request queue, take plain calls where
+// Registered I/O is in use.
+void RioRing::CountFallback(const Connection& connection, const TransferRequest& request) {
+  if (socket_rio_ && (request.falls_back || connection.has(kNoRio))) statistics_.emulations.Add(1);
+}
+
 bool RioRing::PrepareRecvRequest(ConnectionId id, const TransferRequest& request, Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
@@ -67,6 +73,7 @@ bool RioRing::PrepareRecvRequest(ConnectionId id, const TransferRequest& request
     return PrepareTransferAll(*connection, request, /*is_send=*/false, token);
   }
   if (Full(0)) return false;
+  CountFallback(*connection, request);
   connection->recv = Transfer::kPlain;
   connection->recv_token = token.value;
   connection->recv_data = request.data;
@@ -87,6 +94,7 @@ bool RioRing::PrepareSendRequest(ConnectionId id, const TransferRequest& request
     return PrepareTransferAll(*connection, request, /*is_send=*/true, token);
   }
   if (Full(0)) return false;
+  CountFallback(*connection, request);
   connection->send = Transfer::kPlain;
   connection->send_token = token.value;
   connection->send_data = request.data;
@@ -101,6 +109,7 @@ bool RioRing::PrepareSendRequest(ConnectionId id, const TransferRequest& request
 bool RioRing::PrepareTransferAll(Connection& connection, const TransferRequest& request,
                                  bool is_send, Token token) {
   if (Full(1)) return false;
+  CountFallback(connection, request);
   Operation& operation =
       operations_.Take(is_send ? OperationKind::kSendAll : OperationKind::kRecvAll, token);
   operation.connection = connections_.IndexOf(connection);

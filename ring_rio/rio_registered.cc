@@ -14,12 +14,10 @@
 
 namespace ioring::rio {
 
-// Whether the piece may go by Registered I/O. Memory that is not registered, and sockets
-// without a request queue, take plain calls, each of which is counted.
+// Whether the piece may go by Registered I/O.
 bool RioRing::UsesRio(Connection& connection, const Piece& piece) {
-  if (!socket_rio_) return false;
-  if (piece.unit == BufferTable::kNoUnit || !connection.has(kIsStream) || connection.has(kNoRio)) {
-    statistics_.emulations.Add(1);
+  if (piece.unit == BufferTable::kNoUnit || !socket_rio_ || !connection.has(kIsStream) ||
+      connection.has(kNoRio)) {
     return false;
   }
   if (connection.request_queue != RIO_INVALID_RQ) return true;

@@ -173,7 +173,8 @@ class RioRing final : public Ring {
     bool due = false;  // to be run in this turn or the next
     AcceptList accepts;
     AcceptedList accepted;   // connections that no accept has taken yet
-    uint32_t in_flight = 0;  // AcceptEx
+    uint32_t in_flight = 0;  // AcceptEx, and connections that no accept has taken yet
+    uint32_t pool = 0;       // how many there are to be
   };
   struct Group {
     std::unique_ptr<ManagedGroup> buffers;
@@ -188,7 +189,8 @@ class RioRing final : public Ring {
     uint32_t length;
     TransferFlags flags;
     uint32_t unit = BufferTable::kNoUnit;
-    bool by_rio = false;  // Registered I/O may transfer it
+    bool by_rio = false;     // Registered I/O may transfer it
+    bool falls_back = true;  // ... and would, if the memory were registered
   };
   // What a plain or kAll transfer is to move next.
   struct Piece {
@@ -210,7 +212,9 @@ class RioRing final : public Ring {
   // What a packet may push: an operation's end, its deadline's, and a close's.
   static constexpr uint32_t kPerPacket = 4;
   static constexpr uint32_t kPacketsMax = 64;
-  static constexpr uint32_t kAcceptsInFlight = 16;  // per listener
+  // AcceptEx in flight per listener: more, when all of them have brought something in one turn.
+  static constexpr uint32_t kAcceptsAtFirst = 8;
+  static constexpr uint32_t kAcceptsMax = 64;
 
   RioRing(const RingOptions& options, std::unique_ptr<CompletionPort> port,
           std::unique_ptr<SocketPoller> poller, const SocketFunctions& functions);
@@ -231,6 +235,7 @@ class RioRing final : public Ring {
   bool PrepareSendRequest(ConnectionId id, const TransferRequest& request, Token token);
   bool PrepareTransferAll(Connection& connection, const TransferRequest& request, bool is_send,
                           Token token);
+  void CountFallback(const Connection& connection, const TransferRequest& request);
   Operation* PrepareMessage(ConnectionId id, OperationKind kind, Token token, bool* accepted);
   bool PrepareFile(FileId id, OperationKind kind, uint64_t offset, const TransferRequest& request,
                    Token token);

@@ -104,8 +104,10 @@ bool RioRing::OnReceived(Connection& connection, CallResult result) {
 
 void RioRing::WaitReadable(Connection& connection) {
   statistics_.kernel_submissions.Add(1);
-  // A receive of no bytes would take a datagram.
-  if (connection.has(kOnPort) && connection.has(kIsStream)) {
+  // A receive of no bytes would take a datagram; and of what a socket with a request queue may be
+  // used for besides, the manual names control codes (which a poll is), and no receives.
+  if (connection.has(kOnPort) && connection.has(kIsStream) &&
+      connection.request_queue == RIO_INVALID_RQ) {
     std::byte nothing;
     const CallResult result = StartRecv(connection.socket, &nothing, 0, &connection.recv_request,
                                         connection.has(kSkipsDone));
