@@ -25,6 +25,7 @@ def ioring_cc_benchmark(name, deps = [], has_main = False, target_compatible_wit
         name = name,
         testonly = True,
         binary = ":%s_program" % name,
+        tags = ["optimized"],
         target_compatible_with = target_compatible_with,
         visibility = ["//bench:__subpackages__"],
     )
