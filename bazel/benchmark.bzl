@@ -39,6 +39,7 @@ def ioring_cc_benchmark(name, deps = [], has_main = False, target_compatible_wit
         tags = [
             "no_asan",
             "no_tsan",
+            "optimized",
         ],
         # A shell script, which Wine does not run.
         target_compatible_with = select({
