@@ -168,10 +168,18 @@ TEST(SocketsTest, BufferSizesAreSetAndInherited) {
 
 TEST(SocketsTest, Ipv6TakesNoIpv4) {
   if (!HasIpv6()) GTEST_SKIP() << "this system has no IPv6";
-  const Socket ipv6(OpenListener(Parsed("[::]:0"), {}, kBlocking));
+  // The same port of IPv4 is still free. Some other program may have just that one, but not all.
+  constexpr int kPorts = 20;
+  absl::StatusOr<int> opened;
+  std::vector<Socket> all;
+  while (!opened.ok() && all.size() < kPorts) {
+    all.emplace_back(OpenListener(Parsed("[::]:0"), {}, kBlocking));
+    const uint16_t tried = LocalEndpoint(all.back().get())->port();
+    opened = OpenListener(Endpoint::Ipv4({0, 0, 0, 0}, tried), {}, kBlocking);
+  }
+  const Socket ipv4(opened);
+  const Socket& ipv6 = all.back();
   const uint16_t port = LocalEndpoint(ipv6.get())->port();
-  // The same port of IPv4 is still free.
-  const Socket ipv4(OpenListener(Endpoint::Ipv4({0, 0, 0, 0}, port), {}, kBlocking));
   const Socket client = Connected(Endpoint::Ipv6Loopback(port));
   EXPECT_EQ(PeerEndpoint(client.get()).value(), Endpoint::Ipv6Loopback(port));
   const Socket server(accept(ipv6.get(), nullptr, nullptr));
