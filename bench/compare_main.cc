@@ -1,12 +1,10 @@
 // Compares echo servers: every round measures each of them once, in turn.
 
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,13 +14,12 @@
 #include "absl/flags/usage.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "bench/comparison.h"
+#include "bench/machine.h"
 #include "bench/measurement.h"
 
 ABSL_FLAG(std::string, load, "", "the load generator, the program of //echo:load");
@@ -37,6 +34,9 @@ ABSL_FLAG(std::vector<std::string>, against, {},
 ABSL_FLAG(std::vector<std::string>, only, {}, "measures only these of the servers");
 ABSL_FLAG(std::vector<std::string>, limits, {},
           "fails when a median ratio of CPU time per message is larger: NAME/BASE=RATIO");
+ABSL_FLAG(double, foreign_load_max, ioring::MeasurementOptions().foreign_load_max,
+          "measures again, at most 3 times, when others took more than this part of the two "
+          "processors");
 ABSL_FLAG(int, server_cpu, 0, "the processor that servers run on");
 ABSL_FLAG(int, load_cpu, 1, "the processor that the load generator runs on");
 
@@ -62,28 +62,16 @@ absl::Status ParseAll(const std::vector<std::string>& texts, std::vector<Item>& 
   return absl::OkStatus();
 }
 
-bool Contains(const std::vector<std::string>& names, std::string_view name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 absl::Status ChooseServers(const std::vector<std::string>& texts, Plan& plan) {
-  absl::Status parsed = ParseAll(texts, plan.servers);
-  if (!parsed.ok()) return parsed;
-  const std::vector<std::string> only = absl::GetFlag(FLAGS_only);
-  if (!only.empty()) {
-    std::erase_if(plan.servers, [&](const Server& one) { return !Contains(only, one.name); });
-  }
-  if (plan.servers.empty()) return absl::InvalidArgumentError("no servers to measure");
-  std::vector<std::string> names;
-  for (const Server& server : plan.servers) {
-    if (Contains(names, server.name)) {
-      return absl::InvalidArgumentError(absl::StrCat("two servers are called ", server.name));
-    }
-    names.push_back(server.name);
-  }
+  absl::StatusOr<std::vector<Server>> servers = ParseServers(texts, absl::GetFlag(FLAGS_only));
+  if (!servers.ok()) return servers.status();
+  plan.servers = *std::move(servers);
   plan.bases = absl::GetFlag(FLAGS_against);
-  std::erase_if(plan.bases, [&](const std::string& base) { return !Contains(names, base); });
-  if (plan.bases.empty()) plan.bases = {names.front()};
+  std::erase_if(plan.bases, [&](const std::string& base) {
+    return std::none_of(plan.servers.begin(), plan.servers.end(),
+                        [&](const Server& server) { return server.name == base; });
+  });
+  if (plan.bases.empty()) plan.bases = {plan.servers.front().name};
   return absl::OkStatus();
 }
 
@@ -99,35 +87,19 @@ absl::StatusOr<Plan> MakePlan(const std::vector<std::string>& servers) {
                       .server_cpu = absl::GetFlag(FLAGS_server_cpu),
                       .load_cpu = absl::GetFlag(FLAGS_load_cpu),
                       .warmup = absl::GetFlag(FLAGS_warmup),
-                      .duration = absl::GetFlag(FLAGS_duration)};
+                      .duration = absl::GetFlag(FLAGS_duration),
+                      .foreign_load_max = absl::GetFlag(FLAGS_foreign_load_max)};
   if (plan.measurement.load.empty()) return absl::InvalidArgumentError("--load is missing");
-  const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-  if (plan.measurement.load_cpu >= cpus) {
+  if (!ChooseProcessors(plan.measurement)) {
     std::fprintf(stderr,
                  "This machine has too few processors: server and load share one, and "
                  "the figures mean little.\n");
-    plan.measurement.load_cpu = plan.measurement.server_cpu;
   }
   return plan;
 }
 
-std::string ProcessorName() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    const std::pair<std::string_view, std::string_view> sides =
-        absl::StrSplit(line, absl::MaxSplits(':', 1));
-    if (absl::StripAsciiWhitespace(sides.first) == "model name") {
-      return std::string(absl::StripAsciiWhitespace(sides.second));
-    }
-  }
-  return "unknown processor";
-}
-
 void PrintHeader(const Plan& plan) {
-  utsname system = {};
-  uname(&system);
-  absl::PrintF("%s, %d processors, %s %s\n", ProcessorName(), sysconf(_SC_NPROCESSORS_ONLN),
-               system.sysname, system.release);
+  absl::PrintF("%s\n", ThisMachine().ToString());
   absl::PrintF("%d rounds of %s after %s; medians, and (min-max) of the ratios within a round; ",
                plan.rounds, absl::FormatDuration(plan.measurement.duration),
                absl::FormatDuration(plan.measurement.warmup));
@@ -138,24 +110,14 @@ void PrintHeader(const Plan& plan) {
 }
 
 absl::StatusOr<std::vector<Series>> MeasureShape(const Plan& plan, const Shape& shape) {
-  std::vector<Series> all;
-  for (const Server& server : plan.servers) all.push_back({.name = server.name});
-  for (int round = 0; round < plan.rounds; ++round) {
-    for (size_t i = 0; i < plan.servers.size(); ++i) {
-      if (isatty(STDERR_FILENO) == 1) {
-        std::fprintf(stderr, "\r\033[Kround %d of %d: %s", round + 1, plan.rounds,
-                     all[i].name.c_str());
-      }
-      absl::StatusOr<Sample> sample = Measure(plan.measurement, plan.servers[i], shape);
-      if (!sample.ok()) {
-        return absl::Status(
-            sample.status().code(),
-            absl::StrCat(all[i].name, ", ", shape.ToString(), ": ", sample.status().message()));
-      }
-      all[i].rounds.push_back(*sample);
-    }
-  }
-  if (isatty(STDERR_FILENO) == 1) std::fprintf(stderr, "\r\033[K");
+  const bool on_terminal = isatty(STDERR_FILENO) == 1;
+  absl::StatusOr<std::vector<Series>> all = MeasureRounds(
+      plan.measurement, plan.servers, shape, plan.rounds,
+      [&](int round, std::string_view server) {
+        if (!on_terminal) return;
+        absl::FPrintF(stderr, "\r\033[Kround %d of %d: %s", round + 1, plan.rounds, server);
+      });
+  if (on_terminal) std::fprintf(stderr, "\r\033[K");
   return all;
 }
 

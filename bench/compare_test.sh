@@ -18,7 +18,8 @@ fail() {
 expect() {
   local code="$1" words="$2" output status
   shift 2
-  output="$("${COMPARE}" --load="${LOAD}" --rounds=1 --duration=100ms --warmup=20ms "$@" 2>&1)"
+  output="$("${COMPARE}" --load="${LOAD}" --rounds=1 --duration=100ms --warmup=20ms --foreign_load_max=1 \
+    "$@" 2>&1)"
   status=$?
   [[ ${status} == "${code}" ]] || fail "exit code ${status} instead of ${code}: ${output}"
   [[ ${output} == *"${words}"* ]] || fail "no '${words}' in: ${output}"

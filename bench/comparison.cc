@@ -20,12 +20,6 @@ double Median(std::vector<double> values) {
   return (values[middle - 1] + values[middle]) / 2;
 }
 
-const Series* Find(std::span<const Series> all, std::string_view name) {
-  const auto found =
-      std::find_if(all.begin(), all.end(), [&](const Series& one) { return one.name == name; });
-  return found == all.end() ? nullptr : &*found;
-}
-
 }  // namespace
 
 absl::StatusOr<Shape> Shape::Parse(std::string_view text) {
@@ -44,6 +38,12 @@ absl::StatusOr<Shape> Shape::Parse(std::string_view text) {
 
 std::string Shape::ToString() const {
   return absl::StrFormat("%d connections, %d B, depth %d", connections, message_bytes, depth);
+}
+
+const Series* FindSeries(std::span<const Series> all, std::string_view name) {
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const Series& one) { return one.name == name; });
+  return found == all.end() ? nullptr : &*found;
 }
 
 double MedianOf(std::span<const Sample> rounds, Figure figure) {
@@ -77,7 +77,7 @@ std::string ComparisonTable(std::span<const Series> all, std::span<const std::st
                           MedianOf(series.rounds, &Sample::latency_p99_us),
                           MedianOf(series.rounds, &Sample::generator_utilization) * 100);
     for (const std::string& name : bases) {
-      const Series* base = Find(all, name);
+      const Series* base = FindSeries(all, name);
       CHECK(base != nullptr) << name;
       const Ratio ratio = RatioOf(series, *base, &Sample::server_cpu_us_per_message);
       absl::StrAppendFormat(
@@ -85,7 +85,7 @@ std::string ComparisonTable(std::span<const Series> all, std::span<const std::st
           absl::StrFormat("%.2f (%.2f-%.2f)", ratio.median, ratio.min, ratio.max));
     }
     if (!bases.empty()) {
-      const Ratio ratio = RatioOf(series, *Find(all, bases.front()), &Sample::messages_per_second);
+      const Ratio ratio = RatioOf(series, *FindSeries(all, bases.front()), &Sample::messages_per_second);
       absl::StrAppendFormat(&table, "  %.2f (%.2f-%.2f)", ratio.median, ratio.min, ratio.max);
     }
     absl::StrAppend(&table, "\n");
@@ -109,8 +109,8 @@ absl::StatusOr<Limit> Limit::Parse(std::string_view text) {
 }
 
 absl::Status CheckLimit(std::span<const Series> all, const Limit& limit) {
-  const Series* series = Find(all, limit.name);
-  const Series* base = Find(all, limit.base);
+  const Series* series = FindSeries(all, limit.name);
+  const Series* base = FindSeries(all, limit.base);
   if (series == nullptr || base == nullptr) return absl::OkStatus();
   const Ratio ratio = RatioOf(*series, *base, &Sample::server_cpu_us_per_message);
   if (ratio.median <= limit.ratio_max) return absl::OkStatus();

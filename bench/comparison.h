@@ -6,6 +6,7 @@
 #define IORING_BENCH_COMPARISON_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,6 +27,8 @@ struct Shape {
   static absl::StatusOr<Shape> Parse(std::string_view text);
   // "50 connections, 64 B, depth 1".
   std::string ToString() const;
+
+  friend bool operator==(const Shape& a, const Shape& b) = default;
 };
 
 // One server in one round.
@@ -34,13 +37,24 @@ struct Sample {
   double server_cpu_us_per_message = 0;
   double latency_p50_us = 0;
   double latency_p99_us = 0;
+  double latency_p999_us = 0;
   double generator_utilization = 0;  // 1: its thread was always busy
+  // By how much the server's resident memory grew at most, per connection. The kernel's own
+  // memory for sockets is not in it.
+  double resident_bytes_per_connection = 0;
+  // What others (programs, the hypervisor) took of the two processors: 1 is all of both.
+  double foreign_load = 0;
 };
 
 // All rounds of one server.
 struct Series {
   std::string name;
   std::vector<Sample> rounds;
+  // Measurements that were made again, because others took too much of the processors.
+  int discarded = 0;
+  // System calls of the server per message, counted in runs of their own. Nothing where the
+  // system does not let count.
+  std::optional<double> kernel_entries_per_message;
 };
 
 struct Ratio {
@@ -56,6 +70,9 @@ double MedianOf(std::span<const Sample> rounds, Figure figure);
 // The ratio of `figure` to the one of `base`, round by round. Both have as many rounds, at
 // least one.
 Ratio RatioOf(const Series& series, const Series& base, Figure figure);
+
+// The series called so, or nullptr.
+const Series* FindSeries(std::span<const Series> all, std::string_view name);
 
 // A table for people: medians, and the ratios to each of `bases`, which are names of series.
 std::string ComparisonTable(std::span<const Series> all, std::span<const std::string> bases);

@@ -3,19 +3,24 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <optional>
 #include <sstream>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "bench/foreign_load.h"
+#include "bench/kernel_entries.h"
 #include "echo/client_tests/server_process.h"
 
 namespace ioring {
@@ -45,9 +50,10 @@ class TemporaryFile {
   char path_[32] = "/tmp/ioring-compare-XXXXXX";
 };
 
-// Runs the load generator and returns its report.
+// Runs the load generator, for so many messages or, with 0, for the time that `options` say, and
+// returns its report.
 absl::StatusOr<std::string> RunLoad(const MeasurementOptions& options, const ServerProcess& server,
-                                    const Shape& shape) {
+                                    const Shape& shape, uint64_t messages) {
   const TemporaryFile report;
   ServerProcess::Options load;
   load.command = {options.load,
@@ -55,11 +61,15 @@ absl::StatusOr<std::string> RunLoad(const MeasurementOptions& options, const Ser
                   absl::StrCat("--connections=", shape.connections),
                   absl::StrCat("--message_size=", shape.message_bytes),
                   absl::StrCat("--depth=", shape.depth),
-                  absl::StrCat("--duration=", absl::FormatDuration(options.duration)),
-                  absl::StrCat("--warmup=", absl::FormatDuration(options.warmup)),
                   absl::StrCat("--server_pid=", server.pid()),
                   absl::StrCat("--json=", report.path()),
                   "--verify"};
+  if (messages > 0) {
+    load.command.push_back(absl::StrCat("--messages=", messages));
+  } else {
+    load.command.push_back(absl::StrCat("--duration=", absl::FormatDuration(options.duration)));
+    load.command.push_back(absl::StrCat("--warmup=", absl::FormatDuration(options.warmup)));
+  }
   load.cpu = options.load_cpu;
   load.start_deadline = options.warmup + options.duration + absl::Minutes(1);
   int exit_code = 0;
@@ -67,6 +77,14 @@ absl::StatusOr<std::string> RunLoad(const MeasurementOptions& options, const Ser
   if (exit_code == 0) return report.Contents();
   return absl::AbortedError(absl::StrCat("the load generator ended with ", exit_code, ": ",
                                          absl::StripAsciiWhitespace(output)));
+}
+
+absl::Status StopServer(ServerProcess& server) {
+  server.Signal(SIGTERM);
+  const std::optional<int> exit_code = server.WaitForExit(kStopDeadline);
+  if (exit_code == 0) return absl::OkStatus();
+  return absl::AbortedError(absl::StrCat(
+      "the server ended with ", exit_code.value_or(-SIGKILL), ": ", server.Output()));
 }
 
 absl::StatusOr<Sample> ReadReport(std::string_view json) {
@@ -83,6 +101,7 @@ absl::StatusOr<Sample> ReadReport(std::string_view json) {
       {"server_cpu_ns_per_message", 1e3, &Sample::server_cpu_us_per_message},
       {"latency_p50_ns", 1e3, &Sample::latency_p50_us},
       {"latency_p99_ns", 1e3, &Sample::latency_p99_us},
+      {"latency_p999_ns", 1e3, &Sample::latency_p999_us},
       {"generator_utilization", 1, &Sample::generator_utilization},
   };
   for (const auto& member : members) {
@@ -91,6 +110,48 @@ absl::StatusOr<Sample> ReadReport(std::string_view json) {
     sample.*member.figure = *number / member.divisor;
   }
   return sample;
+}
+
+// A line of /proc/PID/status, in bytes: "VmRSS", "VmHWM" (proc_pid_status(5)). 0 without one.
+double MemoryOf(pid_t process, std::string_view name) {
+  std::ifstream file(absl::StrCat("/proc/", process, "/status"));
+  for (std::string line; std::getline(file, line);) {
+    const std::vector<std::string_view> words =
+        absl::StrSplit(line, absl::ByAnyChar(": \t"), absl::SkipEmpty());
+    double kibibytes = 0;
+    if (words.size() > 1 && words[0] == name && absl::SimpleAtod(words[1], &kibibytes)) {
+      return kibibytes * 1024;
+    }
+  }
+  return 0;
+}
+
+// The system calls of a server that serves so many messages: setting up and closing included.
+absl::StatusOr<double> KernelEntriesOf(const MeasurementOptions& options, const Server& server,
+                                       const Shape& shape, uint64_t messages) {
+  auto process = ServerProcess::Start({.command = server.command, .cpu = options.server_cpu});
+  if (!process.ok()) return process.status();
+  const absl::StatusOr<KernelEntryCounter> counter = KernelEntryCounter::Attach((*process)->pid());
+  if (!counter.ok()) return counter.status();
+  const absl::StatusOr<std::string> report = RunLoad(options, **process, shape, messages);
+  if (!report.ok()) return report.status();
+  const double count = static_cast<double>(counter->Count());
+  const absl::Status stopped = StopServer(**process);
+  if (!stopped.ok()) return stopped;
+  return count;
+}
+
+// Measures until others leave the processors alone, or for the last time.
+absl::StatusOr<Sample> MeasureQuietly(const MeasurementOptions& options, const Server& server,
+                                      const Shape& shape, int& discarded) {
+  for (int attempt = 1;; ++attempt) {
+    absl::StatusOr<Sample> sample = Measure(options, server, shape);
+    if (!sample.ok() || sample->foreign_load <= options.foreign_load_max ||
+        attempt >= options.attempts_max) {
+      return sample;
+    }
+    ++discarded;
+  }
 }
 
 }  // namespace
@@ -107,6 +168,31 @@ absl::StatusOr<Server> Server::Parse(std::string_view text) {
       absl::StrCat("\"", text, "\" is no server: write NAME=PROGRAM and its flags"));
 }
 
+absl::StatusOr<std::vector<Server>> ParseServers(std::span<const std::string> texts,
+                                                 std::span<const std::string> only) {
+  std::vector<Server> servers;
+  for (const std::string& text : texts) {
+    absl::StatusOr<Server> server = Server::Parse(text);
+    if (!server.ok()) return server.status();
+    const auto has_its_name = [&](const Server& other) { return other.name == server->name; };
+    if (std::any_of(servers.begin(), servers.end(), has_its_name)) {
+      return absl::InvalidArgumentError(absl::StrCat("two servers are called ", server->name));
+    }
+    servers.push_back(*std::move(server));
+  }
+  std::erase_if(servers, [&](const Server& server) {
+    return !only.empty() && std::find(only.begin(), only.end(), server.name) == only.end();
+  });
+  if (servers.empty()) return absl::InvalidArgumentError("no servers to measure");
+  return servers;
+}
+
+bool ChooseProcessors(MeasurementOptions& options) {
+  if (options.load_cpu < sysconf(_SC_NPROCESSORS_ONLN)) return true;
+  options.load_cpu = options.server_cpu;
+  return false;
+}
+
 absl::StatusOr<double> JsonNumber(std::string_view json, std::string_view name) {
   const std::string key = absl::StrCat("\"", name, "\":");
   const size_t found = json.find(key);
@@ -121,17 +207,56 @@ absl::StatusOr<double> JsonNumber(std::string_view json, std::string_view name) 
 
 absl::StatusOr<Sample> Measure(const MeasurementOptions& options, const Server& server,
                                const Shape& shape) {
+  const ForeignLoad foreign({options.server_cpu, options.load_cpu});
   auto process = ServerProcess::Start({.command = server.command, .cpu = options.server_cpu});
   if (!process.ok()) return process.status();
-  absl::StatusOr<std::string> report = RunLoad(options, **process, shape);
+  const double memory_before = MemoryOf((*process)->pid(), "VmRSS");
+  absl::StatusOr<std::string> report = RunLoad(options, **process, shape, 0);
   if (!report.ok()) return report.status();
-  (*process)->Signal(SIGTERM);
-  const std::optional<int> exit_code = (*process)->WaitForExit(kStopDeadline);
-  if (exit_code != 0) {
-    return absl::AbortedError(absl::StrCat("the server ended with ", exit_code.value_or(-SIGKILL),
-                                           ": ", (*process)->Output()));
+  const double memory_max = MemoryOf((*process)->pid(), "VmHWM");
+  const absl::Status stopped = StopServer(**process);
+  if (!stopped.ok()) return stopped;
+  absl::StatusOr<Sample> sample = ReadReport(*report);
+  if (!sample.ok()) return sample.status();
+  sample->resident_bytes_per_connection = (memory_max - memory_before) / shape.connections;
+  sample->foreign_load = foreign.Share();
+  return sample;
+}
+
+absl::StatusOr<double> CountKernelEntries(const MeasurementOptions& options, const Server& server,
+                                          const Shape& shape) {
+  // Two runs of different length: what a run takes by itself is in both, and their difference is
+  // the messages'.
+  constexpr uint64_t kMessagesMin = 10'000;
+  const uint64_t messages =
+      std::max(kMessagesMin, uint64_t{4} * shape.connections * shape.depth);
+  const absl::StatusOr<double> fewer = KernelEntriesOf(options, server, shape, messages);
+  if (!fewer.ok()) return fewer.status();
+  const absl::StatusOr<double> more = KernelEntriesOf(options, server, shape, 2 * messages);
+  if (!more.ok()) return more.status();
+  return (*more - *fewer) / static_cast<double>(messages);
+}
+
+absl::StatusOr<std::vector<Series>> MeasureRounds(const MeasurementOptions& options,
+                                                  std::span<const Server> servers,
+                                                  const Shape& shape, int rounds,
+                                                  const Progress& progress) {
+  std::vector<Series> all;
+  for (const Server& server : servers) all.push_back({.name = server.name});
+  for (int round = 0; round < rounds; ++round) {
+    for (size_t i = 0; i < servers.size(); ++i) {
+      progress(round, servers[i].name);
+      absl::StatusOr<Sample> sample =
+          MeasureQuietly(options, servers[i], shape, all[i].discarded);
+      if (!sample.ok()) {
+        return absl::Status(sample.status().code(),
+                            absl::StrCat(servers[i].name, ", ", shape.ToString(), ": ",
+                                         sample.status().message()));
+      }
+      all[i].rounds.push_back(*std::move(sample));
+    }
   }
-  return ReadReport(*report);
+  return all;
 }
 
 }  // namespace ioring

@@ -2,6 +2,8 @@
 #ifndef IORING_BENCH_MEASUREMENT_H_
 #define IORING_BENCH_MEASUREMENT_H_
 
+#include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +23,11 @@ struct Server {
   static absl::StatusOr<Server> Parse(std::string_view text);
 };
 
+// All of `texts` whose names are in `only`, or all. InvalidArgument without any, or where two have
+// one name.
+absl::StatusOr<std::vector<Server>> ParseServers(std::span<const std::string> texts,
+                                                 std::span<const std::string> only);
+
 struct MeasurementOptions {
   // The program of //echo:load.
   std::string load;
@@ -28,12 +35,33 @@ struct MeasurementOptions {
   int load_cpu = 1;
   absl::Duration warmup;
   absl::Duration duration;
+  // A measurement is made again when others took more than this part of the two processors, at
+  // most `attempts_max - 1` times; what the last one says is kept.
+  double foreign_load_max = 0.05;
+  int attempts_max = 4;
 };
 
+// False where this machine has not as many processors as `options` name; then server and load
+// share one.
+bool ChooseProcessors(MeasurementOptions& options);
+
 // Starts the server, loads it, checks every byte that comes back, stops the server. Any failure
-// (wrong bytes, a server that does not end with 0) is an error.
+// (wrong bytes, a server that does not end with 0) is an error. No second attempt.
 absl::StatusOr<Sample> Measure(const MeasurementOptions& options, const Server& server,
                                const Shape& shape);
+
+// The server's system calls per message, in runs that nothing else is measured in.
+absl::StatusOr<double> CountKernelEntries(const MeasurementOptions& options, const Server& server,
+                                          const Shape& shape);
+
+// Called before each measurement: the round, from 0 on, and the server's name.
+using Progress = std::function<void(int round, std::string_view server)>;
+
+// Each round measures every server once, in turn. An error names the server and the shape.
+absl::StatusOr<std::vector<Series>> MeasureRounds(const MeasurementOptions& options,
+                                                  std::span<const Server> servers,
+                                                  const Shape& shape, int rounds,
+                                                  const Progress& progress);
 
 // The number called `name` in a flat JSON object. NotFound where there is none.
 absl::StatusOr<double> JsonNumber(std::string_view json, std::string_view name);

@@ -1,0 +1,59 @@
+#include "bench/foreign_load.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "gtest/gtest.h"
+
+namespace ioring {
+namespace {
+
+TEST(BusyTimeTest, SumsWhatIsNeitherIdleNorWaitingNorGuests) {
+  constexpr char kStat[] =
+      "cpu  1 1 1 1 1 1 1 1 0 0\n"
+      "cpu0 100 20 3 10000 10000 4 50 600 7000 7000\n"
+      "cpu1 1 0 0 10000 0 0 0 0 0 0\n"
+      "cpu10 5 0 0 0 0 0 0 0 0 0\n"
+      "intr 12 13\n";
+  const absl::Duration tick = absl::Seconds(1) / sysconf(_SC_CLK_TCK);
+  EXPECT_EQ(BusyTime(kStat, {0}), 777 * tick);
+  EXPECT_EQ(BusyTime(kStat, {1}), 1 * tick);
+  EXPECT_EQ(BusyTime(kStat, {0, 1}), 778 * tick);
+  EXPECT_EQ(BusyTime(kStat, {2}), absl::ZeroDuration());
+}
+
+// A process that is always busy, on one processor, until it is killed.
+pid_t StartForeigner(int processor) {
+  const pid_t child = fork();
+  if (child != 0) return child;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(processor, &set);
+  sched_setaffinity(0, sizeof(set), &set);
+  volatile bool forever = true;
+  while (forever) {
+  }
+  _exit(0);
+}
+
+TEST(ForeignLoadTest, SeesAnotherProgram) {
+  const pid_t foreigner = StartForeigner(0);
+  ASSERT_GT(foreigner, 0);
+  const ForeignLoad load({0});
+  // A busy machine may keep the foreigner waiting; never for ever.
+  const absl::Time deadline = absl::Now() + absl::Seconds(20);
+  double share = 0;
+  while (share < 0.2 && absl::Now() < deadline) share = load.Share();
+  kill(foreigner, SIGKILL);
+  EXPECT_GE(share, 0.2);
+  // Once it has been waited for it is one of our own.
+  waitpid(foreigner, nullptr, 0);
+  EXPECT_LT(load.Share(), share);
+}
+
+}  // namespace
+}  // namespace ioring
