@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Measures everything and writes report.json, report.md and report.html.
+#
+#   ./bazelw run //bench:report [-- --form=full] [--out=FOLDER] [--peers=no] [--components=no] [NAME=PROGRAM...]
+#
+# --form=quick (the default) takes less than five minutes, --form=full about an hour. Nothing else should run meanwhile.
+# The files go to ./ioring-report. More servers may follow, as for //bench:compare.
+set -euo pipefail
+
+form=quick
+out="${BUILD_WORKING_DIRECTORY:-${PWD}}/ioring-report"
+peers= components=yes reporter=
+benchmarks=()
+arguments=()
+typed=()
+
+# What Bazel says comes first, up to a word --typed; a person's words may override it.
+is_typed=no
+for argument in "$@"; do
+  [[ ${is_typed} == yes ]] && typed+=("${argument}")
+  case "${argument}" in
+    --typed) is_typed=yes ;;
+    --form=*) form="${argument#*=}" ;;
+    --out=*) out="${argument#*=}" ;;
+    --peers=*) peers="${argument#*=}" ;;
+    --components=*) components="${argument#*=}" ;;
+    --reporter=*) reporter="${argument#*=}" ;;
+    --benchmark=*) benchmarks+=("${argument#*=}") ;;
+    *) arguments+=("${argument}") ;;
+  esac
+done
+
+[[ ${out} == /* ]] || out="${BUILD_WORKING_DIRECTORY:-${PWD}}/${out}"
+mkdir -p "${out}"
+work="$(mktemp -d)"
+trap 'rm -rf "${work}"' EXIT
+mkdir "${work}/components" "${work}/peers"
+
+# The servers of other libraries. Without a package of theirs there is a sentence in the report.
+if [[ ${peers} != no ]]; then
+  while read -r peer; do arguments+=("${peer}"); done < <("${peers}" "${work}/peers" 2>"${work}/missing")
+  grep '^not measured' "${work}/missing" >&2 || true
+  # An Abseil flag with a list takes commas apart, so none may be in a sentence.
+  notes="$(sed -n 's/^not measured: \(.*\) (\(.*\))$/Not measured: \1 (\2 would bring it)./p' "${work}/missing" | paste -sd,)"
+  [[ -z ${notes} ]] || arguments+=("--notes=${notes}")
+fi
+
+# How long each case of a component's benchmark runs.
+case "${form}" in
+  smoke) min_time=0.001s ;;
+  quick) min_time=0.02s ;;
+  *) min_time=0.2s ;;
+esac
+if [[ ${components} != no ]]; then
+  for benchmark in "${benchmarks[@]}"; do
+    name="$(basename "${benchmark}")"
+    echo "${name}" >&2
+    "${benchmark}" --benchmark_min_time="${min_time}" --benchmark_out="${work}/components/${name}.json" \
+      --benchmark_out_format=json --benchmark_color=false >"${work}/components/${name}.txt" 2>"${work}/log" ||
+      { cat "${work}/log" >&2; exit 1; }
+  done
+fi
+
+command="./bazelw run //bench:report"
+[[ ${#typed[@]} == 0 ]] || command+=" -- ${typed[*]}"
+"${reporter}" --form="${form}" --out="${out}" --components="${work}/components" --command="${command}" "${arguments[@]}"
+echo "${out}/report.html"

@@ -1,0 +1,73 @@
+#include "bench/reporting/plan.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace ioring {
+namespace {
+
+constexpr int kQuickRounds = 3;
+constexpr int kCentralRounds = 20;
+constexpr int kMatrixRounds = 3;
+
+// What may be on its way at once: client and server each have about as much in memory, and the
+// kernel twice that.
+constexpr uint64_t kBytesInFlightMax = uint64_t{512} << 20;
+
+std::vector<PlannedShape> Quick() {
+  std::vector<PlannedShape> plan;
+  for (const Shape& shape : {Shape{1, 64, 1}, Shape{50, 64, 1}, Shape{50, 16 << 10, 1},
+                             Shape{50, 64, 16}, Shape{1000, 64, 1}}) {
+    plan.push_back({shape, kQuickRounds});
+  }
+  return plan;
+}
+
+std::vector<PlannedShape> Full() {
+  std::vector<PlannedShape> plan;
+  for (const Shape& shape : {Shape{50, 64, 1}, Shape{50, 1 << 10, 1}, Shape{50, 4 << 10, 1},
+                             Shape{50, 16 << 10, 1}, Shape{1000, 64, 1}, Shape{1000, 1 << 10, 1},
+                             Shape{1, 64, 1}}) {
+    plan.push_back({shape, kCentralRounds});
+  }
+  for (const uint32_t depth : {1u, 16u}) {
+    for (const uint32_t connections : {1u, 50u, 1000u, 5000u}) {
+      for (const uint32_t bytes : {64u, 1u << 10, 16u << 10, 64u << 10}) {
+        const Shape shape = {connections, bytes, depth};
+        const bool is_there = std::any_of(plan.begin(), plan.end(), [&](const PlannedShape& one) {
+          return one.shape == shape;
+        });
+        const bool fits = uint64_t{connections} * bytes * depth <= kBytesInFlightMax;
+        if (!is_there && fits) plan.push_back({shape, kMatrixRounds});
+      }
+    }
+  }
+  return plan;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<PlannedShape>> PlanShapes(std::string_view form) {
+  if (form == "quick") return Quick();
+  if (form == "full") return Full();
+  if (form == "smoke") {
+    return std::vector<PlannedShape>{{Shape{1, 64, 1}, 1}, {Shape{8, 1 << 10, 16}, 2}};
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--form=", form, " is none of quick, full and smoke"));
+}
+
+bool IsMeasured(std::string_view name, const Shape& shape) {
+  if (absl::EndsWith(name, "_spin")) return shape.connections == 1;
+  if (absl::EndsWith(name, "_batch")) return shape.connections >= 1000;
+  return true;
+}
+
+}  // namespace ioring

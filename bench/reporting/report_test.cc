@@ -1,0 +1,177 @@
+#include "bench/reporting/report.h"
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "bench/comparison.h"
+#include "bench/reporting/json_text.h"
+#include "bench/reporting/page.h"
+#include "bench/reporting/plan.h"
+#include "bench/reporting/targets.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ioring {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+Series MakeSeries(std::string name, std::vector<double> cpu, double throughput = 1,
+                  double generator = 0.5) {
+  Series series = {.name = std::move(name)};
+  for (const double one : cpu) {
+    series.rounds.push_back({.messages_per_second = throughput,
+                             .server_cpu_us_per_message = one,
+                             .latency_p50_us = one,
+                             .latency_p99_us = one,
+                             .generator_utilization = generator});
+  }
+  return series;
+}
+
+const Target* FindTarget(const std::vector<Target>& targets, const std::string& what) {
+  for (const Target& target : targets) {
+    if (target.what.find(what) != std::string::npos) return &target;
+  }
+  return nullptr;
+}
+
+TEST(JsonTextTest, WritesWhatAParserReads) {
+  EXPECT_EQ(JsonString("a \"b\"\\\n\x01 \xc3\xbc"), "\"a \\\"b\\\"\\\\\\u000a\\u0001 \xc3\xbc\"");
+  EXPECT_EQ(JsonNumber(0.125), "0.125");
+  EXPECT_EQ(JsonNumber(std::numeric_limits<double>::quiet_NaN()), "null");
+  EXPECT_EQ(JsonObject({}), "{}");
+  EXPECT_EQ(JsonObject({{"a", "1"}, {"b", JsonArray(std::vector<std::string>{"2", "3"})}}),
+            R"({"a":1,"b":[2,3]})");
+}
+
+TEST(PlanTest, TheFullFormHasTheWholeMatrix) {
+  const auto plan = PlanShapes("full");
+  ASSERT_TRUE(plan.ok());
+  int shapes = 0;
+  for (const uint32_t depth : {1u, 16u}) {
+    for (const uint32_t connections : {1u, 50u, 1000u, 5000u}) {
+      for (const uint32_t bytes : {64u, 1024u, 16384u, 65536u}) {
+        const Shape shape = {connections, bytes, depth};
+        int found = 0;
+        for (const PlannedShape& one : *plan) found += one.shape == shape ? 1 : 0;
+        const bool is_too_large = uint64_t{connections} * bytes * depth > uint64_t{512} << 20;
+        EXPECT_EQ(found, is_too_large ? 0 : 1) << shape.ToString();
+        shapes += found;
+      }
+    }
+  }
+  EXPECT_EQ(shapes, 29);
+  EXPECT_EQ(plan->front().rounds, 20);
+  EXPECT_EQ(PlanShapes("fast").status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(PlanTest, VariantsAreMeasuredWhereTheyMakeSense) {
+  EXPECT_TRUE(IsMeasured("managed_spin", {1, 64, 1}));
+  EXPECT_FALSE(IsMeasured("managed_spin", {50, 64, 1}));
+  EXPECT_TRUE(IsMeasured("managed_batch", {1000, 64, 1}));
+  EXPECT_FALSE(IsMeasured("managed_batch", {50, 64, 1}));
+  EXPECT_TRUE(IsMeasured("managed", {50, 64, 1}));
+}
+
+TEST(TargetsTest, TheBestHandWrittenServerCounts) {
+  const ShapeResult result = {.shape = {50, 64, 1},
+                              .series = {MakeSeries("managed", {2, 2, 9}),
+                                         MakeSeries("uring_oneshot", {4, 4, 4}),
+                                         MakeSeries("uring_multishot", {2, 1, 2}),
+                                         MakeSeries("epoll_level", {2.5, 2.5, 2.5})}};
+  const std::vector<Target> targets = EvaluateTargets({&result, 1});
+  const Target* own = FindTarget(targets, "managed / uring_multishot, CPU");
+  ASSERT_NE(own, nullptr);
+  EXPECT_EQ(own->figure, 2);  // of 1, 2 and 4.5: the median of ratios, not a ratio of medians
+  EXPECT_FALSE(own->reached);
+  const Target* epoll = FindTarget(targets, "managed / epoll_level, CPU");
+  ASSERT_NE(epoll, nullptr);
+  EXPECT_EQ(epoll->figure, 0.8);
+  EXPECT_EQ(epoll->limit, 0.85);
+  EXPECT_TRUE(epoll->reached);
+}
+
+TEST(TargetsTest, CpuTimeTellsWhereTheGeneratorIsSaturated) {
+  const auto evaluate = [](double generator) {
+    const ShapeResult result = {.shape = {50, 64, 1},
+                                .series = {MakeSeries("managed", {0.7}, 1.1, generator),
+                                           MakeSeries("asio", {1}, 1, generator)}};
+    return EvaluateTargets({&result, 1});
+  };
+  const std::vector<Target> idle = evaluate(0.5);
+  ASSERT_EQ(idle.size(), 1);
+  EXPECT_TRUE(idle[0].at_least);
+  EXPECT_FALSE(idle[0].reached);  // 1.1 of the throughput, where 1.2 is asked
+  const std::vector<Target> saturated = evaluate(0.99);
+  ASSERT_EQ(saturated.size(), 1);
+  EXPECT_FALSE(saturated[0].at_least);
+  EXPECT_TRUE(saturated[0].reached);
+}
+
+TEST(TargetsTest, NothingIsPromisedOfWhatWasNotMeasured) {
+  const ShapeResult alone = {.shape = {50, 64, 1}, .series = {MakeSeries("managed", {1})}};
+  EXPECT_TRUE(EvaluateTargets({&alone, 1}).empty());
+  const ShapeResult elsewhere = {
+      .shape = {5000, 65536, 16},
+      .series = {MakeSeries("managed", {1}), MakeSeries("epoll_level", {1})}};
+  EXPECT_TRUE(EvaluateTargets({&elsewhere, 1}).empty());
+}
+
+Report SmallReport() {
+  Report report = {.form = "quick", .command = "run it", .started = "2020-01-01T00:00:00Z"};
+  report.servers = {{.name = "managed", .command = {"server", "--x"}},
+                    {.name = "epoll_level", .command = {"epoll"}}};
+  report.shapes = {{.shape = {50, 64, 1},
+                    .series = {MakeSeries("managed", {1, 3, 2}),
+                               MakeSeries("epoll_level", {2, 2, 2})}}};
+  report.shapes[0].series[0].kernel_entries_per_message = 0.25;
+  report.targets = EvaluateTargets(report.shapes);
+  report.components = {{.name = "pool", .text = "fast\n", .json = "{\"x\": 1}"}};
+  report.notes = {"Quiet."};
+  return report;
+}
+
+TEST(ReportTest, JsonHasEveryRound) {
+  const std::string json = ReportJson(SmallReport());
+  EXPECT_THAT(json, HasSubstr(R"("server_cpu_us_per_message":{"median":2,"rounds":[1,3,2]})"));
+  EXPECT_THAT(json, HasSubstr(R"("kernel_entries_per_message":0.25)"));
+  EXPECT_THAT(json, HasSubstr(R"("kernel_entries_per_message":null)"));
+  EXPECT_THAT(json, HasSubstr(R"("result":{"x": 1})"));
+}
+
+TEST(ReportTest, MarkdownHasFiguresAndVerdicts) {
+  const std::string text = ReportMarkdown(SmallReport());
+  EXPECT_THAT(text, HasSubstr("| managed | 1 | 2.000 | 1.00 (0.50-1.50) |"));
+  EXPECT_THAT(text, HasSubstr("| at most 0.85 | **not reached** |"));
+  EXPECT_THAT(text, HasSubstr("`run it`"));
+}
+
+TEST(PageTest, HoldsAllPartsAndNoEndOfAScript) {
+  const std::string json = R"({"text":"</script>"})";
+  const auto page = ReportPage({.frame = "<{{report.json}}><{{chart.js}}><{{page.js}}>",
+                                .script = "draw()",
+                                .charts = "Chart",
+                                .json = json});
+  ASSERT_TRUE(page.ok());
+  EXPECT_EQ(*page, R"(<{"text":"<\/script>"}><Chart><draw()>)");
+}
+
+TEST(PageTest, RefusesAFrameWithoutAPlaceAndAScriptThatEndsItsElement) {
+  EXPECT_EQ(ReportPage({.frame = "{{report.json}}"}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ReportPage({.frame = "{{report.json}}{{chart.js}}{{page.js}}",
+                        .script = "'</SCRIPT>'",
+                        .json = "{}"})
+                .status()
+                .code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace ioring

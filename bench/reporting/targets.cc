@@ -1,0 +1,123 @@
+#include "bench/reporting/targets.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "bench/comparison.h"
+
+namespace ioring {
+namespace {
+
+// A generator that is busier than this sets the throughput itself, so that CPU time has to tell.
+constexpr double kSaturated = 0.95;
+
+constexpr char kCpu[] = ", CPU per message";
+
+// The promises about one shape, one after the other.
+class Judge {
+ public:
+  Judge(const ShapeResult& result, std::vector<Target>& targets)
+      : result_(result), targets_(targets) {}
+
+  void AtMost(std::string_view name, std::string_view base, Figure figure,
+              std::string_view figure_name, double limit) {
+    Add(name, base, figure, figure_name, limit, false);
+  }
+
+  void AtLeast(std::string_view name, std::string_view base, Figure figure,
+               std::string_view figure_name, double limit) {
+    Add(name, base, figure, figure_name, limit, true);
+  }
+
+  // Throughput, or CPU time where the generator is what limits the faster of the two.
+  void Faster(std::string_view name, std::string_view base, double throughput_min,
+              double cpu_max) {
+    const Series* series = FindSeries(result_.series, name);
+    if (series == nullptr) return;
+    if (MedianOf(series->rounds, &Sample::generator_utilization) > kSaturated) {
+      AtMost(name, base, &Sample::server_cpu_us_per_message,
+             ", CPU per message (the generator is saturated)", cpu_max);
+    } else {
+      AtLeast(name, base, &Sample::messages_per_second, ", throughput", throughput_min);
+    }
+  }
+
+  // The name of the hand-written liburing server that takes the least CPU time.
+  std::string BestHandWritten() const {
+    std::string best;
+    double least = 0;
+    for (const Series& series : result_.series) {
+      if (!absl::StartsWith(series.name, "uring_")) continue;
+      const double cpu = MedianOf(series.rounds, &Sample::server_cpu_us_per_message);
+      if (!best.empty() && cpu >= least) continue;
+      best = series.name;
+      least = cpu;
+    }
+    return best;
+  }
+
+ private:
+  void Add(std::string_view name, std::string_view base, Figure figure,
+           std::string_view figure_name, double limit, bool at_least) {
+    const Series* series = FindSeries(result_.series, name);
+    const Series* other = FindSeries(result_.series, base);
+    if (series == nullptr || other == nullptr) return;
+    const double ratio = RatioOf(*series, *other, figure).median;
+    targets_.push_back({.what = absl::StrCat(name, " / ", base, figure_name),
+                        .shape = result_.shape.ToString(),
+                        .figure = ratio,
+                        .limit = limit,
+                        .at_least = at_least,
+                        .reached = at_least ? ratio >= limit : ratio <= limit});
+  }
+
+  const ShapeResult& result_;
+  std::vector<Target>& targets_;
+};
+
+// The shapes that the library is to be fastest at.
+bool IsCentral(const Shape& shape) {
+  if (shape.depth != 1) return false;
+  if (shape.connections == 50) return shape.message_bytes <= 16 << 10;
+  return shape.connections == 1000 && shape.message_bytes <= 1 << 10;
+}
+
+void JudgeCentral(const Shape& shape, Judge& judge) {
+  constexpr Figure kCpuFigure = &Sample::server_cpu_us_per_message;
+  judge.AtMost("managed", judge.BestHandWritten(), kCpuFigure, kCpu, 1.03);
+  if (shape.connections == 50) {
+    judge.AtMost("managed", "epoll_level", kCpuFigure, kCpu,
+                 shape.message_bytes <= 4 << 10 ? 0.85 : 0.75);
+  }
+  judge.AtMost("managed_epoll", "epoll_level", kCpuFigure, kCpu, 1.05);
+  const bool few = shape.connections == 50;
+  for (const char* peer : {"asio", "asio_uring", "libuv", "libevent"}) {
+    judge.Faster("managed", peer, few ? 1.20 : 1.10, few ? 0.80 : 0.90);
+  }
+  judge.AtLeast("managed", "go", &Sample::messages_per_second, ", throughput", 1.4);
+}
+
+}  // namespace
+
+std::vector<Target> EvaluateTargets(std::span<const ShapeResult> results) {
+  std::vector<Target> targets;
+  for (const ShapeResult& result : results) {
+    Judge judge(result, targets);
+    if (IsCentral(result.shape)) JudgeCentral(result.shape, judge);
+    if (result.shape == Shape{.connections = 1, .message_bytes = 64, .depth = 1}) {
+      judge.AtMost("managed", "epoll_level", &Sample::latency_p50_us, ", p50", 1.0);
+      judge.AtMost("managed_spin", "epoll_level", &Sample::latency_p50_us, ", p50", 0.45);
+    }
+    if (result.shape == Shape{.connections = 1000, .message_bytes = 64, .depth = 1}) {
+      judge.AtMost("managed_batch", "epoll_level", &Sample::latency_p99_us, ", p99", 0.9);
+    }
+  }
+  return targets;
+}
+
+}  // namespace ioring
