@@ -56,8 +56,8 @@ std::string Flags() {
 }  // namespace
 
 std::string Machine::ToString() const {
-  return absl::StrFormat("%s, %d processors, %.0f GiB, %s, %s (%s)", processor, processors,
-                         static_cast<double>(memory_bytes) / (1 << 30), kernel, compiler, flags);
+  return absl::StrFormat("%s, %d processors, %.0f GiB, %s", processor, processors,
+                         static_cast<double>(memory_bytes) / (1 << 30), kernel);
 }
 
 Machine ThisMachine() {

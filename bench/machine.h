@@ -15,7 +15,7 @@ struct Machine {
   std::string compiler;  // of this program
   std::string flags;     // what of the compiler's flags a program can tell by itself
 
-  // "AMD EPYC 9654, 2 processors, 24 GiB, Linux 6.18.44, GCC 12.2.0 (optimised)".
+  // "AMD EPYC 9654, 2 processors, 24 GiB, Linux 6.18.44".
   std::string ToString() const;
 };
 

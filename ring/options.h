@@ -54,7 +54,9 @@ struct RingOptions {
   // Backends: io_uring.
   std::optional<uint32_t> zero_copy_threshold_bytes;
   // Socket transfers of registered memory of at least this size use the
-  // registration. Unset: the backend's measured default (rio: none). Backends: io_uring, rio.
+  // registration. Unset: none on io_uring, where the kernel copies either way, and page by page
+  // what is registered: at 16 KiB an echo takes 7 % more CPU time so. (Zero-copy sends gain by it,
+  // and use it whatever this is.) rio: all. Backends: io_uring, rio.
   std::optional<uint32_t> fixed_socket_io_threshold_bytes;
   // A kernel thread takes submissions while it is busy and this long after; burns a
   // core per ring. Excludes kDeferredTaskRun. Unset: off. Backends: io_uring.

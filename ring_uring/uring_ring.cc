@@ -33,9 +33,6 @@ namespace {
 // IORING_MAX_ENTRIES and IORING_MAX_CQ_ENTRIES; closing and cancelling take up to three.
 static_assert(kSubmissionEntriesMax == 32768 && kCompletionEntriesMax == 65536);
 constexpr uint32_t kEntriesMin = kSubmissionEntriesMin;
-// Socket transfers of registered memory take the registration from this size on:
-// measured with bench/compare, below it plain transfers cost less.
-constexpr uint32_t kFixedThresholdDefault = 16 * 1024;
 constexpr uint32_t kNever = std::numeric_limits<uint32_t>::max();
 
 // How many direct descriptors the process may have; the kernel bounds the table by
@@ -95,7 +92,7 @@ UringRing::UringRing(const RingOptions& options, CapabilityReport capabilities, 
       capabilities_(std::move(capabilities)),
       fixed_threshold_(
           Has(Capability::kFixedSocketIo)
-              ? options.fixed_socket_io_threshold_bytes.value_or(kFixedThresholdDefault)
+              ? options.fixed_socket_io_threshold_bytes.value_or(kNever)
               : kNever),
       zero_copy_threshold_(Has(Capability::kZeroCopySend)
                                ? options.zero_copy_threshold_bytes.value_or(kNever)

@@ -79,9 +79,9 @@ int Discarded(const Report& report) {
 
 std::string ReportMarkdown(const Report& report) {
   std::string text = absl::StrFormat(
-      "# Benchmarks\n\n%s, %.0f minutes, by `%s`.\n\n%s\n\n%s %d were.\n\n", report.started,
-      report.minutes, report.command, report.machine.ToString(), Rule(report.options),
-      Discarded(report));
+      "# Benchmarks\n\n%s, %.0f minutes, by `%s`.\n\n%s; %s, %s\n\n%s %d were.\n\n", report.started,
+      report.minutes, report.command, report.machine.ToString(), report.machine.compiler,
+      report.machine.flags, Rule(report.options), Discarded(report));
   for (const std::string& note : report.notes) absl::StrAppend(&text, note, "\n\n");
   absl::StrAppend(&text, "## Servers\n\n| name | command |\n|---|---|\n");
   for (const Server& server : report.servers) {
