@@ -112,8 +112,7 @@ void PrintHeader(const Plan& plan) {
 absl::StatusOr<std::vector<Series>> MeasureShape(const Plan& plan, const Shape& shape) {
   const bool on_terminal = isatty(STDERR_FILENO) == 1;
   absl::StatusOr<std::vector<Series>> all = MeasureRounds(
-      plan.measurement, plan.servers, shape, plan.rounds,
-      [&](int round, std::string_view server) {
+      plan.measurement, plan.servers, shape, plan.rounds, [&](int round, std::string_view server) {
         if (!on_terminal) return;
         absl::FPrintF(stderr, "\r\033[Kround %d of %d: %s", round + 1, plan.rounds, server);
       });

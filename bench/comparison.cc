@@ -85,7 +85,8 @@ std::string ComparisonTable(std::span<const Series> all, std::span<const std::st
           absl::StrFormat("%.2f (%.2f-%.2f)", ratio.median, ratio.min, ratio.max));
     }
     if (!bases.empty()) {
-      const Ratio ratio = RatioOf(series, *FindSeries(all, bases.front()), &Sample::messages_per_second);
+      const Ratio ratio =
+          RatioOf(series, *FindSeries(all, bases.front()), &Sample::messages_per_second);
       absl::StrAppendFormat(&table, "  %.2f (%.2f-%.2f)", ratio.median, ratio.min, ratio.max);
     }
     absl::StrAppend(&table, "\n");

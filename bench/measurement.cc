@@ -83,8 +83,8 @@ absl::Status StopServer(ServerProcess& server) {
   server.Signal(SIGTERM);
   const std::optional<int> exit_code = server.WaitForExit(kStopDeadline);
   if (exit_code == 0) return absl::OkStatus();
-  return absl::AbortedError(absl::StrCat(
-      "the server ended with ", exit_code.value_or(-SIGKILL), ": ", server.Output()));
+  return absl::AbortedError(
+      absl::StrCat("the server ended with ", exit_code.value_or(-SIGKILL), ": ", server.Output()));
 }
 
 absl::StatusOr<Sample> ReadReport(std::string_view json) {
@@ -228,8 +228,7 @@ absl::StatusOr<double> CountKernelEntries(const MeasurementOptions& options, con
   // Two runs of different length: what a run takes by itself is in both, and their difference is
   // the messages'.
   constexpr uint64_t kMessagesMin = 10'000;
-  const uint64_t messages =
-      std::max(kMessagesMin, uint64_t{4} * shape.connections * shape.depth);
+  const uint64_t messages = std::max(kMessagesMin, uint64_t{4} * shape.connections * shape.depth);
   const absl::StatusOr<double> fewer = KernelEntriesOf(options, server, shape, messages);
   if (!fewer.ok()) return fewer.status();
   const absl::StatusOr<double> more = KernelEntriesOf(options, server, shape, 2 * messages);
@@ -246,12 +245,11 @@ absl::StatusOr<std::vector<Series>> MeasureRounds(const MeasurementOptions& opti
   for (int round = 0; round < rounds; ++round) {
     for (size_t i = 0; i < servers.size(); ++i) {
       progress(round, servers[i].name);
-      absl::StatusOr<Sample> sample =
-          MeasureQuietly(options, servers[i], shape, all[i].discarded);
+      absl::StatusOr<Sample> sample = MeasureQuietly(options, servers[i], shape, all[i].discarded);
       if (!sample.ok()) {
-        return absl::Status(sample.status().code(),
-                            absl::StrCat(servers[i].name, ", ", shape.ToString(), ": ",
-                                         sample.status().message()));
+        return absl::Status(
+            sample.status().code(),
+            absl::StrCat(servers[i].name, ", ", shape.ToString(), ": ", sample.status().message()));
       }
       all[i].rounds.push_back(*std::move(sample));
     }

@@ -90,10 +90,9 @@ absl::StatusOr<std::unique_ptr<UringRing>> UringRing::Create(const RingOptions& 
 UringRing::UringRing(const RingOptions& options, CapabilityReport capabilities, uint32_t direct)
     : options_(options),
       capabilities_(std::move(capabilities)),
-      fixed_threshold_(
-          Has(Capability::kFixedSocketIo)
-              ? options.fixed_socket_io_threshold_bytes.value_or(kNever)
-              : kNever),
+      fixed_threshold_(Has(Capability::kFixedSocketIo)
+                           ? options.fixed_socket_io_threshold_bytes.value_or(kNever)
+                           : kNever),
       zero_copy_threshold_(Has(Capability::kZeroCopySend)
                                ? options.zero_copy_threshold_bytes.value_or(kNever)
                                : kNever),

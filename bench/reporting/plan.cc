@@ -32,18 +32,17 @@ std::vector<PlannedShape> Quick() {
 
 std::vector<PlannedShape> Full() {
   std::vector<PlannedShape> plan;
-  for (const Shape& shape : {Shape{50, 64, 1}, Shape{50, 1 << 10, 1}, Shape{50, 4 << 10, 1},
-                             Shape{50, 16 << 10, 1}, Shape{1000, 64, 1}, Shape{1000, 1 << 10, 1},
-                             Shape{1, 64, 1}}) {
+  for (const Shape& shape :
+       {Shape{50, 64, 1}, Shape{50, 1 << 10, 1}, Shape{50, 4 << 10, 1}, Shape{50, 16 << 10, 1},
+        Shape{1000, 64, 1}, Shape{1000, 1 << 10, 1}, Shape{1, 64, 1}}) {
     plan.push_back({shape, kCentralRounds});
   }
   for (const uint32_t depth : {1u, 16u}) {
     for (const uint32_t connections : {1u, 50u, 1000u, 5000u}) {
       for (const uint32_t bytes : {64u, 1u << 10, 16u << 10, 64u << 10}) {
         const Shape shape = {connections, bytes, depth};
-        const bool is_there = std::any_of(plan.begin(), plan.end(), [&](const PlannedShape& one) {
-          return one.shape == shape;
-        });
+        const bool is_there = std::any_of(
+            plan.begin(), plan.end(), [&](const PlannedShape& one) { return one.shape == shape; });
         const bool fits = uint64_t{connections} * bytes * depth <= kBytesInFlightMax;
         if (!is_there && fits) plan.push_back({shape, kMatrixRounds});
       }

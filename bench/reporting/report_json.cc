@@ -91,8 +91,8 @@ std::string RuleJson(const MeasurementOptions& options) {
 
 std::string ReportJson(const Report& report) {
   const auto server = [](const Server& one) {
-    return JsonObject({{"name", JsonString(one.name)},
-                       {"command", JsonString(absl::StrJoin(one.command, " "))}});
+    return JsonObject(
+        {{"name", JsonString(one.name)}, {"command", JsonString(absl::StrJoin(one.command, " "))}});
   };
   const auto component = [](const Component& one) {
     return JsonObject({{"name", JsonString(one.name)},

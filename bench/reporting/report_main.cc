@@ -109,11 +109,11 @@ absl::Status MeasureAll(const std::vector<PlannedShape>& plan, Report& report) {
     for (const Server& server : report.servers) {
       if (IsMeasured(server.name, plan[i].shape)) servers.push_back(server);
     }
-    absl::StatusOr<std::vector<Series>> series = MeasureRounds(
-        report.options, servers, plan[i].shape, plan[i].rounds,
-        [&](int round, std::string_view server) {
-          ShowProgress(i + 1, plan.size(), plan[i], round, server);
-        });
+    absl::StatusOr<std::vector<Series>> series =
+        MeasureRounds(report.options, servers, plan[i].shape, plan[i].rounds,
+                      [&](int round, std::string_view server) {
+                        ShowProgress(i + 1, plan.size(), plan[i], round, server);
+                      });
     if (!series.ok()) return series.status();
     ShapeResult result = {.shape = plan[i].shape, .series = *std::move(series)};
     const absl::Status counted = CountEntries(report.options, servers, result, report);
@@ -134,7 +134,8 @@ absl::StatusOr<std::vector<Component>> ReadComponents(const std::string& folder)
   std::sort(texts.begin(), texts.end());
   for (const std::filesystem::path& path : texts) {
     absl::StatusOr<std::string> text = ReadFile(path);
-    absl::StatusOr<std::string> json = ReadFile(std::filesystem::path(path).replace_extension("json"));
+    absl::StatusOr<std::string> json =
+        ReadFile(std::filesystem::path(path).replace_extension("json"));
     if (!text.ok()) return text.status();
     if (!json.ok()) return json.status();
     components.push_back({path.stem().string(), *std::move(text), *std::move(json)});
@@ -188,7 +189,8 @@ absl::Status Execute(const std::vector<std::string>& servers) {
         "This machine has too few processors: server and load shared one, and the figures mean "
         "little.");
   }
-  if (form == "smoke") report.notes.emplace_back("A trial of the report: its figures mean nothing.");
+  if (form == "smoke")
+    report.notes.emplace_back("A trial of the report: its figures mean nothing.");
   const absl::Status measured = MeasureAll(*plan, report);
   if (!measured.ok()) return measured;
   report.targets = EvaluateTargets(report.shapes);

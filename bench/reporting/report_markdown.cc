@@ -49,8 +49,7 @@ std::string ShapeTable(const ShapeResult& result) {
         series.name, median(&Sample::messages_per_second),
         median(&Sample::server_cpu_us_per_message), RatioText(series, base),
         median(&Sample::latency_p50_us), median(&Sample::latency_p99_us),
-        median(&Sample::latency_p999_us), entries,
-        median(&Sample::resident_bytes_per_connection),
+        median(&Sample::latency_p999_us), entries, median(&Sample::resident_bytes_per_connection),
         100 * median(&Sample::generator_utilization));
   }
   return table;

@@ -80,11 +80,11 @@ TEST(PlanTest, VariantsAreMeasuredWhereTheyMakeSense) {
 }
 
 TEST(TargetsTest, TheBestHandWrittenServerCounts) {
-  const ShapeResult result = {.shape = {50, 64, 1},
-                              .series = {MakeSeries("managed", {2, 2, 9}),
-                                         MakeSeries("uring_oneshot", {4, 4, 4}),
-                                         MakeSeries("uring_multishot", {2, 1, 2}),
-                                         MakeSeries("epoll_level", {2.5, 2.5, 2.5})}};
+  const ShapeResult result = {
+      .shape = {50, 64, 1},
+      .series = {MakeSeries("managed", {2, 2, 9}), MakeSeries("uring_oneshot", {4, 4, 4}),
+                 MakeSeries("uring_multishot", {2, 1, 2}),
+                 MakeSeries("epoll_level", {2.5, 2.5, 2.5})}};
   const std::vector<Target> targets = EvaluateTargets({&result, 1});
   const Target* own = FindTarget(targets, "managed / uring_multishot, CPU");
   ASSERT_NE(own, nullptr);
@@ -127,9 +127,9 @@ Report SmallReport() {
   Report report = {.form = "quick", .command = "run it", .started = "2020-01-01T00:00:00Z"};
   report.servers = {{.name = "managed", .command = {"server", "--x"}},
                     {.name = "epoll_level", .command = {"epoll"}}};
-  report.shapes = {{.shape = {50, 64, 1},
-                    .series = {MakeSeries("managed", {1, 3, 2}),
-                               MakeSeries("epoll_level", {2, 2, 2})}}};
+  report.shapes = {
+      {.shape = {50, 64, 1},
+       .series = {MakeSeries("managed", {1, 3, 2}), MakeSeries("epoll_level", {2, 2, 2})}}};
   report.shapes[0].series[0].kernel_entries_per_message = 0.25;
   report.targets = EvaluateTargets(report.shapes);
   report.components = {{.name = "pool", .text = "fast\n", .json = "{\"x\": 1}"}};

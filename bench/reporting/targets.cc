@@ -35,8 +35,7 @@ class Judge {
   }
 
   // Throughput, or CPU time where the generator is what limits the faster of the two.
-  void Faster(std::string_view name, std::string_view base, double throughput_min,
-              double cpu_max) {
+  void Faster(std::string_view name, std::string_view base, double throughput_min, double cpu_max) {
     const Series* series = FindSeries(result_.series, name);
     if (series == nullptr) return;
     if (MedianOf(series->rounds, &Sample::generator_utilization) > kSaturated) {
