@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "echo/histogram.h"
+#include "echo/json_string.h"
 #include "echo/load_run.h"
 #include "echo/load_threads.h"
 
@@ -88,22 +89,6 @@ std::string LatencyText(nanoseconds latency) {
   if (ns < 999.5e3) return three_digits(ns / 1e3, "us");
   if (ns < 999.5e6) return three_digits(ns / 1e6, "ms");
   return three_digits(ns / 1e9, "s");
-}
-
-// `text` as a JSON string, quotes included.
-std::string JsonString(std::string_view text) {
-  std::string json = "\"";
-  for (const char character : text) {
-    if (character == '"' || character == '\\') {
-      json += '\\';
-      json += character;
-    } else if (static_cast<unsigned char>(character) < 0x20) {
-      absl::StrAppendFormat(&json, "\\u%04x", static_cast<int>(character));
-    } else {
-      json += character;
-    }
-  }
-  return json + '"';
 }
 
 std::string JsonNumber(const std::optional<double>& number) {

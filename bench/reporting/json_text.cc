@@ -10,22 +10,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "echo/json_string.h"
 
 namespace ioring {
-
-std::string JsonString(std::string_view text) {
-  std::string json = "\"";
-  for (const char character : text) {
-    if (character == '"' || character == '\\') {
-      absl::StrAppend(&json, "\\", std::string_view(&character, 1));
-    } else if (static_cast<unsigned char>(character) < 0x20) {
-      absl::StrAppendFormat(&json, "\\u%04x", static_cast<int>(character));
-    } else {
-      json += character;
-    }
-  }
-  return json + '"';
-}
 
 std::string JsonNumber(double number) {
   return std::isfinite(number) ? absl::StrFormat("%.6g", number) : "null";

@@ -10,8 +10,6 @@
 
 namespace ioring {
 
-// A string, in quotes. `text` is UTF-8.
-std::string JsonString(std::string_view text);
 // Six significant digits; null for what is not a finite number.
 std::string JsonNumber(double number);
 // Of values that are JSON already.

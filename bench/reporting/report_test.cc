@@ -6,12 +6,12 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "bench/comparison.h"
 #include "bench/reporting/json_text.h"
 #include "bench/reporting/page.h"
 #include "bench/reporting/plan.h"
 #include "bench/reporting/targets.h"
+#include "echo/json_string.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
