@@ -17,9 +17,12 @@
 #include "absl/log/check.h"
 #include "gtest/gtest.h"
 #include "ring/endpoint.h"
+#include "ring/options.h"
 #include "ring_rio/completion_port.h"
 #include "ring_rio/rio_api.h"
+#include "ring_rio/rio_ring.h"
 #include "ring_rio/sockets.h"
+#include "ring_rio/testing/nothing_left.h"
 #include "ring_rio/windows_headers.h"
 
 namespace ioring::rio {
@@ -433,6 +436,10 @@ TEST_F(RioDoubleTest, CorruptIsFinal) {
   EXPECT_EQ(rio_.RIODequeueCompletion(completions_, &result, 1), RIO_CORRUPT_CQ);
   EXPECT_EQ(rio_.RIODequeueCompletion(completions_, &result, 1), RIO_CORRUPT_CQ);
 }
+
+[[maybe_unused]] const bool nothing_left = ExpectNothingLeft(
+    [](const RingOptions& options) { return RioRing::CreateRio(options, RioDouble()); },
+    [] { return CountRioDouble() == RioDoubleCounts{}; });
 
 }  // namespace
 }  // namespace ioring::rio
