@@ -173,11 +173,12 @@ int32_t RioRing::AddAccepted(AcceptRequest& request, Listener& listener, uint32_
   const SOCKET socket = request.socket;
   accepts_.Return(&request);
   --listener.in_flight;
-  Connection* connection = connections_.Take(ConnectionState::kOpen, socket);
+  Connection* connection = connections_.Take(ConnectionState::kOpen);
   if (connection == nullptr) {
     CloseSocket(socket, /*reset=*/false);
     return ToResult(Error::kTooManyIds);
   }
+  connection->socket = socket;
   connection->set(kIsStream);
   Join(*connection);
   *flags = uint32_t{connection->generation} << 16;

@@ -19,10 +19,11 @@
 namespace ioring::rio {
 
 absl::StatusOr<ConnectionId> RioRing::AddSocket(SOCKET socket, bool is_stream) {
-  Connection* connection = connections_.Take(ConnectionState::kOpen, socket);
+  Connection* connection = connections_.Take(ConnectionState::kOpen);
   if (connection == nullptr) {
     return AllInUse(options_.max_connections, "connections", "max_connections");
   }
+  connection->socket = socket;
   if (is_stream) connection->set(kIsStream);
   Join(*connection);
   return connections_.IdOf(*connection);

@@ -71,7 +71,7 @@ bool RioRing::PrepareConnect(const Endpoint& endpoint, Token token) {
   if (!ToSocketAddress(endpoint, &address)) {
     return AcceptError(Error::kInvalidArgument, token);
   }
-  Connection* connection = connections_.Take(ConnectionState::kConnecting, INVALID_SOCKET);
+  Connection* connection = connections_.Take(ConnectionState::kConnecting);
   if (connection == nullptr) return AcceptError(Error::kTooManyIds, token);
   connection->set(kIsStream);
   Operation& operation = operations_.Take(OperationKind::kConnect, token);

@@ -302,7 +302,7 @@ class RioRing final : public Ring {
   bool StartRioRecv(Connection& connection, const Piece& piece);
   bool StartRioSend(Connection& connection, const Piece& piece);
   RIO_BUF SliceOf(const Piece& piece) const;
-  void CommitLater(Connection& connection, ConnectionFlags direction);
+  void CommitLater(Connection& connection, RequestFlags direction);
   void Commit(Connection& connection);
   void CommitAll();
   void TakeRioResults();

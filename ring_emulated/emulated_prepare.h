@@ -1,5 +1,7 @@
-// Preparing operations other than transfers.
-#include <sys/socket.h>
+// Preparing operations other than transfers of connections.
+// A part of ring_emulated/emulated_ring.h, which is to be included instead.
+#ifndef IORING_RING_EMULATED_EMULATED_PREPARE_H_
+#define IORING_RING_EMULATED_EMULATED_PREPARE_H_
 
 #include <algorithm>
 #include <chrono>
@@ -7,12 +9,12 @@
 
 #include "ring/endpoint.h"
 #include "ring/options.h"
-#include "ring_posix/socket_address.h"
-#include "ring_readiness/readiness_core.h"
+#include "ring_emulated/emulated_ring.h"
 
-namespace ioring::readiness {
+namespace ioring::emulated {
 
-bool ReadinessCore::Full(uint32_t operations, uint32_t kept) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::Full(uint32_t operations, uint32_t kept) {
   const bool room_for_operations =
       operations == 0 || operations_.size() - operations_.in_use() >= operations + kept;
   if (prepared_ < submission_entries_ && room_for_operations) return false;
@@ -20,7 +22,8 @@ bool ReadinessCore::Full(uint32_t operations, uint32_t kept) {
   return true;
 }
 
-void ReadinessCore::Accepted(Step step, uint32_t index, Target target) {
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::Accepted(Step step, uint32_t index, Target target) {
   submissions_[submission_tail_++ & (submissions_.size() - 1)] =
       index << 2 | static_cast<uint32_t>(step);
   ++prepared_;
@@ -29,20 +32,25 @@ void ReadinessCore::Accepted(Step step, uint32_t index, Target target) {
   last_target_ = target;
 }
 
-void ReadinessCore::Accepted(const Operation& operation, bool may_have_deadline) {
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::Accepted(const Operation& operation, bool may_have_deadline) {
   Accepted(Step::kOperation, operations_.IndexOf(operation),
            may_have_deadline ? TargetOf(operation) : Target{});
 }
 
-Target ReadinessCore::TargetOf(const Operation& operation) const {
+template <typename Backend, typename Types>
+Target EmulatedRing<Backend, Types>::TargetOf(const Operation& operation) const {
   return Target{Target::Kind::kOperation, operation.generation, operations_.IndexOf(operation)};
 }
 
-Target ReadinessCore::TargetOf(const Connection& connection, Target::Kind direction) const {
+template <typename Backend, typename Types>
+Target EmulatedRing<Backend, Types>::TargetOf(const Connection& connection,
+                                              Target::Kind direction) const {
   return Target{direction, connection.generation, connections_.IndexOf(connection)};
 }
 
-bool ReadinessCore::AcceptFixedResult(int32_t result, Token token, uint32_t kept) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::AcceptFixedResult(int32_t result, Token token, uint32_t kept) {
   if (Full(1, kept)) return false;
   Operation& operation = operations_.Take(OperationKind::kFixedResult, token);
   operation.result = result;
@@ -50,9 +58,8 @@ bool ReadinessCore::AcceptFixedResult(int32_t result, Token token, uint32_t kept
   return true;
 }
 
-bool ReadinessCore::PrepareNop(Token token) { return AcceptFixedResult(0, token); }
-
-bool ReadinessCore::PrepareAccept(ListenerId id, Shots shots, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareAccept(ListenerId id, Shots shots, Token token) {
   if (FindListener(id) == nullptr) return AcceptError(Error::kBadId, token);
   if (Full(1)) return false;
   Operation& operation = operations_.Take(OperationKind::kAccept, token);
@@ -66,15 +73,16 @@ bool ReadinessCore::PrepareAccept(ListenerId id, Shots shots, Token token) {
   return true;
 }
 
-bool ReadinessCore::PrepareConnect(const Endpoint& endpoint, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareConnect(const Endpoint& endpoint, Token token) {
   if (Full(1)) return false;
-  posix::SocketAddress address;
-  if (!posix::ToSocketAddress(endpoint, &address)) {
+  Address address;
+  if (!Backend::ToAddress(endpoint, &address)) {
     return AcceptError(Error::kInvalidArgument, token);
   }
-  Connection* connection = connections_.Take(ConnectionState::kConnecting, -1);
+  Connection* connection = connections_.Take(ConnectionState::kConnecting);
   if (connection == nullptr) return AcceptError(Error::kTooManyIds, token);
-  if (endpoint.family() != Endpoint::Family::kUnix) connection->set(kShortEmpties);
+  backend().SetUpConnect(*connection, endpoint);
   Operation& operation = operations_.Take(OperationKind::kConnect, token);
   operation.connection = connections_.IndexOf(*connection);
   operation.address = address;
@@ -84,21 +92,23 @@ bool ReadinessCore::PrepareConnect(const Endpoint& endpoint, Token token) {
   return true;
 }
 
-bool ReadinessCore::PrepareShutdown(ConnectionId id, Direction direction, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareShutdown(ConnectionId id, Direction direction,
+                                                   Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (Full(1)) return false;
   Operation& operation = operations_.Take(OperationKind::kShutdown, token);
   operation.connection = id.index;
-  operation.how = direction == Direction::kRecv   ? SHUT_RD
-                  : direction == Direction::kSend ? SHUT_WR
-                                                  : SHUT_RDWR;
+  operation.how = direction;
   ++connection->other_operations;
   Accepted(operation, true);
   return true;
 }
 
-bool ReadinessCore::PreparePollAdd(ConnectionId id, uint32_t events, Shots shots, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PreparePollAdd(ConnectionId id, uint32_t events, Shots shots,
+                                                  Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   constexpr uint32_t kKnown = kPollReadable | kPollWritable | kPollHangUp | kPollError;
@@ -106,14 +116,15 @@ bool ReadinessCore::PreparePollAdd(ConnectionId id, uint32_t events, Shots shots
   if (Full(1)) return false;
   Operation& operation = operations_.Take(OperationKind::kPoll, token);
   operation.connection = id.index;
-  operation.poll_events = events;
+  backend().SetUpPoll(operation, events);
   if (shots == Shots::kMany) operation.set(kManyShots);
   ++connection->other_operations;
   Accepted(operation, shots == Shots::kOne);
   return true;
 }
 
-bool ReadinessCore::PreparePollRemove(Token target, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PreparePollRemove(Token target, Token token) {
   Operation* operation = operations_.Find(target);
   if (operation == nullptr || operation->kind != OperationKind::kPoll) {
     return AcceptError(Error::kNotFound, token);
@@ -121,8 +132,9 @@ bool ReadinessCore::PreparePollRemove(Token target, Token token) {
   return PrepareCancelTarget(TargetOf(*operation), target, token);
 }
 
-bool ReadinessCore::PrepareTimer(OperationKind kind, int64_t delay_ns, Token token,
-                                 Operation** made) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareTimer(OperationKind kind, int64_t delay_ns, Token token,
+                                                Operation** made) {
   if (Full(1)) return false;
   Operation& operation = operations_.Take(kind, token);
   operation.delay_ns = delay_ns;
@@ -130,7 +142,9 @@ bool ReadinessCore::PrepareTimer(OperationKind kind, int64_t delay_ns, Token tok
   return true;
 }
 
-bool ReadinessCore::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots,
+                                                  Token token) {
   const bool many = shots == Shots::kMany;
   if (delay.count() < 0 || (many && delay.count() == 0)) {
     return AcceptError(Error::kInvalidArgument, token);
@@ -145,7 +159,9 @@ bool ReadinessCore::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, 
   return true;
 }
 
-bool ReadinessCore::PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareTimeoutAt(std::chrono::steady_clock::time_point time,
+                                                    Token token) {
   Operation* operation;
   if (!PrepareTimer(OperationKind::kTimeout, -1, token, &operation)) return false;
   const int64_t nanos = std::chrono::nanoseconds(time.time_since_epoch()).count();
@@ -154,7 +170,8 @@ bool ReadinessCore::PrepareTimeoutAt(std::chrono::steady_clock::time_point time,
   return true;
 }
 
-bool ReadinessCore::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
   const Target target = last_target_;
   if (target.kind == Target::Kind::kNone || delay.count() < 0) {
     return AcceptError(Error::kInvalidArgument, token);
@@ -176,31 +193,34 @@ bool ReadinessCore::PrepareDeadline(std::chrono::nanoseconds delay, Token token)
   return true;
 }
 
-bool ReadinessCore::PrepareFile(FileId id, FileRequest::Kind kind, uint64_t offset,
-                                const TransferRequest& request, Token token) {
-  posix::FileTable::File* file = files_.Find(id);
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareFile(FileId id, OperationKind kind, uint64_t offset,
+                                               const TransferRequest& request, Token token,
+                                               SyncMode mode) {
+  auto* file = files_.Find(id);
   if (file == nullptr) return AcceptError(Error::kBadId, token);
-  const bool is_sync = kind == FileRequest::Kind::kSyncData || kind == FileRequest::Kind::kSyncAll;
-  if (request.length == 0 && !is_sync) return AcceptError(Error::kInvalidArgument, token);
+  if (request.length == 0 && kind != OperationKind::kSync) {
+    return AcceptError(Error::kInvalidArgument, token);
+  }
   if (Full(1)) return false;
-  Operation& operation = operations_.Take(OperationKind::kFile, token);
+  Operation& operation = operations_.Take(kind, token);
   operation.connection = id.index;
   operation.unit = request.unit;
   buffers_.AddUse(request.unit);
-  operation.file =
-      FileRequest{request.data, offset, request.length, file->descriptor, 0, kind, 0, nullptr};
+  backend().SetUpFile(operation, *file, offset, request, mode);
   ++file->operations;
   Accepted(operation, true);
   return true;
 }
 
-bool ReadinessCore::PrepareSync(FileId file, SyncMode mode, Token token) {
-  const FileRequest::Kind kind =
-      mode == SyncMode::kData ? FileRequest::Kind::kSyncData : FileRequest::Kind::kSyncAll;
-  return PrepareFile(file, kind, 0, {}, token);
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareSync(FileId file, SyncMode mode, Token token) {
+  return PrepareFile(file, OperationKind::kSync, 0, {}, token, mode);
 }
 
-bool ReadinessCore::PrepareCancelTarget(Target target, Token target_token, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareCancelTarget(Target target, Token target_token,
+                                                       Token token) {
   if (Full(1, 0)) return false;
   Operation& operation = operations_.Take(OperationKind::kCancel, token);
   operation.cancel = {target, target_token, Direction::kBoth};
@@ -208,7 +228,8 @@ bool ReadinessCore::PrepareCancelTarget(Target target, Token target_token, Token
   return true;
 }
 
-bool ReadinessCore::PrepareCancel(Token target, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareCancel(Token target, Token token) {
   if (Operation* operation = operations_.Find(target); operation != nullptr) {
     return PrepareCancelTarget(TargetOf(*operation), target, token);
   }
@@ -227,7 +248,9 @@ bool ReadinessCore::PrepareCancel(Token target, Token token) {
   return AcceptFixedResult(ToResult(Error::kNotFound), token, 0);
 }
 
-bool ReadinessCore::PrepareCancelConnection(ConnectionId id, Direction direction, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareCancelConnection(ConnectionId id, Direction direction,
+                                                           Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (Full(1, 0)) return false;
@@ -237,13 +260,15 @@ bool ReadinessCore::PrepareCancelConnection(ConnectionId id, Direction direction
   return true;
 }
 
-bool ReadinessCore::PrepareCancelAll(Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareCancelAll(Token token) {
   if (Full(1, 0)) return false;
   Accepted(operations_.Take(OperationKind::kCancelAll, token), false);
   return true;
 }
 
-bool ReadinessCore::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (Full(0)) return false;
@@ -254,4 +279,6 @@ bool ReadinessCore::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
   return true;
 }
 
-}  // namespace ioring::readiness
+}  // namespace ioring::emulated
+
+#endif  // IORING_RING_EMULATED_EMULATED_PREPARE_H_
