@@ -66,46 +66,4 @@ void RioRing::OnNoBuffers(Connection& connection, Group& group) {
   group.stalled.Push(connections_, connection);
 }
 
-void RioRing::EndManagedRecv(Connection& connection, int32_t result, const ManagedBuffer* buffer) {
-  Group& group = groups_[connection.recv_length];
-  const Token token{connection.recv_token};
-  const uint32_t deadline = connection.has(kRecvHasDeadline) ? connection.recv_deadline : 0;
-  if (connection.has(kStalled)) {
-    connection.clear(kStalled);
-    group.stalled.Remove(connections_, connection);
-  }
-  if (connection.has(kPromised)) {
-    connection.clear(kPromised);
-    --group.promised;
-    ResumeStalled(group);
-  }
-  FreeRecv(connection);
-  --group.receives;
-  if (buffer == nullptr) {
-    Complete(token, result, 0);
-  } else {
-    --in_flight_;
-    statistics_.completions.Add(1);
-    completions_.Push(Completion{token, result, kBuffer}, *buffer);
-  }
-  if (ABSL_PREDICT_FALSE(deadline != 0)) EndDeadline(deadline);
-}
-
-void RioRing::ReturnBuffer(const ManagedBuffer& buffer) {
-  Group& group = groups_[buffer.group_index];
-  group.buffers->Return(buffer.buffer);
-  if (ABSL_PREDICT_FALSE(!group.stalled.empty())) ResumeStalled(group);
-}
-
-// In the order in which they ran dry, one for each buffer.
-void RioRing::ResumeStalled(Group& group) {
-  while (!group.stalled.empty() && group.buffers->available() > group.promised) {
-    Connection& connection = group.stalled.Pop(connections_);
-    connection.clear(kStalled);
-    connection.set(kPromised);
-    ++group.promised;
-    PushReady(connection);
-  }
-}
-
 }  // namespace ioring::rio

@@ -1,8 +1,6 @@
 // Creation and destruction.
 #include "ring_rio/rio_ring.h"
 
-#include <algorithm>
-#include <bit>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -18,6 +16,7 @@
 #include "ring/options.h"
 #include "ring/ring_limits.h"
 #include "ring_rio/completion_port.h"
+#include "ring_rio/native_error.h"
 #include "ring_rio/rio_api.h"
 #include "ring_rio/rio_queue.h"
 #include "ring_rio/socket_poll.h"
@@ -50,12 +49,6 @@ std::string_view WhatStandsFor(Capability capability) {
     default:
       return "no such thing";
   }
-}
-
-// Everything that can be in flight: two directions and a close of each connection, and the
-// operations.
-uint32_t SubmissionPlaces(const RingOptions& options, uint32_t operations) {
-  return std::bit_ceil(3 * options.max_connections + operations);
 }
 
 }  // namespace
@@ -99,23 +92,12 @@ absl::StatusOr<std::unique_ptr<RioRing>> RioRing::Create(const RingOptions& opti
 
 RioRing::RioRing(const RingOptions& options, std::unique_ptr<CompletionPort> port,
                  std::unique_ptr<SocketPoller> poller, const SocketFunctions& functions)
-    : options_(options),
-      completions_(std::bit_ceil(CompletionEntries(options) + kHeadroom)),
+    : EmulatedRing(options, &ErrorFromNative, &NativeErrorText),
       port_(std::move(port)),
       poller_(std::move(poller)),
       functions_(functions),
       rio_threshold_bytes_(options.fixed_socket_io_threshold_bytes.value_or(0)),
-      connections_(options.max_connections),
-      operations_(options.max_operations + kKeptForCancels),
-      buffers_(options.max_buffers),
-      registered_(options.max_buffers),
-      listeners_(options.max_listeners),
-      files_(options.max_files),
-      groups_(options.max_buffer_groups),
-      timers_(operations_.size()),
-      submissions_(SubmissionPlaces(options, operations_.size())),
-      submission_entries_(
-          std::max(std::bit_ceil(options.submission_entries), kSubmissionEntriesMin)) {
+      registered_(options.max_buffers) {
   notify_.kind = RequestKind::kNotify;
 }
 
@@ -139,14 +121,9 @@ void RioRing::Report() {
 
 // Requests that are Windows' keep their memory in use: those of closed listeners are waited for.
 RioRing::~RioRing() {
-  CHECK_EQ(in_flight_, 0u) << "a ring was destroyed with operations in flight, whose memory it may "
-                              "still write to: call Drain (ring/drain.h) first";
-  for (const Group& group : groups_) {
-    CHECK(group.buffers == nullptr || group.buffers->taken() == 0)
-        << "a ring was destroyed while buffers of a group were not returned";
-  }
+  CheckAtRest();
   for (uint32_t i = 0; i < listeners_.size(); ++i) {
-    if (listeners_[i].socket != INVALID_SOCKET) {
+    if (listeners_[i].is_open()) {
       CloseListener(ListenerId{i, listeners_[i].generation}).IgnoreError();
     }
   }
