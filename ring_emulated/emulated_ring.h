@@ -75,6 +75,11 @@ struct TransferRequest {
 //   void BeginConnect, BeginShutdown, BeginPoll, BeginFile(Operation&)
 //   void RunRecv, RunSend(Connection&)           tries the direction, or ends it if cancelled
 //   void RunConnection(Connection&)              it was on the ready list
+//   CallResult TryRecv(Connection&, std::byte*, uint32_t bytes)   now, or kWouldBlock
+//   CallResult TryPeek(Connection&)              a byte that stays there, or as TryRecv
+//   void WaitToRecv(Connection&)                 when there may be something
+//   void AfterShot(Connection&, bool is_full)    a managed receive that goes on has bytes
+//   static constexpr CallResult kWouldBlock, kNoBufferSpace       its codes
 //   bool StopRecv, StopSend(Connection&)         asked to end; false: not begun, or past that
 //   bool CancelPoll, CancelFile(Operation&)      the same, for one that is begun
 //   void FreeConnection(Connection&)             closes the socket and frees the slot
@@ -215,14 +220,14 @@ class EmulatedRing : public Ring {
   void MakeDue(Listener& listener);
   int64_t Now();
 
-  // Ending transfers, and groups: emulated_transfer.h.
+  // Managed receives, and ending transfers: emulated_transfer.h.
+  void RunManagedRecv(Connection& connection);
   void EndRecv(Connection& connection, CallResult result);
   void EndSend(Connection& connection, CallResult result);
   void EndManagedRecv(Connection& connection, int32_t result, const ManagedBuffer* buffer);
   void EndTransfer(Connection& connection, Operation& operation, bool is_send, CallResult result);
   void FreeRecv(Connection& connection);
   void FreeSend(Connection& connection);
-  void ResumeStalled(Group& group);
 
   // The operation table: emulated_operation.h.
   void EndOperation(Operation& operation, int32_t result, uint32_t flags = 0);
@@ -278,6 +283,8 @@ class EmulatedRing : public Ring {
   bool PrepareCancelTarget(Target target, Token target_token, Token token);
 
   static uint32_t ClampLength(size_t size);
+  void OnNoBuffers(Connection& connection, Group& group);
+  void ResumeStalled(Group& group);
   Error Resolve(const BufferSlice& slice, TransferFlags flags, TransferRequest* request) const;
   bool PrepareRecvRequest(ConnectionId id, const TransferRequest& request, Token token);
   bool PrepareSendRequest(ConnectionId id, const TransferRequest& request, Token token);
@@ -333,6 +340,7 @@ class EmulatedRing : public Ring {
 #include "ring_emulated/emulated_control.h"
 #include "ring_emulated/emulated_operation.h"
 #include "ring_emulated/emulated_prepare.h"
+#include "ring_emulated/emulated_prepare_transfer.h"
 #include "ring_emulated/emulated_transfer.h"
 #include "ring_emulated/emulated_turn.h"
 

@@ -1,247 +1,19 @@
-// Transfers: preparing those of connections and files, ending those of connections.
+// Transfers of connections: ending them, and managed receives.
 // A part of ring_emulated/emulated_ring.h, which is to be included instead.
 #ifndef IORING_RING_EMULATED_EMULATED_TRANSFER_H_
 #define IORING_RING_EMULATED_EMULATED_TRANSFER_H_
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 
 #include "absl/base/optimization.h"
 #include "ring/completion.h"
+#include "ring/error.h"
 #include "ring/options.h"
 #include "ring_emulated/emulated_ring.h"
+#include "ring_table/managed_group.h"
 
 namespace ioring::emulated {
-
-// A longer span is transferred in part, as any other may be.
-template <typename Backend, typename Types>
-uint32_t EmulatedRing<Backend, Types>::ClampLength(size_t size) {
-  return static_cast<uint32_t>(std::min<size_t>(size, Backend::kTransferMaxBytes));
-}
-
-template <typename Backend, typename Types>
-Error EmulatedRing<Backend, Types>::Resolve(const BufferSlice& slice, TransferFlags flags,
-                                            TransferRequest* request) const {
-  ResolvedSlice resolved;
-  const Error error = buffers_.Resolve(slice, &resolved);
-  if (error != Error::kOk) return error;
-  *request = {resolved.data, resolved.length, flags, resolved.unit, resolved.in_kernel};
-  return Error::kOk;
-}
-
-template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareRecv(ConnectionId connection, std::span<std::byte> memory,
-                                               Token token, TransferFlags flags) {
-  return PrepareRecvRequest(connection, {memory.data(), ClampLength(memory.size()), flags}, token);
-}
-
-template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareSend(ConnectionId connection,
-                                               std::span<const std::byte> memory, Token token,
-                                               TransferFlags flags) {
-  std::byte* data = const_cast<std::byte*>(memory.data());  // it is only read
-  return PrepareSendRequest(connection, {data, ClampLength(memory.size()), flags}, token);
-}
-
-template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareRecvBuffer(ConnectionId connection,
-                                                     const BufferSlice& slice, Token token,
-                                                     TransferFlags flags) {
-  TransferRequest request;
-  const Error error = Resolve(slice, flags, &request);
-  if (error != Error::kOk) return AcceptError(error, token);
-  return PrepareRecvRequest(connection, request, token);
-}
-
-template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareSendBuffer(ConnectionId connection,
-                                                     const BufferSlice& slice, Token token,
-                                                     TransferFlags flags) {
-  TransferRequest request;
-  const Error error = Resolve(slice, flags, &request);
-  if (error != Error::kOk) return AcceptError(error, token);
-  return PrepareSendRequest(connection, request, token);
-}
-
-template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareRecvRequest(ConnectionId id,
-                                                      const TransferRequest& request, Token token) {
-  Connection* connection = connections_.Find(id);
-  if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
-  if (connection->recv != Transfer::kIdle) return AcceptError(Error::kBusy, token);
-  if (request.flags == TransferFlags::kAll) {
-    return PrepareTransferAll(*connection, request, /*is_send=*/false, token);
-  }
-  if (Full(0)) return false;
-  connection->recv = Transfer::kPlain;
-  connection->recv_token = token.value;
-  connection->recv_data = request.data;
-  connection->recv_length = request.length;
-  connection->recv_unit = request.unit;
-  backend().SetUpTransfer(*connection, request, /*is_send=*/false, nullptr);
-  buffers_.AddUse(request.unit);
-  Accepted(Step::kRecv, id.index, TargetOf(*connection, Target::Kind::kRecv));
-  return true;
-}
-
-template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareSendRequest(ConnectionId id,
-                                                      const TransferRequest& request, Token token) {
-  Connection* connection = connections_.Find(id);
-  if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
-  if (connection->send != Transfer::kIdle) return AcceptError(Error::kBusy, token);
-  if (request.flags == TransferFlags::kAll) {
-    return PrepareTransferAll(*connection, request, /*is_send=*/true, token);
-  }
-  if (Full(0)) return false;
-  connection->send = Transfer::kPlain;
-  connection->send_token = token.value;
-  connection->send_data = request.data;
-  connection->send_length = request.length;
-  connection->send_unit = request.unit;
-  backend().SetUpTransfer(*connection, request, /*is_send=*/true, nullptr);
-  buffers_.AddUse(request.unit);
-  Accepted(Step::kSend, id.index, TargetOf(*connection, Target::Kind::kSend));
-  return true;
-}
-
-template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareTransferAll(Connection& connection,
-                                                      const TransferRequest& request, bool is_send,
-                                                      Token token) {
-  if (Full(1)) return false;
-  Operation& operation =
-      operations_.Take(is_send ? OperationKind::kSendAll : OperationKind::kRecvAll, token);
-  operation.connection = connections_.IndexOf(connection);
-  operation.transfer.data = request.data;
-  operation.transfer.length = request.length;
-  operation.transfer.done = 0;
-  backend().SetUpTransfer(connection, request, is_send, &operation);
-  operation.unit = request.unit;
-  buffers_.AddUse(request.unit);
-  (is_send ? connection.send : connection.recv) = Transfer::kOperation;
-  (is_send ? connection.send_length : connection.recv_length) = operations_.IndexOf(operation);
-  Accepted(operation, true);
-  return true;
-}
-
-template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareRecvManaged(ConnectionId id, BufferGroupId group_id,
-                                                      Shots shots, Token token) {
-  Connection* connection = connections_.Find(id);
-  Group* group = FindGroup(group_id);
-  if (connection == nullptr || group == nullptr) return AcceptError(Error::kBadId, token);
-  if (connection->recv != Transfer::kIdle) return AcceptError(Error::kBusy, token);
-  if (Full(0)) return false;
-  connection->recv = Transfer::kManaged;
-  connection->recv_token = token.value;
-  connection->recv_length = group_id.index;
-  connection->recv_unit = BufferTable::kNoUnit;
-  statistics_.emulations.Add(1);
-  ++group->receives;
-  const bool many = shots == Shots::kMany;
-  if (many) connection->set(kRecvMany);
-  Accepted(Step::kRecv, id.index, many ? Target{} : TargetOf(*connection, Target::Kind::kRecv));
-  return true;
-}
-
-// Null where it was refused, or accepted as an error: `*accepted`.
-template <typename Backend, typename Types>
-auto EmulatedRing<Backend, Types>::PrepareMessage(ConnectionId id, OperationKind kind, Token token,
-                                                  bool* accepted) -> Operation* {
-  const bool is_send = kind == OperationKind::kSendTo;
-  Connection* connection = connections_.Find(id);
-  if (connection == nullptr) {
-    *accepted = AcceptError(Error::kBadId, token);
-    return nullptr;
-  }
-  Transfer& transfer = is_send ? connection->send : connection->recv;
-  if (transfer != Transfer::kIdle) {
-    *accepted = AcceptError(Error::kBusy, token);
-    return nullptr;
-  }
-  *accepted = !Full(1);
-  if (!*accepted) return nullptr;
-  Operation& operation = operations_.Take(kind, token);
-  operation.connection = id.index;
-  transfer = Transfer::kOperation;
-  (is_send ? connection->send_length : connection->recv_length) = operations_.IndexOf(operation);
-  Accepted(operation, true);
-  return &operation;
-}
-
-template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory,
-                                                   Endpoint* source, Token token) {
-  if (memory.empty() || source == nullptr) return AcceptError(Error::kInvalidArgument, token);
-  bool accepted;
-  Operation* operation = PrepareMessage(socket, OperationKind::kRecvFrom, token, &accepted);
-  if (operation == nullptr) return accepted;
-  operation->message.data = memory.data();
-  operation->message.length = memory.size();
-  operation->message.source = source;
-  return true;
-}
-
-template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareSendTo(ConnectionId socket,
-                                                 std::span<const std::byte> memory,
-                                                 const Endpoint& destination, Token token) {
-  Address address;
-  if (!Backend::ToAddress(destination, &address)) {
-    return AcceptError(Error::kInvalidArgument, token);
-  }
-  bool accepted;
-  Operation* operation = PrepareMessage(socket, OperationKind::kSendTo, token, &accepted);
-  if (operation == nullptr) return accepted;
-  operation->message.data = const_cast<std::byte*>(memory.data());  // it is only read
-  operation->message.length = memory.size();
-  operation->message.address = address;
-  return true;
-}
-
-template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareRead(FileId file, uint64_t offset,
-                                               std::span<std::byte> memory, Token token) {
-  return PrepareFile(file, OperationKind::kRead, offset,
-                     {memory.data(), ClampLength(memory.size()), TransferFlags::kNone}, token);
-}
-
-template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareWrite(FileId file, uint64_t offset,
-                                                std::span<const std::byte> memory, Token token) {
-  std::byte* data = const_cast<std::byte*>(memory.data());  // it is only read
-  return PrepareFile(file, OperationKind::kWrite, offset,
-                     {data, ClampLength(memory.size()), TransferFlags::kNone}, token);
-}
-
-template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareReadBuffer(FileId file, uint64_t offset,
-                                                     const BufferSlice& slice, Token token) {
-  return PrepareFileBuffer(file, OperationKind::kRead, offset, slice, token);
-}
-
-template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareWriteBuffer(FileId file, uint64_t offset,
-                                                      const BufferSlice& slice, Token token) {
-  return PrepareFileBuffer(file, OperationKind::kWrite, offset, slice, token);
-}
-
-template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareFileBuffer(FileId file, OperationKind kind,
-                                                     uint64_t offset, const BufferSlice& slice,
-                                                     Token token) {
-  TransferRequest request;
-  const Error error = Resolve(slice, TransferFlags::kNone, &request);
-  if (error != Error::kOk) return AcceptError(error, token);
-  return PrepareFile(file, kind, offset, request, token);
-}
-
-// ---- Ending.
 
 template <typename Backend, typename Types>
 void EmulatedRing<Backend, Types>::FreeRecv(Connection& connection) {
@@ -288,6 +60,61 @@ void EmulatedRing<Backend, Types>::EndTransfer(Connection& connection, Operation
   const char* what = is_send ? "send" : "recv";
   EndOperation(operation,
                result >= 0 ? static_cast<int32_t>(result) : Fail(operation.token, result, what));
+}
+
+// ---- Managed receives.
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::RunManagedRecv(Connection& connection) {
+  Group& group = groups_[connection.recv_length];
+  ManagedGroup& buffers = *group.buffers;
+  if (ABSL_PREDICT_FALSE(connection.has(kPromised))) {
+    connection.clear(kPromised);
+    --group.promised;
+  }
+  // What comes back is for those that wait already.
+  if (ABSL_PREDICT_FALSE(buffers.available() <= group.promised)) {
+    return OnNoBuffers(connection, group);
+  }
+  std::byte* data = buffers.Next();
+  const CallResult result = backend().TryRecv(connection, data, buffers.buffer_bytes());
+  if (result > 0) {
+    const ManagedBuffer buffer{data, static_cast<uint32_t>(result), connection.recv_length,
+                               buffers.Pick()};
+    statistics_.bytes_received.Add(buffer.size);
+    if (!connection.has(kRecvMany)) {
+      return EndManagedRecv(connection, static_cast<int32_t>(result), &buffer);
+    }
+    statistics_.completions.Add(1);
+    completions_.Push(Completion{Token{connection.recv_token}, static_cast<int32_t>(result),
+                                 uint32_t{kBuffer} | kMore},
+                      buffer);
+    return backend().AfterShot(connection, buffer.size == buffers.buffer_bytes());
+  }
+  if (!group.stalled.empty()) ResumeStalled(group);  // the buffer was not needed
+  if (result == Backend::kWouldBlock) return backend().WaitToRecv(connection);
+  const Token token{connection.recv_token};
+  EndManagedRecv(connection, result == 0 ? 0 : Fail(token, result, "managed recv"), nullptr);
+}
+
+// Only bytes need a buffer: an end or an error is told without one, and an idle connection
+// neither fails nor waits in line.
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::OnNoBuffers(Connection& connection, Group& group) {
+  const Token token{connection.recv_token};
+  const CallResult result = backend().TryPeek(connection);
+  if (result == Backend::kWouldBlock) return backend().WaitToRecv(connection);
+  if (result <= 0) {
+    return EndManagedRecv(connection, result == 0 ? 0 : Fail(token, result, "managed recv"),
+                          nullptr);
+  }
+  statistics_.buffer_exhaustions.Add(1);
+  if (group.buffers->exhaustion() == ExhaustionPolicy::kFail) {
+    Fail(token, Backend::kNoBufferSpace, "managed recv");
+    return EndManagedRecv(connection, ToResult(Error::kNoBuffers), nullptr);
+  }
+  connection.set(kStalled);
+  group.stalled.Push(connections_, connection);
 }
 
 template <typename Backend, typename Types>

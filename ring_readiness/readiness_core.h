@@ -7,6 +7,8 @@
 #ifndef IORING_RING_READINESS_READINESS_CORE_H_
 #define IORING_RING_READINESS_READINESS_CORE_H_
 
+#include <errno.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -113,6 +115,8 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   // What EmulatedRing asks for.
   // Linux: MAX_RW_COUNT; a result has 31 bits.
   static constexpr size_t kTransferMaxBytes = 0x7ffff000;
+  static constexpr CallResult kWouldBlock = -EAGAIN;
+  static constexpr CallResult kNoBufferSpace = -ENOBUFS;
   static bool ToAddress(const Endpoint& endpoint, Address* address) {
     return posix::ToSocketAddress(endpoint, address);
   }
@@ -139,8 +143,10 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   void RunRecv(Connection& connection);
   void RunSend(Connection& connection);
   void RunPlainRecv(Connection& connection);
-  void RunManagedRecv(Connection& connection);
-  void OnNoBuffers(Connection& connection, Group& group);
+  CallResult TryRecv(Connection& connection, std::byte* data, uint32_t bytes);
+  CallResult TryPeek(Connection& connection);
+  void WaitToRecv(Connection& connection) { WaitForEvents(connection); }
+  void AfterShot(Connection& connection, bool is_full);
   void RunTransferAll(Connection& connection, Operation& operation, bool is_send);
   void RunRecvFrom(Connection& connection, Operation& operation);
   void RunSendTo(Connection& connection, Operation& operation);

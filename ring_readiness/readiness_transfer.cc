@@ -44,67 +44,26 @@ void ReadinessCore::NoteRecv(Connection& connection, CallResult result, size_t a
 }
 
 void ReadinessCore::RunPlainRecv(Connection& connection) {
-  const CallResult result =
-      posix::Recv(connection.descriptor, connection.recv_data, connection.recv_length);
-  NoteRecv(connection, result, connection.recv_length);
+  const CallResult result = TryRecv(connection, connection.recv_data, connection.recv_length);
   if (result == -EAGAIN) return WaitForEvents(connection);
   EndRecv(connection, result);
 }
 
-void ReadinessCore::RunManagedRecv(Connection& connection) {
-  Group& group = groups_[connection.recv_length];
-  ManagedGroup& buffers = *group.buffers;
-  if (ABSL_PREDICT_FALSE(connection.has(kPromised))) {
-    connection.clear(kPromised);
-    --group.promised;
-  }
-  // What comes back is for those that wait already.
-  if (ABSL_PREDICT_FALSE(buffers.available() <= group.promised)) {
-    return OnNoBuffers(connection, group);
-  }
-  std::byte* data = buffers.Next();
-  const CallResult result = posix::Recv(connection.descriptor, data, buffers.buffer_bytes());
-  NoteRecv(connection, result, buffers.buffer_bytes());
-  if (result > 0) {
-    const ManagedBuffer buffer{data, static_cast<uint32_t>(result), connection.recv_length,
-                               buffers.Pick()};
-    statistics_.bytes_received.Add(buffer.size);
-    if (!connection.has(kRecvMany)) {
-      return EndManagedRecv(connection, static_cast<int32_t>(result), &buffer);
-    }
-    statistics_.completions.Add(1);
-    completions_.Push(Completion{Token{connection.recv_token}, static_cast<int32_t>(result),
-                                 uint32_t{kBuffer} | kMore},
-                      buffer);
-    if ((connection.ready & kReadyToRecv) != 0) return PushReady(connection);
-    return WaitForEvents(connection);
-  }
-  if (!group.stalled.empty()) ResumeStalled(group);  // the buffer was not needed
-  if (result == -EAGAIN) return WaitForEvents(connection);
-  const Token token{connection.recv_token};
-  EndManagedRecv(connection, result == 0 ? 0 : Fail(token, result, "managed recv"), nullptr);
+auto ReadinessCore::TryRecv(Connection& connection, std::byte* data, uint32_t bytes) -> CallResult {
+  const CallResult result = posix::Recv(connection.descriptor, data, bytes);
+  NoteRecv(connection, result, bytes);
+  return result;
 }
 
-// Only bytes need a buffer: an end or an error is told without one, and an idle connection
-// neither fails nor waits in line.
-void ReadinessCore::OnNoBuffers(Connection& connection, Group& group) {
-  const Token token{connection.recv_token};
+auto ReadinessCore::TryPeek(Connection& connection) -> CallResult {
   const CallResult result = posix::PeekByte(connection.descriptor);
-  if (result == -EAGAIN) {
-    connection.clear_ready(kReadyToRecv);
-    return WaitForEvents(connection);
-  }
-  if (result <= 0) {
-    return EndManagedRecv(connection, result == 0 ? 0 : Fail(token, result, "managed recv"),
-                          nullptr);
-  }
-  statistics_.buffer_exhaustions.Add(1);
-  if (group.buffers->exhaustion() == ExhaustionPolicy::kFail) {
-    Fail(token, -ENOBUFS, "managed recv");
-    return EndManagedRecv(connection, ToResult(Error::kNoBuffers), nullptr);
-  }
-  connection.set(kStalled);
-  group.stalled.Push(connections_, connection);
+  if (result == -EAGAIN) connection.clear_ready(kReadyToRecv);
+  return result;
+}
+
+void ReadinessCore::AfterShot(Connection& connection, bool /*is_full*/) {
+  if ((connection.ready & kReadyToRecv) != 0) return PushReady(connection);
+  WaitForEvents(connection);
 }
 
 void ReadinessCore::RunSend(Connection& connection) {

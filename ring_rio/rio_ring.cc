@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <string_view>
 #include <utility>
 
 #include "absl/log/check.h"
@@ -11,10 +10,10 @@
 #include "absl/memory/memory.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "ring/capability.h"
 #include "ring/options.h"
 #include "ring/ring_limits.h"
+#include "ring_emulated/capabilities.h"
 #include "ring_rio/completion_port.h"
 #include "ring_rio/native_error.h"
 #include "ring_rio/rio_api.h"
@@ -23,36 +22,6 @@
 #include "ring_rio/sockets.h"
 
 namespace ioring::rio {
-namespace {
-
-// What stands for a capability that only another kind of kernel interface has.
-std::string_view WhatStandsFor(Capability capability) {
-  switch (capability) {
-    case Capability::kMultishotAccept:
-      return "AcceptEx, several in flight";
-    case Capability::kMultishotRecv:
-      return "one call per receive";
-    case Capability::kMultishotTimeout:
-      return "timers of the ring's own";
-    case Capability::kProvidedBuffers:
-      return "the ring picks the buffer";
-    case Capability::kIncrementalBuffers:
-    case Capability::kBundles:
-      return "one buffer per receive";
-    case Capability::kRegisteredBuffers:
-    case Capability::kFixedSocketIo:
-      return "registered memory is used as any other";
-    case Capability::kBatchWait:
-      return "the ring sees to minimum and delay";
-    case Capability::kCancelByDescriptor:
-      return "each request is cancelled by itself";
-    default:
-      return "no such thing";
-  }
-}
-
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<RioRing>> RioRing::CreateIocp(const RingOptions& options) {
   return Create(options, nullptr);
 }
@@ -102,18 +71,12 @@ RioRing::RioRing(const RingOptions& options, std::unique_ptr<CompletionPort> por
 }
 
 void RioRing::Report() {
-  for (int i = 0; i < kCapabilityCount; ++i) {
-    const auto capability = static_cast<Capability>(i);
-    const bool is_rio =
-        capability == Capability::kRegisteredBuffers || capability == Capability::kFixedSocketIo;
-    if (options_.disabled.Has(capability)) {
-      capabilities_.TurnOff(capability, "switched off by the options");
-    } else if (is_rio && rio_ != nullptr) {
-      capabilities_.TurnOn(capability);
-    } else {
-      capabilities_.TurnOff(capability,
-                            absl::StrCat(BackendName(), ": ", WhatStandsFor(capability)));
-    }
+  capabilities_ =
+      emulated::ReportNone(options_.disabled, BackendName(),
+                           {.multishot_accept = "AcceptEx, several in flight",
+                            .cancel_by_descriptor = "each request is cancelled by itself"});
+  for (const Capability capability : {Capability::kRegisteredBuffers, Capability::kFixedSocketIo}) {
+    if (rio_ != nullptr && !options_.disabled.Has(capability)) capabilities_.TurnOn(capability);
   }
   socket_rio_ = capabilities_.Has(Capability::kRegisteredBuffers) &&
                 capabilities_.Has(Capability::kFixedSocketIo);

@@ -125,6 +125,8 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
 
   // What EmulatedRing asks for; the rest is below.
   static constexpr size_t kTransferMaxBytes = kRecvMaxBytes;
+  static constexpr CallResult kWouldBlock = -WSAEWOULDBLOCK;
+  static constexpr CallResult kNoBufferSpace = -WSAENOBUFS;
   static bool ToAddress(const Endpoint& endpoint, Address* address) {
     return ToSocketAddress(endpoint, address);
   }
@@ -149,13 +151,11 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   void OnSendPacket(Connection& connection, const OVERLAPPED_ENTRY& packet);
   void AfterPacket(Connection& connection);
 
-  // Transfers: rio_transfer.cc, rio_managed.cc.
+  // Transfers: rio_transfer.cc.
   void RunRecv(Connection& connection);
   void RunSend(Connection& connection);
   void RunStreamRecv(Connection& connection);
   void RunStreamSend(Connection& connection);
-  void RunManagedRecv(Connection& connection);
-  void OnNoBuffers(Connection& connection, Group& group);
   void RunRecvFrom(Connection& connection, Operation& operation);
   void RunSendTo(Connection& connection, Operation& operation);
   Piece PieceOf(const Operation& operation) const;
@@ -163,6 +163,10 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   Piece SendPiece(const Connection& connection) const;
   bool OnReceived(Connection& connection, CallResult result);
   bool OnSent(Connection& connection, CallResult result);
+  CallResult TryRecv(Connection& connection, std::byte* data, uint32_t bytes);
+  CallResult TryPeek(Connection& connection);
+  void WaitToRecv(Connection& connection) { WaitReadable(connection); }
+  void AfterShot(Connection& connection, bool is_full);
   void WaitReadable(Connection& connection);
   void WaitWritable(Connection& connection);
   void FailRecv(Connection& connection, CallResult result);

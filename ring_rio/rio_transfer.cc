@@ -142,6 +142,23 @@ void RioRing::WaitReadable(Connection& connection) {
   ++requests_out_;
 }
 
+CallResult RioRing::TryRecv(Connection& connection, std::byte* data, uint32_t bytes) {
+  statistics_.kernel_submissions.Add(1);
+  return RecvNow(connection.socket, data, bytes);
+}
+
+CallResult RioRing::TryPeek(Connection& connection) {
+  statistics_.kernel_submissions.Add(1);
+  return PeekByte(connection.socket);
+}
+
+// A full buffer: there may be more. It comes in the next turn, after the others'.
+void RioRing::AfterShot(Connection& connection, bool is_full) {
+  if (ABSL_PREDICT_FALSE(connection.first_poll != 0)) LookAgain(connection, kPollReadable);
+  if (is_full) return PushReady(connection);
+  WaitReadable(connection);
+}
+
 void RioRing::RunRecvFrom(Connection& connection, Operation& operation) {
   Operation::Message& message = operation.message;
   statistics_.kernel_submissions.Add(1);
