@@ -163,7 +163,7 @@ TEST_P(RingConformance, CloseListenerStopsAtOnce) {
     const Token accept = StartAccept(ring, listener, shots);
     ring.Submit();
     ASSERT_TRUE(ring.CloseListener(listener).ok());
-    EXPECT_EQ(ring.Await(StartConnect(ring, endpoint)).error(), Error::kConnectionRefused);
+    EXPECT_EQ(ring.ConnectError(endpoint), Error::kConnectionRefused);
     const Arrival end = ring.Await(accept);
     EXPECT_EQ(end.error(), Error::kCanceled);
     EXPECT_FALSE(end.more());

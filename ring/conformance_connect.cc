@@ -67,7 +67,7 @@ TEST_P(RingConformance, ConnectRefused) {
   TestRing& ring = MakeRing(options);
   const Endpoint endpoint = ClosedPort(ring);
   for (int i = 0; i < 20; ++i) {
-    EXPECT_EQ(ring.Await(StartConnect(ring, endpoint)).error(), Error::kConnectionRefused);
+    EXPECT_EQ(ring.ConnectError(endpoint), Error::kConnectionRefused);
   }
   ring.ExpectAlive(ring.MakePair());
 }
@@ -141,7 +141,7 @@ TEST_P(RingConformance, Ipv6) {
   EXPECT_EQ(*ring.PeerEndpoint(pair.client), endpoint);
   EXPECT_EQ(*ring.PeerEndpoint(pair.server), *ring.LocalEndpoint(pair.client));
   ASSERT_TRUE(ring.CloseListener(*listener).ok());
-  EXPECT_EQ(ring.Await(StartConnect(ring, endpoint)).error(), Error::kConnectionRefused);
+  EXPECT_EQ(ring.ConnectError(endpoint), Error::kConnectionRefused);
 }
 
 // A path is taken while somebody listens on it, and free afterwards.

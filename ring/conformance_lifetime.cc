@@ -215,8 +215,7 @@ TEST_P(RingConformance, DestroyClosesEverything) {
   Destroy(ring);
   EXPECT_LE(peer.Await(recv).result(), 0);
   EXPECT_LE(peer.RecvEnd(unaccepted).result(), 0);
-  EXPECT_EQ(peer.Run([&](Token token) { return peer.PrepareConnect(endpoint, token); }).error(),
-            Error::kConnectionRefused);
+  EXPECT_EQ(peer.ConnectError(endpoint), Error::kConnectionRefused);
   TestRing& next = MakeRing();
   const absl::StatusOr<ListenerId> listener = next.CreateListener(endpoint, {});
   EXPECT_TRUE(listener.ok()) << listener.status();

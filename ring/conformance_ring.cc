@@ -249,6 +249,18 @@ Pair Connect(TestRing& client, TestRing& server) {
   return {connected.connection(), accepted.connection()};
 }
 
+// A socket that is given the very port that it connects to is connected to itself (TCP opens from
+// both ends at once): that says nothing, and is tried again.
+Error TestRing::ConnectError(const Endpoint& endpoint) {
+  for (;;) {
+    const Arrival connected = Run([&](Token token) { return PrepareConnect(endpoint, token); });
+    if (!connected.ok()) return connected.error();
+    const absl::StatusOr<Endpoint> local = LocalEndpoint(connected.connection());
+    if (!local.ok() || *local != endpoint) return Error::kOk;
+    Close(connected.connection());
+  }
+}
+
 ConnectionId TestRing::Datagram() {
   const absl::StatusOr<ConnectionId> socket = OpenDatagram(Endpoint::Ipv4Loopback(0));
   EXPECT_TRUE(socket.ok()) << socket.status();

@@ -150,6 +150,8 @@ class TestRing final : public LedgerRing {
   Endpoint EndpointOf(ListenerId listener);
   Pair MakePair();
   Pair MakePair(ListenerId listener);
+  // What a connect to an endpoint says where nobody listens, or ought to.
+  Error ConnectError(const Endpoint& endpoint);
   ConnectionId Datagram();
   // One transfer as it is, and one that goes on until all is done.
   Arrival Recv(ConnectionId connection, std::span<std::byte> memory);

@@ -1,48 +1,35 @@
-// ConnectionTable: what the ring knows of each socket.
+// Connection: what the ring knows of each socket.
 #ifndef IORING_RING_READINESS_CONNECTION_TABLE_H_
 #define IORING_RING_READINESS_CONNECTION_TABLE_H_
 
 #include <cstddef>
 #include <cstdint>
 
-#include "ring/id.h"
-#include "ring_table/slot_array.h"
+#include "ring_emulated/connection_table.h"
 
 namespace ioring::readiness {
 
-enum class ConnectionState : uint8_t {
-  kFree,
-  kConnecting,  // has an index, not yet an id
-  kOpen,
-  kCloseAccepted,  // its id is stale; what was prepared before the close is still to begin
-  kClosing,        // what is in flight is to end
-};
+using emulated::ConnectionState;
+using emulated::kOnReadyList;
+using emulated::kPromised;
+using emulated::kRecvBegun;
+using emulated::kRecvCancelled;
+using emulated::kRecvHasDeadline;
+using emulated::kRecvMany;
+using emulated::kReset;
+using emulated::kSendBegun;
+using emulated::kSendCancelled;
+using emulated::kSendHasDeadline;
+using emulated::kStalled;
+using emulated::Transfer;
 
-// What a direction is doing.
-enum class Transfer : uint8_t {
-  kIdle,
-  kPlain,
-  kManaged,    // receives only: into a buffer of a group
-  kOperation,  // in the operation table: kAll, datagrams, a connect
-};
-
-enum ConnectionFlags : uint16_t {
-  kRecvBegun = 1 << 0,  // submitted, in its turn
-  kSendBegun = 1 << 1,
-  kRecvCancelled = 1 << 2,
-  kSendCancelled = 1 << 3,
-  kRecvHasDeadline = 1 << 4,
-  kSendHasDeadline = 1 << 5,
-  kRecvMany = 1 << 6,       // a managed receive of many shots
-  kStalled = 1 << 7,        // it waits for a buffer of its group
-  kOnReadyList = 1 << 8,    // to be run
-  kOnWatchList = 1 << 9,    // to be watched before the next sleep
-  kWatched = 1 << 10,       // the poller has it, or never will (watch_error)
-  kPollsDue = 1 << 11,      // an event came: polls are to look
-  kShortEmpties = 1 << 12,  // TCP: a short receive leaves nothing (posix::ShortRecvEmpties)
-  kMayLiveOn = 1 << 13,     // was handed in, so that copies of its descriptor may exist
-  kReset = 1 << 14,         // closes with a reset
-  kPromised = 1 << 15,      // it may have the buffer that it waited for
+enum WatchFlags : uint16_t {
+  kOnWatchList = emulated::kFirstOwnFlag << 0,   // to be watched before the next sleep
+  kWatched = emulated::kFirstOwnFlag << 1,       // the poller has it, or never will (watch_error)
+  kPollsDue = emulated::kFirstOwnFlag << 2,      // an event came: polls are to look
+  kShortEmpties = emulated::kFirstOwnFlag << 3,  // TCP: a short receive leaves nothing
+                                                 // (posix::ShortRecvEmpties)
+  kMayLiveOn = emulated::kFirstOwnFlag << 4,  // was handed in: copies of its descriptor may exist
 };
 
 // The first cache line is all that a message touches.
@@ -74,9 +61,10 @@ struct alignas(64) Connection {
   int32_t watch_error;        // errno: it cannot be watched
   uint32_t other_operations;  // neither receive nor send: polls, shutdowns
 
-  bool has(ConnectionFlags flag) const { return (flags & flag) != 0; }
-  void set(ConnectionFlags flag) { flags = static_cast<uint16_t>(flags | flag); }
-  void clear(ConnectionFlags flag) { flags = static_cast<uint16_t>(flags & ~flag); }
+  void Begin(uint32_t /*index*/) { descriptor = -1; }
+  bool has(uint16_t flag) const { return (flags & flag) != 0; }
+  void set(uint16_t flag) { flags = static_cast<uint16_t>(flags | flag); }
+  void clear(uint16_t flag) { flags = static_cast<uint16_t>(flags & ~flag); }
   void clear_ready(uint8_t bits) { ready = static_cast<uint8_t>(ready & ~bits); }
   void set_ready(uint8_t bits) { ready = static_cast<uint8_t>(ready | bits); }
   bool idle() const {
@@ -86,70 +74,7 @@ struct alignas(64) Connection {
 static_assert(sizeof(Connection) == 128);
 static_assert(offsetof(Connection, close_token) == 64);
 
-class ConnectionTable {
- public:
-  explicit ConnectionTable(uint32_t size) : connections_(size) {}
-
-  uint32_t size() const { return connections_.size(); }
-  // Indexes at or above this were never used: a bound for scans.
-  uint32_t used_end() const { return end_; }
-  // Sockets that are not closed, those that connect or close included.
-  uint32_t open() const { return open_; }
-
-  Connection& operator[](uint32_t index) { return connections_[index]; }
-  const Connection& operator[](uint32_t index) const { return connections_[index]; }
-
-  // The open connection with this id, or null where it is stale.
-  Connection* Find(ConnectionId id) {
-    if (id.index >= end_) return nullptr;
-    Connection& connection = connections_[id.index];
-    const bool current =
-        connection.state == ConnectionState::kOpen && connection.generation == id.generation;
-    return current ? &connection : nullptr;
-  }
-  uint32_t IndexOf(const Connection& connection) const {
-    return static_cast<uint32_t>(&connection - &connections_[0]);
-  }
-  ConnectionId IdOf(const Connection& connection) const {
-    return ConnectionId{IndexOf(connection), connection.generation};
-  }
-
-  // A clean slot, or null when all are in use.
-  Connection* Take(ConnectionState state, int descriptor) {
-    uint32_t index = end_;
-    if (free_head_ != 0) {
-      index = free_head_ - 1;
-      free_head_ = connections_[index].next_ready;
-    } else if (end_ == connections_.size()) {
-      return nullptr;
-    } else {
-      ++end_;
-    }
-    ++open_;
-    Connection& connection = connections_[index];
-    const uint16_t generation = connection.generation;
-    connection = Connection{};
-    connection.generation = generation;
-    connection.state = state;
-    connection.descriptor = descriptor;
-    return &connection;
-  }
-
-  // Ends a slot's use: ids of it are stale from now on. It must be on no list.
-  void Free(Connection& connection) {
-    --open_;
-    ++connection.generation;
-    connection.state = ConnectionState::kFree;
-    connection.next_ready = free_head_;
-    free_head_ = IndexOf(connection) + 1;
-  }
-
- private:
-  uint32_t free_head_ = 0;  // an index plus 1; 0: none
-  uint32_t end_ = 0;
-  uint32_t open_ = 0;
-  SlotArray<Connection> connections_;
-};
+using ConnectionTable = emulated::ConnectionTable<Connection>;
 
 }  // namespace ioring::readiness
 

@@ -1,101 +1,35 @@
 // Creation and destruction.
 #include "ring_readiness/readiness_core.h"
 
-#include <bit>
 #include <cstdint>
 #include <string_view>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
-#include "absl/log/check.h"
-#include "absl/strings/str_cat.h"
-#include "ring/capability.h"
 #include "ring/options.h"
-#include "ring/ring_limits.h"
+#include "ring_emulated/capabilities.h"
 #include "ring_posix/calls.h"
+#include "ring_posix/errno_table.h"
 #include "ring_posix/sockets.h"
 
 namespace ioring::readiness {
-namespace {
-
-// What stands for a capability that only another kind of kernel interface has.
-std::string_view WhatStandsFor(Capability capability) {
-  switch (capability) {
-    case Capability::kMultishotAccept:
-      return "one call per connection";
-    case Capability::kMultishotRecv:
-      return "one call per receive";
-    case Capability::kMultishotTimeout:
-      return "timers of the ring's own";
-    case Capability::kProvidedBuffers:
-      return "the ring picks the buffer";
-    case Capability::kIncrementalBuffers:
-    case Capability::kBundles:
-      return "one buffer per receive";
-    case Capability::kRegisteredBuffers:
-    case Capability::kFixedSocketIo:
-      return "registered memory is used as any other";
-    case Capability::kBatchWait:
-      return "the ring sees to minimum and delay";
-    case Capability::kCancelByDescriptor:
-      return "the kernel holds nothing to cancel";
-    default:
-      return "no such thing";
-  }
-}
-
-// None of them: each is done by calls of the ring's own, or not at all.
-CapabilityReport Report(const RingOptions& options, std::string_view poller) {
-  CapabilityReport report;
-  for (int i = 0; i < kCapabilityCount; ++i) {
-    const Capability capability = static_cast<Capability>(i);
-    if (options.disabled.Has(capability)) {
-      report.TurnOff(capability, "switched off by the options");
-    } else {
-      report.TurnOff(capability, absl::StrCat(poller, ": ", WhatStandsFor(capability)));
-    }
-  }
-  return report;
-}
-
-// Everything that can be in flight: two directions and a close of each connection, and the
-// operations.
-uint32_t SubmissionPlaces(const RingOptions& options, uint32_t operations) {
-  return std::bit_ceil(3 * options.max_connections + operations);
-}
-
-}  // namespace
-
 ReadinessCore::ReadinessCore(const RingOptions& options, std::string_view poller,
                              absl::AnyInvocable<void() const> bell)
-    : completions_(std::bit_ceil(CompletionEntries(options) + kHeadroom)),
-      options_(options),
-      capabilities_(Report(options, poller)),
-      connections_(options.max_connections),
-      operations_(options.max_operations + kKeptForCancels),
-      buffers_(options.max_buffers),
-      listeners_(options.max_listeners),
-      files_(options.max_files),
-      groups_(options.max_buffer_groups),
-      threads_(std::move(bell)),
-      timers_(operations_.size()),
-      submissions_(SubmissionPlaces(options, operations_.size())),
-      submission_entries_(
-          std::max(std::bit_ceil(options.submission_entries), kSubmissionEntriesMin)) {}
+    : EmulatedRing(options, &posix::ErrorFromErrno, &posix::ErrnoText), threads_(std::move(bell)) {
+  capabilities_ =
+      emulated::ReportNone(options.disabled, poller,
+                           {.multishot_accept = "one call per connection",
+                            .cancel_by_descriptor = "the kernel holds nothing to cancel"});
+}
 
 void ReadinessCore::EndThreads() {
-  CHECK_EQ(in_flight_, 0u) << "a ring was destroyed with operations in flight, whose memory it may "
-                              "still write to: call Drain (ring/drain.h) first";
+  CheckAtRest();
   threads_.Stop();
 }
 
 ReadinessCore::~ReadinessCore() {
-  for (const Group& group : groups_) {
-    CHECK(group.buffers == nullptr || group.buffers->taken() == 0)
-        << "a ring was destroyed while buffers of a group were not returned";
-  }
   for (const Listener& listener : listeners_) {
-    if (listener.descriptor < 0) continue;
+    if (!listener.is_open()) continue;
     posix::Close(listener.descriptor, /*reset=*/false);
     posix::RemoveUnixPath(listener.endpoint).IgnoreError();
   }

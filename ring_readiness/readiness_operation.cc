@@ -1,4 +1,4 @@
-// The operation table: beginning, going on, ending.
+// Operations that are neither transfers nor timers: beginning, going on, ending.
 #include <errno.h>
 #include <sys/socket.h>
 
@@ -16,112 +16,25 @@
 
 namespace ioring::readiness {
 
-using posix::CallResult;
+namespace {
 
-void ReadinessCore::Complete(Token token, int32_t result, uint32_t flags) {
-  if ((flags & kMore) == 0) --in_flight_;
-  statistics_.completions.Add(1);
-  completions_.Push(Completion{token, result, flags});
+int HowOf(Direction direction) {
+  if (direction == Direction::kBoth) return SHUT_RDWR;
+  return direction == Direction::kRecv ? SHUT_RD : SHUT_WR;
 }
 
-int32_t ReadinessCore::Fail(Token token, CallResult result, const char* what) {
-  return failures_.Note(token, static_cast<int>(-result), what);
-}
-
-void ReadinessCore::Begin(Operation& operation) {
-  operation.set(kBegun);
-  switch (operation.kind) {
-    case OperationKind::kFixedResult:
-      return EndOperation(operation, operation.result);
-    case OperationKind::kAccept:
-      return BeginAccept(operation);
-    case OperationKind::kConnect:
-      return BeginConnect(operation);
-    case OperationKind::kRecvAll:
-    case OperationKind::kRecvFrom:
-      connections_[operation.connection].set(kRecvBegun);
-      return RunRecv(connections_[operation.connection]);
-    case OperationKind::kSendAll:
-    case OperationKind::kSendTo:
-      connections_[operation.connection].set(kSendBegun);
-      return RunSend(connections_[operation.connection]);
-    case OperationKind::kShutdown:
-      return BeginShutdown(operation);
-    case OperationKind::kPoll:
-      return BeginPoll(operation);
-    case OperationKind::kTimeout:
-    case OperationKind::kDeadline:
-      return BeginTimer(operation);
-    case OperationKind::kCancel: {
-      const Operation::Cancel cancel = operation.cancel;
-      const bool found = IsCurrent(cancel.target, cancel.token) && CancelTarget(cancel.target);
-      return EndOperation(operation, found ? 0 : ToResult(Error::kNotFound));
-    }
-    case OperationKind::kCancelConnection:
-      return BeginCancelConnection(operation);
-    case OperationKind::kCancelAll:
-      return BeginCancelAll(operation);
-    case OperationKind::kFile:
-      return BeginFile(operation);
-    case OperationKind::kFree:
-      break;
-  }
-  LOG(FATAL) << "an operation was submitted that is not in flight";
-}
-
-void ReadinessCore::EndOperation(Operation& operation, int32_t result, uint32_t flags) {
-  if (operation.has(kEnding)) ending_.Remove(operations_, operation);
-  Connection* of_connection = nullptr;
-  switch (operation.kind) {
-    case OperationKind::kAccept:
-      if (operation.has(kLinked)) {
-        listeners_[operation.connection].accepts.Remove(operations_, operation);
-      }
-      break;
-    case OperationKind::kPoll:
-      of_connection = &connections_[operation.connection];
-      if (operation.has(kLinked)) UnlinkPoll(*of_connection, operation);
-      break;
-    case OperationKind::kShutdown:
-      of_connection = &connections_[operation.connection];
-      break;
-    case OperationKind::kFile:
-      --files_[operation.connection].operations;
-      break;
-    default:
-      break;
-  }
-  timers_.Remove(operation);
-  buffers_.DropUse(operation.unit);
-  const Token token = operation.token;
-  const uint32_t deadline = operation.deadline;
-  operations_.Free(operation);
-  Complete(token, result, flags);
-  if (deadline != 0) EndDeadline(deadline);
-  if (of_connection == nullptr) return;
-  --of_connection->other_operations;
-  if (of_connection->state == ConnectionState::kClosing) PushReady(*of_connection);
-}
+}  // namespace
 
 // ---- Accepting and connecting.
 
-void ReadinessCore::BeginAccept(Operation& operation) {
-  Listener& listener = listeners_[operation.connection];
-  if (listener.descriptor < 0 || listener.generation != operation.listener_generation) {
-    return EndOperation(operation, ToResult(Error::kCanceled));  // closed in the meantime
-  }
-  operation.set(kLinked);
-  listener.accepts.Push(operations_, operation);
-  MakeDue(listener);
-}
-
 // The index of the connection, or why there is none.
 int32_t ReadinessCore::AddAccepted(int descriptor, const Listener& listener, uint32_t* flags) {
-  Connection* connection = connections_.Take(ConnectionState::kOpen, descriptor);
+  Connection* connection = connections_.Take(ConnectionState::kOpen);
   if (connection == nullptr) {
     posix::Close(descriptor, /*reset=*/false);
     return ToResult(Error::kTooManyIds);
   }
+  connection->descriptor = descriptor;
   if (listener.short_empties) connection->set(kShortEmpties);
   connection->set_ready(kReadyToRecv | kReadyToSend);  // maybe: calling tells
   *flags = uint32_t{connection->generation} << 16;
@@ -187,18 +100,8 @@ bool ReadinessCore::LookAtPoll(Operation& operation) {
 
 void ReadinessCore::BeginPoll(Operation& operation) {
   if (LookAtPoll(operation)) return;
-  Connection& connection = connections_[operation.connection];
-  operation.set(kLinked);
-  operation.next = connection.first_poll;
-  connection.first_poll = operations_.IndexOf(operation) + 1;
-  WaitForEvents(connection);
-}
-
-void ReadinessCore::UnlinkPoll(Connection& connection, Operation& operation) {
-  const uint32_t link = operations_.IndexOf(operation) + 1;
-  uint32_t* from = &connection.first_poll;
-  while (*from != link) from = &operations_[*from - 1].next;
-  *from = operation.next;
+  LinkPoll(operation);
+  WaitForEvents(connections_[operation.connection]);
 }
 
 void ReadinessCore::RunPolls(Connection& connection) {
@@ -217,7 +120,7 @@ void ReadinessCore::RunPolls(Connection& connection) {
 void ReadinessCore::BeginShutdown(Operation& operation) {
   Connection& connection = connections_[operation.connection];
   statistics_.kernel_submissions.Add(1);
-  const CallResult result = posix::Shutdown(connection.descriptor, operation.how);
+  const CallResult result = posix::Shutdown(connection.descriptor, HowOf(operation.how));
   if (result == 0) {
     // What waits is told, whether this system raises an event for it or not.
     connection.set_ready(kReadyToRecv | kReadyToSend | kShortProvesNothing);
@@ -228,46 +131,26 @@ void ReadinessCore::BeginShutdown(Operation& operation) {
 
 // ---- Timers.
 
-void ReadinessCore::BeginTimer(Operation& operation) {
-  if (operation.has(kTargetEnded)) return EndOperation(operation, 0);
-  if (operation.delay_ns >= 0) operation.due_ns = SaturatingAdd(Now(), operation.delay_ns);
-  if (operation.due_ns <= Now()) return OnTimer(operation);
-  timers_.Add(operation);
-}
-
 void ReadinessCore::OnTimer(Operation& operation) {
-  if (operation.kind == OperationKind::kConnect) {
-    Connection& connection = connections_[operation.connection];
-    return OnConnectCall(connection, operation,
-                         posix::ConnectAgain(connection.descriptor, operation.address));
-  }
-  if (operation.kind == OperationKind::kDeadline) {
-    operation.set(kStruck);
-    CancelTarget(operation.target);
-    return;
-  }
-  if (!operation.has(kManyShots)) return EndOperation(operation, 0);
-  Complete(operation.token, 0, kMore);
-  // The next multiple of the period that is still to come: late ticks are not made up for.
-  const int64_t period_ns = operation.delay_ns;
-  operation.due_ns = SaturatingAdd(operation.due_ns, period_ns);
-  if (operation.due_ns < Now()) {
-    operation.due_ns += (Now() - operation.due_ns) / period_ns * period_ns;
-  }
-  timers_.Add(operation);
-}
-
-// What a deadline is on has ended.
-void ReadinessCore::EndDeadline(uint32_t link) {
-  Operation& deadline = operations_[link - 1];
-  if (!deadline.has(kBegun)) {
-    deadline.set(kTargetEnded);  // it completes in its turn
-    return;
-  }
-  EndOperation(deadline, deadline.has(kStruck) ? ToResult(Error::kTimedOut) : 0);
+  if (operation.kind != OperationKind::kConnect) return EmulatedRing::OnTimer(operation);
+  Connection& connection = connections_[operation.connection];
+  OnConnectCall(connection, operation,
+                posix::ConnectAgain(connection.descriptor, operation.address));
 }
 
 // ---- Files.
+
+void ReadinessCore::SetUpFile(Operation& operation, const posix::FileTable::File& file,
+                              uint64_t offset, const emulated::TransferRequest& request,
+                              SyncMode mode) {
+  using Kind = FileRequest::Kind;
+  const Kind kind = operation.kind == OperationKind::kRead    ? Kind::kRead
+                    : operation.kind == OperationKind::kWrite ? Kind::kWrite
+                    : mode == SyncMode::kData                 ? Kind::kSyncData
+                                                              : Kind::kSyncAll;
+  operation.file =
+      FileRequest{request.data, offset, request.length, file.descriptor, 0, kind, 0, nullptr};
+}
 
 void ReadinessCore::BeginFile(Operation& operation) {
   statistics_.kernel_submissions.Add(1);

@@ -1,48 +1,22 @@
 // Turns: begins what was submitted, and goes on with what became ready.
 #include <errno.h>
 
-#include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <utility>
 
 #include "absl/base/optimization.h"
-#include "absl/log/check.h"
-#include "ring/clock.h"
 #include "ring/completion.h"
 #include "ring_posix/calls.h"
 #include "ring_readiness/readiness_core.h"
 
 namespace ioring::readiness {
 
-void ReadinessCore::CheckThread() {
-  if (ABSL_PREDICT_TRUE(owner_.IsCurrent())) return;
-  CHECK(!owner_.is_bound()) << "a ring was used by two threads: a ring belongs to the thread that "
-                               "first submits or waits";
-  owner_.Bind();
-}
-
-uint32_t ReadinessCore::TakePrepared() {
-  submission_end_ = submission_tail_;
-  last_target_ = Target{};
-  return std::exchange(prepared_, 0);
-}
-
-int64_t ReadinessCore::Now() {
-  if (now_ns_ == 0) now_ns_ = NowNanos();
-  return now_ns_;
-}
-
-int64_t ReadinessCore::NextTimerNanos() const {
-  return timers_.empty() ? std::numeric_limits<int64_t>::max() : timers_.first().due_ns;
-}
-
 void ReadinessCore::Turn() {
   now_ns_ = 0;
-  if (wakes_pending_.load(std::memory_order_relaxed) != 0) TakeWakes();
+  if (WakesPending()) TakeWakes();
   if (threads_.has_done() || files_done_ != nullptr) TakeFileResults();
   if (!timers_.empty()) RunTimers();
-  if (submission_head_ != submission_end_) RunSubmissions();
+  if (HasSubmissions()) RunSubmissions();
   if (!ending_.empty()) RunEnding();
   if (listeners_due_ != 0) {
     for (Listener& listener : listeners_) {
@@ -52,17 +26,6 @@ void ReadinessCore::Turn() {
   if (!ready_.empty()) RunReady();
 }
 
-void ReadinessCore::TakeWakes() {
-  if (!HasRoom()) return;
-  const uint32_t count = wakes_pending_.exchange(0, std::memory_order_acquire);
-  if (count == 0) return;
-  woken_ = true;
-  statistics_.wakes.Add(1);
-  statistics_.completions.Add(1);
-  const uint32_t shown = std::min<uint32_t>(count, std::numeric_limits<int32_t>::max());
-  completions_.Push(Completion{options_.wake_token, static_cast<int32_t>(shown), 0});
-}
-
 void ReadinessCore::TakeFileResults() {
   while (HasRoom()) {
     if (files_done_ == nullptr) files_done_ = threads_.TakeDone();
@@ -70,55 +33,6 @@ void ReadinessCore::TakeFileResults() {
     FileRequest* done = files_done_;
     files_done_ = done->next;
     OnFile(operations_[done->operation]);
-  }
-}
-
-void ReadinessCore::RunTimers() {
-  while (!timers_.empty() && timers_.first().due_ns <= Now() && HasRoom()) {
-    Operation& operation = timers_.first();
-    timers_.Remove(operation);
-    OnTimer(operation);
-  }
-}
-
-void ReadinessCore::RunSubmissions() {
-  const uint32_t mask = submissions_.size() - 1;
-  while (submission_head_ != submission_end_ && HasRoom()) {
-    const uint32_t reference = submissions_[submission_head_++ & mask];
-    const uint32_t index = reference >> 2;
-    switch (static_cast<Step>(reference & 3)) {
-      case Step::kRecv:
-        connections_[index].set(kRecvBegun);
-        RunRecv(connections_[index]);
-        break;
-      case Step::kSend:
-        connections_[index].set(kSendBegun);
-        RunSend(connections_[index]);
-        break;
-      case Step::kClose:
-        BeginClose(connections_[index]);
-        break;
-      case Step::kOperation:
-        Begin(operations_[index]);
-        break;
-    }
-  }
-}
-
-void ReadinessCore::RunEnding() {
-  while (!ending_.empty() && HasRoom()) {
-    Operation& operation = ending_.Pop(operations_);
-    operation.clear(kEnding);
-    EndOperation(operation, operation.result);
-  }
-}
-
-// Those that are on the list now: what they put there comes in the next turn.
-void ReadinessCore::RunReady() {
-  for (uint32_t count = ready_.size(); count != 0 && HasRoom(); --count) {
-    Connection& connection = ready_.Pop(connections_);
-    connection.clear(kOnReadyList);
-    RunConnection(connection);
   }
 }
 
@@ -165,22 +79,10 @@ void ReadinessCore::FailWaiting(Connection& connection) {
   EndTransfer(connection, operation, true, result);
 }
 
-void ReadinessCore::PushReady(Connection& connection) {
-  if (connection.has(kOnReadyList)) return;
-  connection.set(kOnReadyList);
-  ready_.Push(connections_, connection);
-}
-
 void ReadinessCore::WaitForEvents(Connection& connection) {
   if (ABSL_PREDICT_TRUE((connection.flags & (kWatched | kOnWatchList)) != 0)) return;
   connection.set(kOnWatchList);
   to_watch_.Push(connections_, connection);
-}
-
-void ReadinessCore::MakeDue(Listener& listener) {
-  if (listener.due) return;
-  listener.due = true;
-  ++listeners_due_;
 }
 
 void ReadinessCore::RunListener(Listener& listener) {
@@ -220,7 +122,7 @@ void ReadinessCore::OnReady(WatchKey key, uint8_t ready_bits) {
   const uint16_t generation = static_cast<uint16_t>(key >> 32);
   if (ABSL_PREDICT_FALSE((key & kListenerKey) != 0)) {
     Listener& listener = listeners_[index];
-    if (listener.generation != generation || listener.descriptor < 0) return;
+    if (listener.generation != generation || !listener.is_open()) return;
     listener.maybe_ready = true;
     return MakeDue(listener);
   }

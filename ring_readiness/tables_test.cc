@@ -26,23 +26,24 @@ TEST(ConnectionTableTest, GivesOutEverySlotOnce) {
   ConnectionTable table(3);
   std::set<uint32_t> indexes;
   for (int i = 0; i < 3; ++i) {
-    Connection* connection = table.Take(ConnectionState::kOpen, 10 + i);
+    Connection* connection = table.Take(ConnectionState::kOpen);
     ASSERT_NE(connection, nullptr);
-    EXPECT_EQ(connection->descriptor, 10 + i);
+    EXPECT_EQ(connection->descriptor, -1);
+    connection->descriptor = 10 + i;
     indexes.insert(table.IndexOf(*connection));
   }
   EXPECT_EQ(indexes.size(), 3u);
-  EXPECT_EQ(table.open(), 3u);
-  EXPECT_EQ(table.Take(ConnectionState::kOpen, 1), nullptr);
+  EXPECT_EQ(table.Take(ConnectionState::kOpen), nullptr);
   table.Free(table[1]);
-  Connection* again = table.Take(ConnectionState::kOpen, 1);
+  Connection* again = table.Take(ConnectionState::kOpen);
   ASSERT_NE(again, nullptr);
   EXPECT_EQ(table.IndexOf(*again), 1u);
+  EXPECT_EQ(again->descriptor, -1);
 }
 
 TEST(ConnectionTableTest, FindsOpenConnectionsByCurrentIds) {
   ConnectionTable table(2);
-  Connection& connection = *table.Take(ConnectionState::kOpen, 5);
+  Connection& connection = *table.Take(ConnectionState::kOpen);
   const ConnectionId id = table.IdOf(connection);
   EXPECT_EQ(table.Find(id), &connection);
   EXPECT_EQ(table.Find({id.index + 1, id.generation}), nullptr);
@@ -51,7 +52,7 @@ TEST(ConnectionTableTest, FindsOpenConnectionsByCurrentIds) {
   connection.state = ConnectionState::kCloseAccepted;
   EXPECT_EQ(table.Find(id), nullptr);
   table.Free(connection);
-  Connection& next = *table.Take(ConnectionState::kOpen, 5);
+  Connection& next = *table.Take(ConnectionState::kOpen);
   EXPECT_EQ(&next, &connection);
   EXPECT_EQ(table.Find(id), nullptr);
   EXPECT_EQ(table.Find(table.IdOf(next)), &next);
@@ -59,14 +60,14 @@ TEST(ConnectionTableTest, FindsOpenConnectionsByCurrentIds) {
 
 TEST(ConnectionTableTest, ASlotThatIsUsedAgainIsClean) {
   ConnectionTable table(1);
-  Connection& first = *table.Take(ConnectionState::kOpen, 5);
+  Connection& first = *table.Take(ConnectionState::kOpen);
   first.set(kWatched);
   first.set_ready(7);
   first.recv = Transfer::kManaged;
   first.first_poll = 3;
   first.other_operations = 2;
   table.Free(first);
-  const Connection& second = *table.Take(ConnectionState::kConnecting, -1);
+  const Connection& second = *table.Take(ConnectionState::kConnecting);
   EXPECT_EQ(second.flags, 0u);
   EXPECT_EQ(second.ready, 0u);
   EXPECT_EQ(second.first_poll, 0u);

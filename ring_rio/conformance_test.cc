@@ -36,7 +36,7 @@ std::vector<ConformanceBackend> Backends() {
 
 INSTANTIATE_TEST_SUITE_P(Iocp, RingConformance, testing::ValuesIn(Backends()), ConformanceName);
 
-[[maybe_unused]] const bool nothing_left = rio::ExpectNothingLeft();
+[[maybe_unused]] const bool nothing_left = rio::ExpectNothingLeft(&RioRing::CreateIocp);
 
 }  // namespace
 }  // namespace ioring

@@ -27,6 +27,7 @@
 #include "ring_rio/rio_ring.h"
 #include "ring_rio/socket_address.h"
 #include "ring_rio/sockets.h"
+#include "ring_rio/testing/nothing_left.h"
 #include "ring_rio/windows_headers.h"
 
 namespace ioring {
@@ -362,6 +363,8 @@ TEST(IocpHandleTest, FailuresLeaveNoHandleBehind) {
   EXPECT_LE(OpenHandles(), before);
   ring.Finish();
 }
+
+[[maybe_unused]] const bool nothing_left = rio::ExpectNothingLeft(&RioRing::CreateIocp);
 
 }  // namespace
 }  // namespace ioring

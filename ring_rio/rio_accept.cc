@@ -17,17 +17,9 @@
 
 namespace ioring::rio {
 
-RioRing::Listener* RioRing::FindListener(ListenerId id) {
-  if (id.index >= listeners_.size()) return nullptr;
-  Listener& listener = listeners_[id.index];
-  return listener.socket != INVALID_SOCKET && listener.generation == id.generation ? &listener
-                                                                                   : nullptr;
-}
-
 absl::StatusOr<ListenerId> RioRing::CreateListener(const Endpoint& endpoint,
                                                    const ListenerOptions& options) {
-  uint32_t index = 0;
-  while (index < listeners_.size() && listeners_[index].socket != INVALID_SOCKET) ++index;
+  const uint32_t index = FreeListener();
   if (index == listeners_.size()) {
     return AllInUse(listeners_.size(), "listeners", "max_listeners");
   }
@@ -43,17 +35,16 @@ absl::StatusOr<ListenerId> RioRing::CreateListener(const Endpoint& endpoint,
   listener.family = endpoint.family() == Endpoint::Family::kIpv6 ? AF_INET6 : AF_INET;
   listener.in_flight = 0;
   listener.pool = kAcceptsAtFirst;
-  accepts_.Reserve(kAcceptsMax *
-                   static_cast<size_t>(std::count_if(
-                       listeners_.begin(), listeners_.end(),
-                       [](const Listener& each) { return each.socket != INVALID_SOCKET; })));
+  accepts_.Reserve(kAcceptsMax * static_cast<size_t>(std::count_if(
+                                     listeners_.begin(), listeners_.end(),
+                                     [](const Listener& each) { return each.is_open(); })));
   return ListenerId{index, listener.generation};
 }
 
 absl::Status RioRing::CloseListener(ListenerId id) {
   Listener* listener = FindListener(id);
   if (listener == nullptr) return StaleId("listener");
-  while (!listener->accepts.empty()) CancelOperation(*listener->accepts.first(operations_));
+  CancelAccepts(*listener);
   // What is in flight gives packets of an old generation.
   CloseSocket(listener->socket, /*reset=*/false);
   listener->socket = INVALID_SOCKET;
@@ -73,16 +64,6 @@ absl::StatusOr<Endpoint> RioRing::LocalEndpoint(ListenerId id) const {
 }
 
 // ---- Accepting.
-
-void RioRing::BeginAccept(Operation& operation) {
-  Listener& listener = listeners_[operation.connection];
-  if (listener.socket == INVALID_SOCKET || listener.generation != operation.listener_generation) {
-    return EndOperation(operation, ToResult(Error::kCanceled));  // closed in the meantime
-  }
-  operation.set(kLinked);
-  listener.accepts.Push(operations_, operation);
-  MakeDue(listener);
-}
 
 // Keeps AcceptEx in flight; what cannot be started is told to an accept, where nothing is in
 // flight that could bring one.
@@ -120,8 +101,7 @@ void RioRing::FillPool(Listener& listener, uint32_t index) {
 
 void RioRing::OnAcceptPacket(AcceptRequest& request) {
   Listener& listener = listeners_[request.listener];
-  const bool current =
-      listener.socket != INVALID_SOCKET && listener.generation == request.generation;
+  const bool current = listener.is_open() && listener.generation == request.generation;
   const bool accepted = static_cast<LONG>(request.request.overlapped.Internal) >= 0;
   if (!current || !accepted) {
     CloseSocket(request.socket, /*reset=*/false);
@@ -136,12 +116,6 @@ void RioRing::OnAcceptPacket(AcceptRequest& request) {
   SetUpStream(request.socket);
   listener.accepted.Push(&request);
   MakeDue(listener);
-}
-
-void RioRing::MakeDue(Listener& listener) {
-  if (listener.due) return;
-  listener.due = true;
-  ++listeners_due_;
 }
 
 // Gives connections to accepts.
@@ -173,11 +147,12 @@ int32_t RioRing::AddAccepted(AcceptRequest& request, Listener& listener, uint32_
   const SOCKET socket = request.socket;
   accepts_.Return(&request);
   --listener.in_flight;
-  Connection* connection = connections_.Take(ConnectionState::kOpen, socket);
+  Connection* connection = connections_.Take(ConnectionState::kOpen);
   if (connection == nullptr) {
     CloseSocket(socket, /*reset=*/false);
     return ToResult(Error::kTooManyIds);
   }
+  connection->socket = socket;
   connection->set(kIsStream);
   Join(*connection);
   *flags = uint32_t{connection->generation} << 16;

@@ -1,17 +1,17 @@
-// Control plane: sockets, registered memory, groups, files.
+// Control plane: sockets and registered memory.
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
-#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "ring/capability.h"
 #include "ring/endpoint.h"
 #include "ring/options.h"
 #include "ring/ring_limits.h"
+#include "ring_rio/calls.h"
 #include "ring_rio/native_error.h"
 #include "ring_rio/rio_ring.h"
 #include "ring_rio/sockets.h"
@@ -19,10 +19,11 @@
 namespace ioring::rio {
 
 absl::StatusOr<ConnectionId> RioRing::AddSocket(SOCKET socket, bool is_stream) {
-  Connection* connection = connections_.Take(ConnectionState::kOpen, socket);
+  Connection* connection = connections_.Take(ConnectionState::kOpen);
   if (connection == nullptr) {
     return AllInUse(options_.max_connections, "connections", "max_connections");
   }
+  connection->socket = socket;
   if (is_stream) connection->set(kIsStream);
   Join(*connection);
   return connections_.IdOf(*connection);
@@ -67,87 +68,22 @@ absl::StatusOr<Endpoint> RioRing::LocalEndpoint(ConnectionId id) {
   return rio::LocalEndpoint(connection->socket);
 }
 
-// ---- Registered memory.
-
-absl::StatusOr<BufferId> RioRing::RegisterBuffer(const RegisteredBufferOptions& options) {
-  if (absl::Status status = CheckRegisteredBuffer(options); !status.ok()) return status;
-  const uint32_t slot = buffers_.FreeSlot();
-  if (slot == BufferId::kNoIndex) {
-    return AllInUse(buffers_.size(), "registered buffers", "max_buffers");
-  }
-  bool in_kernel = false;
-  if (capabilities_.Has(Capability::kRegisteredBuffers)) {
-    registered_[slot] = {rio_->Register(options.memory), options.memory.data()};
-    in_kernel = registered_[slot].id != RIO_INVALID_BUFFERID;
-    if (!in_kernel) {
-      registration_problem_ =
-          absl::StrCat("Registered I/O refuses ", options.memory.size(), " bytes (",
-                       NativeErrorText(WSAGetLastError()),
-                       "): it locks them in memory; raise the process's working set");
-      statistics_.fallbacks.Add(1);
-    }
-  }
-  return buffers_.Add(slot, options, in_kernel);
+void RioRing::BeginShutdown(Operation& operation) {
+  Connection& connection = connections_[operation.connection];
+  statistics_.kernel_submissions.Add(1);
+  const CallResult result = Shutdown(connection.socket, operation.how);
+  EndOperation(operation, result == 0 ? 0 : Fail(operation.token, result, "shutdown"));
 }
 
-absl::Status RioRing::UnregisterBuffer(BufferId id) {
-  if (!buffers_.IsCurrent(id)) return StaleId("buffer");
-  if (buffers_.TotalUses(id) != 0) return BufferInFlight();
-  if (buffers_.InKernel(id)) rio_->Deregister(registered_[id.index].id);
-  buffers_.Remove(id);
-  return absl::OkStatus();
+bool RioRing::RegisterMemory(uint32_t slot, std::span<std::byte> memory) {
+  if (!capabilities_.Has(Capability::kRegisteredBuffers)) return false;
+  registered_[slot] = {rio_->Register(memory), memory.data()};
+  if (registered_[slot].id != RIO_INVALID_BUFFERID) return true;
+  registration_problem_ = absl::StrCat(
+      "Registered I/O refuses ", memory.size(), " bytes (", NativeErrorText(WSAGetLastError()),
+      "): it locks them in memory; raise the process's working set");
+  statistics_.fallbacks.Add(1);
+  return false;
 }
-
-// ---- Groups for managed receives.
-
-RioRing::Group* RioRing::FindGroup(BufferGroupId id) {
-  if (id.index >= groups_.size()) return nullptr;
-  Group& group = groups_[id.index];
-  return group.buffers != nullptr && group.generation == id.generation ? &group : nullptr;
-}
-
-absl::StatusOr<BufferGroupId> RioRing::RegisterBufferGroup(const BufferGroupOptions& options) {
-  uint32_t index = 0;
-  while (index < groups_.size() && groups_[index].buffers != nullptr) ++index;
-  if (index == groups_.size()) {
-    return AllInUse(groups_.size(), "buffer groups", "max_buffer_groups");
-  }
-  absl::StatusOr<std::unique_ptr<ManagedGroup>> buffers = ManagedGroup::Create(options);
-  if (!buffers.ok()) return buffers.status();
-  groups_[index].buffers = *std::move(buffers);
-  return BufferGroupId{index, groups_[index].generation};
-}
-
-absl::Status RioRing::AddBuffers(BufferGroupId id, std::span<std::byte> memory) {
-  Group* group = FindGroup(id);
-  if (group == nullptr) return StaleId("buffer group");
-  if (absl::Status status = group->buffers->AddBuffers(memory); !status.ok()) return status;
-  ResumeStalled(*group);
-  return absl::OkStatus();
-}
-
-absl::Status RioRing::UnregisterBufferGroup(BufferGroupId id) {
-  Group* group = FindGroup(id);
-  if (group == nullptr) return StaleId("buffer group");
-  if (group->receives != 0 || group->buffers->taken() != 0) {
-    return GroupInUse(group->receives, group->buffers->taken());
-  }
-  group->buffers.reset();
-  ++group->generation;
-  return absl::OkStatus();
-}
-
-uint32_t RioRing::FreeBuffers(BufferGroupId id) const {
-  const Group* group = const_cast<RioRing*>(this)->FindGroup(id);
-  return group == nullptr ? 0 : group->buffers->available();
-}
-
-// ---- Files.
-
-absl::StatusOr<FileId> RioRing::OpenFile(const std::string& path, const FileOptions& options) {
-  return files_.Open(path, options, *port_);
-}
-
-absl::Status RioRing::CloseFile(FileId id) { return files_.Close(id); }
 
 }  // namespace ioring::rio

@@ -2,6 +2,7 @@
 // system's pool.
 #include <cstdint>
 
+#include "ring/options.h"
 #include "ring_rio/calls.h"
 #include "ring_rio/native_error.h"
 #include "ring_rio/rio_ring.h"
@@ -18,7 +19,16 @@ void CALLBACK Flush(PTP_CALLBACK_INSTANCE /*instance*/, void* context) {
 
 }  // namespace
 
+// Windows flushes data and times together.
+void RioRing::SetUpFile(Operation& operation, const FileTable::File& file, uint64_t offset,
+                        const emulated::TransferRequest& request, SyncMode /*mode*/) {
+  operation.request.kind = RequestKind::kOperation;
+  operation.request.index = operations_.IndexOf(operation);
+  operation.file = {request.data, offset, file.handle, port_.get(), request.length, 0};
+}
+
 void RioRing::BeginFile(Operation& operation) {
+  if (operation.kind == OperationKind::kSync) return BeginSync(operation);
   const Operation::FileState& file = operation.file;
   statistics_.kernel_submissions.Add(1);
   const CallResult result = StartFile(file.handle, operation.kind == OperationKind::kWrite,
@@ -35,6 +45,13 @@ void RioRing::BeginSync(Operation& operation) {
   }
   operation.set(kPending);
   ++requests_out_;
+}
+
+// A flush has no way to stop.
+bool RioRing::CancelFile(Operation& operation) {
+  if (operation.kind == OperationKind::kSync) return false;
+  CancelIoEx(operation.file.handle, &operation.request.overlapped);
+  return true;
 }
 
 void RioRing::OnFilePacket(Operation& operation, const OVERLAPPED_ENTRY& packet) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "ring/completion.h"
+#include "ring/error.h"
 #include "ring/options.h"
 #include "ring_rio/calls.h"
 #include "ring_rio/native_error.h"
@@ -36,11 +37,15 @@ uint32_t PollEventsFor(uint32_t bits) {
 
 }  // namespace
 
+void RioRing::SetUpPoll(Operation& operation, uint32_t events) {
+  operation.request.kind = RequestKind::kOperation;
+  operation.request.index = operations_.IndexOf(operation);
+  operation.poll = {};
+  operation.poll.wanted = events;
+}
+
 void RioRing::BeginPoll(Operation& operation) {
-  Connection& connection = connections_[operation.connection];
-  operation.set(kLinked);
-  operation.next = connection.first_poll;
-  connection.first_poll = operations_.IndexOf(operation) + 1;
+  LinkPoll(operation);
   StartPoll(operation);
 }
 
@@ -71,11 +76,14 @@ void RioRing::OnPollPacket(Operation& operation) {
   StartPoll(operation);
 }
 
-void RioRing::UnlinkPoll(Connection& connection, Operation& operation) {
-  const uint32_t link = operations_.IndexOf(operation) + 1;
-  uint32_t* from = &connection.first_poll;
-  while (*from != link) from = &operations_[*from - 1].next;
-  *from = operation.next;
+bool RioRing::CancelPoll(Operation& operation) {
+  if (operation.has(kPending)) {
+    operation.set(kCancelled);
+    poller_->Cancel(&operation.request);
+  } else {
+    EndSoon(operation, ToResult(Error::kCanceled));
+  }
+  return true;
 }
 
 // Some of `events` may have ceased to hold, so that they can come to hold.

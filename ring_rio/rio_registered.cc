@@ -52,7 +52,7 @@ bool RioRing::StartRioSend(Connection& connection, const Piece& piece) {
   return true;
 }
 
-void RioRing::CommitLater(Connection& connection, ConnectionFlags direction) {
+void RioRing::CommitLater(Connection& connection, RequestFlags direction) {
   const bool is_listed = (connection.flags & (kCommitRecv | kCommitSend)) != 0;
   connection.set(direction);
   if (!is_listed) to_commit_.Push(connections_, connection);

@@ -1,11 +1,8 @@
 // Creation and destruction.
 #include "ring_rio/rio_ring.h"
 
-#include <algorithm>
-#include <bit>
 #include <cstdint>
 #include <memory>
-#include <string_view>
 #include <utility>
 
 #include "absl/log/check.h"
@@ -13,53 +10,18 @@
 #include "absl/memory/memory.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "ring/capability.h"
 #include "ring/options.h"
 #include "ring/ring_limits.h"
+#include "ring_emulated/capabilities.h"
 #include "ring_rio/completion_port.h"
+#include "ring_rio/native_error.h"
 #include "ring_rio/rio_api.h"
 #include "ring_rio/rio_queue.h"
 #include "ring_rio/socket_poll.h"
 #include "ring_rio/sockets.h"
 
 namespace ioring::rio {
-namespace {
-
-// What stands for a capability that only another kind of kernel interface has.
-std::string_view WhatStandsFor(Capability capability) {
-  switch (capability) {
-    case Capability::kMultishotAccept:
-      return "AcceptEx, several in flight";
-    case Capability::kMultishotRecv:
-      return "one call per receive";
-    case Capability::kMultishotTimeout:
-      return "timers of the ring's own";
-    case Capability::kProvidedBuffers:
-      return "the ring picks the buffer";
-    case Capability::kIncrementalBuffers:
-    case Capability::kBundles:
-      return "one buffer per receive";
-    case Capability::kRegisteredBuffers:
-    case Capability::kFixedSocketIo:
-      return "registered memory is used as any other";
-    case Capability::kBatchWait:
-      return "the ring sees to minimum and delay";
-    case Capability::kCancelByDescriptor:
-      return "each request is cancelled by itself";
-    default:
-      return "no such thing";
-  }
-}
-
-// Everything that can be in flight: two directions and a close of each connection, and the
-// operations.
-uint32_t SubmissionPlaces(const RingOptions& options, uint32_t operations) {
-  return std::bit_ceil(3 * options.max_connections + operations);
-}
-
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<RioRing>> RioRing::CreateIocp(const RingOptions& options) {
   return Create(options, nullptr);
 }
@@ -99,39 +61,22 @@ absl::StatusOr<std::unique_ptr<RioRing>> RioRing::Create(const RingOptions& opti
 
 RioRing::RioRing(const RingOptions& options, std::unique_ptr<CompletionPort> port,
                  std::unique_ptr<SocketPoller> poller, const SocketFunctions& functions)
-    : options_(options),
-      completions_(std::bit_ceil(CompletionEntries(options) + kHeadroom)),
+    : EmulatedRing(options, &ErrorFromNative, &NativeErrorText),
       port_(std::move(port)),
       poller_(std::move(poller)),
       functions_(functions),
       rio_threshold_bytes_(options.fixed_socket_io_threshold_bytes.value_or(0)),
-      connections_(options.max_connections),
-      operations_(options.max_operations + kKeptForCancels),
-      buffers_(options.max_buffers),
-      registered_(options.max_buffers),
-      listeners_(options.max_listeners),
-      files_(options.max_files),
-      groups_(options.max_buffer_groups),
-      timers_(operations_.size()),
-      submissions_(SubmissionPlaces(options, operations_.size())),
-      submission_entries_(
-          std::max(std::bit_ceil(options.submission_entries), kSubmissionEntriesMin)) {
+      registered_(options.max_buffers) {
   notify_.kind = RequestKind::kNotify;
 }
 
 void RioRing::Report() {
-  for (int i = 0; i < kCapabilityCount; ++i) {
-    const auto capability = static_cast<Capability>(i);
-    const bool is_rio =
-        capability == Capability::kRegisteredBuffers || capability == Capability::kFixedSocketIo;
-    if (options_.disabled.Has(capability)) {
-      capabilities_.TurnOff(capability, "switched off by the options");
-    } else if (is_rio && rio_ != nullptr) {
-      capabilities_.TurnOn(capability);
-    } else {
-      capabilities_.TurnOff(capability,
-                            absl::StrCat(BackendName(), ": ", WhatStandsFor(capability)));
-    }
+  capabilities_ =
+      emulated::ReportNone(options_.disabled, BackendName(),
+                           {.multishot_accept = "AcceptEx, several in flight",
+                            .cancel_by_descriptor = "each request is cancelled by itself"});
+  for (const Capability capability : {Capability::kRegisteredBuffers, Capability::kFixedSocketIo}) {
+    if (rio_ != nullptr && !options_.disabled.Has(capability)) capabilities_.TurnOn(capability);
   }
   socket_rio_ = capabilities_.Has(Capability::kRegisteredBuffers) &&
                 capabilities_.Has(Capability::kFixedSocketIo);
@@ -139,14 +84,9 @@ void RioRing::Report() {
 
 // Requests that are Windows' keep their memory in use: those of closed listeners are waited for.
 RioRing::~RioRing() {
-  CHECK_EQ(in_flight_, 0u) << "a ring was destroyed with operations in flight, whose memory it may "
-                              "still write to: call Drain (ring/drain.h) first";
-  for (const Group& group : groups_) {
-    CHECK(group.buffers == nullptr || group.buffers->taken() == 0)
-        << "a ring was destroyed while buffers of a group were not returned";
-  }
+  CheckAtRest();
   for (uint32_t i = 0; i < listeners_.size(); ++i) {
-    if (listeners_[i].socket != INVALID_SOCKET) {
+    if (listeners_[i].is_open()) {
       CloseListener(ListenerId{i, listeners_[i].generation}).IgnoreError();
     }
   }

@@ -13,13 +13,25 @@
 namespace ioring::rio {
 namespace {
 
-// Pieces of a kAll transfer in one turn, so that others get theirs.
-constexpr int kPiecesPerTurn = 16;
-
 // What ends a wait to receive, or to send, whatever is waited for.
 constexpr uint32_t kBroken = kSocketReset | kSocketClosed | kSocketConnectFailed;
 
 }  // namespace
+
+// Memory that is not registered, and connections without a request queue, take plain calls where
+// Registered I/O is in use.
+void RioRing::SetUpTransfer(Connection& connection, const emulated::TransferRequest& request,
+                            bool is_send, Operation* operation) {
+  if (socket_rio_ && (!request.in_kernel || connection.has(kNoRio))) {
+    statistics_.emulations.Add(1);
+  }
+  const bool by_rio = request.in_kernel && request.length >= rio_threshold_bytes_;
+  if (operation != nullptr) {
+    operation->transfer.by_rio = by_rio;
+  } else if (by_rio) {
+    connection.set(is_send ? kSendByRio : kRecvByRio);
+  }
+}
 
 RioRing::Piece RioRing::PieceOf(const Operation& operation) const {
   const Operation::TransferState& transfer = operation.transfer;
@@ -130,6 +142,23 @@ void RioRing::WaitReadable(Connection& connection) {
   ++requests_out_;
 }
 
+CallResult RioRing::TryRecv(Connection& connection, std::byte* data, uint32_t bytes) {
+  statistics_.kernel_submissions.Add(1);
+  return RecvNow(connection.socket, data, bytes);
+}
+
+CallResult RioRing::TryPeek(Connection& connection) {
+  statistics_.kernel_submissions.Add(1);
+  return PeekByte(connection.socket);
+}
+
+// A full buffer: there may be more. It comes in the next turn, after the others'.
+void RioRing::AfterShot(Connection& connection, bool is_full) {
+  if (ABSL_PREDICT_FALSE(connection.first_poll != 0)) LookAgain(connection, kPollReadable);
+  if (is_full) return PushReady(connection);
+  WaitReadable(connection);
+}
+
 void RioRing::RunRecvFrom(Connection& connection, Operation& operation) {
   Operation::Message& message = operation.message;
   statistics_.kernel_submissions.Add(1);
@@ -226,48 +255,15 @@ void RioRing::FailSend(Connection& connection, CallResult result) {
 }
 
 void RioRing::FreeRecv(Connection& connection) {
-  connection.recv = Transfer::kIdle;
-  connection.flags &= ~uint32_t{kRecvBegun | kRecvCancelled | kRecvMany | kRecvHasDeadline |
-                                kRecvMayRun | kRecvByRio};
+  EmulatedRing::FreeRecv(connection);
+  connection.clear(kRecvMayRun | kRecvByRio);
   if (ABSL_PREDICT_FALSE(connection.first_poll != 0)) LookAgain(connection, kPollReadable);
 }
 
 void RioRing::FreeSend(Connection& connection) {
-  connection.send = Transfer::kIdle;
-  connection.flags &= ~uint32_t{kSendBegun | kSendCancelled | kSendHasDeadline | kSendByRio};
+  EmulatedRing::FreeSend(connection);
+  connection.clear(kSendByRio);
   if (ABSL_PREDICT_FALSE(connection.first_poll != 0)) LookAgain(connection, kPollWritable);
-}
-
-void RioRing::EndRecv(Connection& connection, CallResult result) {
-  const Token token{connection.recv_token};
-  const uint32_t deadline = connection.has(kRecvHasDeadline) ? connection.recv_deadline : 0;
-  buffers_.DropUse(connection.recv_unit);
-  FreeRecv(connection);
-  if (result > 0) statistics_.bytes_received.Add(static_cast<uint64_t>(result));
-  Complete(token, result >= 0 ? static_cast<int32_t>(result) : Fail(token, result, "recv"), 0);
-  if (ABSL_PREDICT_FALSE(deadline != 0)) EndDeadline(deadline);
-}
-
-void RioRing::EndSend(Connection& connection, CallResult result) {
-  const Token token{connection.send_token};
-  const uint32_t deadline = connection.has(kSendHasDeadline) ? connection.send_deadline : 0;
-  buffers_.DropUse(connection.send_unit);
-  FreeSend(connection);
-  if (result > 0) statistics_.bytes_sent.Add(static_cast<uint64_t>(result));
-  Complete(token, result >= 0 ? static_cast<int32_t>(result) : Fail(token, result, "send"), 0);
-  if (ABSL_PREDICT_FALSE(deadline != 0)) EndDeadline(deadline);
-}
-
-void RioRing::EndTransfer(Connection& connection, Operation& operation, bool is_send,
-                          CallResult result) {
-  is_send ? FreeSend(connection) : FreeRecv(connection);
-  if (result > 0) {
-    (is_send ? statistics_.bytes_sent : statistics_.bytes_received)
-        .Add(static_cast<uint64_t>(result));
-  }
-  const char* what = is_send ? "send" : "recv";
-  EndOperation(operation,
-               result >= 0 ? static_cast<int32_t>(result) : Fail(operation.token, result, what));
 }
 
 void RioRing::CancelRecv(Connection& connection) {

@@ -1,4 +1,4 @@
-// Submitting, waiting, and what packets are about.
+// Turns, waiting, and what packets are about.
 #include <algorithm>
 #include <cstdint>
 #include <limits>
@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/base/optimization.h"
-#include "ring/clock.h"
 #include "ring/options.h"
 #include "ring_rio/calls.h"
 #include "ring_rio/native_error.h"
@@ -15,14 +14,11 @@
 namespace ioring::rio {
 namespace {
 
-constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 constexpr int64_t kNanosPerMilli = 1'000'000;
-// Turns in a row that may find enough to do without asking the port.
-constexpr uint32_t kTurnsWithoutPackets = 8;
 
 // The port's clock has milliseconds: rounded up, so that nothing is early.
 DWORD MillisUntil(int64_t now_ns, int64_t until_ns) {
-  if (until_ns == kNever) return INFINITE;
+  if (until_ns == std::numeric_limits<int64_t>::max()) return INFINITE;
   if (until_ns <= now_ns) return 0;
   const int64_t millis = (until_ns - now_ns - 1) / kNanosPerMilli + 1;
   return static_cast<DWORD>(std::min<int64_t>(millis, INFINITE - 1));
@@ -30,83 +26,55 @@ DWORD MillisUntil(int64_t now_ns, int64_t until_ns) {
 
 }  // namespace
 
-uint32_t RioRing::Submit() {
-  CheckThread();
-  const uint32_t submitted = TakePrepared();
-  Turn();
-  LookNowAndThen();
-  return submitted;
-}
+uint32_t RioRing::Submit() { return DoSubmit(Polls()); }
 
 uint32_t RioRing::SubmitAndWait(const WaitOptions& options) {
-  CheckThread();
-  TakePrepared();
-  return Wait(options);
+  return DoSubmitAndWait(options, Polls());
 }
 
-uint32_t RioRing::WaitCompletions(const WaitOptions& options) {
-  CheckThread();
-  return Wait(options);
-}
+uint32_t RioRing::WaitCompletions(const WaitOptions& options) { return DoWait(options, Polls()); }
 
 // The count first: whoever takes the packet must find it. One packet stands for many calls.
 void RioRing::Wake() {
   if (wakes_pending_.fetch_add(1, std::memory_order_release) == 0) port_->Post(nullptr);
 }
 
-// For callers who never wait, or always find something: packets are taken when there is nothing
-// else, and at the latest after a few turns.
-void RioRing::LookNowAndThen() {
-  if (!completions_.empty() && ++turns_without_packets_ < kTurnsWithoutPackets) return;
-  TakePackets(0, 0);
-  Turn();
+void RioRing::Turn() {
+  now_ns_ = 0;
+  if (WakesPending()) TakeWakes();
+  if (rio_ != nullptr && rio_->in_flight() != 0) TakeRioResults();
+  if (!timers_.empty()) RunTimers();
+  if (HasSubmissions()) RunSubmissions();
+  if (!ending_.empty()) RunEnding();
+  if (listeners_due_ != 0) {
+    for (uint32_t i = 0; i < listeners_.size(); ++i) {
+      if (listeners_[i].due) RunListener(listeners_[i], i);
+    }
+  }
+  if (!ready_.empty()) RunReady();
+  if (!to_commit_.empty()) CommitAll();
 }
 
-uint32_t RioRing::Wait(const WaitOptions& options) {
-  woken_ = false;
-  Turn();
-  const uint32_t wanted = std::clamp<uint32_t>(options.min_completions, 1, completions_.capacity());
-  const auto done = [&] {
-    return completions_.size() >= wanted || (woken_ && !completions_.empty()) || !HasRoom();
-  };
-  if (done() || options.timeout.count() <= 0) {
-    LookNowAndThen();
-    return completions_.size();
+// What Windows has comes back as a packet; only the rest is run.
+void RioRing::RunConnection(Connection& connection) {
+  if (connection.recv_pending == Pending::kNothing && connection.has(kRecvBegun) &&
+      // A receive that waits for a buffer is not tried, but may be cancelled.
+      (!connection.has(kStalled) || connection.has(kRecvCancelled))) {
+    RunRecv(connection);
   }
-  const bool has_limits = options.timeout != WaitOptions::kForever ||
-                          options.batch_delay.count() > 0 || options.spin.count() > 0;
-  const int64_t start_ns = has_limits ? NowNanos() : 0;
-  const auto after_start = [&](std::chrono::nanoseconds time) {
-    return SaturatingAdd(start_ns, time.count());
-  };
-  const int64_t deadline_ns =
-      options.timeout == WaitOptions::kForever ? kNever : after_start(options.timeout);
-  const int64_t batch_end_ns =
-      options.batch_delay.count() > 0 ? after_start(options.batch_delay) : kNever;
-  const int64_t spin_end_ns =
-      options.spin.count() > 0 ? std::min(deadline_ns, after_start(options.spin)) : start_ns;
-  int64_t now_ns = start_ns;
-  while (!done() && now_ns < deadline_ns) {
-    int64_t until_ns = deadline_ns;
-    if (!completions_.empty()) {
-      if (now_ns >= batch_end_ns) break;
-      until_ns = std::min(until_ns, batch_end_ns);
-    }
-    const int64_t timer_ns = timers_.empty() ? kNever : timers_.first().due_ns;
-    until_ns = std::min(until_ns, timer_ns);
-    if (!has_limits && timer_ns != kNever) now_ns = NowNanos();
-    if (now_ns < spin_end_ns) until_ns = now_ns;
-    TakePackets(now_ns, until_ns);
-    Turn();
-    if (has_limits) now_ns = NowNanos();
+  if (connection.send_pending == Pending::kNothing && connection.has(kSendBegun)) {
+    RunSend(connection);
   }
-  return completions_.size();
+  if (ABSL_PREDICT_FALSE(connection.state == ConnectionState::kClosing) && connection.idle()) {
+    FinishClose(connection);
+  }
 }
+
+// ---- Packets.
 
 // Sleeps at most until `until_ns`, or not at all where there is something to do. Takes no more
 // packets than there is room for.
 void RioRing::TakePackets(int64_t now_ns, int64_t until_ns) {
-  turns_without_packets_ = 0;
   const uint32_t room = std::min(completions_.space() / kPerPacket, kPacketsMax);
   if (room == 0) return;
   const DWORD timeout_ms = HasWork() ? 0 : MillisUntil(now_ns, until_ns);

@@ -6,10 +6,10 @@
 
 namespace ioring {
 
-// `kNext` is the slots' member that holds the link (an index plus 1; 0: the last). The list
+// `kNext` points to the slots' member that holds the link (an index plus 1; 0: the last). The list
 // owns nothing; a slot is on it at most once, which its user keeps track of. `Table` is
 // what operator[] gives slots of and IndexOf numbers.
-template <typename Slot, uint32_t Slot::*kNext>
+template <typename Slot, auto kNext>
 class SlotList {
  public:
   bool empty() const { return head_ == 0; }

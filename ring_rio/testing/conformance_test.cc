@@ -40,8 +40,9 @@ std::vector<ConformanceBackend> Backends() {
 INSTANTIATE_TEST_SUITE_P(Rio, RingConformance, testing::ValuesIn(Backends()), ConformanceName);
 
 // Registered memory, queues, requests.
-[[maybe_unused]] const bool nothing_left =
-    rio::ExpectNothingLeft([] { return rio::CountRioDouble() == rio::RioDoubleCounts{}; });
+[[maybe_unused]] const bool nothing_left = rio::ExpectNothingLeft(
+    [](const RingOptions& options) { return RioRing::CreateRio(options, rio::RioDouble()); },
+    [] { return rio::CountRioDouble() == rio::RioDoubleCounts{}; });
 
 }  // namespace
 }  // namespace ioring

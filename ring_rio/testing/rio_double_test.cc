@@ -17,9 +17,12 @@
 #include "absl/log/check.h"
 #include "gtest/gtest.h"
 #include "ring/endpoint.h"
+#include "ring/options.h"
 #include "ring_rio/completion_port.h"
 #include "ring_rio/rio_api.h"
+#include "ring_rio/rio_ring.h"
 #include "ring_rio/sockets.h"
+#include "ring_rio/testing/nothing_left.h"
 #include "ring_rio/windows_headers.h"
 
 namespace ioring::rio {
@@ -39,11 +42,16 @@ struct Pair {
     int size = sizeof(address);
     getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
     peer = NewSocket(AF_INET, SOCK_STREAM);
-    CHECK_EQ(connect(peer, reinterpret_cast<sockaddr*>(&address), size), 0);
-    socket = accept(listener, nullptr, nullptr);
-    CHECK_NE(socket, INVALID_SOCKET);
-    CHECK(SetUpStream(socket));
+    Connect(listener, address);
     closesocket(listener);
+  }
+  // From a given port, or a free one, which is told.
+  Pair(SOCKET listener, const sockaddr_in& to, sockaddr_in* from) {
+    peer = NewSocket(AF_INET, SOCK_STREAM);
+    int size = sizeof(*from);
+    CHECK_EQ(bind(peer, reinterpret_cast<const sockaddr*>(from), size), 0) << WSAGetLastError();
+    getsockname(peer, reinterpret_cast<sockaddr*>(from), &size);
+    Connect(listener, to);
   }
   ~Pair() {
     Close();
@@ -51,6 +59,12 @@ struct Pair {
   }
   void Close() {
     if (socket != INVALID_SOCKET) closesocket(std::exchange(socket, INVALID_SOCKET));
+  }
+  void Connect(SOCKET listener, const sockaddr_in& to) {
+    CHECK_EQ(connect(peer, reinterpret_cast<const sockaddr*>(&to), sizeof(to)), 0);
+    socket = accept(listener, nullptr, nullptr);
+    CHECK_NE(socket, INVALID_SOCKET);
+    CHECK(SetUpStream(socket));
   }
   void Say(std::string_view text) {
     ASSERT_EQ(send(peer, text.data(), static_cast<int>(text.size()), 0),
@@ -427,12 +441,35 @@ TEST_F(RioDoubleTest, ResultsFailAsAsked) {
   EXPECT_EQ(Next().Status, WSAECONNRESET);
 }
 
+// A socket's number is used again, and so may be its addresses.
+TEST_F(RioDoubleTest, ASocketInAnothersPlaceHasNoQueueYet) {
+  const SOCKET listener = *OpenListener(Endpoint::Ipv4Loopback(0), {});
+  u_long blocks = 0;
+  ioctlsocket(listener, FIONBIO, &blocks);
+  sockaddr_in to;
+  int size = sizeof(to);
+  getsockname(listener, reinterpret_cast<sockaddr*>(&to), &size);
+  sockaddr_in from = to;
+  from.sin_port = 0;
+  for (int i = 0; i < 3; ++i) {
+    Pair pair(listener, to, &from);
+    EXPECT_NE(MakeRequests(pair), RIO_INVALID_RQ) << i;
+    EXPECT_EQ(MakeRequests(pair), RIO_INVALID_RQ) << "it has one";
+    CloseSocket(std::exchange(pair.socket, INVALID_SOCKET), /*reset=*/true);
+  }
+  closesocket(listener);
+}
+
 TEST_F(RioDoubleTest, CorruptIsFinal) {
   CorruptRioQueues();
   RIORESULT result;
   EXPECT_EQ(rio_.RIODequeueCompletion(completions_, &result, 1), RIO_CORRUPT_CQ);
   EXPECT_EQ(rio_.RIODequeueCompletion(completions_, &result, 1), RIO_CORRUPT_CQ);
 }
+
+[[maybe_unused]] const bool nothing_left = ExpectNothingLeft(
+    [](const RingOptions& options) { return RioRing::CreateRio(options, RioDouble()); },
+    [] { return CountRioDouble() == RioDoubleCounts{}; });
 
 }  // namespace
 }  // namespace ioring::rio

@@ -35,15 +35,37 @@ To Cast(From* pointer) {
   return reinterpret_cast<To>(pointer);
 }
 
+// What the loopback never looks at, and all sockets have: how many hops a packet may take. Sockets
+// begin with 64 or 128.
+constexpr DWORD kFirstMark = 129;
+constexpr DWORD kMarks = 100;
+
+bool IsIpv6(SOCKET socket) {
+  const absl::StatusOr<Endpoint> local = LocalEndpoint(socket);
+  return local.ok() && local->family() == Endpoint::Family::kIpv6;
+}
+
+bool Mark(SOCKET socket, DWORD mark) {
+  const bool is_ipv6 = IsIpv6(socket);
+  return setsockopt(socket, is_ipv6 ? int{IPPROTO_IPV6} : int{IPPROTO_IP},
+                    is_ipv6 ? IPV6_UNICAST_HOPS : IP_TTL, reinterpret_cast<const char*>(&mark),
+                    sizeof(mark)) == 0;
+}
+
+// 0 where there is no such socket.
+DWORD MarkOf(SOCKET socket) {
+  const bool is_ipv6 = IsIpv6(socket);
+  DWORD mark = 0;
+  int size = sizeof(mark);
+  const int failed =
+      getsockopt(socket, is_ipv6 ? int{IPPROTO_IPV6} : int{IPPROTO_IP},
+                 is_ipv6 ? IPV6_UNICAST_HOPS : IP_TTL, reinterpret_cast<char*>(&mark), &size);
+  return failed == 0 ? mark : 0;
+}
+
 }  // namespace
 
-// A reset connection has forgotten its peer.
-bool DoubleRequestQueue::IsOpen() const {
-  const absl::StatusOr<Endpoint> current_local = LocalEndpoint(socket);
-  const absl::StatusOr<Endpoint> current_peer = PeerEndpoint(socket);
-  return current_local.ok() && *current_local == local &&
-         (!current_peer.ok() || *current_peer == peer);
-}
+bool DoubleRequestQueue::IsOpen() const { return MarkOf(socket) == mark; }
 
 RioDoubleWorld& RioDoubleWorld::Get() {
   static RioDoubleWorld& world = *new RioDoubleWorld;
@@ -234,10 +256,8 @@ RIO_RQ RioDoubleWorld::CreateRequestQueue(SOCKET socket, ULONG recvs, ULONG recv
   const bool has_one = std::any_of(requests_.begin(), requests_.end(), [&](const auto& entry) {
     return entry.first->socket == socket && entry.first->IsOpen();
   });
-  const absl::StatusOr<Endpoint> local = LocalEndpoint(socket);
-  const absl::StatusOr<Endpoint> peer = PeerEndpoint(socket);
   if (of_recvs == nullptr || of_sends == nullptr || recv_buffers != 1 || send_buffers != 1 ||
-      recvs + sends == 0 || has_one || !local.ok()) {
+      recvs + sends == 0 || has_one || !LocalEndpoint(socket).ok()) {
     Refuse(WSAEINVAL);
     return RIO_INVALID_RQ;
   }
@@ -250,8 +270,8 @@ RIO_RQ RioDoubleWorld::CreateRequestQueue(SOCKET socket, ULONG recvs, ULONG recv
   }
   auto queue = std::make_unique<DoubleRequestQueue>();
   queue->socket = socket;
-  queue->local = *local;
-  if (peer.ok()) queue->peer = *peer;
+  queue->mark = kFirstMark + marks_++ % kMarks;
+  CHECK(Mark(socket, queue->mark)) << WSAGetLastError();
   queue->context = reinterpret_cast<ULONGLONG>(context);
   queue->directions[0].max = recvs;
   queue->directions[0].completions = of_recvs;

@@ -11,7 +11,6 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "ring/endpoint.h"
 #include "ring_rio/calls.h"
 #include "ring_rio/completion_port.h"
 #include "ring_rio/rio_api.h"
@@ -63,9 +62,8 @@ struct DoubleDirection {
 
 struct DoubleRequestQueue {
   SOCKET socket = INVALID_SOCKET;
-  // Which connection it is: a socket's number is used again.
-  Endpoint local;
-  Endpoint peer;
+  // Which socket it is, as a number is used again: its hop limit was set to this.
+  DWORD mark = 0;
   ULONGLONG context = 0;
   std::array<DoubleDirection, 2> directions;  // receives, sends
 
@@ -132,6 +130,7 @@ class RioDoubleWorld {
       ABSL_GUARDED_BY(mutex_);
   std::map<RioFunction, Fault> faults_ ABSL_GUARDED_BY(mutex_);
   std::array<int, 2> result_faults_ ABSL_GUARDED_BY(mutex_) = {};
+  DWORD marks_ ABSL_GUARDED_BY(mutex_) = 0;  // given so far
   RioDoubleTotals totals_ ABSL_GUARDED_BY(mutex_);
 };
 

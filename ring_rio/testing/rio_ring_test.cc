@@ -23,6 +23,7 @@
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/token.h"
+#include "ring_rio/testing/nothing_left.h"
 #include "ring_rio/testing/rio_double.h"
 
 namespace ioring {
@@ -342,6 +343,10 @@ TEST_F(RioRingTest, DrainsWithReceivesWaiting) {
   EXPECT_EQ(CountRioDouble().requests, 0u);
   ExpectSlicesWork(pair, buffer);
 }
+
+[[maybe_unused]] const bool nothing_left = rio::ExpectNothingLeft(
+    [](const RingOptions& options) { return RioRing::CreateRio(options, rio::RioDouble()); },
+    [] { return CountRioDouble() == RioDoubleCounts{}; });
 
 }  // namespace
 }  // namespace ioring

@@ -1,4 +1,8 @@
-// The operation table: beginning and ending, shutdowns and timers.
+// The operation table: beginning and ending, accepts, polls and timers.
+// A part of ring_emulated/emulated_ring.h, which is to be included instead.
+#ifndef IORING_RING_EMULATED_EMULATED_OPERATION_H_
+#define IORING_RING_EMULATED_EMULATED_OPERATION_H_
+
 #include <cstdint>
 
 #include "absl/log/log.h"
@@ -6,22 +10,19 @@
 #include "ring/completion.h"
 #include "ring/error.h"
 #include "ring/options.h"
-#include "ring_rio/calls.h"
-#include "ring_rio/rio_ring.h"
+#include "ring_emulated/emulated_ring.h"
 
-namespace ioring::rio {
+namespace ioring::emulated {
 
-void RioRing::Complete(Token token, int32_t result, uint32_t flags) {
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::Complete(Token token, int32_t result, uint32_t flags) {
   if ((flags & kMore) == 0) --in_flight_;
   statistics_.completions.Add(1);
   completions_.Push(Completion{token, result, flags});
 }
 
-int32_t RioRing::Fail(Token token, CallResult result, const char* what) {
-  return failures_.Note(token, static_cast<int>(-result), what);
-}
-
-void RioRing::Begin(Operation& operation) {
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::Begin(Operation& operation) {
   operation.set(kBegun);
   switch (operation.kind) {
     case OperationKind::kFixedResult:
@@ -29,24 +30,24 @@ void RioRing::Begin(Operation& operation) {
     case OperationKind::kAccept:
       return BeginAccept(operation);
     case OperationKind::kConnect:
-      return BeginConnect(operation);
+      return backend().BeginConnect(operation);
     case OperationKind::kRecvAll:
     case OperationKind::kRecvFrom:
       connections_[operation.connection].set(kRecvBegun);
-      return RunRecv(connections_[operation.connection]);
+      return backend().RunRecv(connections_[operation.connection]);
     case OperationKind::kSendAll:
     case OperationKind::kSendTo:
       connections_[operation.connection].set(kSendBegun);
-      return RunSend(connections_[operation.connection]);
+      return backend().RunSend(connections_[operation.connection]);
     case OperationKind::kShutdown:
-      return BeginShutdown(operation);
+      return backend().BeginShutdown(operation);
     case OperationKind::kPoll:
-      return BeginPoll(operation);
+      return backend().BeginPoll(operation);
     case OperationKind::kTimeout:
     case OperationKind::kDeadline:
       return BeginTimer(operation);
     case OperationKind::kCancel: {
-      const Operation::Cancel cancel = operation.cancel;
+      const OperationHead::Cancel cancel = operation.cancel;
       const bool found = IsCurrent(cancel.target, cancel.token) && CancelTarget(cancel.target);
       return EndOperation(operation, found ? 0 : ToResult(Error::kNotFound));
     }
@@ -56,16 +57,17 @@ void RioRing::Begin(Operation& operation) {
       return BeginCancelAll(operation);
     case OperationKind::kRead:
     case OperationKind::kWrite:
-      return BeginFile(operation);
     case OperationKind::kSync:
-      return BeginSync(operation);
+      return backend().BeginFile(operation);
     case OperationKind::kFree:
       break;
   }
   LOG(FATAL) << "an operation was submitted that is not in flight";
 }
 
-void RioRing::EndOperation(Operation& operation, int32_t result, uint32_t flags) {
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::EndOperation(Operation& operation, int32_t result,
+                                                uint32_t flags) {
   if (operation.has(kEnding)) ending_.Remove(operations_, operation);
   Connection* of_connection = nullptr;
   switch (operation.kind) {
@@ -76,7 +78,7 @@ void RioRing::EndOperation(Operation& operation, int32_t result, uint32_t flags)
       break;
     case OperationKind::kPoll:
       of_connection = &connections_[operation.connection];
-      if (operation.has(kLinked)) UnlinkPoll(*of_connection, operation);
+      if (operation.has(kLinked)) UnlinkPoll(operation);
       break;
     case OperationKind::kShutdown:
       of_connection = &connections_[operation.connection];
@@ -98,7 +100,8 @@ void RioRing::EndOperation(Operation& operation, int32_t result, uint32_t flags)
 }
 
 // What a deadline is on has ended.
-void RioRing::EndDeadline(uint32_t link) {
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::EndDeadline(uint32_t link) {
   Operation& deadline = operations_[link - 1];
   if (!deadline.has(kBegun)) {
     deadline.set(kTargetEnded);  // it completes in its turn
@@ -107,21 +110,16 @@ void RioRing::EndDeadline(uint32_t link) {
   EndOperation(deadline, deadline.has(kStruck) ? ToResult(Error::kTimedOut) : 0);
 }
 
-void RioRing::BeginShutdown(Operation& operation) {
-  Connection& connection = connections_[operation.connection];
-  statistics_.kernel_submissions.Add(1);
-  const CallResult result = Shutdown(connection.socket, operation.how);
-  EndOperation(operation, result == 0 ? 0 : Fail(operation.token, result, "shutdown"));
-}
-
-void RioRing::BeginTimer(Operation& operation) {
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::BeginTimer(Operation& operation) {
   if (operation.has(kTargetEnded)) return EndOperation(operation, 0);
   if (operation.delay_ns >= 0) operation.due_ns = SaturatingAdd(Now(), operation.delay_ns);
-  if (operation.due_ns <= Now()) return OnTimer(operation);
+  if (operation.due_ns <= Now()) return backend().OnTimer(operation);
   timers_.Add(operation);
 }
 
-void RioRing::OnTimer(Operation& operation) {
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::OnTimer(Operation& operation) {
   if (operation.kind == OperationKind::kDeadline) {
     operation.set(kStruck);
     CancelTarget(operation.target);
@@ -138,4 +136,33 @@ void RioRing::OnTimer(Operation& operation) {
   timers_.Add(operation);
 }
 
-}  // namespace ioring::rio
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::BeginAccept(Operation& operation) {
+  Listener& listener = listeners_[operation.connection];
+  if (!listener.is_open() || listener.generation != operation.listener_generation) {
+    return EndOperation(operation, ToResult(Error::kCanceled));  // closed in the meantime
+  }
+  operation.set(kLinked);
+  listener.accepts.Push(operations_, operation);
+  MakeDue(listener);
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::LinkPoll(Operation& operation) {
+  Connection& connection = connections_[operation.connection];
+  operation.set(kLinked);
+  operation.next = connection.first_poll;
+  connection.first_poll = operations_.IndexOf(operation) + 1;
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::UnlinkPoll(Operation& operation) {
+  const uint32_t link = operations_.IndexOf(operation) + 1;
+  uint32_t* from = &connections_[operation.connection].first_poll;
+  while (*from != link) from = &operations_[*from - 1].next;
+  *from = operation.next;
+}
+
+}  // namespace ioring::emulated
+
+#endif  // IORING_RING_EMULATED_EMULATED_OPERATION_H_

@@ -1,17 +1,20 @@
-// Preparing operations other than transfers.
+// Preparing operations other than transfers of connections.
+// A part of ring_emulated/emulated_ring.h, which is to be included instead.
+#ifndef IORING_RING_EMULATED_EMULATED_PREPARE_H_
+#define IORING_RING_EMULATED_EMULATED_PREPARE_H_
+
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
 
 #include "ring/endpoint.h"
 #include "ring/options.h"
-#include "ring_rio/operation.h"
-#include "ring_rio/rio_ring.h"
-#include "ring_rio/socket_address.h"
+#include "ring_emulated/emulated_ring.h"
 
-namespace ioring::rio {
+namespace ioring::emulated {
 
-bool RioRing::Full(uint32_t operations, uint32_t kept) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::Full(uint32_t operations, uint32_t kept) {
   const bool room_for_operations =
       operations == 0 || operations_.size() - operations_.in_use() >= operations + kept;
   if (prepared_ < submission_entries_ && room_for_operations) return false;
@@ -19,7 +22,8 @@ bool RioRing::Full(uint32_t operations, uint32_t kept) {
   return true;
 }
 
-void RioRing::Accepted(Step step, uint32_t index, Target target) {
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::Accepted(Step step, uint32_t index, Target target) {
   submissions_[submission_tail_++ & (submissions_.size() - 1)] =
       index << 2 | static_cast<uint32_t>(step);
   ++prepared_;
@@ -28,20 +32,25 @@ void RioRing::Accepted(Step step, uint32_t index, Target target) {
   last_target_ = target;
 }
 
-void RioRing::Accepted(const Operation& operation, bool may_have_deadline) {
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::Accepted(const Operation& operation, bool may_have_deadline) {
   Accepted(Step::kOperation, operations_.IndexOf(operation),
            may_have_deadline ? TargetOf(operation) : Target{});
 }
 
-Target RioRing::TargetOf(const Operation& operation) const {
+template <typename Backend, typename Types>
+Target EmulatedRing<Backend, Types>::TargetOf(const Operation& operation) const {
   return Target{Target::Kind::kOperation, operation.generation, operations_.IndexOf(operation)};
 }
 
-Target RioRing::TargetOf(const Connection& connection, Target::Kind direction) const {
+template <typename Backend, typename Types>
+Target EmulatedRing<Backend, Types>::TargetOf(const Connection& connection,
+                                              Target::Kind direction) const {
   return Target{direction, connection.generation, connections_.IndexOf(connection)};
 }
 
-bool RioRing::AcceptFixedResult(int32_t result, Token token, uint32_t kept) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::AcceptFixedResult(int32_t result, Token token, uint32_t kept) {
   if (Full(1, kept)) return false;
   Operation& operation = operations_.Take(OperationKind::kFixedResult, token);
   operation.result = result;
@@ -49,9 +58,8 @@ bool RioRing::AcceptFixedResult(int32_t result, Token token, uint32_t kept) {
   return true;
 }
 
-bool RioRing::PrepareNop(Token token) { return AcceptFixedResult(0, token); }
-
-bool RioRing::PrepareAccept(ListenerId id, Shots shots, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareAccept(ListenerId id, Shots shots, Token token) {
   if (FindListener(id) == nullptr) return AcceptError(Error::kBadId, token);
   if (Full(1)) return false;
   Operation& operation = operations_.Take(OperationKind::kAccept, token);
@@ -65,15 +73,16 @@ bool RioRing::PrepareAccept(ListenerId id, Shots shots, Token token) {
   return true;
 }
 
-bool RioRing::PrepareConnect(const Endpoint& endpoint, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareConnect(const Endpoint& endpoint, Token token) {
   if (Full(1)) return false;
-  SocketAddress address;
-  if (!ToSocketAddress(endpoint, &address)) {
+  Address address;
+  if (!Backend::ToAddress(endpoint, &address)) {
     return AcceptError(Error::kInvalidArgument, token);
   }
-  Connection* connection = connections_.Take(ConnectionState::kConnecting, INVALID_SOCKET);
+  Connection* connection = connections_.Take(ConnectionState::kConnecting);
   if (connection == nullptr) return AcceptError(Error::kTooManyIds, token);
-  connection->set(kIsStream);
+  backend().SetUpConnect(*connection, endpoint);
   Operation& operation = operations_.Take(OperationKind::kConnect, token);
   operation.connection = connections_.IndexOf(*connection);
   operation.address = address;
@@ -83,7 +92,9 @@ bool RioRing::PrepareConnect(const Endpoint& endpoint, Token token) {
   return true;
 }
 
-bool RioRing::PrepareShutdown(ConnectionId id, Direction direction, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareShutdown(ConnectionId id, Direction direction,
+                                                   Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (Full(1)) return false;
@@ -95,25 +106,25 @@ bool RioRing::PrepareShutdown(ConnectionId id, Direction direction, Token token)
   return true;
 }
 
-bool RioRing::PreparePollAdd(ConnectionId id, uint32_t events, Shots shots, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PreparePollAdd(ConnectionId id, uint32_t events, Shots shots,
+                                                  Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   constexpr uint32_t kKnown = kPollReadable | kPollWritable | kPollHangUp | kPollError;
   if (events == 0 || (events & ~kKnown) != 0) return AcceptError(Error::kInvalidArgument, token);
   if (Full(1)) return false;
   Operation& operation = operations_.Take(OperationKind::kPoll, token);
-  operation.request.kind = RequestKind::kOperation;
-  operation.request.index = operations_.IndexOf(operation);
   operation.connection = id.index;
-  operation.poll = {};
-  operation.poll.wanted = events;
+  backend().SetUpPoll(operation, events);
   if (shots == Shots::kMany) operation.set(kManyShots);
   ++connection->other_operations;
   Accepted(operation, shots == Shots::kOne);
   return true;
 }
 
-bool RioRing::PreparePollRemove(Token target, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PreparePollRemove(Token target, Token token) {
   Operation* operation = operations_.Find(target);
   if (operation == nullptr || operation->kind != OperationKind::kPoll) {
     return AcceptError(Error::kNotFound, token);
@@ -121,7 +132,9 @@ bool RioRing::PreparePollRemove(Token target, Token token) {
   return PrepareCancelTarget(TargetOf(*operation), target, token);
 }
 
-bool RioRing::PrepareTimer(OperationKind kind, int64_t delay_ns, Token token, Operation** made) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareTimer(OperationKind kind, int64_t delay_ns, Token token,
+                                                Operation** made) {
   if (Full(1)) return false;
   Operation& operation = operations_.Take(kind, token);
   operation.delay_ns = delay_ns;
@@ -129,7 +142,9 @@ bool RioRing::PrepareTimer(OperationKind kind, int64_t delay_ns, Token token, Op
   return true;
 }
 
-bool RioRing::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots,
+                                                  Token token) {
   const bool many = shots == Shots::kMany;
   if (delay.count() < 0 || (many && delay.count() == 0)) {
     return AcceptError(Error::kInvalidArgument, token);
@@ -144,7 +159,9 @@ bool RioRing::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token 
   return true;
 }
 
-bool RioRing::PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareTimeoutAt(std::chrono::steady_clock::time_point time,
+                                                    Token token) {
   Operation* operation;
   if (!PrepareTimer(OperationKind::kTimeout, -1, token, &operation)) return false;
   const int64_t nanos = std::chrono::nanoseconds(time.time_since_epoch()).count();
@@ -153,7 +170,8 @@ bool RioRing::PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token
   return true;
 }
 
-bool RioRing::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
   const Target target = last_target_;
   if (target.kind == Target::Kind::kNone || delay.count() < 0) {
     return AcceptError(Error::kInvalidArgument, token);
@@ -175,32 +193,34 @@ bool RioRing::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
   return true;
 }
 
-bool RioRing::PrepareFile(FileId id, OperationKind kind, uint64_t offset,
-                          const TransferRequest& request, Token token) {
-  FileTable::File* file = files_.Find(id);
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareFile(FileId id, OperationKind kind, uint64_t offset,
+                                               const TransferRequest& request, Token token,
+                                               SyncMode mode) {
+  auto* file = files_.Find(id);
   if (file == nullptr) return AcceptError(Error::kBadId, token);
   if (request.length == 0 && kind != OperationKind::kSync) {
     return AcceptError(Error::kInvalidArgument, token);
   }
   if (Full(1)) return false;
   Operation& operation = operations_.Take(kind, token);
-  operation.request.kind = RequestKind::kOperation;
-  operation.request.index = operations_.IndexOf(operation);
   operation.connection = id.index;
   operation.unit = request.unit;
   buffers_.AddUse(request.unit);
-  operation.file = {request.data, offset, file->handle, port_.get(), request.length, 0};
+  backend().SetUpFile(operation, *file, offset, request, mode);
   ++file->operations;
   Accepted(operation, true);
   return true;
 }
 
-// Windows flushes data and times together.
-bool RioRing::PrepareSync(FileId file, SyncMode /*mode*/, Token token) {
-  return PrepareFile(file, OperationKind::kSync, 0, {}, token);
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareSync(FileId file, SyncMode mode, Token token) {
+  return PrepareFile(file, OperationKind::kSync, 0, {}, token, mode);
 }
 
-bool RioRing::PrepareCancelTarget(Target target, Token target_token, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareCancelTarget(Target target, Token target_token,
+                                                       Token token) {
   if (Full(1, 0)) return false;
   Operation& operation = operations_.Take(OperationKind::kCancel, token);
   operation.cancel = {target, target_token, Direction::kBoth};
@@ -208,7 +228,8 @@ bool RioRing::PrepareCancelTarget(Target target, Token target_token, Token token
   return true;
 }
 
-bool RioRing::PrepareCancel(Token target, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareCancel(Token target, Token token) {
   if (Operation* operation = operations_.Find(target); operation != nullptr) {
     return PrepareCancelTarget(TargetOf(*operation), target, token);
   }
@@ -227,7 +248,9 @@ bool RioRing::PrepareCancel(Token target, Token token) {
   return AcceptFixedResult(ToResult(Error::kNotFound), token, 0);
 }
 
-bool RioRing::PrepareCancelConnection(ConnectionId id, Direction direction, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareCancelConnection(ConnectionId id, Direction direction,
+                                                           Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (Full(1, 0)) return false;
@@ -237,13 +260,15 @@ bool RioRing::PrepareCancelConnection(ConnectionId id, Direction direction, Toke
   return true;
 }
 
-bool RioRing::PrepareCancelAll(Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareCancelAll(Token token) {
   if (Full(1, 0)) return false;
   Accepted(operations_.Take(OperationKind::kCancelAll, token), false);
   return true;
 }
 
-bool RioRing::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (Full(0)) return false;
@@ -254,4 +279,6 @@ bool RioRing::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
   return true;
 }
 
-}  // namespace ioring::rio
+}  // namespace ioring::emulated
+
+#endif  // IORING_RING_EMULATED_EMULATED_PREPARE_H_

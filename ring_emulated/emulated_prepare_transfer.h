@@ -1,70 +1,74 @@
-// Preparing transfers.
+// Preparing transfers of connections and files.
+// A part of ring_emulated/emulated_ring.h, which is to be included instead.
+#ifndef IORING_RING_EMULATED_EMULATED_PREPARE_TRANSFER_H_
+#define IORING_RING_EMULATED_EMULATED_PREPARE_TRANSFER_H_
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
-#include "ring/completion.h"
+#include "ring/buffer_table.h"
+#include "ring/endpoint.h"
+#include "ring/error.h"
 #include "ring/options.h"
-#include "ring_rio/calls.h"
-#include "ring_rio/connection_table.h"
-#include "ring_rio/operation.h"
-#include "ring_rio/rio_ring.h"
-#include "ring_rio/socket_address.h"
+#include "ring_emulated/emulated_ring.h"
 
-namespace ioring::rio {
-namespace {
+namespace ioring::emulated {
 
-uint32_t ClampLength(size_t size) {
-  return static_cast<uint32_t>(std::min<size_t>(size, kRecvMaxBytes));
+// A longer span is transferred in part, as any other may be.
+template <typename Backend, typename Types>
+uint32_t EmulatedRing<Backend, Types>::ClampLength(size_t size) {
+  return static_cast<uint32_t>(std::min<size_t>(size, Backend::kTransferMaxBytes));
 }
 
-}  // namespace
-
-Error RioRing::Resolve(const BufferSlice& slice, TransferFlags flags,
-                       TransferRequest* request) const {
+template <typename Backend, typename Types>
+Error EmulatedRing<Backend, Types>::Resolve(const BufferSlice& slice, TransferFlags flags,
+                                            TransferRequest* request) const {
   ResolvedSlice resolved;
   const Error error = buffers_.Resolve(slice, &resolved);
   if (error != Error::kOk) return error;
-  const bool by_rio = resolved.in_kernel && resolved.length >= rio_threshold_bytes_;
-  *request = {resolved.data, resolved.length, flags, resolved.unit, by_rio, !resolved.in_kernel};
+  *request = {resolved.data, resolved.length, flags, resolved.unit, resolved.in_kernel};
   return Error::kOk;
 }
 
-bool RioRing::PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
-                          TransferFlags flags) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareRecv(ConnectionId connection, std::span<std::byte> memory,
+                                               Token token, TransferFlags flags) {
   return PrepareRecvRequest(connection, {memory.data(), ClampLength(memory.size()), flags}, token);
 }
 
-bool RioRing::PrepareSend(ConnectionId connection, std::span<const std::byte> memory, Token token,
-                          TransferFlags flags) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareSend(ConnectionId connection,
+                                               std::span<const std::byte> memory, Token token,
+                                               TransferFlags flags) {
   std::byte* data = const_cast<std::byte*>(memory.data());  // it is only read
   return PrepareSendRequest(connection, {data, ClampLength(memory.size()), flags}, token);
 }
 
-bool RioRing::PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                                TransferFlags flags) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareRecvBuffer(ConnectionId connection,
+                                                     const BufferSlice& slice, Token token,
+                                                     TransferFlags flags) {
   TransferRequest request;
   const Error error = Resolve(slice, flags, &request);
   if (error != Error::kOk) return AcceptError(error, token);
   return PrepareRecvRequest(connection, request, token);
 }
 
-bool RioRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                                TransferFlags flags) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareSendBuffer(ConnectionId connection,
+                                                     const BufferSlice& slice, Token token,
+                                                     TransferFlags flags) {
   TransferRequest request;
   const Error error = Resolve(slice, flags, &request);
   if (error != Error::kOk) return AcceptError(error, token);
   return PrepareSendRequest(connection, request, token);
 }
 
-// Memory that is not registered, and connections without a request queue, take plain calls where
-// Registered I/O is in use.
-void RioRing::CountFallback(const Connection& connection, const TransferRequest& request) {
-  if (socket_rio_ && (request.falls_back || connection.has(kNoRio))) statistics_.emulations.Add(1);
-}
-
-bool RioRing::PrepareRecvRequest(ConnectionId id, const TransferRequest& request, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareRecvRequest(ConnectionId id,
+                                                      const TransferRequest& request, Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
@@ -73,19 +77,20 @@ bool RioRing::PrepareRecvRequest(ConnectionId id, const TransferRequest& request
     return PrepareTransferAll(*connection, request, /*is_send=*/false, token);
   }
   if (Full(0)) return false;
-  CountFallback(*connection, request);
   connection->recv = Transfer::kPlain;
   connection->recv_token = token.value;
   connection->recv_data = request.data;
   connection->recv_length = request.length;
   connection->recv_unit = request.unit;
-  if (request.by_rio) connection->set(kRecvByRio);
+  backend().SetUpTransfer(*connection, request, /*is_send=*/false, nullptr);
   buffers_.AddUse(request.unit);
   Accepted(Step::kRecv, id.index, TargetOf(*connection, Target::Kind::kRecv));
   return true;
 }
 
-bool RioRing::PrepareSendRequest(ConnectionId id, const TransferRequest& request, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareSendRequest(ConnectionId id,
+                                                      const TransferRequest& request, Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
@@ -94,26 +99,29 @@ bool RioRing::PrepareSendRequest(ConnectionId id, const TransferRequest& request
     return PrepareTransferAll(*connection, request, /*is_send=*/true, token);
   }
   if (Full(0)) return false;
-  CountFallback(*connection, request);
   connection->send = Transfer::kPlain;
   connection->send_token = token.value;
   connection->send_data = request.data;
   connection->send_length = request.length;
   connection->send_unit = request.unit;
-  if (request.by_rio) connection->set(kSendByRio);
+  backend().SetUpTransfer(*connection, request, /*is_send=*/true, nullptr);
   buffers_.AddUse(request.unit);
   Accepted(Step::kSend, id.index, TargetOf(*connection, Target::Kind::kSend));
   return true;
 }
 
-bool RioRing::PrepareTransferAll(Connection& connection, const TransferRequest& request,
-                                 bool is_send, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareTransferAll(Connection& connection,
+                                                      const TransferRequest& request, bool is_send,
+                                                      Token token) {
   if (Full(1)) return false;
-  CountFallback(connection, request);
   Operation& operation =
       operations_.Take(is_send ? OperationKind::kSendAll : OperationKind::kRecvAll, token);
   operation.connection = connections_.IndexOf(connection);
-  operation.transfer = {request.data, request.length, 0, request.by_rio};
+  operation.transfer.data = request.data;
+  operation.transfer.length = request.length;
+  operation.transfer.done = 0;
+  backend().SetUpTransfer(connection, request, is_send, &operation);
   operation.unit = request.unit;
   buffers_.AddUse(request.unit);
   (is_send ? connection.send : connection.recv) = Transfer::kOperation;
@@ -122,8 +130,9 @@ bool RioRing::PrepareTransferAll(Connection& connection, const TransferRequest& 
   return true;
 }
 
-bool RioRing::PrepareRecvManaged(ConnectionId id, BufferGroupId group_id, Shots shots,
-                                 Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareRecvManaged(ConnectionId id, BufferGroupId group_id,
+                                                      Shots shots, Token token) {
   Connection* connection = connections_.Find(id);
   Group* group = FindGroup(group_id);
   if (connection == nullptr || group == nullptr) return AcceptError(Error::kBadId, token);
@@ -142,8 +151,9 @@ bool RioRing::PrepareRecvManaged(ConnectionId id, BufferGroupId group_id, Shots 
 }
 
 // Null where it was refused, or accepted as an error: `*accepted`.
-Operation* RioRing::PrepareMessage(ConnectionId id, OperationKind kind, Token token,
-                                   bool* accepted) {
+template <typename Backend, typename Types>
+auto EmulatedRing<Backend, Types>::PrepareMessage(ConnectionId id, OperationKind kind, Token token,
+                                                  bool* accepted) -> Operation* {
   const bool is_send = kind == OperationKind::kSendTo;
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) {
@@ -165,8 +175,9 @@ Operation* RioRing::PrepareMessage(ConnectionId id, OperationKind kind, Token to
   return &operation;
 }
 
-bool RioRing::PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, Endpoint* source,
-                              Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory,
+                                                   Endpoint* source, Token token) {
   if (memory.empty() || source == nullptr) return AcceptError(Error::kInvalidArgument, token);
   bool accepted;
   Operation* operation = PrepareMessage(socket, OperationKind::kRecvFrom, token, &accepted);
@@ -177,10 +188,12 @@ bool RioRing::PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, 
   return true;
 }
 
-bool RioRing::PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
-                            const Endpoint& destination, Token token) {
-  SocketAddress address;
-  if (!ToSocketAddress(destination, &address)) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareSendTo(ConnectionId socket,
+                                                 std::span<const std::byte> memory,
+                                                 const Endpoint& destination, Token token) {
+  Address address;
+  if (!Backend::ToAddress(destination, &address)) {
     return AcceptError(Error::kInvalidArgument, token);
   }
   bool accepted;
@@ -192,32 +205,43 @@ bool RioRing::PrepareSendTo(ConnectionId socket, std::span<const std::byte> memo
   return true;
 }
 
-bool RioRing::PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory, Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareRead(FileId file, uint64_t offset,
+                                               std::span<std::byte> memory, Token token) {
   return PrepareFile(file, OperationKind::kRead, offset,
                      {memory.data(), ClampLength(memory.size()), TransferFlags::kNone}, token);
 }
 
-bool RioRing::PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
-                           Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareWrite(FileId file, uint64_t offset,
+                                                std::span<const std::byte> memory, Token token) {
   std::byte* data = const_cast<std::byte*>(memory.data());  // it is only read
   return PrepareFile(file, OperationKind::kWrite, offset,
                      {data, ClampLength(memory.size()), TransferFlags::kNone}, token);
 }
 
-bool RioRing::PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                Token token) {
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareReadBuffer(FileId file, uint64_t offset,
+                                                     const BufferSlice& slice, Token token) {
+  return PrepareFileBuffer(file, OperationKind::kRead, offset, slice, token);
+}
+
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareWriteBuffer(FileId file, uint64_t offset,
+                                                      const BufferSlice& slice, Token token) {
+  return PrepareFileBuffer(file, OperationKind::kWrite, offset, slice, token);
+}
+
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::PrepareFileBuffer(FileId file, OperationKind kind,
+                                                     uint64_t offset, const BufferSlice& slice,
+                                                     Token token) {
   TransferRequest request;
   const Error error = Resolve(slice, TransferFlags::kNone, &request);
   if (error != Error::kOk) return AcceptError(error, token);
-  return PrepareFile(file, OperationKind::kRead, offset, request, token);
+  return PrepareFile(file, kind, offset, request, token);
 }
 
-bool RioRing::PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                 Token token) {
-  TransferRequest request;
-  const Error error = Resolve(slice, TransferFlags::kNone, &request);
-  if (error != Error::kOk) return AcceptError(error, token);
-  return PrepareFile(file, OperationKind::kWrite, offset, request, token);
-}
+}  // namespace ioring::emulated
 
-}  // namespace ioring::rio
+#endif  // IORING_RING_EMULATED_EMULATED_PREPARE_TRANSFER_H_

@@ -1,0 +1,29 @@
+// Listener: what the ring knows of each listening socket.
+#ifndef IORING_RING_READINESS_LISTENER_H_
+#define IORING_RING_READINESS_LISTENER_H_
+
+#include <cstdint>
+
+#include "ring/endpoint.h"
+#include "ring_readiness/operation.h"
+#include "ring_table/slot_list.h"
+
+namespace ioring::readiness {
+
+struct Listener {
+  int descriptor = -1;
+  uint16_t generation = 0;
+  bool maybe_ready = false;  // an accept may succeed
+  bool watched = false;
+  bool to_watch = false;
+  bool due = false;            // to be run in the next turn
+  Endpoint endpoint;           // as asked for: its Unix-domain path is removed at the close
+  bool short_empties = false;  // for its connections, see posix::ShortRecvEmpties
+  SlotList<Operation, &Operation::next> accepts;
+
+  bool is_open() const { return descriptor >= 0; }
+};
+
+}  // namespace ioring::readiness
+
+#endif  // IORING_RING_READINESS_LISTENER_H_
