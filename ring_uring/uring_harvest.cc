@@ -15,74 +15,12 @@
 #include "ring/completion.h"
 #include "ring/error.h"
 #include "ring_uring/uring_ring.h"
+#include "ring_uring/uring_ring_inline.h"
 
 namespace ioring {
 std::span<const Completion> UringRing::PeekCompletions() {
   if (completions_.empty()) Harvest();
   return completions_.View();
-}
-
-void UringRing::Harvest() {
-  for (;;) {
-    io_uring_cq& queue = ring_.cq;
-    unsigned head = *queue.khead;
-    const unsigned tail = __atomic_load_n(queue.ktail, __ATOMIC_ACQUIRE);
-    while (head != tail && !CompletionsMustBeTaken()) {
-      Dispatch(queue.cqes[head & queue.ring_mask]);
-      ++head;
-    }
-    __atomic_store_n(queue.khead, head, __ATOMIC_RELEASE);
-    const unsigned flags = __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED);
-    if ((flags & IORING_SQ_CQ_OVERFLOW) == 0 || head != tail) return;
-    // The kernel keeps what did not fit (IORING_FEAT_NODROP) until somebody enters it.
-    statistics_.overflows.Add(1);
-    EnterOnce(EnterArguments{.submit = false}, 0);
-    if (*queue.khead == __atomic_load_n(queue.ktail, __ATOMIC_ACQUIRE)) return;
-  }
-}
-
-void UringRing::Dispatch(const io_uring_cqe& cqe) {
-  const uring::UserData data = uring::UserData::Unpack(cqe.user_data);
-  switch (data.source) {
-    case Source::kRecv:
-      return OnRecv(data.index, cqe);
-    case Source::kSend:
-      return OnSend(data.index, cqe);
-    case Source::kRecvManaged:
-      return OnRecvManaged(data.index, cqe);
-    case Source::kManagedPoll:
-      return OnManagedPoll(data.index, cqe);
-    case Source::kManagedRead:
-      return OnManagedRead(data.index, cqe);
-    case Source::kOperation:
-      DCHECK_EQ(operations_[data.index].generation, data.generation);
-      return OnOperation(operations_[data.index], cqe);
-    case Source::kClose:
-      // Another generation: an accept that reuses the slot was reported first, and
-      // finished this close (liburing issue 1193).
-      if (connections_[data.index].generation == data.generation) {
-        FinishClose(connections_[data.index]);
-      }
-      return;
-    case Source::kWake:
-      return OnWake(cqe);
-    case Source::kSynchronous:
-      if (synchronous_done_ || data.index != synchronous_number_) {
-        if (cqe.res >= 0) close(cqe.res);  // a descriptor that is not waited for any more
-        return;
-      }
-      synchronous_done_ = true;
-      synchronous_result_ = cqe.res;
-      return;
-    case Source::kIgnored:
-      return;
-  }
-}
-
-void UringRing::Complete(Token token, int32_t result, uint32_t flags) {
-  if ((flags & kMore) == 0) --in_flight_;
-  statistics_.completions.Add(1);
-  completions_.Push(Completion{token, result, flags});
 }
 
 int32_t UringRing::Fail(Token token, int native, const char* what) {
@@ -93,12 +31,7 @@ std::string UringRing::ExplainError(const Completion& completion) const {
   return failures_.Explain(completion);
 }
 
-void UringRing::DropKernelEntry(Connection& connection) {
-  DCHECK_GT(connection.kernel_entries, 0);
-  if (--connection.kernel_entries == 0) ContinueClose(connection);
-}
-
-void UringRing::OnRecv(uint32_t index, const io_uring_cqe& cqe) {
+inline void UringRing::OnRecv(uint32_t index, const io_uring_cqe& cqe) {
   Connection& connection = connections_[index];
   const Token token{connection.recv_token};
   connection.EndRecv();
@@ -115,7 +48,7 @@ void UringRing::OnRecv(uint32_t index, const io_uring_cqe& cqe) {
   DropKernelEntry(connection);
 }
 
-void UringRing::OnSend(uint32_t index, const io_uring_cqe& cqe) {
+inline void UringRing::OnSend(uint32_t index, const io_uring_cqe& cqe) {
   Connection& connection = connections_[index];
   const Token token{connection.send_token};
   connection.EndSend();
@@ -130,7 +63,7 @@ void UringRing::OnSend(uint32_t index, const io_uring_cqe& cqe) {
   DropKernelEntry(connection);
 }
 
-void UringRing::OnRecvManaged(uint32_t index, const io_uring_cqe& cqe) {
+inline void UringRing::OnRecvManaged(uint32_t index, const io_uring_cqe& cqe) {
   Connection& connection = connections_[index];
   const bool goes_on = (cqe.flags & IORING_CQE_F_MORE) != 0;
   if (!goes_on) connection.recv = Transfer::kManagedStalled;  // until it is decided below
@@ -352,6 +285,63 @@ void UringRing::Wake() {
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = write(wake_fd_, &one, sizeof(one));
   errno = saved_errno;
+}
+
+inline void UringRing::Dispatch(const io_uring_cqe& cqe) {
+  const uring::UserData data = uring::UserData::Unpack(cqe.user_data);
+  switch (data.source) {
+    case Source::kRecv:
+      return OnRecv(data.index, cqe);
+    case Source::kSend:
+      return OnSend(data.index, cqe);
+    case Source::kRecvManaged:
+      return OnRecvManaged(data.index, cqe);
+    case Source::kManagedPoll:
+      return OnManagedPoll(data.index, cqe);
+    case Source::kManagedRead:
+      return OnManagedRead(data.index, cqe);
+    case Source::kOperation:
+      DCHECK_EQ(operations_[data.index].generation, data.generation);
+      return OnOperation(operations_[data.index], cqe);
+    case Source::kClose:
+      // Another generation: an accept that reuses the slot was reported first, and
+      // finished this close (liburing issue 1193).
+      if (connections_[data.index].generation == data.generation) {
+        FinishClose(connections_[data.index]);
+      }
+      return;
+    case Source::kWake:
+      return OnWake(cqe);
+    case Source::kSynchronous:
+      if (synchronous_done_ || data.index != synchronous_number_) {
+        if (cqe.res >= 0) close(cqe.res);  // a descriptor that is not waited for any more
+        return;
+      }
+      synchronous_done_ = true;
+      synchronous_result_ = cqe.res;
+      return;
+    case Source::kIgnored:
+      return;
+  }
+}
+
+void UringRing::Harvest() {
+  for (;;) {
+    io_uring_cq& queue = ring_.cq;
+    unsigned head = *queue.khead;
+    const unsigned tail = __atomic_load_n(queue.ktail, __ATOMIC_ACQUIRE);
+    while (head != tail && !CompletionsMustBeTaken()) {
+      Dispatch(queue.cqes[head & queue.ring_mask]);
+      ++head;
+    }
+    __atomic_store_n(queue.khead, head, __ATOMIC_RELEASE);
+    const unsigned flags = __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED);
+    if ((flags & IORING_SQ_CQ_OVERFLOW) == 0 || head != tail) return;
+    // The kernel keeps what did not fit (IORING_FEAT_NODROP) until somebody enters it.
+    statistics_.overflows.Add(1);
+    EnterOnce(EnterArguments{.submit = false}, 0);
+    if (*queue.khead == __atomic_load_n(queue.ktail, __ATOMIC_ACQUIRE)) return;
+  }
 }
 
 }  // namespace ioring
