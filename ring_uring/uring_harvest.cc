@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/base/attributes.h"
 #include "absl/log/check.h"
 #include "absl/log/log.h"
 #include "ring/completion.h"
@@ -31,7 +32,8 @@ std::string UringRing::ExplainError(const Completion& completion) const {
   return failures_.Explain(completion);
 }
 
-inline void UringRing::OnRecv(uint32_t index, const io_uring_cqe& cqe) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::OnRecv(uint32_t index,
+                                                           const io_uring_cqe& cqe) {
   Connection& connection = connections_[index];
   const Token token{connection.recv_token};
   connection.EndRecv();
@@ -48,7 +50,8 @@ inline void UringRing::OnRecv(uint32_t index, const io_uring_cqe& cqe) {
   DropKernelEntry(connection);
 }
 
-inline void UringRing::OnSend(uint32_t index, const io_uring_cqe& cqe) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::OnSend(uint32_t index,
+                                                           const io_uring_cqe& cqe) {
   Connection& connection = connections_[index];
   const Token token{connection.send_token};
   connection.EndSend();
@@ -63,7 +66,8 @@ inline void UringRing::OnSend(uint32_t index, const io_uring_cqe& cqe) {
   DropKernelEntry(connection);
 }
 
-inline void UringRing::OnRecvManaged(uint32_t index, const io_uring_cqe& cqe) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::OnRecvManaged(uint32_t index,
+                                                                  const io_uring_cqe& cqe) {
   Connection& connection = connections_[index];
   const bool goes_on = (cqe.flags & IORING_CQE_F_MORE) != 0;
   if (!goes_on) connection.recv = Transfer::kManagedStalled;  // until it is decided below
@@ -85,33 +89,48 @@ inline void UringRing::OnRecvManaged(uint32_t index, const io_uring_cqe& cqe) {
   if (!goes_on) DropKernelEntry(connection);
 }
 
-// Bytes in a buffer, or, with bundles, in several that follow one another in the ring.
-void UringRing::OnManagedBytes(Connection& connection, const io_uring_cqe& cqe) {
+// Bytes in a buffer: one completion, which is the last where `is_last`.
+inline void UringRing::CompleteManaged(Connection& connection, const io_uring_cqe& cqe,
+                                       const ManagedBuffer& piece, bool is_last) {
+  uint32_t flags = kBuffer;
+  if (is_last) {
+    --in_flight_;
+    --groups_[connection.recv_group].receives;
+    connection.EndRecv();
+    EndManagedDeadline(connection);
+  } else {
+    flags |= kMore;
+  }
+  if ((cqe.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0) flags |= kSocketNotEmpty;
+  statistics_.completions.Add(1);
+  completions_.Push(
+      Completion{Token{connection.recv_token}, static_cast<int32_t>(piece.size), flags}, piece);
+}
+
+inline void UringRing::OnManagedBytes(Connection& connection, const io_uring_cqe& cqe) {
   Group& group = groups_[connection.recv_group];
-  uring::ProvidedGroup& buffers = *group.buffers;
-  const Token token{connection.recv_token};
+  const bool many = connection.has(uring::kRecvMultishot);
+  const uint32_t buffer = cqe.flags >> IORING_CQE_BUFFER_SHIFT;
+  const uint32_t bytes = static_cast<uint32_t>(cqe.res);
+  statistics_.bytes_received.Add(bytes);
+  if (group.bundles) return OnBundle(connection, cqe);
+  const bool buffer_goes_on = (cqe.flags & IORING_CQE_F_BUF_MORE) != 0;
+  CompleteManaged(connection, cqe, group.buffers->Consume(buffer, bytes, buffer_goes_on), !many);
+}
+
+// Bytes in one or several buffers that follow one another in the ring.
+void UringRing::OnBundle(Connection& connection, const io_uring_cqe& cqe) {
+  uring::ProvidedGroup& buffers = *groups_[connection.recv_group].buffers;
   const bool many = connection.has(uring::kRecvMultishot);
   const bool buffer_goes_on = (cqe.flags & IORING_CQE_F_BUF_MORE) != 0;
   uint32_t buffer = cqe.flags >> IORING_CQE_BUFFER_SHIFT;
   uint32_t left = static_cast<uint32_t>(cqe.res);
-  statistics_.bytes_received.Add(left);
   while (left != 0) {
-    const uint32_t bytes = group.bundles ? std::min(left, buffers.buffer_bytes()) : left;
-    const uint32_t next = group.bundles ? buffers.NextInRingOrder(buffer) : buffer;
+    const uint32_t bytes = std::min(left, buffers.buffer_bytes());
+    const uint32_t next = buffers.NextInRingOrder(buffer);
     const ManagedBuffer piece = buffers.Consume(buffer, bytes, buffer_goes_on);
     left -= bytes;
-    uint32_t flags = kBuffer;
-    if (many || left != 0) {
-      flags |= kMore;
-    } else {
-      --in_flight_;
-      --group.receives;
-      connection.EndRecv();
-      EndManagedDeadline(connection);
-    }
-    if ((cqe.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0) flags |= kSocketNotEmpty;
-    statistics_.completions.Add(1);
-    completions_.Push(Completion{token, static_cast<int32_t>(bytes), flags}, piece);
+    CompleteManaged(connection, cqe, piece, !many && left == 0);
     buffer = next;
   }
 }
@@ -287,7 +306,8 @@ void UringRing::Wake() {
   errno = saved_errno;
 }
 
-inline void UringRing::Dispatch(const io_uring_cqe& cqe) {
+// The sources of an echo's completions here, all others out of line.
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::Dispatch(const io_uring_cqe& cqe) {
   const uring::UserData data = uring::UserData::Unpack(cqe.user_data);
   switch (data.source) {
     case Source::kRecv:
@@ -296,6 +316,18 @@ inline void UringRing::Dispatch(const io_uring_cqe& cqe) {
       return OnSend(data.index, cqe);
     case Source::kRecvManaged:
       return OnRecvManaged(data.index, cqe);
+    default:
+      return DispatchOther(data, cqe);
+  }
+}
+
+ABSL_ATTRIBUTE_NOINLINE void UringRing::DispatchOther(uring::UserData data,
+                                                      const io_uring_cqe& cqe) {
+  switch (data.source) {
+    case Source::kRecv:
+    case Source::kSend:
+    case Source::kRecvManaged:
+      return;  // see Dispatch
     case Source::kManagedPoll:
       return OnManagedPoll(data.index, cqe);
     case Source::kManagedRead:

@@ -281,10 +281,14 @@ class UringRing final : public Ring {
   // Completions: uring_harvest.cc (dispatch, transfers) and uring_complete.cc (operations).
   void Harvest();
   inline void Dispatch(const io_uring_cqe& cqe);
+  void DispatchOther(uring::UserData data, const io_uring_cqe& cqe);
   inline void OnRecv(uint32_t index, const io_uring_cqe& cqe);
   inline void OnSend(uint32_t index, const io_uring_cqe& cqe);
   inline void OnRecvManaged(uint32_t index, const io_uring_cqe& cqe);
-  void OnManagedBytes(Connection& connection, const io_uring_cqe& cqe);
+  inline void OnManagedBytes(Connection& connection, const io_uring_cqe& cqe);
+  void OnBundle(Connection& connection, const io_uring_cqe& cqe);
+  inline void CompleteManaged(Connection& connection, const io_uring_cqe& cqe,
+                              const ManagedBuffer& piece, bool is_last);
   void OnManagedPoll(uint32_t index, const io_uring_cqe& cqe);
   void OnManagedRead(uint32_t index, const io_uring_cqe& cqe);
   void OnNoBuffers(Connection& connection);

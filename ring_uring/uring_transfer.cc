@@ -9,6 +9,7 @@
 #include <limits>
 #include <span>
 
+#include "absl/base/attributes.h"
 #include "absl/log/check.h"
 #include "ring/options.h"
 #include "ring_posix/socket_address.h"
@@ -27,8 +28,10 @@ uint32_t ClampLength(size_t size) { return static_cast<uint32_t>(std::min(size, 
 
 }  // namespace
 
-inline void UringRing::FillTransfer(io_uring_sqe* entry, const Connection& connection,
-                                    const TransferRequest& request, bool is_send) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::FillTransfer(io_uring_sqe* entry,
+                                                                 const Connection& connection,
+                                                                 const TransferRequest& request,
+                                                                 bool is_send) {
   if (!UsesFixed(connection, request)) {
     if (is_send) {
       io_uring_prep_send(entry, 0, request.data, request.length, MSG_NOSIGNAL);
@@ -44,7 +47,9 @@ inline void UringRing::FillTransfer(io_uring_sqe* entry, const Connection& conne
   SetDescriptor(entry, connection);
 }
 
-inline bool UringRing::BeginRecv(ConnectionId id, const TransferRequest& request, Token token) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::BeginRecv(ConnectionId id,
+                                                              const TransferRequest& request,
+                                                              Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
@@ -64,7 +69,9 @@ inline bool UringRing::BeginRecv(ConnectionId id, const TransferRequest& request
   return true;
 }
 
-inline bool UringRing::BeginSend(ConnectionId id, const TransferRequest& request, Token token) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::BeginSend(ConnectionId id,
+                                                              const TransferRequest& request,
+                                                              Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);

@@ -71,11 +71,14 @@ absl::Status LockstepClient::Open(const std::string& address) {
 }
 
 absl::Status LockstepClient::Act() {
+  bool all_back = true;
   for (Connection& connection : connections_) {
     if (absl::Status status = Receive(connection); !status.ok()) return status;
-    if (connection.received == connection.sent * message_bytes_) {
-      if (absl::Status status = Send(connection); !status.ok()) return status;
-    }
+    if (connection.received != connection.sent * message_bytes_) all_back = false;
+  }
+  if (!all_back) return absl::OkStatus();
+  for (Connection& connection : connections_) {
+    if (absl::Status status = Send(connection); !status.ok()) return status;
   }
   return absl::OkStatus();
 }

@@ -1,6 +1,7 @@
 // LockstepClient: clients of an echo server that act when they are told to, and never wait.
 //
-// Each connection always has one message on its way. Every byte that comes back is checked.
+// All connections send a message, and the next one when everything is back: so the server always
+// has one of each before it, or none. Every byte that comes back is checked.
 // Sockets of the operating system; nothing of the library. Linux only. Thread rule: one thread.
 #ifndef IORING_BENCH_INSTRUCTIONS_LOCKSTEP_CLIENT_H_
 #define IORING_BENCH_INSTRUCTIONS_LOCKSTEP_CLIENT_H_
@@ -26,8 +27,8 @@ class LockstepClient {
   LockstepClient& operator=(const LockstepClient&) = delete;
   ~LockstepClient();
 
-  // Takes what has come back; sends a connection's next message where the last is back, and
-  // its first. DataLoss where a byte is wrong, Aborted where the server has closed.
+  // Takes what has come back; when that is all, sends each connection's next message. DataLoss
+  // where a byte is wrong, Aborted where the server has closed.
   absl::Status Act();
   // Messages that came back, and were right.
   uint64_t messages() const { return messages_; }

@@ -6,9 +6,9 @@
 //   (*stepper)->counts()
 //
 // The client acts whenever a thread is about to wait for events (epoll_wait, io_uring_enter), and
-// again and again while all threads sleep. So the server finds everything that the client did at
-// its next wait, and what it executes does not depend on the speed of either: counts are the
-// same on every run. Batches are as large as they can be, as they are with a busy client.
+// again and again while all threads sleep in the system. So the server finds everything that the
+// client did at its next wait, and what it executes does not depend on the speed of either: counts
+// are the same on every run.
 //
 // Linux only. Thread rule: one thread, which is the tracer.
 #ifndef IORING_BENCH_INSTRUCTIONS_PROCESS_STEPPER_H_
@@ -64,6 +64,8 @@ class ProcessStepper {
 
   ProcessStepper() = default;
   absl::Status AttachThread(pid_t id);
+  absl::Status AdvanceAll(const Client& client, bool& advanced, bool& done);
+  bool AllSleep() const;
   absl::Status Advance(Thread& thread, const Client& client, bool& done);
   void Detach(Thread& thread);
   absl::Status Await(Thread& thread, bool block);

@@ -23,7 +23,7 @@ namespace {
 
 constexpr absl::Duration kDeadline = absl::Seconds(20);
 
-// Stepped rounds that are not counted: the first ones are not in step yet.
+// Stepped rounds that are not counted, as the first one began before.
 constexpr uint64_t kStepsIntoStep = 2;
 
 absl::Status WarmUp(LockstepClient& client, uint64_t messages) {
