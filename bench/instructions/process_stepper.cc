@@ -129,7 +129,7 @@ absl::Status ProcessStepper::Await(Thread& thread, bool block) {
 // Steps a stopped thread once; waits for it, unless it may sleep.
 absl::Status ProcessStepper::Advance(Thread& thread, const Client& client, bool& done) {
   if (absl::Status status = thread.stepper.Look(); !status.ok()) return status;
-  if (thread.stepper.next() == processor::Kind::kSystemCall && !thread.fresh) {
+  if (thread.stepper.next() == processor::Kind::kSystemCall) {
     const uint64_t call = thread.stepper.system_call();
     thread.waits = MaySleep(call);
     if (WaitsForEvents(call)) {
@@ -141,7 +141,10 @@ absl::Status ProcessStepper::Advance(Thread& thread, const Client& client, bool&
   }
   if (absl::Status status = thread.stepper.Step(); !status.ok()) return status;
   thread.stopped = false;
-  if (std::exchange(thread.fresh, false)) thread.waits = true;
+  if (thread.uncertain_steps > 0) {
+    --thread.uncertain_steps;
+    thread.waits = true;
+  }
   if (thread.waits) return absl::OkStatus();
   return Await(thread, /*block=*/true);
 }

@@ -56,9 +56,9 @@ class ProcessStepper {
     const pid_t id;
     SingleStepper stepper;
     bool stopped = false;
-    // It was interrupted, perhaps in a system call, which its first step begins again though
-    // its address is behind it.
-    bool fresh = true;
+    // It was interrupted, perhaps in a system call: its first steps may begin that again, and
+    // sleep, though its address is behind it.
+    int uncertain_steps = 8;
     bool waits = false;  // was let go at a system call that may sleep
   };
 
