@@ -29,7 +29,7 @@ void ChunkPool::AddBlock(size_t count) {
   size_ += count;
 }
 
-Chunk* ChunkPool::Take(ManagedLease lease) {
+Chunk* ChunkPool::Take(ManagedLease&& lease) {
   if (free_ == nullptr) AddBlock(size_);
   Chunk* const chunk = free_;
   free_ = chunk->next;
@@ -46,7 +46,7 @@ void ChunkPool::Return(Chunk* chunk) {
   --in_use_;
 }
 
-void ChunkQueue::Push(ManagedLease lease, ChunkPool& pool) {
+void ChunkQueue::Push(ManagedLease&& lease, ChunkPool& pool) {
   bytes_ += lease.size_bytes();
   if (tail_ != nullptr && tail_->lease.CanMerge(lease)) {
     tail_->lease.Append(std::move(lease));

@@ -33,7 +33,7 @@ class ChunkPool {
   ~ChunkPool();
 
   // O(1). When all chunks are in use, makes as many again: that allocates.
-  Chunk* Take(ManagedLease lease);
+  Chunk* Take(ManagedLease&& lease);
   // O(1). Releases the lease.
   void Return(Chunk* chunk);
 
@@ -57,7 +57,7 @@ class ChunkQueue {
 
   // Appends what was received, more than 0 bytes; joins it to the last chunk where it
   // follows in memory, also while that is being sent.
-  void Push(ManagedLease lease, ChunkPool& pool);
+  void Push(ManagedLease&& lease, ChunkPool& pool);
   // The first chunk. Requires !empty().
   BufferSlice Front() const { return head_->lease.Slice(); }
   // `count` bytes, at most those of the first chunk, are sent. A chunk that is sent goes

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/attributes.h"
 #include "absl/base/optimization.h"
 #include "absl/log/check.h"
 #include "absl/log/log.h"
@@ -95,6 +96,7 @@ class ServerLoop final : public EchoServer {
   void StartConnection(ConnectionId id);
   bool OpenConnection(Connection& connection, ConnectionId id);
   void Progress(Slot& slot);
+  void ProgressAfterSubmit(Slot& slot);
   void ArmAccept();
   void ArmTick();
   void PrepareDelayed();
@@ -257,7 +259,7 @@ void ServerLoop<Engine>::OnConnection(TokenFields token, const Completion& compl
 }
 
 template <typename Engine>
-void ServerLoop<Engine>::OnMoved(Slot& slot, const Completion& completion) {
+inline void ServerLoop<Engine>::OnMoved(Slot& slot, const Completion& completion) {
   if (completion.ok()) slot.active_tick = tick_;
   Progress(slot);
 }
@@ -265,17 +267,20 @@ void ServerLoop<Engine>::OnMoved(Slot& slot, const Completion& completion) {
 // Prepares what the connection's state calls for; when the queue is full also after a
 // submit, it is tried again later.
 template <typename Engine>
-void ServerLoop<Engine>::Progress(Slot& slot) {
-  if (ABSL_PREDICT_FALSE(!slot.connection.Progress(*ring_))) {
-    ring_->Submit();
-    if (!slot.connection.Progress(*ring_) && !slot.delayed) {
-      slot.delayed = true;
-      delayed_.push_back(slot.connection.id().index);
-    }
-  }
+inline void ServerLoop<Engine>::Progress(Slot& slot) {
+  if (ABSL_PREDICT_FALSE(!slot.connection.Progress(*ring_))) ProgressAfterSubmit(slot);
   if (ABSL_PREDICT_FALSE(slot.connection.closing()) && slot.counted) {
     slot.counted = false;
     --open_;
+  }
+}
+
+template <typename Engine>
+ABSL_ATTRIBUTE_NOINLINE void ServerLoop<Engine>::ProgressAfterSubmit(Slot& slot) {
+  ring_->Submit();
+  if (!slot.connection.Progress(*ring_) && !slot.delayed) {
+    slot.delayed = true;
+    delayed_.push_back(slot.connection.id().index);
   }
 }
 

@@ -72,44 +72,6 @@ std::string GroupStatistics::ToString() const {
       buffers, max_buffers, free, leases, grown_slabs, exhaustions, unregistered_slabs);
 }
 
-ManagedLease& ManagedLease::operator=(ManagedLease&& other) noexcept {
-  // What this one held goes with `taken`, also when `other` is this one.
-  ManagedLease taken(std::move(other));
-  Swap(taken);
-  return *this;
-}
-
-BufferSlice ManagedLease::Slice() const {
-  CHECK(!empty()) << "an empty ManagedLease has no slice";
-  const BufferGroup::Slab& slab = *group_->states_[buffer_].slab;
-  return BufferSlice{slab.buffer, static_cast<uint32_t>(data_ - slab.memory.data()), size_};
-}
-
-void ManagedLease::TrimFront(uint32_t count) {
-  CHECK_LE(count, size_bytes()) << "more bytes trimmed than the lease holds";
-  data_ += count;
-  size_ -= count;
-}
-
-bool ManagedLease::CanMerge(const ManagedLease& next) const {
-  return data() + size_ == next.data() && group_ == next.group_ && buffer_ == next.buffer_;
-}
-
-void ManagedLease::Append(ManagedLease next) {
-  CHECK(CanMerge(next)) << "leases are merged that do not follow one another in one buffer";
-  size_ += next.size_;
-  pieces_ += next.pieces_;
-  // Its pieces go back with this lease.
-  next.group_ = nullptr;
-}
-
-void ManagedLease::Release() {
-  Held();
-  ManagedLease released(std::move(*this));
-  released.group_->Return(released);
-  released.group_ = nullptr;
-}
-
 absl::StatusOr<std::unique_ptr<BufferGroup>> BufferGroup::Create(Ring& ring,
                                                                  const GroupOptions& options) {
   const GroupOptions completed = Completed(options);
@@ -256,7 +218,8 @@ void BufferGroup::Return(ManagedLease& lease) {
   const ManagedBuffer piece{lease.data_, lease.size_, id_.index, lease.buffer_};
   for (uint32_t i = 0; i < lease.pieces_; ++i) ring_.ReturnBuffer(piece);
   returned_.Add(lease.pieces_);
-  free_.store(ring_.FreeBuffers(id_), std::memory_order_relaxed);
+  // The others keep the buffer from being free.
+  if (state.pieces == 0) free_.store(ring_.FreeBuffers(id_), std::memory_order_relaxed);
 }
 
 GroupStatistics BufferGroup::Statistics() const {

@@ -68,11 +68,11 @@ struct GroupOptions {
 struct GroupStatistics {
   uint32_t buffers = 0;
   uint32_t max_buffers = 0;
-  uint32_t free = 0;         // with room, in the ring, when last something was taken or returned
-  uint32_t leases = 0;       // pieces taken and not returned; a buffer may hold several
-  uint64_t taken = 0;        // pieces ever
-  uint64_t exhaustions = 0;  // times the last free buffer was taken
-  uint32_t grown_slabs = 0;  // times the group grew
+  uint32_t free = 0;    // with room, in the ring, when last a piece was taken or a buffer came back
+  uint32_t leases = 0;  // pieces taken and not returned; a buffer may hold several
+  uint64_t taken = 0;   // pieces ever
+  uint64_t exhaustions = 0;         // times the last free buffer was taken
+  uint32_t grown_slabs = 0;         // times the group grew
   uint32_t refused_growths = 0;     // times it could not; it does not try again
   uint32_t unregistered_slabs = 0;  // which the kernel refused to register
 
@@ -87,7 +87,12 @@ class ManagedLease {
   // Holds nothing.
   ManagedLease() = default;
   // A moved-from lease holds nothing.
-  ManagedLease(ManagedLease&& other) noexcept { Swap(other); }
+  ManagedLease(ManagedLease&& other) noexcept
+      : group_(std::exchange(other.group_, nullptr)),
+        data_(other.data_),
+        size_(other.size_),
+        buffer_(other.buffer_),
+        pieces_(other.pieces_) {}
   // Releases what this one held.
   ManagedLease& operator=(ManagedLease&& other) noexcept;
   // Releases.
@@ -214,6 +219,43 @@ class BufferGroup {
   Counter refused_growths_;
   Counter unregistered_slabs_;
 };
+
+inline ManagedLease& ManagedLease::operator=(ManagedLease&& other) noexcept {
+  // What this one held goes with `taken`, also when `other` is this one.
+  ManagedLease taken(std::move(other));
+  Swap(taken);
+  return *this;
+}
+
+inline BufferSlice ManagedLease::Slice() const {
+  CHECK(!empty()) << "an empty ManagedLease has no slice";
+  const BufferGroup::Slab& slab = *group_->states_[buffer_].slab;
+  return BufferSlice{slab.buffer, static_cast<uint32_t>(data_ - slab.memory.data()), size_};
+}
+
+inline void ManagedLease::TrimFront(uint32_t count) {
+  CHECK_LE(count, size_bytes()) << "more bytes trimmed than the lease holds";
+  data_ += count;
+  size_ -= count;
+}
+
+inline bool ManagedLease::CanMerge(const ManagedLease& next) const {
+  return data() + size_ == next.data() && group_ == next.group_ && buffer_ == next.buffer_;
+}
+
+inline void ManagedLease::Append(ManagedLease next) {
+  CHECK(CanMerge(next)) << "leases are merged that do not follow one another in one buffer";
+  size_ += next.size_;
+  pieces_ += next.pieces_;
+  // Its pieces go back with this lease.
+  next.group_ = nullptr;
+}
+
+inline void ManagedLease::Release() {
+  Held();
+  // It holds nothing from here on, whatever its return does.
+  std::exchange(group_, nullptr)->Return(*this);
+}
 
 }  // namespace ioring
 

@@ -77,21 +77,6 @@ void ProvidedGroup::MakeAvailable(uint32_t buffer) {
   io_uring_buf_ring_advance(shared_, 1);
 }
 
-ManagedBuffer ProvidedGroup::Consume(uint32_t buffer, uint32_t bytes, bool more) {
-  Buffer& entry = buffers_[buffer];
-  CHECK_LE(uint64_t{entry.fill} + bytes, buffer_bytes_)
-      << "the kernel reports more bytes than fit into buffer " << buffer;
-  ManagedBuffer piece{entry.data + entry.fill, bytes, index_, buffer};
-  entry.fill += bytes;
-  ++entry.pieces;
-  ++taken_;
-  if (!more && entry.in_kernel) {
-    entry.in_kernel = false;
-    --available_;
-  }
-  return piece;
-}
-
 void ProvidedGroup::ConsumeNothing(uint32_t buffer, bool more) {
   Buffer& entry = buffers_[buffer];
   if (more || !entry.in_kernel) return;
@@ -103,16 +88,6 @@ void ProvidedGroup::ConsumeNothing(uint32_t buffer, bool more) {
 uint32_t ProvidedGroup::Pick() {
   DCHECK_GT(available_, 0u);
   return order_[--available_];
-}
-
-bool ProvidedGroup::Return(uint32_t buffer) {
-  CHECK_LT(buffer, buffers_.size()) << "a buffer of another group was returned";
-  Buffer& entry = buffers_[buffer];
-  CHECK_GT(entry.pieces, 0u) << "buffer " << buffer << " was returned more often than taken";
-  --taken_;
-  if (--entry.pieces != 0 || entry.in_kernel) return false;
-  MakeAvailable(buffer);
-  return true;
 }
 
 }  // namespace ioring::uring

@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "ring/options.h"
@@ -88,6 +89,31 @@ class ProvidedGroup {
   // Which buffer stands at which position of the ring; emulated: a stack of free ones.
   std::vector<uint16_t> order_;
 };
+
+inline ManagedBuffer ProvidedGroup::Consume(uint32_t buffer, uint32_t bytes, bool more) {
+  Buffer& entry = buffers_[buffer];
+  CHECK_LE(uint64_t{entry.fill} + bytes, buffer_bytes_)
+      << "the kernel reports more bytes than fit into buffer " << buffer;
+  ManagedBuffer piece{entry.data + entry.fill, bytes, index_, buffer};
+  entry.fill += bytes;
+  ++entry.pieces;
+  ++taken_;
+  if (!more && entry.in_kernel) {
+    entry.in_kernel = false;
+    --available_;
+  }
+  return piece;
+}
+
+inline bool ProvidedGroup::Return(uint32_t buffer) {
+  CHECK_LT(buffer, buffers_.size()) << "a buffer of another group was returned";
+  Buffer& entry = buffers_[buffer];
+  CHECK_GT(entry.pieces, 0u) << "buffer " << buffer << " was returned more often than taken";
+  --taken_;
+  if (--entry.pieces != 0 || entry.in_kernel) return false;
+  MakeAvailable(buffer);
+  return true;
+}
 
 }  // namespace ioring::uring
 

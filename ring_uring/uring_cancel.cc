@@ -8,6 +8,7 @@
 #include "ring/options.h"
 #include "ring_uring/kernel_abi.h"
 #include "ring_uring/uring_ring.h"
+#include "ring_uring/uring_ring_inline.h"
 
 namespace ioring {
 

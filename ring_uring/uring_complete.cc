@@ -17,6 +17,7 @@
 #include "ring/error.h"
 #include "ring_posix/errno_table.h"
 #include "ring_uring/uring_ring.h"
+#include "ring_uring/uring_ring_inline.h"
 
 namespace ioring {
 namespace {

@@ -20,6 +20,7 @@
 #include "ring/options.h"
 #include "ring_posix/errno_table.h"
 #include "ring_uring/uring_ring.h"
+#include "ring_uring/uring_ring_inline.h"
 
 namespace ioring {
 namespace {

@@ -10,79 +10,18 @@
 #include <string>
 #include <utility>
 
+#include "absl/base/attributes.h"
 #include "absl/log/check.h"
 #include "absl/log/log.h"
 #include "ring/completion.h"
 #include "ring/error.h"
 #include "ring_uring/uring_ring.h"
+#include "ring_uring/uring_ring_inline.h"
 
 namespace ioring {
 std::span<const Completion> UringRing::PeekCompletions() {
   if (completions_.empty()) Harvest();
   return completions_.View();
-}
-
-void UringRing::Harvest() {
-  for (;;) {
-    io_uring_cq& queue = ring_.cq;
-    unsigned head = *queue.khead;
-    const unsigned tail = __atomic_load_n(queue.ktail, __ATOMIC_ACQUIRE);
-    while (head != tail && !CompletionsMustBeTaken()) {
-      Dispatch(queue.cqes[head & queue.ring_mask]);
-      ++head;
-    }
-    __atomic_store_n(queue.khead, head, __ATOMIC_RELEASE);
-    const unsigned flags = __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED);
-    if ((flags & IORING_SQ_CQ_OVERFLOW) == 0 || head != tail) return;
-    // The kernel keeps what did not fit (IORING_FEAT_NODROP) until somebody enters it.
-    statistics_.overflows.Add(1);
-    EnterOnce(EnterArguments{.submit = false}, 0);
-    if (*queue.khead == __atomic_load_n(queue.ktail, __ATOMIC_ACQUIRE)) return;
-  }
-}
-
-void UringRing::Dispatch(const io_uring_cqe& cqe) {
-  const uring::UserData data = uring::UserData::Unpack(cqe.user_data);
-  switch (data.source) {
-    case Source::kRecv:
-      return OnRecv(data.index, cqe);
-    case Source::kSend:
-      return OnSend(data.index, cqe);
-    case Source::kRecvManaged:
-      return OnRecvManaged(data.index, cqe);
-    case Source::kManagedPoll:
-      return OnManagedPoll(data.index, cqe);
-    case Source::kManagedRead:
-      return OnManagedRead(data.index, cqe);
-    case Source::kOperation:
-      DCHECK_EQ(operations_[data.index].generation, data.generation);
-      return OnOperation(operations_[data.index], cqe);
-    case Source::kClose:
-      // Another generation: an accept that reuses the slot was reported first, and
-      // finished this close (liburing issue 1193).
-      if (connections_[data.index].generation == data.generation) {
-        FinishClose(connections_[data.index]);
-      }
-      return;
-    case Source::kWake:
-      return OnWake(cqe);
-    case Source::kSynchronous:
-      if (synchronous_done_ || data.index != synchronous_number_) {
-        if (cqe.res >= 0) close(cqe.res);  // a descriptor that is not waited for any more
-        return;
-      }
-      synchronous_done_ = true;
-      synchronous_result_ = cqe.res;
-      return;
-    case Source::kIgnored:
-      return;
-  }
-}
-
-void UringRing::Complete(Token token, int32_t result, uint32_t flags) {
-  if ((flags & kMore) == 0) --in_flight_;
-  statistics_.completions.Add(1);
-  completions_.Push(Completion{token, result, flags});
 }
 
 int32_t UringRing::Fail(Token token, int native, const char* what) {
@@ -93,12 +32,8 @@ std::string UringRing::ExplainError(const Completion& completion) const {
   return failures_.Explain(completion);
 }
 
-void UringRing::DropKernelEntry(Connection& connection) {
-  DCHECK_GT(connection.kernel_entries, 0);
-  if (--connection.kernel_entries == 0) ContinueClose(connection);
-}
-
-void UringRing::OnRecv(uint32_t index, const io_uring_cqe& cqe) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::OnRecv(uint32_t index,
+                                                           const io_uring_cqe& cqe) {
   Connection& connection = connections_[index];
   const Token token{connection.recv_token};
   connection.EndRecv();
@@ -115,7 +50,8 @@ void UringRing::OnRecv(uint32_t index, const io_uring_cqe& cqe) {
   DropKernelEntry(connection);
 }
 
-void UringRing::OnSend(uint32_t index, const io_uring_cqe& cqe) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::OnSend(uint32_t index,
+                                                           const io_uring_cqe& cqe) {
   Connection& connection = connections_[index];
   const Token token{connection.send_token};
   connection.EndSend();
@@ -130,7 +66,8 @@ void UringRing::OnSend(uint32_t index, const io_uring_cqe& cqe) {
   DropKernelEntry(connection);
 }
 
-void UringRing::OnRecvManaged(uint32_t index, const io_uring_cqe& cqe) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::OnRecvManaged(uint32_t index,
+                                                                  const io_uring_cqe& cqe) {
   Connection& connection = connections_[index];
   const bool goes_on = (cqe.flags & IORING_CQE_F_MORE) != 0;
   if (!goes_on) connection.recv = Transfer::kManagedStalled;  // until it is decided below
@@ -152,33 +89,48 @@ void UringRing::OnRecvManaged(uint32_t index, const io_uring_cqe& cqe) {
   if (!goes_on) DropKernelEntry(connection);
 }
 
-// Bytes in a buffer, or, with bundles, in several that follow one another in the ring.
-void UringRing::OnManagedBytes(Connection& connection, const io_uring_cqe& cqe) {
+// Bytes in a buffer: one completion, which is the last where `is_last`.
+inline void UringRing::CompleteManaged(Connection& connection, const io_uring_cqe& cqe,
+                                       const ManagedBuffer& piece, bool is_last) {
+  uint32_t flags = kBuffer;
+  if (is_last) {
+    --in_flight_;
+    --groups_[connection.recv_group].receives;
+    connection.EndRecv();
+    EndManagedDeadline(connection);
+  } else {
+    flags |= kMore;
+  }
+  if ((cqe.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0) flags |= kSocketNotEmpty;
+  statistics_.completions.Add(1);
+  completions_.Push(
+      Completion{Token{connection.recv_token}, static_cast<int32_t>(piece.size), flags}, piece);
+}
+
+inline void UringRing::OnManagedBytes(Connection& connection, const io_uring_cqe& cqe) {
   Group& group = groups_[connection.recv_group];
-  uring::ProvidedGroup& buffers = *group.buffers;
-  const Token token{connection.recv_token};
+  const bool many = connection.has(uring::kRecvMultishot);
+  const uint32_t buffer = cqe.flags >> IORING_CQE_BUFFER_SHIFT;
+  const uint32_t bytes = static_cast<uint32_t>(cqe.res);
+  statistics_.bytes_received.Add(bytes);
+  if (group.bundles) return OnBundle(connection, cqe);
+  const bool buffer_goes_on = (cqe.flags & IORING_CQE_F_BUF_MORE) != 0;
+  CompleteManaged(connection, cqe, group.buffers->Consume(buffer, bytes, buffer_goes_on), !many);
+}
+
+// Bytes in one or several buffers that follow one another in the ring.
+void UringRing::OnBundle(Connection& connection, const io_uring_cqe& cqe) {
+  uring::ProvidedGroup& buffers = *groups_[connection.recv_group].buffers;
   const bool many = connection.has(uring::kRecvMultishot);
   const bool buffer_goes_on = (cqe.flags & IORING_CQE_F_BUF_MORE) != 0;
   uint32_t buffer = cqe.flags >> IORING_CQE_BUFFER_SHIFT;
   uint32_t left = static_cast<uint32_t>(cqe.res);
-  statistics_.bytes_received.Add(left);
   while (left != 0) {
-    const uint32_t bytes = group.bundles ? std::min(left, buffers.buffer_bytes()) : left;
-    const uint32_t next = group.bundles ? buffers.NextInRingOrder(buffer) : buffer;
+    const uint32_t bytes = std::min(left, buffers.buffer_bytes());
+    const uint32_t next = buffers.NextInRingOrder(buffer);
     const ManagedBuffer piece = buffers.Consume(buffer, bytes, buffer_goes_on);
     left -= bytes;
-    uint32_t flags = kBuffer;
-    if (many || left != 0) {
-      flags |= kMore;
-    } else {
-      --in_flight_;
-      --group.receives;
-      connection.EndRecv();
-      EndManagedDeadline(connection);
-    }
-    if ((cqe.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0) flags |= kSocketNotEmpty;
-    statistics_.completions.Add(1);
-    completions_.Push(Completion{token, static_cast<int32_t>(bytes), flags}, piece);
+    CompleteManaged(connection, cqe, piece, !many && left == 0);
     buffer = next;
   }
 }
@@ -352,6 +304,76 @@ void UringRing::Wake() {
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = write(wake_fd_, &one, sizeof(one));
   errno = saved_errno;
+}
+
+// The sources of an echo's completions here, all others out of line.
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::Dispatch(const io_uring_cqe& cqe) {
+  const uring::UserData data = uring::UserData::Unpack(cqe.user_data);
+  switch (data.source) {
+    case Source::kRecv:
+      return OnRecv(data.index, cqe);
+    case Source::kSend:
+      return OnSend(data.index, cqe);
+    case Source::kRecvManaged:
+      return OnRecvManaged(data.index, cqe);
+    default:
+      return DispatchOther(data, cqe);
+  }
+}
+
+ABSL_ATTRIBUTE_NOINLINE void UringRing::DispatchOther(uring::UserData data,
+                                                      const io_uring_cqe& cqe) {
+  switch (data.source) {
+    case Source::kRecv:
+    case Source::kSend:
+    case Source::kRecvManaged:
+      return;  // see Dispatch
+    case Source::kManagedPoll:
+      return OnManagedPoll(data.index, cqe);
+    case Source::kManagedRead:
+      return OnManagedRead(data.index, cqe);
+    case Source::kOperation:
+      DCHECK_EQ(operations_[data.index].generation, data.generation);
+      return OnOperation(operations_[data.index], cqe);
+    case Source::kClose:
+      // Another generation: an accept that reuses the slot was reported first, and
+      // finished this close (liburing issue 1193).
+      if (connections_[data.index].generation == data.generation) {
+        FinishClose(connections_[data.index]);
+      }
+      return;
+    case Source::kWake:
+      return OnWake(cqe);
+    case Source::kSynchronous:
+      if (synchronous_done_ || data.index != synchronous_number_) {
+        if (cqe.res >= 0) close(cqe.res);  // a descriptor that is not waited for any more
+        return;
+      }
+      synchronous_done_ = true;
+      synchronous_result_ = cqe.res;
+      return;
+    case Source::kIgnored:
+      return;
+  }
+}
+
+void UringRing::Harvest() {
+  for (;;) {
+    io_uring_cq& queue = ring_.cq;
+    unsigned head = *queue.khead;
+    const unsigned tail = __atomic_load_n(queue.ktail, __ATOMIC_ACQUIRE);
+    while (head != tail && !CompletionsMustBeTaken()) {
+      Dispatch(queue.cqes[head & queue.ring_mask]);
+      ++head;
+    }
+    __atomic_store_n(queue.khead, head, __ATOMIC_RELEASE);
+    const unsigned flags = __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED);
+    if ((flags & IORING_SQ_CQ_OVERFLOW) == 0 || head != tail) return;
+    // The kernel keeps what did not fit (IORING_FEAT_NODROP) until somebody enters it.
+    statistics_.overflows.Add(1);
+    EnterOnce(EnterArguments{.submit = false}, 0);
+    if (*queue.khead == __atomic_load_n(queue.ktail, __ATOMIC_ACQUIRE)) return;
+  }
 }
 
 }  // namespace ioring

@@ -14,6 +14,7 @@
 #include "ring/options.h"
 #include "ring_posix/socket_address.h"
 #include "ring_uring/uring_ring.h"
+#include "ring_uring/uring_ring_inline.h"
 
 namespace ioring {
 namespace {
@@ -33,39 +34,6 @@ __kernel_timespec ToTimespec(int64_t nanos) {
 }  // namespace
 
 uint32_t UringRing::SubmissionQueueSpace() const { return EntrySpace(); }
-
-bool UringRing::Full(uint32_t entries, uint32_t operations, uint32_t kept) {
-  if (EntrySpace() >= entries && (operations == 0 || HasOperations(operations, kept))) {
-    return false;
-  }
-  statistics_.submission_queue_full.Add(1);
-  return true;
-}
-
-io_uring_sqe* UringRing::NewEntry(Source source, uint32_t index, uint32_t generation) {
-  io_uring_sqe* entry = io_uring_get_sqe(&ring_);
-  DCHECK(entry != nullptr);
-  entry->user_data = uring::UserData{source, generation, index}.Pack();
-  return entry;
-}
-
-io_uring_sqe* UringRing::NewEntry(Operation& operation) {
-  return NewEntry(Source::kOperation, operations_.IndexOf(operation), operation.generation);
-}
-
-void UringRing::Accepted(io_uring_sqe* entry, Operation* operation, Connection* managed) {
-  ++prepared_;
-  ++in_flight_;
-  statistics_.submissions.Add(1);
-  last_entry_ = entry;
-  last_operation_ = operation;
-  last_managed_ = managed;
-}
-
-void UringRing::SetDescriptor(io_uring_sqe* entry, const Connection& connection) {
-  entry->fd = connection.descriptor;
-  if (connection.has(uring::kDirect)) entry->flags |= IOSQE_FIXED_FILE;
-}
 
 bool UringRing::AcceptFixedResult(int32_t result, Token token, uint32_t kept) {
   if (Full(1, 1, kept)) return false;

@@ -218,30 +218,32 @@ class UringRing final : public Ring {
   void Spin(const WaitOptions& options, int64_t deadline_ns);
   bool KernelHasWork() const;
 
-  // Preparing: uring_prepare.cc and uring_transfer.cc.
+  // Preparing: uring_prepare.cc and uring_transfer.cc. What is inline, also below, is in
+  // uring_ring_inline.h, or in the one file that uses it.
   uint32_t EntrySpace() const { return io_uring_sq_space_left(&ring_); }
   // Operations kept for cancelling, so that a full table can still be brought to rest.
   static constexpr uint32_t kKeptForCancels = 16;
   bool HasOperations(uint32_t count, uint32_t kept = kKeptForCancels) const {
     return operations_.size() - operations_.in_use() >= count + kept;
   }
-  bool Full(uint32_t entries, uint32_t operations, uint32_t kept = kKeptForCancels);
-  io_uring_sqe* NewEntry(Source source, uint32_t index, uint32_t generation);
-  io_uring_sqe* NewEntry(Operation& operation);
+  inline bool Full(uint32_t entries, uint32_t operations, uint32_t kept = kKeptForCancels);
+  inline io_uring_sqe* NewEntry(Source source, uint32_t index, uint32_t generation);
+  inline io_uring_sqe* NewEntry(Operation& operation);
   // Counts an accepted operation. `entry`: what a deadline may be set on, or null.
-  void Accepted(io_uring_sqe* entry, Operation* operation = nullptr, Connection* managed = nullptr);
+  inline void Accepted(io_uring_sqe* entry, Operation* operation = nullptr,
+                       Connection* managed = nullptr);
   // Accepts an operation that does nothing but complete with `result`.
   bool AcceptFixedResult(int32_t result, Token token, uint32_t kept = kKeptForCancels);
   bool AcceptError(Error error, Token token) { return AcceptFixedResult(ToResult(error), token); }
-  static void SetDescriptor(io_uring_sqe* entry, const Connection& connection);
-  bool BeginRecv(ConnectionId id, const TransferRequest& request, Token token);
-  bool BeginSend(ConnectionId id, const TransferRequest& request, Token token);
+  static inline void SetDescriptor(io_uring_sqe* entry, const Connection& connection);
+  inline bool BeginRecv(ConnectionId id, const TransferRequest& request, Token token);
+  inline bool BeginSend(ConnectionId id, const TransferRequest& request, Token token);
   bool BeginTransferAll(Connection& connection, const TransferRequest& request, bool is_send,
                         Token token);
   bool BeginZeroCopySend(Connection& connection, const TransferRequest& request, Token token);
   void FillTransferAll(io_uring_sqe* entry, const Operation& operation);
-  void FillTransfer(io_uring_sqe* entry, const Connection& connection,
-                    const TransferRequest& request, bool is_send);
+  inline void FillTransfer(io_uring_sqe* entry, const Connection& connection,
+                           const TransferRequest& request, bool is_send);
   bool BeginMessage(ConnectionId id, OperationKind kind, std::span<std::byte> memory,
                     const posix::SocketAddress* destination, Endpoint* source, Token token);
   io_uring_sqe* ArmManaged(Connection& connection);
@@ -278,11 +280,15 @@ class UringRing final : public Ring {
 
   // Completions: uring_harvest.cc (dispatch, transfers) and uring_complete.cc (operations).
   void Harvest();
-  void Dispatch(const io_uring_cqe& cqe);
-  void OnRecv(uint32_t index, const io_uring_cqe& cqe);
-  void OnSend(uint32_t index, const io_uring_cqe& cqe);
-  void OnRecvManaged(uint32_t index, const io_uring_cqe& cqe);
-  void OnManagedBytes(Connection& connection, const io_uring_cqe& cqe);
+  inline void Dispatch(const io_uring_cqe& cqe);
+  void DispatchOther(uring::UserData data, const io_uring_cqe& cqe);
+  inline void OnRecv(uint32_t index, const io_uring_cqe& cqe);
+  inline void OnSend(uint32_t index, const io_uring_cqe& cqe);
+  inline void OnRecvManaged(uint32_t index, const io_uring_cqe& cqe);
+  inline void OnManagedBytes(Connection& connection, const io_uring_cqe& cqe);
+  void OnBundle(Connection& connection, const io_uring_cqe& cqe);
+  inline void CompleteManaged(Connection& connection, const io_uring_cqe& cqe,
+                              const ManagedBuffer& piece, bool is_last);
   void OnManagedPoll(uint32_t index, const io_uring_cqe& cqe);
   void OnManagedRead(uint32_t index, const io_uring_cqe& cqe);
   void OnNoBuffers(Connection& connection);
@@ -292,7 +298,7 @@ class UringRing final : public Ring {
   void OnWake(const io_uring_cqe& cqe);
   void TakeWakes();
   // One of a connection's kernel entries has had its last completion.
-  void DropKernelEntry(Connection& connection);
+  inline void DropKernelEntry(Connection& connection);
   void OnOperation(Operation& operation, const io_uring_cqe& cqe);
   void OnAccept(Operation& operation, const io_uring_cqe& cqe);
   int32_t AddAccepted(int descriptor, uint32_t* flags);
@@ -306,7 +312,7 @@ class UringRing final : public Ring {
   void OnDeadline(Operation& operation, const io_uring_cqe& cqe);
   void EndTransfer(Operation& operation, int32_t result);
   void EndOperation(Operation& operation, int32_t result, uint32_t flags = 0);
-  void Complete(Token token, int32_t result, uint32_t flags);
+  inline void Complete(Token token, int32_t result, uint32_t flags);
   // Notes a failure for ExplainError; returns the completion's result.
   int32_t Fail(Token token, int native, const char* what);
 

@@ -9,11 +9,13 @@
 #include <limits>
 #include <span>
 
+#include "absl/base/attributes.h"
 #include "absl/log/check.h"
 #include "ring/options.h"
 #include "ring_posix/socket_address.h"
 #include "ring_uring/kernel_abi.h"
 #include "ring_uring/uring_ring.h"
+#include "ring_uring/uring_ring_inline.h"
 
 namespace ioring {
 namespace {
@@ -25,6 +27,72 @@ constexpr size_t kTransferMax = 0x7ffff000;
 uint32_t ClampLength(size_t size) { return static_cast<uint32_t>(std::min(size, kTransferMax)); }
 
 }  // namespace
+
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::FillTransfer(io_uring_sqe* entry,
+                                                                 const Connection& connection,
+                                                                 const TransferRequest& request,
+                                                                 bool is_send) {
+  if (!UsesFixed(connection, request)) {
+    if (is_send) {
+      io_uring_prep_send(entry, 0, request.data, request.length, MSG_NOSIGNAL);
+    } else {
+      io_uring_prep_recv(entry, 0, request.data, request.length, 0);
+    }
+  } else if (is_send) {
+    io_uring_prep_write_fixed(entry, 0, request.data, request.length, 0, request.kernel_index);
+    entry->rw_flags = uring::kRwfNoSignal;  // without it, a reset peer raises SIGPIPE
+  } else {
+    io_uring_prep_read_fixed(entry, 0, request.data, request.length, 0, request.kernel_index);
+  }
+  SetDescriptor(entry, connection);
+}
+
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::BeginRecv(ConnectionId id,
+                                                              const TransferRequest& request,
+                                                              Token token) {
+  Connection* connection = connections_.Find(id);
+  if (connection == nullptr) return AcceptError(Error::kBadId, token);
+  if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
+  if (connection->recv != Transfer::kIdle) return AcceptError(Error::kBusy, token);
+  if (request.flags == TransferFlags::kAll) {
+    return BeginTransferAll(*connection, request, /*is_send=*/false, token);
+  }
+  if (Full(1, 0)) return false;
+  connection->recv = Transfer::kPlain;
+  connection->recv_token = token.value;
+  connection->recv_unit = request.unit;
+  buffers_.AddUse(request.unit);
+  ++connection->kernel_entries;
+  io_uring_sqe* entry = NewEntry(Source::kRecv, id.index, id.generation);
+  FillTransfer(entry, *connection, request, /*is_send=*/false);
+  Accepted(entry);
+  return true;
+}
+
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::BeginSend(ConnectionId id,
+                                                              const TransferRequest& request,
+                                                              Token token) {
+  Connection* connection = connections_.Find(id);
+  if (connection == nullptr) return AcceptError(Error::kBadId, token);
+  if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
+  if (connection->send != Transfer::kIdle) return AcceptError(Error::kBusy, token);
+  if (request.flags == TransferFlags::kAll) {
+    return BeginTransferAll(*connection, request, /*is_send=*/true, token);
+  }
+  if (request.length >= zero_copy_threshold_ && HasOperations(1)) {
+    return BeginZeroCopySend(*connection, request, token);
+  }
+  if (Full(1, 0)) return false;
+  connection->send = Transfer::kPlain;
+  connection->send_token = token.value;
+  connection->send_unit = request.unit;
+  buffers_.AddUse(request.unit);
+  ++connection->kernel_entries;
+  io_uring_sqe* entry = NewEntry(Source::kSend, id.index, id.generation);
+  FillTransfer(entry, *connection, request, /*is_send=*/true);
+  Accepted(entry);
+  return true;
+}
 
 bool UringRing::PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
                             TransferFlags flags) {
@@ -58,66 +126,6 @@ bool UringRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice& sl
                    {resolved.data, resolved.length, flags, resolved.unit, resolved.kernel_index,
                     resolved.in_kernel},
                    token);
-}
-
-void UringRing::FillTransfer(io_uring_sqe* entry, const Connection& connection,
-                             const TransferRequest& request, bool is_send) {
-  if (!UsesFixed(connection, request)) {
-    if (is_send) {
-      io_uring_prep_send(entry, 0, request.data, request.length, MSG_NOSIGNAL);
-    } else {
-      io_uring_prep_recv(entry, 0, request.data, request.length, 0);
-    }
-  } else if (is_send) {
-    io_uring_prep_write_fixed(entry, 0, request.data, request.length, 0, request.kernel_index);
-    entry->rw_flags = uring::kRwfNoSignal;  // without it, a reset peer raises SIGPIPE
-  } else {
-    io_uring_prep_read_fixed(entry, 0, request.data, request.length, 0, request.kernel_index);
-  }
-  SetDescriptor(entry, connection);
-}
-
-bool UringRing::BeginRecv(ConnectionId id, const TransferRequest& request, Token token) {
-  Connection* connection = connections_.Find(id);
-  if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
-  if (connection->recv != Transfer::kIdle) return AcceptError(Error::kBusy, token);
-  if (request.flags == TransferFlags::kAll) {
-    return BeginTransferAll(*connection, request, /*is_send=*/false, token);
-  }
-  if (Full(1, 0)) return false;
-  connection->recv = Transfer::kPlain;
-  connection->recv_token = token.value;
-  connection->recv_unit = request.unit;
-  buffers_.AddUse(request.unit);
-  ++connection->kernel_entries;
-  io_uring_sqe* entry = NewEntry(Source::kRecv, id.index, id.generation);
-  FillTransfer(entry, *connection, request, /*is_send=*/false);
-  Accepted(entry);
-  return true;
-}
-
-bool UringRing::BeginSend(ConnectionId id, const TransferRequest& request, Token token) {
-  Connection* connection = connections_.Find(id);
-  if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
-  if (connection->send != Transfer::kIdle) return AcceptError(Error::kBusy, token);
-  if (request.flags == TransferFlags::kAll) {
-    return BeginTransferAll(*connection, request, /*is_send=*/true, token);
-  }
-  if (request.length >= zero_copy_threshold_ && HasOperations(1)) {
-    return BeginZeroCopySend(*connection, request, token);
-  }
-  if (Full(1, 0)) return false;
-  connection->send = Transfer::kPlain;
-  connection->send_token = token.value;
-  connection->send_unit = request.unit;
-  buffers_.AddUse(request.unit);
-  ++connection->kernel_entries;
-  io_uring_sqe* entry = NewEntry(Source::kSend, id.index, id.generation);
-  FillTransfer(entry, *connection, request, /*is_send=*/true);
-  Accepted(entry);
-  return true;
 }
 
 // Goes by way of the operation table, because the kernel may stop short even with

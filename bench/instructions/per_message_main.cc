@@ -1,0 +1,148 @@
+// Counts what echo servers execute in user space for each message.
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "bench/comparison.h"
+#include "bench/instructions/server_instructions.h"
+#include "bench/measurement.h"
+
+ABSL_FLAG(uint32_t, connections, 50, "connections, each with one message on its way");
+ABSL_FLAG(uint32_t, message_size, 64, "bytes of a message");
+ABSL_FLAG(uint32_t, messages, 10, "messages of each connection that are counted");
+ABSL_FLAG(uint32_t, profile, 0, "prints so many functions of each server, the costliest first");
+ABSL_FLAG(std::string, json, "", "writes the figures to this file, one JSON object per line");
+ABSL_FLAG(std::vector<std::string>, only, {}, "measures only these of the servers");
+ABSL_FLAG(std::vector<std::string>, limits, {},
+          "fails when a ratio of instructions per message is larger: NAME/BASE=RATIO");
+
+namespace ioring {
+namespace {
+
+absl::StatusOr<std::vector<Server>> ParseServers(const std::vector<char*>& texts) {
+  const std::vector<std::string> only = absl::GetFlag(FLAGS_only);
+  std::vector<Server> servers;
+  for (const char* text : texts) {
+    absl::StatusOr<Server> server = Server::Parse(text);
+    if (!server.ok()) return server.status();
+    const bool wanted =
+        only.empty() || std::find(only.begin(), only.end(), server->name) != only.end();
+    if (wanted) servers.push_back(*std::move(server));
+  }
+  if (servers.empty()) return absl::InvalidArgumentError("no servers to measure");
+  return servers;
+}
+
+absl::StatusOr<std::vector<Limit>> ParseLimits() {
+  std::vector<Limit> limits;
+  for (const std::string& text : absl::GetFlag(FLAGS_limits)) {
+    absl::StatusOr<Limit> limit = Limit::Parse(text);
+    if (!limit.ok()) return limit.status();
+    limits.push_back(*std::move(limit));
+  }
+  return limits;
+}
+
+std::string ToJson(const std::string& name, const LockstepLoad& load, const MessageCost& cost) {
+  return absl::StrFormat(
+      R"({"kind": "instructions_per_message", "server": "%s", "connections": %u, )"
+      R"("message_bytes": %u, "instructions": %.1f, "indirect_calls": %.2f, )"
+      R"("system_calls": %.3f})",
+      name, load.connections, load.message_bytes, cost.instructions, cost.indirect_calls,
+      cost.system_calls);
+}
+
+void PrintProfile(const LockstepLoad& load, const MessageCost& cost) {
+  const double messages = double{1} * load.connections * load.messages_per_connection;
+  uint32_t left = absl::GetFlag(FLAGS_profile);
+  for (const FunctionCount& function : cost.functions) {
+    if (left-- == 0) break;
+    absl::PrintF("    %8.1f  %s\n", static_cast<double>(function.instructions) / messages,
+                 function.function);
+  }
+}
+
+// Limits of servers that were not measured hold.
+absl::Status CheckLimits(const std::vector<Limit>& limits,
+                         const std::map<std::string, double>& instructions) {
+  std::string broken;
+  for (const Limit& limit : limits) {
+    const auto one = instructions.find(limit.name);
+    const auto base = instructions.find(limit.base);
+    if (one == instructions.end() || base == instructions.end()) continue;
+    const double ratio = one->second / base->second;
+    absl::PrintF("%s / %s: %.3f (at most %.2f)\n", limit.name, limit.base, ratio, limit.ratio_max);
+    if (ratio <= limit.ratio_max) continue;
+    absl::StrAppendFormat(&broken,
+                          "%s executes %.3f times the instructions per message of %s; the limit is "
+                          "%.2f. Run with --profile=20 to see where.\n",
+                          limit.name, ratio, limit.base, limit.ratio_max);
+  }
+  return broken.empty() ? absl::OkStatus() : absl::ResourceExhaustedError(broken);
+}
+
+absl::Status Execute(const std::vector<char*>& texts) {
+  const absl::StatusOr<std::vector<Server>> servers = ParseServers(texts);
+  if (!servers.ok()) return servers.status();
+  const absl::StatusOr<std::vector<Limit>> limits = ParseLimits();
+  if (!limits.ok()) return limits.status();
+  const LockstepLoad load = {.connections = absl::GetFlag(FLAGS_connections),
+                             .message_bytes = absl::GetFlag(FLAGS_message_size),
+                             .messages_per_connection = absl::GetFlag(FLAGS_messages),
+                             .profile = absl::GetFlag(FLAGS_profile) != 0};
+  absl::PrintF(
+      "Instructions in user space per echoed message: %u connections, %u B, every byte checked.\n"
+      "The servers are stepped through, so that batches are always full.\n"
+      "%-22s %12s %14s %12s\n",
+      load.connections, load.message_bytes, "", "instructions", "indirect calls", "system calls");
+  std::fflush(stdout);
+  std::map<std::string, double> instructions;
+  std::string json;
+  for (const Server& server : *servers) {
+    const absl::StatusOr<MessageCost> cost = MeasureServer(server.command, load);
+    if (!cost.ok()) {
+      return absl::Status(cost.status().code(),
+                          absl::StrCat(server.name, ": ", cost.status().message()));
+    }
+    absl::PrintF("%-22s %12.1f %14.2f %12.3f\n", server.name, cost->instructions,
+                 cost->indirect_calls, cost->system_calls);
+    PrintProfile(load, *cost);
+    std::fflush(stdout);
+    instructions[server.name] = cost->instructions;
+    absl::StrAppend(&json, ToJson(server.name, load, *cost), "\n");
+  }
+  if (const std::string path = absl::GetFlag(FLAGS_json); !path.empty()) {
+    std::ofstream file(path);
+    if (!(file << json << std::flush)) return absl::UnavailableError("cannot write " + path);
+  }
+  return CheckLimits(*limits, instructions);
+}
+
+}  // namespace
+}  // namespace ioring
+
+int main(int argc, char** argv) {
+  absl::SetProgramUsageMessage(
+      "Counts the instructions that echo servers execute in user space for each message.\n\n"
+      "  per_message [flags] NAME='PROGRAM FLAGS' NAME='PROGRAM FLAGS' ...\n\n"
+      "Every server prints \"listening on ADDRESS\" and ends with 0 on SIGTERM. Exit code: 0; 1 "
+      "when something failed or a byte was wrong; 2 when a limit was broken.");
+  const std::vector<char*> words = absl::ParseCommandLine(argc, argv);
+  const absl::Status done = ioring::Execute({words.begin() + 1, words.end()});
+  if (done.ok()) return 0;
+  std::fprintf(stderr, "%s\n", std::string(done.message()).c_str());
+  return absl::IsResourceExhausted(done) ? 2 : 1;
+}

@@ -1,0 +1,172 @@
+// Shows what calling a ring through its virtual interface costs, as a part of an echoed message.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/log/check.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
+#include "bench/comparison.h"
+#include "bench/instructions/instruction_counter.h"
+#include "bench/instructions/server_instructions.h"
+#include "bench/measurement.h"
+#include "ring/completion.h"
+#include "ring/options.h"
+#include "ring/ring.h"
+#include "ring/token.h"
+#include "ring_uring/uring_ring.h"
+
+ABSL_FLAG(std::string, server, "", "the echo server's program");
+ABSL_FLAG(std::string, load, "", "the load generator's program");
+ABSL_FLAG(absl::Duration, duration, absl::Seconds(2), "how long the server's CPU time is measured");
+ABSL_FLAG(double, part_max, 0.01, "fails when the virtual calls take a larger part of a message");
+ABSL_FLAG(std::string, json, "", "writes the figures to this file, one JSON object per line");
+
+namespace ioring {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr uint32_t kBatch = 256;
+constexpr int kRounds = 2001;  // of each, in turn
+
+// Out of line for both, so that a call through `AnyRing` is virtual and one through a final class
+// is not.
+template <typename AnyRing>
+[[gnu::noinline]] void PrepareBatch(AnyRing& ring) {
+  for (uint32_t i = 0; i < kBatch; ++i) ring.PrepareNop(Token{i});
+}
+
+void Empty(Ring& ring) {
+  CHECK_EQ(ring.SubmitAndWait({.min_completions = kBatch}), kBatch);
+  while (ring.CompletionQueueCount() != 0)
+    ring.AdvanceCompletionQueue(ring.PeekCompletions().size());
+}
+
+template <typename AnyRing>
+double NanosPerCall(AnyRing& ring) {
+  const Clock::time_point begin = Clock::now();
+  PrepareBatch(ring);
+  const std::chrono::duration<double, std::nano> time = Clock::now() - begin;
+  Empty(ring);
+  return time.count() / kBatch;
+}
+
+double Median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+  return values[values.size() / 2];
+}
+
+struct CallCost {
+  double instructions_virtual = 0;
+  double instructions_final = 0;
+  double nanos_virtual = 0;
+  double nanos_final = 0;
+  // The median of the differences within a round.
+  double nanos_difference = 0;
+};
+
+absl::StatusOr<CallCost> MeasureCalls() {
+  CallCost cost;
+  const absl::StatusOr<std::vector<StepCounts>> counts =
+      CountInstructions([](CountedSections& sections) {
+        const auto ring = UringRing::Create({});
+        CHECK_OK(ring.status());
+        PrepareBatch<Ring>(**ring);  // its tables are touched then
+        Empty(**ring);
+        sections.Begin();
+        PrepareBatch<Ring>(**ring);
+        sections.End();
+        Empty(**ring);
+        sections.Begin();
+        PrepareBatch<UringRing>(**ring);
+        sections.End();
+        Empty(**ring);
+      });
+  if (!counts.ok()) return counts.status();
+  cost.instructions_virtual = static_cast<double>((*counts)[0].instructions) / kBatch;
+  cost.instructions_final = static_cast<double>((*counts)[1].instructions) / kBatch;
+  const auto ring = UringRing::Create({});
+  if (!ring.ok()) return ring.status();
+  std::vector<double> of_virtual, of_final, differences;
+  for (int round = 0; round < kRounds; ++round) {
+    of_virtual.push_back(NanosPerCall<Ring>(**ring));
+    of_final.push_back(NanosPerCall<UringRing>(**ring));
+    differences.push_back(of_virtual.back() - of_final.back());
+  }
+  cost.nanos_virtual = Median(of_virtual);
+  cost.nanos_final = Median(of_final);
+  cost.nanos_difference = Median(differences);
+  return cost;
+}
+
+absl::Status Execute() {
+  const absl::StatusOr<CallCost> call = MeasureCalls();
+  if (!call.ok()) return call.status();
+  absl::PrintF(
+      "a call to prepare: virtual %.1f instructions, %.2f ns; final %.1f, %.2f ns; %.2f ns more\n",
+      call->instructions_virtual, call->nanos_virtual, call->instructions_final, call->nanos_final,
+      call->nanos_difference);
+  Server server = {.name = "managed",
+                   .command = {absl::GetFlag(FLAGS_server), "--listen=127.0.0.1:0",
+                               "--idle_timeout=0", "--engine=managed", "--backend=io_uring"}};
+  const absl::StatusOr<MessageCost> message =
+      MeasureServer(server.command, {.messages_per_connection = 1});
+  if (!message.ok()) return message.status();
+  const absl::StatusOr<Sample> sample = Measure({.load = absl::GetFlag(FLAGS_load),
+                                                 .warmup = absl::Milliseconds(300),
+                                                 .duration = absl::GetFlag(FLAGS_duration)},
+                                                server, {.connections = 50, .message_bytes = 64});
+  if (!sample.ok()) return sample.status();
+  const double nanos = std::max(call->nanos_difference, 0.0) * message->indirect_calls;
+  const double part = nanos / (1000 * sample->server_cpu_us_per_message);
+  absl::PrintF(
+      "a message (50 connections, 64 B, managed): %.2f indirect calls, %.1f ns of %.2f us CPU "
+      "time: "
+      "%.3f %%\n",
+      message->indirect_calls, nanos, sample->server_cpu_us_per_message, 100 * part);
+  if (const std::string path = absl::GetFlag(FLAGS_json); !path.empty()) {
+    std::ofstream file(path);
+    file << absl::StrFormat(
+        R"({"kind": "virtual_call", "instructions_virtual": %.1f, "instructions_final": %.1f, )"
+        R"("ns_virtual": %.2f, "ns_final": %.2f, "ns_difference": %.2f, )"
+        R"("indirect_calls_per_message": %.2f, "cpu_us_per_message": %.2f, "part": %.5f})"
+        "\n",
+        call->instructions_virtual, call->instructions_final, call->nanos_virtual,
+        call->nanos_final, call->nanos_difference, message->indirect_calls,
+        sample->server_cpu_us_per_message, part);
+    if (!(file << std::flush)) return absl::UnavailableError("cannot write " + path);
+  }
+  const double part_max = absl::GetFlag(FLAGS_part_max);
+  if (part <= part_max) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrFormat("the virtual interface takes %.2f %% of a message; the limit is %.2f %%",
+                      100 * part, 100 * part_max));
+}
+
+}  // namespace
+}  // namespace ioring
+
+int main(int argc, char** argv) {
+  absl::SetProgramUsageMessage(
+      "Shows what calling a ring through its virtual interface costs. Exit code: 0; 1 when "
+      "something "
+      "failed; 2 when it is more than --part_max of a message.");
+  absl::ParseCommandLine(argc, argv);
+  const absl::Status done = ioring::Execute();
+  if (done.ok()) return 0;
+  std::fprintf(stderr, "%s\n", std::string(done.message()).c_str());
+  return absl::IsResourceExhausted(done) ? 2 : 1;
+}
