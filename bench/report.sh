@@ -9,8 +9,10 @@ set -euo pipefail
 
 form=quick
 out="${BUILD_WORKING_DIRECTORY:-${PWD}}/ioring-report"
-peers= components=yes reporter=
+peers= components=yes reporter= server= load=
 benchmarks=()
+counters=()
+servers=()
 arguments=()
 typed=()
 
@@ -26,6 +28,11 @@ for argument in "$@"; do
     --components=*) components="${argument#*=}" ;;
     --reporter=*) reporter="${argument#*=}" ;;
     --benchmark=*) benchmarks+=("${argument#*=}") ;;
+    # per_message, virtual_call and idle_connections, in this order.
+    --counter=*) counters+=("${argument#*=}") ;;
+    --server=*) server="${argument#*=}" ;;
+    --load=*) load="${argument#*=}" ;;
+    [a-z]*=*) servers+=("${argument}") ;;
     *) arguments+=("${argument}") ;;
   esac
 done
@@ -38,8 +45,9 @@ mkdir "${work}/components" "${work}/peers"
 
 # The servers of other libraries. Without a package of theirs there is a sentence in the report.
 if [[ ${peers} != no ]]; then
-  while read -r peer; do arguments+=("${peer}"); done < <("${peers}" "${work}/peers" 2>"${work}/missing")
-  grep '^not measured' "${work}/missing" >&2 || true
+  "${peers}" "${work}/peers" >"${work}/built" 2>"${work}/missing" || { cat "${work}/missing" >&2; exit 1; }
+  cat "${work}/missing" >&2
+  while read -r peer; do servers+=("${peer}"); done <"${work}/built"
   # An Abseil flag with a list takes commas apart, so none may be in a sentence.
   notes="$(sed -n 's/^not measured: \(.*\) (\(.*\))$/Not measured: \1 (\2 would bring it)./p' "${work}/missing" | paste -sd,)"
   [[ -z ${notes} ]] || arguments+=("--notes=${notes}")
@@ -61,7 +69,26 @@ if [[ ${components} != no ]]; then
   done
 fi
 
+# count PROGRAM ARGUMENT...: runs a program that counts instructions or bytes, and writes a JSON object per line.
+count() {
+  local program="$1" name
+  shift
+  name="$(basename "${program}")"
+  echo "${name}" >&2
+  "${program}" "--json=${work}/lines" "$@" >"${work}/components/${name}.txt" 2>"${work}/log" ||
+    { cat "${work}/log" >&2; exit 1; }
+  { echo '['; paste -sd, "${work}/lines"; echo ']'; } >"${work}/components/${name}.json"
+}
+if [[ ${components} != no && ${#counters[@]} -gt 0 ]]; then
+  only=managed,mirror,uring_multishot,uring_oneshot
+  [[ ${form} != full ]] || only+=,managed_epoll,mirror_epoll,uring_incremental,uring_fixed,epoll_level
+  count "${counters[0]}" "--only=${only}" "${servers[@]}"
+  count "${counters[1]}" "--server=${server}" "--load=${load}"
+  count "${counters[2]}" "--server=${server}"
+fi
+
 command="./bazelw run //bench:report"
 [[ ${#typed[@]} == 0 ]] || command+=" -- ${typed[*]}"
-"${reporter}" --form="${form}" --out="${out}" --components="${work}/components" --command="${command}" "${arguments[@]}"
+"${reporter}" --form="${form}" --out="${out}" --load="${load}" --components="${work}/components" \
+  --command="${command}" "${arguments[@]}" "${servers[@]}"
 echo "${out}/report.html"

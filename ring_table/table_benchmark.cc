@@ -164,7 +164,8 @@ void SetTimer(benchmark::State& state) {
   while (state.KeepRunning()) {
     const auto place = set.emplace(Due(number), number).first;
     ++number;
-    benchmark::DoNotOptimize(*set.begin());
+    std::pair<int64_t, uint32_t> first = *set.begin();
+    benchmark::DoNotOptimize(first);
     set.erase(place);
   }
 }

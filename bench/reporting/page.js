@@ -32,6 +32,7 @@ const shapeText = (shape) =>
   `${bytesText(shape.message_bytes)}, depth ${shape.depth}`;
 const numberText = (number, digits) =>
   number === null ? '' : number.toLocaleString('en', {minimumFractionDigits: digits, maximumFractionDigits: digits});
+const threeDigits = (number) => String(Number(number.toPrecision(3)));
 const seriesOf = (shape, name) => shape.series.find((series) => series.server === name);
 const distinct = (values) => [...new Set(values)].sort((a, b) => a - b);
 
@@ -83,9 +84,9 @@ function addHead() {
   page.append(element('h2', {textContent: 'What is asked of the library'}), table([
     {title: 'what', text: (target) => target.what},
     {title: 'load', text: (target) => target.shape},
-    {title: 'measured', number: true, text: (target) => numberText(target.figure, 2)},
-    {title: 'asked', text: (target) => ('limit_min' in target ? `at least ${numberText(target.limit_min, 2)}`
-      : `at most ${numberText(target.limit_max, 2)}`)},
+    {title: 'measured', number: true, text: (target) => threeDigits(target.figure)},
+    {title: 'asked', text: (target) => ('limit_min' in target ? `at least ${threeDigits(target.limit_min)}`
+      : `at most ${threeDigits(target.limit_max)}`)},
     {title: '', text: (target) => (target.reached ? 'reached' : 'not reached'),
      className: (target) => (target.reached ? 'reached' : 'missed')},
   ], report.targets));

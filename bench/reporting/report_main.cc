@@ -2,7 +2,8 @@
 
 #include <unistd.h>
 
-#include <chrono>
+#include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -198,6 +199,9 @@ absl::Status Execute(const std::vector<std::string>& servers) {
       ReadComponents(absl::GetFlag(FLAGS_components));
   if (!components.ok()) return components.status();
   report.components = *std::move(components);
+  for (Target& target : EvaluateComponentTargets(report.components)) {
+    report.targets.push_back(std::move(target));
+  }
   report.minutes = absl::ToDoubleMinutes(absl::Now() - start);
   ShortenCommands(report.servers);
   return WriteAll(report);

@@ -19,7 +19,7 @@ constexpr char kBase[] = "epoll_level";
 std::string TargetsTable(std::span<const Target> targets) {
   std::string table = "| what | load | measured | asked | |\n|---|---|---|---|---|\n";
   for (const Target& target : targets) {
-    absl::StrAppendFormat(&table, "| %s | %s | %.2f | at %s %.2f | %s |\n", target.what,
+    absl::StrAppendFormat(&table, "| %s | %s | %.3g | at %s %.3g | %s |\n", target.what,
                           target.shape, target.figure, target.at_least ? "least" : "most",
                           target.limit, target.reached ? "reached" : "**not reached**");
   }

@@ -123,6 +123,22 @@ TEST(TargetsTest, NothingIsPromisedOfWhatWasNotMeasured) {
   EXPECT_TRUE(EvaluateTargets({&elsewhere, 1}).empty());
 }
 
+TEST(TargetsTest, ComponentsAreJudgedByWhatTheyWrote) {
+  const std::vector<Component> components = {
+      {.name = "per_message",
+       .json = "[{\"server\": \"managed_epoll\", \"instructions\": 9},\n"
+               "{\"server\": \"managed\", \"instructions\": 6},\n"
+               "{\"server\": \"uring_multishot\", \"instructions\": 4}]"},
+      {.name = "slab_pool_benchmark",
+       .json = "{\"name\": \"Pair/pool/slabs/1\",\n \"cpu_time\": 4.5e+00,\n}"}};
+  const std::vector<Target> targets = EvaluateComponentTargets(components);
+  ASSERT_EQ(targets.size(), 2);
+  EXPECT_EQ(targets[0].figure, 1.5);
+  EXPECT_FALSE(targets[0].reached);
+  EXPECT_EQ(targets[1].figure, 4.5);
+  EXPECT_TRUE(targets[1].reached);
+}
+
 Report SmallReport() {
   Report report = {.form = "quick", .command = "run it", .started = "2020-01-01T00:00:00Z"};
   report.servers = {{.name = "managed", .command = {"server", "--x"}},

@@ -1,14 +1,16 @@
 #include "bench/reporting/targets.h"
 
-#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "bench/comparison.h"
+#include "bench/measurement.h"
 
 namespace ioring {
 namespace {
@@ -101,6 +103,19 @@ void JudgeCentral(const Shape& shape, Judge& judge) {
   judge.AtLeast("managed", "go", &Sample::messages_per_second, ", throughput", 1.4);
 }
 
+// The number `member` of the flat JSON object in which `mark` stands before it.
+std::optional<double> NumberBehind(std::span<const Component> components, std::string_view name,
+                                   std::string_view mark, std::string_view member) {
+  for (const Component& component : components) {
+    const size_t found = component.json.find(mark);
+    if (component.name != name || found == std::string::npos) continue;
+    const absl::StatusOr<double> number =
+        JsonNumber(std::string_view(component.json).substr(found), member);
+    if (number.ok()) return *number;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::vector<Target> EvaluateTargets(std::span<const ShapeResult> results) {
@@ -115,6 +130,54 @@ std::vector<Target> EvaluateTargets(std::span<const ShapeResult> results) {
     if (result.shape == Shape{.connections = 1000, .message_bytes = 64, .depth = 1}) {
       judge.AtMost("managed_batch", "epoll_level", &Sample::latency_p99_us, ", p99", 0.9);
     }
+  }
+  return targets;
+}
+
+std::vector<Target> EvaluateComponentTargets(std::span<const Component> components) {
+  // A figure, or with a second mark its ratio to another figure.
+  const struct {
+    std::string_view what;
+    std::string_view load;
+    std::string_view component;
+    std::string_view member;
+    std::string_view mark;
+    std::string_view base_mark;
+    double limit;
+  } promises[] = {
+      {"managed / uring_multishot, user-space instructions per message", "50 connections, 64 B",
+       "per_message", "instructions", R"("server": "managed")", R"("server": "uring_multishot")",
+       1.3},
+      {"mirror / uring_oneshot, user-space instructions per message", "50 connections, 64 B",
+       "per_message", "instructions", R"("server": "mirror")", R"("server": "uring_oneshot")", 1.3},
+      {"the virtual interface, part of CPU per message", "50 connections, 64 B", "virtual_call",
+       "part", "virtual_call", "", 0.01},
+      {"bytes per idle connection in the ring, io_uring", "managed receives", "idle_connections",
+       "bytes_each", R"("of": "ring", "backend": "io_uring")", "", 128},
+      {"bytes per idle connection in the ring, epoll", "managed receives", "idle_connections",
+       "bytes_each", R"("of": "ring", "backend": "epoll")", "", 128},
+      {"acquire and release, ns", "1 slab", "slab_pool_benchmark", "cpu_time",
+       R"("name": "Pair/pool/slabs/1")", "", 5},
+      {"acquire and release, ns", "64 slabs", "slab_pool_benchmark", "cpu_time",
+       R"("name": "Pair/pool/slabs/64")", "", 5},
+      {"registering by the slab / as one region", "1,024 buffers of 4 KiB", "slab_pool_benchmark",
+       "cpu_time", R"("name": "Register/as_a_slab)", R"("name": "Register/as_one_region)", 1.2},
+  };
+  std::vector<Target> targets;
+  for (const auto& promise : promises) {
+    std::optional<double> figure =
+        NumberBehind(components, promise.component, promise.mark, promise.member);
+    if (figure.has_value() && !promise.base_mark.empty()) {
+      const std::optional<double> base =
+          NumberBehind(components, promise.component, promise.base_mark, promise.member);
+      figure = base.has_value() ? std::optional<double>(*figure / *base) : std::nullopt;
+    }
+    if (!figure.has_value()) continue;
+    targets.push_back({.what = std::string(promise.what),
+                       .shape = std::string(promise.load),
+                       .figure = *figure,
+                       .limit = promise.limit,
+                       .reached = *figure <= promise.limit});
   }
   return targets;
 }

@@ -18,6 +18,10 @@ namespace ioring {
 // and go are peers.
 std::vector<Target> EvaluateTargets(std::span<const ShapeResult> results);
 
+// Each promise about a component that was measured: what the programs per_message, virtual_call,
+// idle_connections and slab_pool_benchmark wrote.
+std::vector<Target> EvaluateComponentTargets(std::span<const Component> components);
+
 }  // namespace ioring
 
 #endif  // IORING_BENCH_REPORTING_TARGETS_H_
