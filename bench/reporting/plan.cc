@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kQuickRounds = 3;
 constexpr int kCentralRounds = 20;
-constexpr int kMatrixRounds = 3;
+constexpr int kMatrixRounds = 2;
 
 // What may be on its way at once: client and server each have about as much in memory, and the
 // kernel twice that.

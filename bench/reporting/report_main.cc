@@ -63,8 +63,8 @@ absl::Status WriteFile(const std::filesystem::path& path, std::string_view conte
 
 MeasurementOptions OptionsOf(std::string_view form) {
   MeasurementOptions options = {.load = absl::GetFlag(FLAGS_load),
-                                .warmup = absl::Milliseconds(100),
-                                .duration = absl::Milliseconds(300)};
+                                .warmup = absl::Milliseconds(50),
+                                .duration = absl::Milliseconds(250)};
   if (form == "smoke") {
     options.warmup = absl::Milliseconds(10);
     options.duration = absl::Milliseconds(50);
