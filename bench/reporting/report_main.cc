@@ -73,57 +73,67 @@ MeasurementOptions OptionsOf(std::string_view form) {
   return options;
 }
 
-// Rewrites a line on a terminal; prints one for each load elsewhere.
-void ShowProgress(size_t load, size_t loads, const PlannedShape& planned, int round,
-                  std::string_view server) {
-  const bool on_terminal = isatty(STDERR_FILENO) == 1;
-  static size_t shown = 0;
-  if (!on_terminal && shown == load) return;
-  shown = load;
-  absl::FPrintF(stderr, "%sload %d of %d: %s%s", on_terminal ? "\r\033[K" : "", load, loads,
-                planned.shape.ToString(),
-                on_terminal ? absl::StrCat(", round ", round + 1, ": ", server) : "\n");
-}
+// Measures the loads of a plan, one after the other.
+class Run {
+ public:
+  Run(const std::vector<PlannedShape>& plan, Report& report) : plan_(plan), report_(report) {}
 
-// Counts in `result` what the system lets count; says in `report` why it does not.
-absl::Status CountEntries(const MeasurementOptions& options, const std::vector<Server>& servers,
-                          ShapeResult& result, Report& report) {
-  static bool is_possible = true;
-  for (size_t i = 0; i < servers.size() && is_possible; ++i) {
-    const absl::StatusOr<double> count = CountKernelEntries(options, servers[i], result.shape);
-    if (absl::IsFailedPrecondition(count.status())) {
-      is_possible = false;
-      report.notes.push_back(
-          absl::StrCat("Kernel entries were not counted: ", count.status().message(), "."));
-    } else if (!count.ok()) {
-      return count.status();
-    } else {
-      result.series[i].kernel_entries_per_message = *count;
+  absl::Status MeasureAll() {
+    for (size_t i = 0; i < plan_.size(); ++i) {
+      if (absl::Status status = MeasureOne(i); !status.ok()) return status;
     }
+    if (on_terminal_) std::fprintf(stderr, "\r\033[K");
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
-}
 
-absl::Status MeasureAll(const std::vector<PlannedShape>& plan, Report& report) {
-  for (size_t i = 0; i < plan.size(); ++i) {
+ private:
+  absl::Status MeasureOne(size_t i) {
+    const PlannedShape& planned = plan_[i];
     std::vector<Server> servers;
-    for (const Server& server : report.servers) {
-      if (IsMeasured(server.name, plan[i].shape)) servers.push_back(server);
+    for (const Server& server : report_.servers) {
+      if (IsMeasured(server.name, planned.shape)) servers.push_back(server);
     }
-    absl::StatusOr<std::vector<Series>> series =
-        MeasureRounds(report.options, servers, plan[i].shape, plan[i].rounds,
-                      [&](int round, std::string_view server) {
-                        ShowProgress(i + 1, plan.size(), plan[i], round, server);
-                      });
+    if (!on_terminal_) absl::FPrintF(stderr, "%s\n", Title(i));
+    absl::StatusOr<std::vector<Series>> series = MeasureRounds(
+        report_.options, servers, planned.shape, planned.rounds,
+        [&](int round, std::string_view server) {
+          if (!on_terminal_) return;
+          absl::FPrintF(stderr, "\r\033[K%s, round %d: %s", Title(i), round + 1, server);
+        });
     if (!series.ok()) return series.status();
-    ShapeResult result = {.shape = plan[i].shape, .series = *std::move(series)};
-    const absl::Status counted = CountEntries(report.options, servers, result, report);
-    if (!counted.ok()) return counted;
-    report.shapes.push_back(std::move(result));
+    ShapeResult result = {.shape = planned.shape, .series = *std::move(series)};
+    const absl::Status counted = CountEntries(servers, result);
+    report_.shapes.push_back(std::move(result));
+    return counted;
   }
-  if (isatty(STDERR_FILENO) == 1) std::fprintf(stderr, "\r\033[K");
-  return absl::OkStatus();
-}
+
+  // Counts what the system lets count; notes once why it does not.
+  absl::Status CountEntries(const std::vector<Server>& servers, ShapeResult& result) {
+    for (size_t i = 0; i < servers.size() && can_count_; ++i) {
+      const absl::StatusOr<double> count =
+          CountKernelEntries(report_.options, servers[i], result.shape);
+      if (absl::IsFailedPrecondition(count.status())) {
+        can_count_ = false;
+        report_.notes.push_back(
+            absl::StrCat("Kernel entries were not counted: ", count.status().message(), "."));
+      } else if (!count.ok()) {
+        return count.status();
+      } else {
+        result.series[i].kernel_entries_per_message = *count;
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  std::string Title(size_t i) const {
+    return absl::StrFormat("load %d of %d: %s", i + 1, plan_.size(), plan_[i].shape.ToString());
+  }
+
+  const bool on_terminal_ = isatty(STDERR_FILENO) == 1;
+  const std::vector<PlannedShape>& plan_;
+  Report& report_;
+  bool can_count_ = true;
+};
 
 absl::StatusOr<std::vector<Component>> ReadComponents(const std::string& folder) {
   std::vector<Component> components;
@@ -192,7 +202,7 @@ absl::Status Execute(const std::vector<std::string>& servers) {
   }
   if (form == "smoke")
     report.notes.emplace_back("A trial of the report: its figures mean nothing.");
-  const absl::Status measured = MeasureAll(*plan, report);
+  const absl::Status measured = Run(*plan, report).MeasureAll();
   if (!measured.ok()) return measured;
   report.targets = EvaluateTargets(report.shapes);
   absl::StatusOr<std::vector<Component>> components =
