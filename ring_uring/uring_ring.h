@@ -230,17 +230,16 @@ class UringRing final : public Ring {
   inline io_uring_sqe* NewEntry(Source source, uint32_t index, uint32_t generation);
   inline io_uring_sqe* NewEntry(Operation& operation);
   // Counts an accepted operation. `entry`: what a deadline may be set on, or null.
-  inline void Accepted(io_uring_sqe* entry, Operation* operation = nullptr,
-                       Connection* managed = nullptr);
+  inline void Accepted(io_uring_sqe* entry);
   // Accepts an operation that does nothing but complete with `result`.
   bool AcceptFixedResult(int32_t result, Token token, uint32_t kept = kKeptForCancels);
   bool AcceptError(Error error, Token token) { return AcceptFixedResult(ToResult(error), token); }
   static inline void SetDescriptor(io_uring_sqe* entry, const Connection& connection);
   inline bool BeginRecv(ConnectionId id, const TransferRequest& request, Token token);
   inline bool BeginSend(ConnectionId id, const TransferRequest& request, Token token);
-  bool BeginTransferAll(Connection& connection, const TransferRequest& request, bool is_send,
-                        Token token);
-  bool BeginZeroCopySend(Connection& connection, const TransferRequest& request, Token token);
+  // By value: else a request would have to be in memory wherever they might be called.
+  bool BeginTransferAll(Connection& connection, TransferRequest request, bool is_send, Token token);
+  bool BeginZeroCopySend(Connection& connection, TransferRequest request, Token token);
   void FillTransferAll(io_uring_sqe* entry, const Operation& operation);
   inline void FillTransfer(io_uring_sqe* entry, const Connection& connection,
                            const TransferRequest& request, bool is_send);
@@ -358,10 +357,8 @@ class UringRing final : public Ring {
 
   uint32_t in_flight_ = 0;
   uint32_t prepared_ = 0;  // caller's operations since the last submit
-  // The entry that a deadline would be set on, and whose operation it is.
+  // The entry that a deadline would be set on.
   io_uring_sqe* last_entry_ = nullptr;
-  Connection* last_managed_ = nullptr;
-  Operation* last_operation_ = nullptr;
   // Operations whose sockets are opened at the next submit; their entries wait for it.
   std::vector<std::pair<io_uring_sqe*, uint32_t>> to_connect_;
 

@@ -130,8 +130,8 @@ bool UringRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice& sl
 
 // Goes by way of the operation table, because the kernel may stop short even with
 // MSG_WAITALL (liburing issue 1337), and then the rest is asked for here.
-bool UringRing::BeginTransferAll(Connection& connection, const TransferRequest& request,
-                                 bool is_send, Token token) {
+bool UringRing::BeginTransferAll(Connection& connection, TransferRequest request, bool is_send,
+                                 Token token) {
   if (Full(1, 1)) return false;
   Operation& operation = operations_.Take(OperationKind::kTransferAll, token);
   const uint32_t index = operations_.IndexOf(operation);
@@ -149,7 +149,7 @@ bool UringRing::BeginTransferAll(Connection& connection, const TransferRequest& 
   }
   io_uring_sqe* entry = NewEntry(operation);
   FillTransferAll(entry, operation);
-  Accepted(entry, &operation);
+  Accepted(entry);
   return true;
 }
 
@@ -168,8 +168,7 @@ void UringRing::FillTransferAll(io_uring_sqe* entry, const Operation& operation)
   ++connection.kernel_entries;
 }
 
-bool UringRing::BeginZeroCopySend(Connection& connection, const TransferRequest& request,
-                                  Token token) {
+bool UringRing::BeginZeroCopySend(Connection& connection, TransferRequest request, Token token) {
   if (Full(1, 1)) return false;
   Operation& operation = operations_.Take(OperationKind::kZeroCopySend, token);
   operation.connection = connections_.IndexOf(connection);
@@ -187,7 +186,7 @@ bool UringRing::BeginZeroCopySend(Connection& connection, const TransferRequest&
     io_uring_prep_send_zc(entry, 0, request.data, request.length, MSG_NOSIGNAL, 0);
   }
   SetDescriptor(entry, connection);
-  Accepted(entry, &operation);
+  Accepted(entry);
   return true;
 }
 
@@ -210,7 +209,7 @@ bool UringRing::PrepareRecvManaged(ConnectionId id, BufferGroupId group_id, Shot
   ++group->receives;
   io_uring_sqe* entry = ArmManaged(*connection);
   const bool one = shots == Shots::kOne;
-  Accepted(one ? entry : nullptr, nullptr, connection);
+  Accepted(one ? entry : nullptr);
   return true;
 }
 
@@ -276,7 +275,7 @@ bool UringRing::BeginMessage(ConnectionId id, OperationKind kind, std::span<std:
     io_uring_prep_recvmsg(entry, 0, &message.header, 0);
   }
   SetDescriptor(entry, *connection);
-  Accepted(entry, &operation);
+  Accepted(entry);
   return true;
 }
 
