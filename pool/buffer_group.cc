@@ -175,6 +175,7 @@ void BufferGroup::Locate(const ManagedBuffer& taken) {
     BufferState& state = states_[taken.buffer];
     state.slab = slab.get();
     state.unit_offset = offset - offset % options_.buffer_bytes;
+    state.end = slab->memory.data() + state.unit_offset + options_.buffer_bytes;
     return;
   }
   CHECK_EQ(taken.size, 0u) << "the ring received into memory that is not the group's";
@@ -200,7 +201,9 @@ ManagedLease BufferGroup::Take(const Completion& completion) {
   if (ABSL_PREDICT_FALSE(state.slab == nullptr)) Locate(taken);
   ++state.pieces;
   taken_.Add(1);
-  NoteFree();
+  // With a buffer's first piece the ring took it, or with the one that fills it; those between
+  // change nothing.
+  if (state.pieces == 1 || taken.data + taken.size == state.end) NoteFree();
   return ManagedLease(this, taken);
 }
 
