@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/attributes.h"
 #include "absl/base/optimization.h"
 #include "pool/buffer_group.h"
 #include "ring/options.h"
@@ -94,7 +95,7 @@ inline void ChunkPool::Return(Chunk* chunk) {
   --in_use_;
 }
 
-inline void ChunkQueue::Push(ManagedLease&& lease, ChunkPool& pool) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void ChunkQueue::Push(ManagedLease&& lease, ChunkPool& pool) {
   bytes_ += lease.size_bytes();
   if (tail_ != nullptr && tail_->lease.CanMerge(lease)) {
     tail_->lease.Append(std::move(lease));

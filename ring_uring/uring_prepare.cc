@@ -234,7 +234,7 @@ bool UringRing::FileTransfer(FileId id, uint64_t offset, const TransferRequest& 
   Operation& operation = operations_.Take(kind, token);
   operation.connection = id.index;
   operation.unit = request.unit;
-  buffers_.AddUse(request.unit);
+  request.AddUse();
   ++file->operations;
   io_uring_sqe* entry = NewEntry(operation);
   if (kind == OperationKind::kRead) {

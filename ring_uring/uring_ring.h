@@ -165,6 +165,11 @@ class UringRing final : public Ring {
     uint32_t unit = BufferTable::kNoUnit;
     uint16_t kernel_index = 0;
     bool in_kernel = false;
+    uint32_t* uses = nullptr;  // of the unit, if there is one
+
+    void AddUse() const {
+      if (uses != nullptr) ++*uses;
+    }
   };
 
   // One completion of the kernel becomes at most this many: a bundle fills several
@@ -208,8 +213,10 @@ class UringRing final : public Ring {
   uint32_t PublishEntries();
   void FlushDeferred();
   bool HasDeferred() const;
+  // Completions of the kernel that surely fit.
+  uint32_t HarvestRoom() const { return completions_.space() / kHeadroom; }
   // A completion of the kernel may not fit any more: the caller's turn.
-  bool CompletionsMustBeTaken() const { return completions_.space() < kHeadroom; }
+  bool CompletionsMustBeTaken() const { return HarvestRoom() == 0; }
   void ArmConnectionAgain(Connection& connection);
   void ArmOperationAgain(Operation& operation);
   void EndCancelled(Operation& operation);
@@ -279,8 +286,10 @@ class UringRing final : public Ring {
 
   // Completions: uring_harvest.cc (dispatch, transfers) and uring_complete.cc (operations).
   void Harvest();
+  inline void HarvestKernelQueue();
+  inline void CountCompletions();
   inline void Dispatch(const io_uring_cqe& cqe);
-  void DispatchOther(uring::UserData data, const io_uring_cqe& cqe);
+  void DispatchOther(const io_uring_cqe& cqe);
   inline void OnRecv(uint32_t index, const io_uring_cqe& cqe);
   inline void OnSend(uint32_t index, const io_uring_cqe& cqe);
   inline void OnRecvManaged(uint32_t index, const io_uring_cqe& cqe);
@@ -355,6 +364,7 @@ class UringRing final : public Ring {
   posix::FileTable files_;
   std::vector<Group> groups_;
 
+  uint32_t counted_completions_ = 0;  // of CompletionQueue::pushed()
   uint32_t in_flight_ = 0;
   uint32_t prepared_ = 0;  // caller's operations since the last submit
   // The entry that a deadline would be set on.

@@ -55,7 +55,6 @@ inline void UringRing::SetDescriptor(io_uring_sqe* entry, const Connection& conn
 
 inline void UringRing::Complete(Token token, int32_t result, uint32_t flags) {
   if ((flags & kMore) == 0) --in_flight_;
-  statistics_.completions.Add(1);
   completions_.Push(Completion{token, result, flags});
 }
 

@@ -61,7 +61,7 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::BeginRecv(ConnectionId id,
   connection->recv = Transfer::kPlain;
   connection->recv_token = token.value;
   connection->recv_unit = request.unit;
-  buffers_.AddUse(request.unit);
+  request.AddUse();
   ++connection->kernel_entries;
   io_uring_sqe* entry = NewEntry(Source::kRecv, id.index, id.generation);
   FillTransfer(entry, *connection, request, /*is_send=*/false);
@@ -86,7 +86,7 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::BeginSend(ConnectionId id,
   connection->send = Transfer::kPlain;
   connection->send_token = token.value;
   connection->send_unit = request.unit;
-  buffers_.AddUse(request.unit);
+  request.AddUse();
   ++connection->kernel_entries;
   io_uring_sqe* entry = NewEntry(Source::kSend, id.index, id.generation);
   FillTransfer(entry, *connection, request, /*is_send=*/true);
@@ -113,7 +113,7 @@ bool UringRing::PrepareRecvBuffer(ConnectionId connection, const BufferSlice& sl
   if (error != Error::kOk) return AcceptError(error, token);
   return BeginRecv(connection,
                    {resolved.data, resolved.length, flags, resolved.unit, resolved.kernel_index,
-                    resolved.in_kernel},
+                    resolved.in_kernel, resolved.uses},
                    token);
 }
 
@@ -124,7 +124,7 @@ bool UringRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice& sl
   if (error != Error::kOk) return AcceptError(error, token);
   return BeginSend(connection,
                    {resolved.data, resolved.length, flags, resolved.unit, resolved.kernel_index,
-                    resolved.in_kernel},
+                    resolved.in_kernel, resolved.uses},
                    token);
 }
 
@@ -138,7 +138,7 @@ bool UringRing::BeginTransferAll(Connection& connection, TransferRequest request
   operation.connection = connections_.IndexOf(connection);
   operation.transfer = {request.data, request.length, 0};
   operation.unit = request.unit;
-  buffers_.AddUse(request.unit);
+  request.AddUse();
   if (is_send) {
     operation.set(uring::kIsSend);
     connection.send = Transfer::kOperation;
@@ -174,7 +174,7 @@ bool UringRing::BeginZeroCopySend(Connection& connection, TransferRequest reques
   operation.connection = connections_.IndexOf(connection);
   operation.transfer = {request.data, request.length, 0};
   operation.unit = request.unit;
-  buffers_.AddUse(request.unit);
+  request.AddUse();
   connection.send = Transfer::kOperation;
   connection.send_detail = operations_.IndexOf(operation);
   ++connection.kernel_entries;
@@ -327,7 +327,7 @@ bool UringRing::FileTransferBuffer(FileId file, uint64_t offset, const BufferSli
   if (error != Error::kOk) return AcceptError(error, token);
   return FileTransfer(file, offset,
                       {resolved.data, resolved.length, TransferFlags::kNone, resolved.unit,
-                       resolved.kernel_index, resolved.in_kernel},
+                       resolved.kernel_index, resolved.in_kernel, resolved.uses},
                       kind, token);
 }
 
