@@ -9,9 +9,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
+#include <utility>
 #include <vector>
 
+#include "absl/base/attributes.h"
+#include "absl/base/optimization.h"
 #include "pool/buffer_group.h"
 #include "ring/options.h"
 
@@ -75,6 +77,49 @@ class ChunkQueue {
   uint64_t bytes_ = 0;
   uint32_t chunks_ = 0;
 };
+
+inline Chunk* ChunkPool::Take(ManagedLease&& lease) {
+  if (ABSL_PREDICT_FALSE(free_ == nullptr)) AddBlock(size_);
+  Chunk* const chunk = free_;
+  free_ = chunk->next;
+  chunk->next = nullptr;
+  chunk->lease = std::move(lease);
+  ++in_use_;
+  return chunk;
+}
+
+inline void ChunkPool::Return(Chunk* chunk) {
+  chunk->lease.Release();
+  chunk->next = free_;
+  free_ = chunk;
+  --in_use_;
+}
+
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void ChunkQueue::Push(ManagedLease&& lease, ChunkPool& pool) {
+  bytes_ += lease.size_bytes();
+  if (tail_ != nullptr && tail_->lease.CanMerge(lease)) {
+    tail_->lease.Append(std::move(lease));
+    return;
+  }
+  Chunk* const chunk = pool.Take(std::move(lease));
+  (tail_ == nullptr ? head_ : tail_->next) = chunk;
+  tail_ = chunk;
+  ++chunks_;
+}
+
+inline void ChunkQueue::PopBytes(uint32_t count, ChunkPool& pool) {
+  bytes_ -= count;
+  head_->lease.TrimFront(count);
+  if (head_->lease.empty()) PopChunk(pool);
+}
+
+inline void ChunkQueue::PopChunk(ChunkPool& pool) {
+  Chunk* const chunk = head_;
+  head_ = chunk->next;
+  if (head_ == nullptr) tail_ = nullptr;
+  --chunks_;
+  pool.Return(chunk);
+}
 
 }  // namespace ioring
 

@@ -49,6 +49,20 @@ void MirrorConnection::Open(ConnectionId id, BufferLease buffer) {
   buffer_ = std::move(buffer);
 }
 
+inline bool MirrorConnection::PrepareSend(Ring& ring) {
+  send_in_flight_ =
+      ring.PrepareSendBuffer(id_, buffer_.Slice(positions_.read_offset(), positions_.readable()),
+                             TokenOf(ConnectionOperation::kSend));
+  return send_in_flight_;
+}
+
+inline bool MirrorConnection::PrepareRecv(Ring& ring) {
+  recv_in_flight_ =
+      ring.PrepareRecvBuffer(id_, buffer_.Slice(positions_.write_offset(), positions_.writable()),
+                             TokenOf(ConnectionOperation::kRecv));
+  return recv_in_flight_;
+}
+
 bool MirrorConnection::Progress(Ring& ring) {
   if (closing_) return PrepareClose(ring);
   if (!positions_.empty()) {
@@ -71,20 +85,6 @@ bool MirrorConnection::Progress(Ring& ring) {
     return true;
   }
   return PrepareRecv(ring);
-}
-
-bool MirrorConnection::PrepareSend(Ring& ring) {
-  send_in_flight_ =
-      ring.PrepareSendBuffer(id_, buffer_.Slice(positions_.read_offset(), positions_.readable()),
-                             TokenOf(ConnectionOperation::kSend));
-  return send_in_flight_;
-}
-
-bool MirrorConnection::PrepareRecv(Ring& ring) {
-  recv_in_flight_ =
-      ring.PrepareRecvBuffer(id_, buffer_.Slice(positions_.write_offset(), positions_.writable()),
-                             TokenOf(ConnectionOperation::kRecv));
-  return recv_in_flight_;
 }
 
 void MirrorConnection::OnRecv(const Completion& completion) {

@@ -102,8 +102,8 @@ class MirrorConnection : public ConnectionBase {
   bool has_unsent() const { return !positions_.empty(); }
 
  private:
-  bool PrepareSend(Ring& ring);
-  bool PrepareRecv(Ring& ring);
+  inline bool PrepareSend(Ring& ring);
+  inline bool PrepareRecv(Ring& ring);
 
   BufferLease buffer_;
   CircularPositions positions_{1};

@@ -39,6 +39,17 @@ bool ManagedConnection::MayResume() const {
          queue_.chunks() <= context_->unsent_chunks_max / 2;
 }
 
+inline bool ManagedConnection::PrepareSend(Ring& ring) {
+  const Token token = TokenOf(ConnectionOperation::kSend);
+  if (spill_ != nullptr) {
+    const std::span<const std::byte> spill(spill_.get(), spill_bytes_);
+    send_in_flight_ = ring.PrepareSend(id_, spill.subspan(spill_sent_bytes_), token);
+  } else {
+    send_in_flight_ = ring.PrepareSendBuffer(id_, queue_.Front(), token);
+  }
+  return send_in_flight_;
+}
+
 bool ManagedConnection::Progress(Ring& ring) {
   if (closing_) return PrepareClose(ring);
   if (has_unsent()) {
@@ -59,17 +70,6 @@ bool ManagedConnection::Progress(Ring& ring) {
     return !paused_ || PrepareCancel(ring, Direction::kRecv, recv_cancel_asked_);
   }
   return paused_ || peer_ended_ || PrepareRecv(ring);
-}
-
-bool ManagedConnection::PrepareSend(Ring& ring) {
-  const Token token = TokenOf(ConnectionOperation::kSend);
-  if (spill_ != nullptr) {
-    const std::span<const std::byte> spill(spill_.get(), spill_bytes_);
-    send_in_flight_ = ring.PrepareSend(id_, spill.subspan(spill_sent_bytes_), token);
-  } else {
-    send_in_flight_ = ring.PrepareSendBuffer(id_, queue_.Front(), token);
-  }
-  return send_in_flight_;
 }
 
 bool ManagedConnection::PrepareRecv(Ring& ring) {
@@ -101,6 +101,15 @@ void ManagedConnection::OnRecv(const Completion& completion) {
   }
 }
 
+inline void ManagedConnection::OnSent(uint32_t bytes) {
+  if (spill_ == nullptr) {
+    queue_.PopBytes(bytes, context_->chunks);
+    return;
+  }
+  spill_sent_bytes_ += bytes;
+  if (spill_sent_bytes_ == spill_bytes_) DropSpill();
+}
+
 void ManagedConnection::OnSend(const Completion& completion) {
   send_in_flight_ = false;
   send_cancel_asked_ = false;
@@ -114,15 +123,6 @@ void ManagedConnection::OnSend(const Completion& completion) {
   } else {
     Close(CloseMode::kReset);
   }
-}
-
-void ManagedConnection::OnSent(uint32_t bytes) {
-  if (spill_ == nullptr) {
-    queue_.PopBytes(bytes, context_->chunks);
-    return;
-  }
-  spill_sent_bytes_ += bytes;
-  if (spill_sent_bytes_ == spill_bytes_) DropSpill();
 }
 
 void ManagedConnection::YieldBuffers() {

@@ -74,12 +74,12 @@ class ManagedConnection : public ConnectionBase {
   void YieldBuffers();
 
  private:
-  bool PrepareSend(Ring& ring);
+  inline bool PrepareSend(Ring& ring);
   bool PrepareRecv(Ring& ring);
   bool PrepareCancel(Ring& ring, Direction direction, bool& asked);
   bool MustPause() const;
   bool MayResume() const;
-  void OnSent(uint32_t bytes);
+  inline void OnSent(uint32_t bytes);
   void Spill();
   void DropSpill();
 

@@ -175,6 +175,7 @@ void BufferGroup::Locate(const ManagedBuffer& taken) {
     BufferState& state = states_[taken.buffer];
     state.slab = slab.get();
     state.unit_offset = offset - offset % options_.buffer_bytes;
+    state.end = slab->memory.data() + state.unit_offset + options_.buffer_bytes;
     return;
   }
   CHECK_EQ(taken.size, 0u) << "the ring received into memory that is not the group's";
@@ -198,28 +199,32 @@ ManagedLease BufferGroup::Take(const Completion& completion) {
   BufferState& state = states_[taken.buffer];
   // A buffer's number stands for the same memory as long as the group lives.
   if (ABSL_PREDICT_FALSE(state.slab == nullptr)) Locate(taken);
-  ++state.pieces;
+  const bool is_first = ++state.pieces == 1;
   taken_.Add(1);
-  NoteFree();
+  // With a buffer's first piece the ring took it, or with the one that fills it; those between
+  // change nothing.
+  if (is_first || taken.data + taken.size == state.end) NoteFree();
   return ManagedLease(this, taken);
 }
 
 void BufferGroup::Return(ManagedLease& lease) {
   thread_.Check("a BufferGroup");
   BufferState& state = states_[lease.buffer_];
-  CHECK_GE(state.pieces, lease.pieces_) << "more is returned of a buffer than was taken";
-  state.pieces -= lease.pieces_;
+  const uint32_t pieces = lease.pieces_;
+  CHECK_GE(state.pieces, pieces) << "more is returned of a buffer than was taken";
+  state.pieces -= pieces;
+  const bool is_last = state.pieces == 0;
   // Other leases on the same buffer may well be in use, so only the last one can tell.
-  if (state.pieces == 0 && state.slab != nullptr) {
+  if (is_last && state.slab != nullptr) {
     CHECK_EQ(ring_.UsesInFlight(state.slab->buffer, state.unit_offset), 0u)
         << "received bytes are released while operations in flight use them: wait for their "
         << "completions (cancel them, or close the connection) first";
   }
   const ManagedBuffer piece{lease.data_, lease.size_, id_.index, lease.buffer_};
-  for (uint32_t i = 0; i < lease.pieces_; ++i) ring_.ReturnBuffer(piece);
-  returned_.Add(lease.pieces_);
+  for (uint32_t i = 0; i < pieces; ++i) ring_.ReturnBuffer(piece);
+  returned_.Add(pieces);
   // The others keep the buffer from being free.
-  if (state.pieces == 0) free_.store(ring_.FreeBuffers(id_), std::memory_order_relaxed);
+  if (is_last) free_.store(ring_.FreeBuffers(id_), std::memory_order_relaxed);
 }
 
 GroupStatistics BufferGroup::Statistics() const {

@@ -134,13 +134,6 @@ class ManagedLease {
     CHECK(group_ != nullptr) << "a ManagedLease is used that holds nothing (any more)";
     return *this;
   }
-  void Swap(ManagedLease& other) noexcept {
-    std::swap(group_, other.group_);
-    std::swap(data_, other.data_);
-    std::swap(size_, other.size_);
-    std::swap(buffer_, other.buffer_);
-    std::swap(pieces_, other.pieces_);
-  }
 
   BufferGroup* group_ = nullptr;
   std::byte* data_ = nullptr;
@@ -186,9 +179,10 @@ class BufferGroup {
   };
   // One buffer of the group.
   struct BufferState {
-    const Slab* slab = nullptr;  // known from the first take on
-    uint32_t unit_offset = 0;    // of the buffer in the slab, in bytes
-    uint32_t pieces = 0;         // leased
+    const Slab* slab = nullptr;      // known from the first take on, as what follows
+    const std::byte* end = nullptr;  // of the buffer's memory
+    uint32_t unit_offset = 0;        // of the buffer in the slab, in bytes
+    uint32_t pieces = 0;             // leased
   };
 
   BufferGroup(Ring& ring, const GroupOptions& options);
@@ -221,9 +215,13 @@ class BufferGroup {
 };
 
 inline ManagedLease& ManagedLease::operator=(ManagedLease&& other) noexcept {
-  // What this one held goes with `taken`, also when `other` is this one.
-  ManagedLease taken(std::move(other));
-  Swap(taken);
+  if (this == &other) return *this;
+  if (is_held()) Release();
+  group_ = std::exchange(other.group_, nullptr);
+  data_ = other.data_;
+  size_ = other.size_;
+  buffer_ = other.buffer_;
+  pieces_ = other.pieces_;
   return *this;
 }
 

@@ -264,6 +264,17 @@ TEST_P(BufferGroupTest, PiecesOfOneBufferMergeAndAllGoBack) {
   Quiesce(*ring_);
 }
 
+// Nothing else asks the ring: a server whose group may grow would not notice that it must.
+TEST_P(BufferGroupTest, APieceThatFillsItsBufferShowsInTheFreeOnes) {
+  const auto group = MakeGroup(*ring_, Options(4, 4, GroupExhaustion::kWait));
+  Exchange({StreamBytes(0, kBufferBytes - 4), "rest"}, *group);
+  ASSERT_EQ(leases_.size(), 2u);
+  EXPECT_EQ(group->Statistics().free, GetParam() == Filling::kPieces ? 3u : 2u);
+  leases_.clear();
+  EXPECT_EQ(group->Statistics().free, 4u);
+  Quiesce(*ring_);
+}
+
 TEST_P(BufferGroupTest, GrowsWhenTheLastBufferIsTakenThenWaits) {
   const auto group = MakeGroup(*ring_, Options(2, 8, GroupExhaustion::kGrow));
   Exchange(std::vector<std::string>(8, StreamBytes(0, kBufferBytes)), *group);

@@ -12,6 +12,7 @@
 
 #include "absl/base/optimization.h"
 #include "absl/log/check.h"
+#include "absl/log/log.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_format.h"
@@ -72,6 +73,11 @@ BufferLease& BufferLease::operator=(BufferLease&& other) noexcept {
   BufferLease taken(std::move(other));
   std::swap(record_, taken.record_);
   return *this;
+}
+
+void BufferLease::DieOfBounds(size_t offset, size_t length) const {
+  LOG(FATAL) << "a slice of " << length << " bytes at " << offset
+             << " does not fit a mirrored buffer of " << size_bytes();
 }
 
 uint32_t BufferLease::UsesInFlight() const {

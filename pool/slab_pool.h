@@ -140,7 +140,14 @@ class BufferLease {
     CHECK(record_ != nullptr) << "a BufferLease is used that holds no buffer (any more)";
     return *record_;
   }
-  void CheckBounds(size_t offset, size_t length) const;
+  void CheckBounds(size_t offset, size_t length) const {
+    const size_t size = size_bytes();
+    if (ABSL_PREDICT_FALSE(length > size || offset > 2 * size - length)) {
+      DieOfBounds(offset, length);
+    }
+  }
+  // Out of line, so that what is inlined stays small.
+  [[noreturn]] ABSL_ATTRIBUTE_COLD void DieOfBounds(size_t offset, size_t length) const;
 
   pool_internal::BufferRecord* record_ = nullptr;
 };
@@ -240,13 +247,6 @@ inline BufferSlice BufferLease::Slice(size_t offset, size_t length) const {
 inline std::span<std::byte> BufferLease::Span(size_t offset, size_t length) const {
   CheckBounds(offset, length);
   return {record_->data + offset, length};
-}
-
-inline void BufferLease::CheckBounds(size_t offset, size_t length) const {
-  const size_t size = size_bytes();
-  CHECK(length <= size && offset <= 2 * size - length)
-      << "a slice of " << length << " bytes at " << offset << " does not fit a mirrored buffer of "
-      << size;
 }
 
 }  // namespace ioring

@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "absl/base/attributes.h"
 #include "absl/base/optimization.h"
 #include "absl/log/check.h"
 #include "ring/owner_thread.h"
@@ -15,13 +16,17 @@ class ThreadBinding {
  public:
   // CHECKs that this is the thread that called first. `what` names the object.
   void Check(std::string_view what) {
-    if (ABSL_PREDICT_TRUE(owner_.IsCurrent())) return;
+    if (ABSL_PREDICT_FALSE(!owner_.IsCurrent())) BindOrDie(what);
+  }
+
+ private:
+  // Out of line, so that what is inlined stays small.
+  ABSL_ATTRIBUTE_COLD ABSL_ATTRIBUTE_NOINLINE void BindOrDie(std::string_view what) {
     CHECK(!owner_.is_bound()) << what << " and what it lends belong to the ring's thread; another "
                               << "thread used them";
     owner_.Bind();
   }
 
- private:
   OwnerThread owner_;
 };
 

@@ -22,7 +22,7 @@ BufferId BufferTable::Add(uint32_t slot, const RegisteredBufferOptions& options,
   buffer.unit_bytes =
       options.unit_bytes != 0 ? options.unit_bytes : static_cast<uint32_t>(options.memory.size());
   buffer.unit_shift = std::has_single_bit(buffer.unit_bytes)
-                          ? static_cast<uint32_t>(std::countr_zero(buffer.unit_bytes))
+                          ? static_cast<uint8_t>(std::countr_zero(buffer.unit_bytes))
                           : 0;
   buffer.in_kernel = in_kernel;
   const size_t units = (buffer.bytes + buffer.unit_bytes - 1) / buffer.unit_bytes;

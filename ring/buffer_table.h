@@ -18,7 +18,8 @@ namespace ioring {
 struct ResolvedSlice {
   std::byte* data = nullptr;
   uint32_t length = 0;
-  uint32_t unit = 0;  // for BufferTable::AddUse and DropUse
+  uint32_t unit = 0;         // for BufferTable::AddUse and DropUse
+  uint32_t* uses = nullptr;  // the unit's count, which AddUse raises
   uint16_t kernel_index = 0;
   bool in_kernel = false;  // the kernel has the registration
 };
@@ -66,6 +67,7 @@ class BufferTable {
     resolved->data = buffer.data + slice.offset;
     resolved->length = slice.length;
     resolved->unit = (slice.buffer.index << 20 | unit) + 1;
+    resolved->uses = &buffer.uses[unit];
     resolved->kernel_index = static_cast<uint16_t>(slice.buffer.index);
     resolved->in_kernel = buffer.in_kernel;
     return Error::kOk;
@@ -85,17 +87,18 @@ class BufferTable {
   struct Buffer {
     std::byte* data = nullptr;
     uint64_t bytes = 0;
-    uint32_t unit_bytes = 0;
-    uint32_t unit_shift = 0;  // 0: not a power of two
-    uint16_t generation = 0;
-    bool in_kernel = false;
     std::unique_ptr<uint32_t[]> uses;  // per unit; null: a free slot
+    uint32_t unit_bytes = 0;
+    uint16_t generation = 0;
+    uint8_t unit_shift = 0;  // 0: not a power of two
+    bool in_kernel = false;
 
     // Twice per slice: a shift where it can be one.
     uint32_t UnitOf(uint32_t offset) const {
       return unit_shift != 0 ? offset >> unit_shift : offset / unit_bytes;
     }
   };
+  static_assert(sizeof(void*) != 8 || sizeof(Buffer) == 32);
 
   uint32_t& UnitUses(uint32_t unit) {
     return buffers_[(unit - 1) >> 20].uses[(unit - 1) & (kUnitsMax - 1)];

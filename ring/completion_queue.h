@@ -47,6 +47,8 @@ class CompletionQueue {
   // Completions that wait to be taken.
   uint32_t size() const { return tail_ - head_; }
   bool empty() const { return tail_ == head_; }
+  // Completions ever pushed, modulo 2^32.
+  uint32_t pushed() const { return tail_; }
   // Completions that can still be pushed.
   uint32_t space() const { return capacity_ - size(); }
 

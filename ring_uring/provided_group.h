@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "absl/base/attributes.h"
 #include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -105,7 +106,7 @@ inline ManagedBuffer ProvidedGroup::Consume(uint32_t buffer, uint32_t bytes, boo
   return piece;
 }
 
-inline bool ProvidedGroup::Return(uint32_t buffer) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool ProvidedGroup::Return(uint32_t buffer) {
   CHECK_LT(buffer, buffers_.size()) << "a buffer of another group was returned";
   Buffer& entry = buffers_[buffer];
   CHECK_GT(entry.pieces, 0u) << "buffer " << buffer << " was returned more often than taken";

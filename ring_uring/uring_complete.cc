@@ -341,7 +341,6 @@ void UringRing::EndOperation(Operation& operation, int32_t result, uint32_t flag
   if (operation.kind == OperationKind::kAccept) DropAccept(listeners_[operation.connection]);
   buffers_.DropUse(operation.unit);
   const Token token = operation.token;
-  if (&operation == last_operation_) last_operation_ = nullptr;
   operations_.Free(operation);
   Complete(token, result, flags);
 }

@@ -21,7 +21,15 @@
 namespace ioring {
 std::span<const Completion> UringRing::PeekCompletions() {
   if (completions_.empty()) Harvest();
+  CountCompletions();
   return completions_.View();
+}
+
+// What came since the last time. Once for a batch: no completion counts itself.
+inline void UringRing::CountCompletions() {
+  const uint32_t pushed = completions_.pushed();
+  statistics_.completions.Add(pushed - counted_completions_);
+  counted_completions_ = pushed;
 }
 
 int32_t UringRing::Fail(Token token, int native, const char* what) {
@@ -102,7 +110,6 @@ inline void UringRing::CompleteManaged(Connection& connection, const io_uring_cq
     flags |= kMore;
   }
   if ((cqe.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0) flags |= kSocketNotEmpty;
-  statistics_.completions.Add(1);
   completions_.Push(
       Completion{Token{connection.recv_token}, static_cast<int32_t>(piece.size), flags}, piece);
 }
@@ -292,7 +299,6 @@ void UringRing::TakeWakes() {
   if (count == 0) return;  // an earlier completion stands for it
   woken_ = true;
   statistics_.wakes.Add(1);
-  statistics_.completions.Add(1);
   const uint32_t shown = std::min<uint32_t>(count, std::numeric_limits<int32_t>::max());
   completions_.Push(Completion{options_.wake_token, static_cast<int32_t>(shown), 0});
 }
@@ -317,12 +323,12 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::Dispatch(const io_uring_cqe&
     case Source::kRecvManaged:
       return OnRecvManaged(data.index, cqe);
     default:
-      return DispatchOther(data, cqe);
+      return DispatchOther(cqe);
   }
 }
 
-ABSL_ATTRIBUTE_NOINLINE void UringRing::DispatchOther(uring::UserData data,
-                                                      const io_uring_cqe& cqe) {
+ABSL_ATTRIBUTE_NOINLINE void UringRing::DispatchOther(const io_uring_cqe& cqe) {
+  const uring::UserData data = uring::UserData::Unpack(cqe.user_data);
   switch (data.source) {
     case Source::kRecv:
     case Source::kSend:
@@ -358,13 +364,19 @@ ABSL_ATTRIBUTE_NOINLINE void UringRing::DispatchOther(uring::UserData data,
 }
 
 void UringRing::Harvest() {
+  HarvestKernelQueue();
+  CountCompletions();
+}
+
+inline void UringRing::HarvestKernelQueue() {
   for (;;) {
     io_uring_cq& queue = ring_.cq;
     unsigned head = *queue.khead;
     const unsigned tail = __atomic_load_n(queue.ktail, __ATOMIC_ACQUIRE);
-    while (head != tail && !CompletionsMustBeTaken()) {
-      Dispatch(queue.cqes[head & queue.ring_mask]);
-      ++head;
+    while (const uint32_t count = std::min(tail - head, HarvestRoom())) {
+      for (const unsigned end = head + count; head != end; ++head) {
+        Dispatch(queue.cqes[head & queue.ring_mask]);
+      }
     }
     __atomic_store_n(queue.khead, head, __ATOMIC_RELEASE);
     const unsigned flags = __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED);

@@ -76,7 +76,7 @@ bool UringRing::PrepareAccept(ListenerId listener, Shots shots, Token token) {
   }
   io_uring_sqe* entry = NewEntry(operation);
   FillAccept(entry, *found, operation);
-  Accepted(shots == Shots::kOne ? entry : nullptr, &operation);
+  Accepted(shots == Shots::kOne ? entry : nullptr);
   return true;
 }
 
@@ -99,7 +99,7 @@ bool UringRing::PrepareConnect(const Endpoint& endpoint, Token token) {
   io_uring_sqe* entry = NewEntry(operation);
   io_uring_prep_connect(entry, -1, operation.address.get(), operation.address.size);
   to_connect_.emplace_back(entry, operations_.IndexOf(operation));
-  Accepted(entry, &operation);
+  Accepted(entry);
   return true;
 }
 
@@ -117,7 +117,7 @@ bool UringRing::PrepareShutdown(ConnectionId id, Direction direction, Token toke
   SetDescriptor(entry, *connection);
   ++connection->kernel_entries;
   ++connection->other_operations;
-  Accepted(entry, &operation);
+  Accepted(entry);
   return true;
 }
 
@@ -147,7 +147,7 @@ bool UringRing::PreparePollAdd(ConnectionId id, uint32_t events, Shots shots, To
   ++connection->other_operations;
   io_uring_sqe* entry = NewEntry(operation);
   FillPoll(entry, operation);
-  Accepted(shots == Shots::kOne ? entry : nullptr, &operation);
+  Accepted(shots == Shots::kOne ? entry : nullptr);
   return true;
 }
 
@@ -187,7 +187,7 @@ bool UringRing::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Toke
     operation.timer = {ToTimespec(delay.count()), 0, 0};
     io_uring_prep_timeout(entry, &operation.timer.time, 0, 0);
   }
-  Accepted(many ? nullptr : entry, &operation);
+  Accepted(many ? nullptr : entry);
   return true;
 }
 
@@ -198,7 +198,7 @@ bool UringRing::PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Tok
   operation.timer = {{}, 0, std::max<int64_t>(nanos, 0)};
   io_uring_sqe* entry = NewEntry(operation);
   FillTimeout(entry, operation);
-  Accepted(entry, &operation);
+  Accepted(entry);
   return true;
 }
 
@@ -210,14 +210,15 @@ bool UringRing::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
   Operation& operation = operations_.Take(OperationKind::kDeadline, token);
   operation.timer = {ToTimespec(delay.count()), 0, 0};
   io_uring_sqe* entry = NewEntry(operation);
-  if (last_managed_ != nullptr) {
+  const uring::UserData target = uring::UserData::Unpack(last_entry_->user_data);
+  if (target.source == Source::kRecvManaged || target.source == Source::kManagedPoll) {
     // It may wait for a buffer, outside of the kernel: a timer, whose end cancels it.
-    operation.connection = connections_.IndexOf(*last_managed_);
-    last_managed_->recv_unit = operations_.IndexOf(operation) + 1;
+    operation.connection = target.index;
+    connections_[target.index].recv_unit = operations_.IndexOf(operation) + 1;
     io_uring_prep_timeout(entry, &operation.timer.time, 0, 0);
   } else {
     last_entry_->flags |= IOSQE_IO_LINK;
-    if (last_operation_ != nullptr) last_operation_->set(uring::kHasDeadline);
+    if (target.source == Source::kOperation) operations_[target.index].set(uring::kHasDeadline);
     io_uring_prep_link_timeout(entry, &operation.timer.time, 0);
   }
   Accepted(nullptr);
@@ -233,7 +234,7 @@ bool UringRing::FileTransfer(FileId id, uint64_t offset, const TransferRequest& 
   Operation& operation = operations_.Take(kind, token);
   operation.connection = id.index;
   operation.unit = request.unit;
-  buffers_.AddUse(request.unit);
+  request.AddUse();
   ++file->operations;
   io_uring_sqe* entry = NewEntry(operation);
   if (kind == OperationKind::kRead) {
@@ -249,7 +250,7 @@ bool UringRing::FileTransfer(FileId id, uint64_t offset, const TransferRequest& 
   } else {
     io_uring_prep_write(entry, file->descriptor, request.data, request.length, offset);
   }
-  Accepted(entry, &operation);
+  Accepted(entry);
   return true;
 }
 
@@ -263,7 +264,7 @@ bool UringRing::PrepareSync(FileId id, SyncMode mode, Token token) {
   io_uring_sqe* entry = NewEntry(operation);
   const unsigned flags = mode == SyncMode::kData ? unsigned{IORING_FSYNC_DATASYNC} : 0u;
   io_uring_prep_fsync(entry, file->descriptor, flags);
-  Accepted(entry, &operation);
+  Accepted(entry);
   return true;
 }
 

@@ -165,6 +165,11 @@ class UringRing final : public Ring {
     uint32_t unit = BufferTable::kNoUnit;
     uint16_t kernel_index = 0;
     bool in_kernel = false;
+    uint32_t* uses = nullptr;  // of the unit, if there is one
+
+    void AddUse() const {
+      if (uses != nullptr) ++*uses;
+    }
   };
 
   // One completion of the kernel becomes at most this many: a bundle fills several
@@ -208,8 +213,10 @@ class UringRing final : public Ring {
   uint32_t PublishEntries();
   void FlushDeferred();
   bool HasDeferred() const;
+  // Completions of the kernel that surely fit.
+  uint32_t HarvestRoom() const { return completions_.space() / kHeadroom; }
   // A completion of the kernel may not fit any more: the caller's turn.
-  bool CompletionsMustBeTaken() const { return completions_.space() < kHeadroom; }
+  bool CompletionsMustBeTaken() const { return HarvestRoom() == 0; }
   void ArmConnectionAgain(Connection& connection);
   void ArmOperationAgain(Operation& operation);
   void EndCancelled(Operation& operation);
@@ -230,17 +237,16 @@ class UringRing final : public Ring {
   inline io_uring_sqe* NewEntry(Source source, uint32_t index, uint32_t generation);
   inline io_uring_sqe* NewEntry(Operation& operation);
   // Counts an accepted operation. `entry`: what a deadline may be set on, or null.
-  inline void Accepted(io_uring_sqe* entry, Operation* operation = nullptr,
-                       Connection* managed = nullptr);
+  inline void Accepted(io_uring_sqe* entry);
   // Accepts an operation that does nothing but complete with `result`.
   bool AcceptFixedResult(int32_t result, Token token, uint32_t kept = kKeptForCancels);
   bool AcceptError(Error error, Token token) { return AcceptFixedResult(ToResult(error), token); }
   static inline void SetDescriptor(io_uring_sqe* entry, const Connection& connection);
   inline bool BeginRecv(ConnectionId id, const TransferRequest& request, Token token);
   inline bool BeginSend(ConnectionId id, const TransferRequest& request, Token token);
-  bool BeginTransferAll(Connection& connection, const TransferRequest& request, bool is_send,
-                        Token token);
-  bool BeginZeroCopySend(Connection& connection, const TransferRequest& request, Token token);
+  // By value: else a request would have to be in memory wherever they might be called.
+  bool BeginTransferAll(Connection& connection, TransferRequest request, bool is_send, Token token);
+  bool BeginZeroCopySend(Connection& connection, TransferRequest request, Token token);
   void FillTransferAll(io_uring_sqe* entry, const Operation& operation);
   inline void FillTransfer(io_uring_sqe* entry, const Connection& connection,
                            const TransferRequest& request, bool is_send);
@@ -280,8 +286,10 @@ class UringRing final : public Ring {
 
   // Completions: uring_harvest.cc (dispatch, transfers) and uring_complete.cc (operations).
   void Harvest();
+  inline void HarvestKernelQueue();
+  inline void CountCompletions();
   inline void Dispatch(const io_uring_cqe& cqe);
-  void DispatchOther(uring::UserData data, const io_uring_cqe& cqe);
+  void DispatchOther(const io_uring_cqe& cqe);
   inline void OnRecv(uint32_t index, const io_uring_cqe& cqe);
   inline void OnSend(uint32_t index, const io_uring_cqe& cqe);
   inline void OnRecvManaged(uint32_t index, const io_uring_cqe& cqe);
@@ -356,12 +364,11 @@ class UringRing final : public Ring {
   posix::FileTable files_;
   std::vector<Group> groups_;
 
+  uint32_t counted_completions_ = 0;  // of CompletionQueue::pushed()
   uint32_t in_flight_ = 0;
   uint32_t prepared_ = 0;  // caller's operations since the last submit
-  // The entry that a deadline would be set on, and whose operation it is.
+  // The entry that a deadline would be set on.
   io_uring_sqe* last_entry_ = nullptr;
-  Connection* last_managed_ = nullptr;
-  Operation* last_operation_ = nullptr;
   // Operations whose sockets are opened at the next submit; their entries wait for it.
   std::vector<std::pair<io_uring_sqe*, uint32_t>> to_connect_;
 

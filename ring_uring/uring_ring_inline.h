@@ -41,13 +41,11 @@ inline io_uring_sqe* UringRing::NewEntry(Operation& operation) {
   return NewEntry(Source::kOperation, operations_.IndexOf(operation), operation.generation);
 }
 
-inline void UringRing::Accepted(io_uring_sqe* entry, Operation* operation, Connection* managed) {
+inline void UringRing::Accepted(io_uring_sqe* entry) {
   ++prepared_;
   ++in_flight_;
   statistics_.submissions.Add(1);
   last_entry_ = entry;
-  last_operation_ = operation;
-  last_managed_ = managed;
 }
 
 inline void UringRing::SetDescriptor(io_uring_sqe* entry, const Connection& connection) {
@@ -57,7 +55,6 @@ inline void UringRing::SetDescriptor(io_uring_sqe* entry, const Connection& conn
 
 inline void UringRing::Complete(Token token, int32_t result, uint32_t flags) {
   if ((flags & kMore) == 0) --in_flight_;
-  statistics_.completions.Add(1);
   completions_.Push(Completion{token, result, flags});
 }
 

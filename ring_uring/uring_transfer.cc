@@ -61,7 +61,7 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::BeginRecv(ConnectionId id,
   connection->recv = Transfer::kPlain;
   connection->recv_token = token.value;
   connection->recv_unit = request.unit;
-  buffers_.AddUse(request.unit);
+  request.AddUse();
   ++connection->kernel_entries;
   io_uring_sqe* entry = NewEntry(Source::kRecv, id.index, id.generation);
   FillTransfer(entry, *connection, request, /*is_send=*/false);
@@ -86,7 +86,7 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::BeginSend(ConnectionId id,
   connection->send = Transfer::kPlain;
   connection->send_token = token.value;
   connection->send_unit = request.unit;
-  buffers_.AddUse(request.unit);
+  request.AddUse();
   ++connection->kernel_entries;
   io_uring_sqe* entry = NewEntry(Source::kSend, id.index, id.generation);
   FillTransfer(entry, *connection, request, /*is_send=*/true);
@@ -113,7 +113,7 @@ bool UringRing::PrepareRecvBuffer(ConnectionId connection, const BufferSlice& sl
   if (error != Error::kOk) return AcceptError(error, token);
   return BeginRecv(connection,
                    {resolved.data, resolved.length, flags, resolved.unit, resolved.kernel_index,
-                    resolved.in_kernel},
+                    resolved.in_kernel, resolved.uses},
                    token);
 }
 
@@ -124,21 +124,21 @@ bool UringRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice& sl
   if (error != Error::kOk) return AcceptError(error, token);
   return BeginSend(connection,
                    {resolved.data, resolved.length, flags, resolved.unit, resolved.kernel_index,
-                    resolved.in_kernel},
+                    resolved.in_kernel, resolved.uses},
                    token);
 }
 
 // Goes by way of the operation table, because the kernel may stop short even with
 // MSG_WAITALL (liburing issue 1337), and then the rest is asked for here.
-bool UringRing::BeginTransferAll(Connection& connection, const TransferRequest& request,
-                                 bool is_send, Token token) {
+bool UringRing::BeginTransferAll(Connection& connection, TransferRequest request, bool is_send,
+                                 Token token) {
   if (Full(1, 1)) return false;
   Operation& operation = operations_.Take(OperationKind::kTransferAll, token);
   const uint32_t index = operations_.IndexOf(operation);
   operation.connection = connections_.IndexOf(connection);
   operation.transfer = {request.data, request.length, 0};
   operation.unit = request.unit;
-  buffers_.AddUse(request.unit);
+  request.AddUse();
   if (is_send) {
     operation.set(uring::kIsSend);
     connection.send = Transfer::kOperation;
@@ -149,7 +149,7 @@ bool UringRing::BeginTransferAll(Connection& connection, const TransferRequest& 
   }
   io_uring_sqe* entry = NewEntry(operation);
   FillTransferAll(entry, operation);
-  Accepted(entry, &operation);
+  Accepted(entry);
   return true;
 }
 
@@ -168,14 +168,13 @@ void UringRing::FillTransferAll(io_uring_sqe* entry, const Operation& operation)
   ++connection.kernel_entries;
 }
 
-bool UringRing::BeginZeroCopySend(Connection& connection, const TransferRequest& request,
-                                  Token token) {
+bool UringRing::BeginZeroCopySend(Connection& connection, TransferRequest request, Token token) {
   if (Full(1, 1)) return false;
   Operation& operation = operations_.Take(OperationKind::kZeroCopySend, token);
   operation.connection = connections_.IndexOf(connection);
   operation.transfer = {request.data, request.length, 0};
   operation.unit = request.unit;
-  buffers_.AddUse(request.unit);
+  request.AddUse();
   connection.send = Transfer::kOperation;
   connection.send_detail = operations_.IndexOf(operation);
   ++connection.kernel_entries;
@@ -187,7 +186,7 @@ bool UringRing::BeginZeroCopySend(Connection& connection, const TransferRequest&
     io_uring_prep_send_zc(entry, 0, request.data, request.length, MSG_NOSIGNAL, 0);
   }
   SetDescriptor(entry, connection);
-  Accepted(entry, &operation);
+  Accepted(entry);
   return true;
 }
 
@@ -210,7 +209,7 @@ bool UringRing::PrepareRecvManaged(ConnectionId id, BufferGroupId group_id, Shot
   ++group->receives;
   io_uring_sqe* entry = ArmManaged(*connection);
   const bool one = shots == Shots::kOne;
-  Accepted(one ? entry : nullptr, nullptr, connection);
+  Accepted(one ? entry : nullptr);
   return true;
 }
 
@@ -276,7 +275,7 @@ bool UringRing::BeginMessage(ConnectionId id, OperationKind kind, std::span<std:
     io_uring_prep_recvmsg(entry, 0, &message.header, 0);
   }
   SetDescriptor(entry, *connection);
-  Accepted(entry, &operation);
+  Accepted(entry);
   return true;
 }
 
@@ -328,7 +327,7 @@ bool UringRing::FileTransferBuffer(FileId file, uint64_t offset, const BufferSli
   if (error != Error::kOk) return AcceptError(error, token);
   return FileTransfer(file, offset,
                       {resolved.data, resolved.length, TransferFlags::kNone, resolved.unit,
-                       resolved.kernel_index, resolved.in_kernel},
+                       resolved.kernel_index, resolved.in_kernel, resolved.uses},
                       kind, token);
 }
 
