@@ -126,9 +126,8 @@ bool RingLife::Files(int more_writes) {
   for (int i = 0; i < more_writes; ++i) {
     Check("write", r.PrepareWrite(file_, 0, memory_, kUnawaited));
   }
-  const std::span<std::byte> some = std::span(memory_).first(64);
-  return Succeeds("write", r.PrepareWrite(file_, 0, some, kOther), 64) &&
-         Succeeds("read", r.PrepareRead(file_, 0, some, kOther), 64) &&
+  return Succeeds("write", r.PrepareWrite(file_, 0, std::span(memory_).first(64), kOther), 64) &&
+         Succeeds("read", r.PrepareRead(file_, 0, read_, kOther), 64) &&
          Succeeds("sync", r.PrepareSync(file_, SyncMode::kData, kOther), 0);
 }
 

@@ -44,6 +44,7 @@ class RingLife {
   const std::unique_ptr<Ring> ring_;
   const std::string path_;
   std::array<std::byte, 4096> memory_{};
+  std::array<std::byte, 64> read_{};  // from the file, while memory_ may still be written to it
   std::array<std::byte, 1024> group_memory_{};
   Endpoint endpoint_;
   BufferId buffer_;
