@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -78,9 +79,11 @@ class Run {
  public:
   Run(const std::vector<PlannedShape>& plan, Report& report) : plan_(plan), report_(report) {}
 
-  absl::Status MeasureAll() {
+  // Calls `measured` after each load, so that whoever interrupts it has what there is.
+  absl::Status MeasureAll(const std::function<absl::Status()>& measured) {
     for (size_t i = 0; i < plan_.size(); ++i) {
       if (absl::Status status = MeasureOne(i); !status.ok()) return status;
+      if (absl::Status status = measured(); !status.ok()) return status;
     }
     if (on_terminal_) std::fprintf(stderr, "\r\033[K");
     return absl::OkStatus();
@@ -161,7 +164,14 @@ void ShortenCommands(std::vector<Server>& servers) {
   }
 }
 
-absl::Status WriteAll(const Report& report) {
+// `measured` with what is asked of it, in files.
+absl::Status WriteAll(const Report& measured) {
+  Report report = measured;
+  report.targets = EvaluateTargets(report.shapes);
+  for (Target& target : EvaluateComponentTargets(report.components)) {
+    report.targets.push_back(std::move(target));
+  }
+  ShortenCommands(report.servers);
   absl::StatusOr<std::string> frame = ReadFile(absl::GetFlag(FLAGS_frame));
   if (!frame.ok()) return frame.status();
   absl::StatusOr<std::string> script = ReadFile(absl::GetFlag(FLAGS_script));
@@ -202,19 +212,14 @@ absl::Status Execute(const std::vector<std::string>& servers) {
   }
   if (form == "smoke")
     report.notes.emplace_back("A trial of the report: its figures mean nothing.");
-  const absl::Status measured = Run(*plan, report).MeasureAll();
-  if (!measured.ok()) return measured;
-  report.targets = EvaluateTargets(report.shapes);
   absl::StatusOr<std::vector<Component>> components =
       ReadComponents(absl::GetFlag(FLAGS_components));
   if (!components.ok()) return components.status();
   report.components = *std::move(components);
-  for (Target& target : EvaluateComponentTargets(report.components)) {
-    report.targets.push_back(std::move(target));
-  }
-  report.minutes = absl::ToDoubleMinutes(absl::Now() - start);
-  ShortenCommands(report.servers);
-  return WriteAll(report);
+  return Run(*plan, report).MeasureAll([&] {
+    report.minutes = absl::ToDoubleMinutes(absl::Now() - start);
+    return WriteAll(report);
+  });
 }
 
 }  // namespace
