@@ -15,9 +15,9 @@ struct PlannedShape {
   int rounds = 0;
 };
 
-// `form` is "quick" (some minutes), "full" (the matrix: 1, 50, 1,000 and 5,000 connections; 64 B to
-// 64 KiB; depth 1 and 16; twenty rounds of what the library is to be fastest at), or "smoke",
-// whose figures mean nothing. InvalidArgument for another.
+// `form` is "quick" (some minutes), "matrix" (1, 50, 1,000 and 5,000 connections; 64 B to 64 KiB;
+// depth 1 and 16), "full" (the same, but twenty rounds of what the library is to be fastest at), or
+// "smoke", whose figures mean nothing. InvalidArgument for another.
 absl::StatusOr<std::vector<PlannedShape>> PlanShapes(std::string_view form);
 
 // Whether the server called `name` is measured under this load. Variants that only make sense for

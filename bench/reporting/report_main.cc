@@ -32,7 +32,7 @@
 #include "bench/reporting/report.h"
 #include "bench/reporting/targets.h"
 
-ABSL_FLAG(std::string, form, "quick", "quick, full, or smoke, whose figures mean nothing");
+ABSL_FLAG(std::string, form, "quick", "quick, matrix, full, or smoke, whose figures mean nothing");
 ABSL_FLAG(std::string, out, "", "the folder to write to");
 ABSL_FLAG(std::string, load, "", "the load generator, the program of //echo:load");
 ABSL_FLAG(std::string, frame, "", "page.html");
