@@ -97,9 +97,11 @@ class Run {
       if (IsMeasured(server.name, planned.shape)) servers.push_back(server);
     }
     if (!on_terminal_) absl::FPrintF(stderr, "%s\n", Title(i));
+    MeasurementOptions options = report_.options;
+    // A server makes buffers for many connections, and the first messages wait for that.
+    options.warmup += absl::Microseconds(500) * planned.shape.connections;
     absl::StatusOr<std::vector<Series>> series = MeasureRounds(
-        report_.options, servers, planned.shape, planned.rounds,
-        [&](int round, std::string_view server) {
+        options, servers, planned.shape, planned.rounds, [&](int round, std::string_view server) {
           if (!on_terminal_) return;
           absl::FPrintF(stderr, "\r\033[K%s, round %d: %s", Title(i), round + 1, server);
         });
