@@ -54,6 +54,8 @@ class TemporaryFile {
 // returns its report.
 absl::StatusOr<std::string> RunLoad(const MeasurementOptions& options, const ServerProcess& server,
                                     const Shape& shape, uint64_t messages) {
+  const absl::Duration warmup =
+      options.warmup + options.warmup_per_connection * int64_t{shape.connections};
   const TemporaryFile report;
   ServerProcess::Options load;
   load.command = {options.load,
@@ -68,10 +70,10 @@ absl::StatusOr<std::string> RunLoad(const MeasurementOptions& options, const Ser
     load.command.push_back(absl::StrCat("--messages=", messages));
   } else {
     load.command.push_back(absl::StrCat("--duration=", absl::FormatDuration(options.duration)));
-    load.command.push_back(absl::StrCat("--warmup=", absl::FormatDuration(options.warmup)));
+    load.command.push_back(absl::StrCat("--warmup=", absl::FormatDuration(warmup)));
   }
   load.cpu = options.load_cpu;
-  load.start_deadline = options.warmup + options.duration + absl::Minutes(1);
+  load.start_deadline = warmup + options.duration + absl::Minutes(1);
   int exit_code = 0;
   const std::string output = ServerProcess::Run(load, exit_code);
   if (exit_code == 0) return report.Contents();

@@ -34,6 +34,8 @@ struct MeasurementOptions {
   int server_cpu = 0;
   int load_cpu = 1;
   absl::Duration warmup;
+  // Besides: a server makes buffers for many connections, and the first messages wait for that.
+  absl::Duration warmup_per_connection;
   absl::Duration duration;
   // A measurement is made again when others took more than this part of the two processors, at
   // most `attempts_max - 1` times; what the last one says is kept.

@@ -3,7 +3,7 @@
 #
 #   ./bazelw run //bench:report [-- --form=full] [--out=FOLDER] [--peers=no] [--components=no] [NAME=PROGRAM...]
 #
-# --form=quick (the default) takes less than five minutes, --form=full about half an hour. Nothing else should run meanwhile.
+# --form=quick (the default) takes less than five minutes, --form=matrix or full about three quarters of an hour. Nothing else should run meanwhile.
 # The files go to ./ioring-report. More servers may follow, as for //bench:compare.
 set -euo pipefail
 

@@ -75,7 +75,8 @@ function addHead() {
     element('pre', {textContent: report.command}),
     element('p', {textContent:
       `Every round starts each server once, in turn, on processor ${rule.server_cpu}, with the load generator on ` +
-      `processor ${rule.load_cpu}, for ${rule.seconds_per_measurement} s after ${rule.warmup_seconds} s; every byte is ` +
+      `processor ${rule.load_cpu}, for ${rule.seconds_per_measurement} s after ${rule.warmup_seconds} s and ` +
+      `${1e6 * rule.warmup_seconds_per_connection} us per connection; every byte is ` +
       `checked. Figures are medians of the rounds, ratios are medians of the ratios within a round. A measurement ` +
       `during which others took more than ${100 * rule.foreign_load_max} % of the two processors is thrown away and ` +
       `made again, ${rule.attempts_max - 1} times at most; ` +

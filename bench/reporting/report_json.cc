@@ -82,6 +82,8 @@ std::string RuleJson(const MeasurementOptions& options) {
   return JsonObject(
       {{"seconds_per_measurement", JsonNumber(absl::ToDoubleSeconds(options.duration))},
        {"warmup_seconds", JsonNumber(absl::ToDoubleSeconds(options.warmup))},
+       {"warmup_seconds_per_connection",
+        JsonNumber(absl::ToDoubleSeconds(options.warmup_per_connection))},
        {"foreign_load_max", JsonNumber(options.foreign_load_max)},
        {"attempts_max", absl::StrCat(options.attempts_max)},
        {"server_cpu", absl::StrCat(options.server_cpu)},

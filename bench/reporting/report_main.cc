@@ -65,6 +65,7 @@ absl::Status WriteFile(const std::filesystem::path& path, std::string_view conte
 MeasurementOptions OptionsOf(std::string_view form) {
   MeasurementOptions options = {.load = absl::GetFlag(FLAGS_load),
                                 .warmup = absl::Milliseconds(50),
+                                .warmup_per_connection = absl::Microseconds(500),
                                 .duration = absl::Milliseconds(250)};
   if (form == "smoke") {
     options.warmup = absl::Milliseconds(10);
@@ -97,11 +98,9 @@ class Run {
       if (IsMeasured(server.name, planned.shape)) servers.push_back(server);
     }
     if (!on_terminal_) absl::FPrintF(stderr, "%s\n", Title(i));
-    MeasurementOptions options = report_.options;
-    // A server makes buffers for many connections, and the first messages wait for that.
-    options.warmup += absl::Microseconds(500) * planned.shape.connections;
     absl::StatusOr<std::vector<Series>> series = MeasureRounds(
-        options, servers, planned.shape, planned.rounds, [&](int round, std::string_view server) {
+        report_.options, servers, planned.shape, planned.rounds,
+        [&](int round, std::string_view server) {
           if (!on_terminal_) return;
           absl::FPrintF(stderr, "\r\033[K%s, round %d: %s", Title(i), round + 1, server);
         });

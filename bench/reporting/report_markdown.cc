@@ -58,12 +58,13 @@ std::string ShapeTable(const ShapeResult& result) {
 std::string Rule(const MeasurementOptions& options) {
   return absl::StrFormat(
       "Each round starts every server once, in turn, on processor %d, with the load generator on "
-      "processor %d, for %s after %s; every byte is checked. Figures are medians of the rounds, "
+      "processor %d, for %s after %s and %s per connection; every byte is checked. Figures are "
+      "medians of the rounds, "
       "ratios medians of the ratios within a round. A measurement during which others took more "
       "than %.0f %% of the two processors is thrown away and made again, %d times at most.",
       options.server_cpu, options.load_cpu, absl::FormatDuration(options.duration),
-      absl::FormatDuration(options.warmup), 100 * options.foreign_load_max,
-      options.attempts_max - 1);
+      absl::FormatDuration(options.warmup), absl::FormatDuration(options.warmup_per_connection),
+      100 * options.foreign_load_max, options.attempts_max - 1);
 }
 
 int Discarded(const Report& report) {
