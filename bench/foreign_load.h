@@ -13,6 +13,9 @@ namespace ioring {
 // and the children that it has waited for. Other programs count, the kernel's own threads, and
 // what the hypervisor took (proc_stat(5): "steal").
 //
+// This process and its children stay on these processors: what they take of any other is
+// subtracted as well.
+//
 // The kernel counts busy time in ticks of its clock (1 to 10 ms): over less than some tenths of a
 // second the figure says little.
 class ForeignLoad {

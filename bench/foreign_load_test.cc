@@ -26,14 +26,18 @@ TEST(BusyTimeTest, SumsWhatIsNeitherIdleNorWaitingNorGuests) {
   EXPECT_EQ(BusyTime(kStat, {2}), absl::ZeroDuration());
 }
 
-// A process that is always busy, on one processor, until it is killed.
-pid_t StartForeigner(int processor) {
-  const pid_t child = fork();
-  if (child != 0) return child;
+// This process, and what it starts from now on, run on one processor.
+void StayOn(int processor) {
   cpu_set_t set;
   CPU_ZERO(&set);
   CPU_SET(processor, &set);
-  sched_setaffinity(0, sizeof(set), &set);
+  ASSERT_EQ(sched_setaffinity(0, sizeof(set), &set), 0);
+}
+
+// A process that is always busy until it is killed.
+pid_t StartForeigner() {
+  const pid_t child = fork();
+  if (child != 0) return child;
   volatile bool forever = true;
   while (forever) {
   }
@@ -41,7 +45,8 @@ pid_t StartForeigner(int processor) {
 }
 
 TEST(ForeignLoadTest, SeesAnotherProgram) {
-  const pid_t foreigner = StartForeigner(0);
+  StayOn(0);
+  const pid_t foreigner = StartForeigner();
   ASSERT_GT(foreigner, 0);
   const ForeignLoad load({0});
   // Long enough for the kernel's ticks. A busy machine may keep the foreigner waiting; never for
