@@ -34,6 +34,7 @@ constexpr uint64_t kSpillBytesMax = 64 << 20;
 
 GroupOptions GroupOptionsFor(const ServerOptions& options, bool incremental) {
   GroupOptions group;
+  group.use = BufferUse::kSockets;
   group.buffer_bytes = options.buffer_bytes == 0 ? kBufferBytesDefault : options.buffer_bytes;
   const auto or_default = [&](uint32_t asked, uint64_t bytes) {
     if (asked != 0) return asked;

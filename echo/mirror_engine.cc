@@ -36,6 +36,7 @@ absl::StatusOr<std::unique_ptr<MirrorEngine>> MirrorEngine::Create(Ring& ring,
                                                                    uint32_t connections_max) {
   const uint32_t wanted = options.buffer_bytes == 0 ? kBufferBytesDefault : options.buffer_bytes;
   SlabPoolOptions pool_options;
+  pool_options.use = BufferUse::kSockets;
   pool_options.buffer_bytes =
       std::max(std::bit_ceil(wanted), static_cast<uint32_t>(MirrorGranularity()));
   pool_options.buffers_per_slab =

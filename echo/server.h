@@ -51,7 +51,7 @@ class EchoServer {
   // Which backend was chosen, and the same with why.
   std::string_view backend_name() const { return ring_->BackendName(); }
   const std::string& backend_report() const { return backend_report_; }
-  // Why memory is not registered with the kernel; empty where it is.
+  // Why the kernel refused to register memory; empty where it did not.
   std::string registration_problem() const { return registration_problem_; }
   const CapabilityReport& capabilities() const { return ring_->Capabilities(); }
   // Of one buffer, as rounded.

@@ -105,8 +105,8 @@ absl::StatusOr<std::unique_ptr<BufferGroup::Slab>> BufferGroup::MakeSlab(uint32_
   absl::StatusOr<MemoryRegion> region = MemoryRegion::Create(bytes);
   if (!region.ok()) return region.status();
   const std::span<std::byte> memory = region->memory().first(bytes);
-  absl::StatusOr<BufferId> buffer =
-      ring_.RegisterBuffer({.memory = memory, .unit_bytes = options_.buffer_bytes});
+  absl::StatusOr<BufferId> buffer = ring_.RegisterBuffer(
+      {.memory = memory, .unit_bytes = options_.buffer_bytes, .use = options_.use});
   if (!buffer.ok()) return buffer.status();
   return std::make_unique<Slab>(Slab{*std::move(region), memory, *buffer});
 }

@@ -62,6 +62,8 @@ struct GroupOptions {
   // policies stay at initial_buffers.
   uint32_t max_buffers = 1024;
   GroupExhaustion exhaustion = GroupExhaustion::kGrow;
+  // What slices of the buffers are sent or written to. Receives need no registration.
+  BufferUse use = BufferUse::kAny;
 };
 
 // A snapshot. Each figure is exact; together they are not one instant's.
@@ -71,10 +73,12 @@ struct GroupStatistics {
   uint32_t free = 0;    // with room, in the ring, when last a piece was taken or a buffer came back
   uint32_t leases = 0;  // pieces taken and not returned; a buffer may hold several
   uint64_t taken = 0;   // pieces ever
-  uint64_t exhaustions = 0;         // times the last free buffer was taken
-  uint32_t grown_slabs = 0;         // times the group grew
-  uint32_t refused_growths = 0;     // times it could not; it does not try again
-  uint32_t unregistered_slabs = 0;  // which the kernel refused to register
+  uint64_t exhaustions = 0;      // times the last free buffer was taken
+  uint32_t grown_slabs = 0;      // times the group grew
+  uint32_t refused_growths = 0;  // times it could not; it does not try again
+  // Which the kernel has not registered: it refused (Ring::RegistrationProblem), or nothing would
+  // gain by it.
+  uint32_t unregistered_slabs = 0;
 
   // "buffers 64/1024, free 60, leases 7, grown slabs 0, exhaustions 0, unregistered slabs 0"
   std::string ToString() const;

@@ -106,8 +106,8 @@ SlabPool::~SlabPool() {
 }
 
 absl::StatusOr<BufferId> SlabPool::Register(const MirroredRegion& region) {
-  absl::StatusOr<BufferId> buffer =
-      ring_.RegisterBuffer({.memory = region.memory(), .unit_bytes = 2 * options_.buffer_bytes});
+  absl::StatusOr<BufferId> buffer = ring_.RegisterBuffer(
+      {.memory = region.memory(), .unit_bytes = 2 * options_.buffer_bytes, .use = options_.use});
   if (buffer.ok()) pool_internal::ForbidUse(region.memory());
   return buffer;
 }

@@ -57,24 +57,29 @@ struct SlabPoolOptions {
   // Of one buffer: a power of two and a multiple of MirrorGranularity(); 64 KiB suits
   // every platform.
   uint32_t buffer_bytes = 64 << 10;
-  // A slab takes twice its bytes of address space, and of locked memory where it is
-  // registered; that is at most 1 GiB.
+  // A slab takes twice its bytes of address space, and of locked memory where the kernel
+  // registers it; that is at most 1 GiB.
   uint32_t buffers_per_slab = 64;
   // Made with the pool, and made at most. Each is one of RingOptions::max_buffers.
   uint32_t initial_slabs = 1;
   uint32_t max_slabs = 64;
+  // kSockets: pages cost memory when first used, not with their slab, where the ring gains
+  // nothing by locking them.
+  BufferUse use = BufferUse::kAny;
 };
 
 // A snapshot. Each figure is exact; together they are not one instant's.
 struct SlabPoolStatistics {
   uint32_t slabs = 0;
   uint32_t max_slabs = 0;
-  uint32_t buffers = 0;             // in all slabs
-  uint32_t buffers_in_use = 0;      // of those
-  uint64_t acquisitions = 0;        // ever, fall-backs included
-  uint64_t fallbacks = 0;           // buffers made outside the slabs, ever
-  uint32_t fallbacks_in_use = 0;    // of those
-  uint32_t unregistered_slabs = 0;  // which the kernel refused to register
+  uint32_t buffers = 0;           // in all slabs
+  uint32_t buffers_in_use = 0;    // of those
+  uint64_t acquisitions = 0;      // ever, fall-backs included
+  uint64_t fallbacks = 0;         // buffers made outside the slabs, ever
+  uint32_t fallbacks_in_use = 0;  // of those
+  // Which the kernel has not registered: it refused (Ring::RegistrationProblem), or nothing would
+  // gain by it.
+  uint32_t unregistered_slabs = 0;
 
   // "slabs 4/64, buffers 1000/1024 (97.7 %) in use, fallbacks 0, unregistered slabs 0"
   std::string ToString() const;

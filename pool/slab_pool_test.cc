@@ -335,6 +335,21 @@ TEST_P(SlabTransferTest, UnregisteredSlabsAreCounted) {
   EXPECT_EQ(pool_->Statistics().unregistered_slabs, registered ? 0u : 2u);
 }
 
+// The pool says to the ring what its buffers are for.
+TEST_P(SlabTransferTest, BuffersForSocketsAreLeftAloneWhereSocketsGainNothing) {
+  RingOptions options = TestRingOptions();
+  options.fixed_socket_io_threshold_bytes.reset();
+  if (!GetParam()) options.disabled = {Capability::kRegisteredBuffers};
+  const std::unique_ptr<Ring> ring = MakeTestRing(options);
+  const auto any = MakePool(*ring, {.buffer_bytes = BufferBytes(), .buffers_per_slab = 3});
+  const auto sockets = MakePool(
+      *ring, {.buffer_bytes = BufferBytes(), .buffers_per_slab = 3, .use = BufferUse::kSockets});
+  const bool registers = GetParam() && RegistersMemory(*ring);
+  EXPECT_EQ(any->Statistics().unregistered_slabs, registers ? 0u : 1u);
+  const bool gains = registers && ring->BackendName() != "io_uring";
+  EXPECT_EQ(sockets->Statistics().unregistered_slabs, gains ? 0u : 1u);
+}
+
 TEST_P(SlabTransferTest, ReceivesAndSendsThroughTheSeamOfEveryBuffer) {
   std::vector<BufferLease> leases = Acquire(*pool_, 6);
   for (size_t i = 0; i < leases.size(); ++i) {

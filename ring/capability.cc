@@ -18,7 +18,6 @@ struct Words {
 constexpr std::array<Words, kCapabilityCount> kWords = {{
     {Capability::kMultishotAccept, "multishot accept"},
     {Capability::kMultishotRecv, "multishot receive"},
-    {Capability::kMultishotTimeout, "multishot timeout"},
     {Capability::kProvidedBuffers, "provided buffers"},
     {Capability::kIncrementalBuffers, "incremental buffers"},
     {Capability::kBundles, "bundles"},

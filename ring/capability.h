@@ -16,7 +16,6 @@ namespace ioring {
 enum class Capability : uint8_t {
   kMultishotAccept,     // io_uring 5.19
   kMultishotRecv,       // io_uring 6.0
-  kMultishotTimeout,    // io_uring 6.4
   kProvidedBuffers,     // io_uring 5.19: the kernel picks a buffer of a group
   kIncrementalBuffers,  // io_uring 6.12: one large buffer serves many receives
   kBundles,             // io_uring 6.10: one receive fills several buffers
@@ -33,7 +32,7 @@ enum class Capability : uint8_t {
   kBusyPolling,         // io_uring 6.9 NAPI: opt-in
   kRestrictions,        // io_uring 5.10: opt-in hardening
 };
-inline constexpr int kCapabilityCount = 18;
+inline constexpr int kCapabilityCount = 17;
 
 // "multishot accept", as it stands in start lines and reports.
 std::string_view CapabilityName(Capability capability);

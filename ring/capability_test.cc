@@ -46,10 +46,10 @@ TEST(CapabilitySetTest, NewerThan5_15LeavesWhat5_15Had) {
     EXPECT_FALSE(newer.Has(had)) << CapabilityName(had);
   }
   for (Capability lacked :
-       {Capability::kMultishotAccept, Capability::kMultishotRecv, Capability::kMultishotTimeout,
-        Capability::kProvidedBuffers, Capability::kDirectDescriptors, Capability::kZeroCopySend,
-        Capability::kDeferredTaskRun, Capability::kRegisteredRing, Capability::kBatchWait,
-        Capability::kCancelByDescriptor, Capability::kNoIoWait, Capability::kBusyPolling}) {
+       {Capability::kMultishotAccept, Capability::kMultishotRecv, Capability::kProvidedBuffers,
+        Capability::kDirectDescriptors, Capability::kZeroCopySend, Capability::kDeferredTaskRun,
+        Capability::kRegisteredRing, Capability::kBatchWait, Capability::kCancelByDescriptor,
+        Capability::kNoIoWait, Capability::kBusyPolling}) {
     EXPECT_TRUE(newer.Has(lacked)) << CapabilityName(lacked);
   }
 }

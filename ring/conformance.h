@@ -37,9 +37,6 @@ struct ConformanceBackend {
   CapabilitySet disabled;
   // Further options, applied to every ring; may be empty.
   std::function<void(RingOptions&)> adjust;
-  // Completions go into a bounded queue of the kernel's by themselves, so that not taking
-  // them makes it overflow, which Statistics::overflows counts.
-  bool counts_overflows = false;
   // Honours ListenerOptions::share_port.
   bool shares_ports = false;
 };

@@ -247,6 +247,42 @@ TEST_P(RingConformance, DeadlineAndCancel) {
   EXPECT_EQ(ring.Await(deadline).result(), 0);
 }
 
+// On a managed receive it is a timer of the ring's own. Cancelled by itself it strikes nothing, and
+// when the receive ends, whatever has its place by then goes on.
+TEST_P(RingConformance, DeadlineOfManagedIsCancelledAlone) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const TestGroup group = ring.MakeGroup(2, 1024);
+  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kOne);
+  const Token deadline = StartDeadline(ring, hours{1});
+  ring.Submit();
+  EXPECT_EQ(ring.Await(ring.StartCancel(deadline)).result(), 0);
+  EXPECT_EQ(ring.Await(deadline).result(), 0);
+  std::vector<Token> timeouts;
+  for (int i = 0; i < 4; ++i) timeouts.push_back(ring.StartTimeout(milliseconds{50}));
+  ring.Submit();
+  EXPECT_EQ(ring.Send(pair.client, "late").result(), 4);
+  EXPECT_EQ(ring.Await(recv).bytes, "late");
+  for (const Token timeout : timeouts) EXPECT_EQ(ring.Await(timeout).result(), 0);
+}
+
+// A timeout with a deadline, before and after others of the same batch.
+TEST_P(RingConformance, DeadlineOnATimeout) {
+  TestRing& ring = MakeRing();
+  const Token before = ring.StartTimeout(milliseconds{2});
+  const Token struck = ring.StartTimeout(hours{1});
+  const Token strikes = StartDeadline(ring, milliseconds{1});
+  const Token in_time = ring.StartTimeout(milliseconds{1});
+  const Token idle = StartDeadline(ring, hours{1});
+  const Token after = ring.StartTimeout(milliseconds{2});
+  EXPECT_EQ(ring.Await(before).result(), 0);
+  EXPECT_EQ(ring.Await(struck).error(), Error::kCanceled);
+  EXPECT_EQ(ring.Await(strikes).error(), Error::kTimedOut);
+  EXPECT_EQ(ring.Await(in_time).result(), 0);
+  EXPECT_EQ(ring.Await(idle).result(), 0);
+  EXPECT_EQ(ring.Await(after).result(), 0);
+}
+
 // A connect that succeeds, that is refused, and that hangs because nobody accepts: each
 // has a completion that fits its deadline's, and leaves no connection behind.
 TEST_P(RingConformance, DeadlineOnAConnect) {

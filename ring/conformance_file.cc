@@ -138,6 +138,27 @@ TEST_P(RingConformance, FileSlices) {
   EXPECT_EQ(ring.UsesInFlight(buffer.id, 0), 0u);
 }
 
+// Memory that was registered for sockets serves files as well.
+TEST_P(RingConformance, FileSlicesForSockets) {
+  TestRing& ring = MakeRing();
+  const TestPath path;
+  const FileId file = Open(ring, *path, Access::kReadWrite, Create::kNew);
+  const TestBuffer buffer = ring.MakeBuffer(8192, 4096, BufferUse::kSockets);
+  const Pattern pattern(44);
+  pattern.Fill(buffer.memory.first(4096), 0);
+  EXPECT_EQ(ring.Run([&](Token token) {
+                  return ring.PrepareWriteBuffer(file, 0, buffer.Slice(0, 4096), token);
+                })
+                .result(),
+            4096);
+  EXPECT_EQ(ring.Run([&](Token token) {
+                  return ring.PrepareReadBuffer(file, 0, buffer.Slice(4096, 4096), token);
+                })
+                .result(),
+            4096);
+  EXPECT_TRUE(pattern.Matches(buffer.memory.last(4096), 0));
+}
+
 // Uses of registered memory are counted for files, too.
 TEST_P(RingConformance, FileSliceUses) {
   TestRing& ring = MakeRing();

@@ -200,9 +200,6 @@ TEST_P(RingConformance, CompletionQueueOverflow) {
   EXPECT_GT(ring.SubmitAndWait({.timeout = kPatience}), 0u);
   EXPECT_GT(ring.WaitCompletions({.timeout = kPatience}), 0u);
   for (const Token token : tokens) ASSERT_EQ(ring.Await(token).result(), 0);
-  if (GetParam().counts_overflows) {
-    EXPECT_GE(ring.GetStatistics().overflows, 1u);
-  }
   EXPECT_EQ(ring.Await(ring.StartNop()).result(), 0);
 }
 
@@ -350,8 +347,6 @@ TEST_P(RingConformance, EmulationsAreCounted) {
   };
   ring.Start([&](Token token) { return ring.PrepareAccept(listener, Shots::kMany, token); });
   expect(Capability::kMultishotAccept);
-  ring.StartTimeout(hours{1}, Shots::kMany);
-  expect(Capability::kMultishotTimeout);
   ring.StartManaged(pair.server, group.id, Shots::kOne);
   expect(Capability::kProvidedBuffers);
   ring.StartManaged(pair.client, group.id, Shots::kMany);

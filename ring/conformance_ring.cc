@@ -317,10 +317,10 @@ TestGroup TestRing::MakeGroup(uint32_t buffers, uint32_t buffer_bytes, Exhaustio
   return groups_.back();
 }
 
-TestBuffer TestRing::MakeBuffer(size_t bytes, uint32_t unit_bytes) {
+TestBuffer TestRing::MakeBuffer(size_t bytes, uint32_t unit_bytes, BufferUse use) {
   const std::span<std::byte> memory = Memory(bytes);
   const absl::StatusOr<BufferId> buffer =
-      RegisterBuffer({.memory = memory, .unit_bytes = unit_bytes});
+      RegisterBuffer({.memory = memory, .unit_bytes = unit_bytes, .use = use});
   EXPECT_TRUE(buffer.ok()) << buffer.status();
   buffers_.push_back(TestBuffer{buffer.value_or(BufferId{}), memory});
   return buffers_.back();

@@ -168,7 +168,7 @@ class TestRing final : public LedgerRing {
 
   TestGroup MakeGroup(uint32_t buffers, uint32_t buffer_bytes,
                       ExhaustionPolicy policy = ExhaustionPolicy::kWait, uint32_t max_buffers = 0);
-  TestBuffer MakeBuffer(size_t bytes, uint32_t unit_bytes = 0);
+  TestBuffer MakeBuffer(size_t bytes, uint32_t unit_bytes = 0, BufferUse use = BufferUse::kAny);
   absl::Status UnregisterBuffer(BufferId buffer) override;
   absl::Status UnregisterBufferGroup(BufferGroupId group) override;
 

@@ -263,6 +263,27 @@ TEST_P(RingConformance, KernelRegistrationIsTold) {
   EXPECT_EQ(ring.RecvText(pair.server, kUnitBytes), std::string(kUnitBytes, '\0'));
 }
 
+// Whether the kernel is asked for a registration or not, the slices do the same.
+TEST_P(RingConformance, BufferForSockets) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const TestBuffer buffer = ring.MakeBuffer(2 * kUnitBytes, kUnitBytes, BufferUse::kSockets);
+  const std::span<std::byte> sent = buffer.memory.first(kUnitBytes);
+  const std::span<std::byte> received = buffer.memory.last(kUnitBytes);
+  const Pattern pattern(5);
+  pattern.Fill(sent, 0);
+  const Token send =
+      StartSendBuffer(ring, pair.client, buffer.Slice(0, kUnitBytes), TransferFlags::kAll);
+  const Token recv =
+      StartRecvBuffer(ring, pair.server, buffer.Slice(kUnitBytes, kUnitBytes), TransferFlags::kAll);
+  EXPECT_EQ(ring.UsesInFlight(buffer.id, kUnitBytes), 1u);
+  EXPECT_EQ(ring.Await(send).result(), static_cast<int32_t>(kUnitBytes));
+  EXPECT_EQ(ring.Await(recv).result(), static_cast<int32_t>(kUnitBytes));
+  EXPECT_TRUE(pattern.Matches(received, 0));
+  EXPECT_EQ(ring.UsesInFlight(buffer.id, kUnitBytes), 0u);
+  EXPECT_TRUE(ring.UnregisterBuffer(buffer.id).ok());
+}
+
 // The same memory may be registered twice.
 TEST_P(RingConformance, MemoryRegisteredTwice) {
   TestRing& ring = MakeRing();

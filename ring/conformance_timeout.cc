@@ -110,6 +110,48 @@ TEST_P(RingConformance, TimeoutWithoutPeriod) {
   EXPECT_FALSE(arrival.more());
 }
 
+// Cancelled before it was ever submitted, and again; its neighbours go on.
+TEST_P(RingConformance, TimeoutCancelledInItsBatch) {
+  TestRing& ring = MakeRing();
+  const Token before = ring.StartTimeout(milliseconds{1});
+  const Token cancelled = ring.StartTimeout(hours{1});
+  const Token after = ring.StartTimeout(milliseconds{1});
+  const Token first = ring.StartCancel(cancelled);
+  const Token second = ring.StartCancel(cancelled);
+  EXPECT_EQ(ring.Await(first).result(), 0);
+  ring.Await(second);  // what it finds depends on how far the first came
+  EXPECT_EQ(ring.Await(cancelled).error(), Error::kCanceled);
+  EXPECT_EQ(ring.Await(before).result(), 0);
+  EXPECT_EQ(ring.Await(after).result(), 0);
+}
+
+// A wait ends when enough timers are due, whatever else it would have waited for.
+TEST_P(RingConformance, TimeoutEndsWaits) {
+  TestRing& ring = MakeRing();
+  for (const hours batch_delay : {hours{0}, hours{1}}) {
+    const steady_clock::time_point start = steady_clock::now();
+    const Token first = ring.StartTimeout(milliseconds{10});
+    const Token second = ring.StartTimeout(milliseconds{20});
+    const uint32_t ready =
+        ring.SubmitAndWait({.min_completions = 2, .timeout = hours{1}, .batch_delay = batch_delay});
+    EXPECT_EQ(ready, 2u);
+    EXPECT_GE(steady_clock::now() - start, milliseconds{20});
+    EXPECT_EQ(ring.Await(first).result(), 0);
+    EXPECT_EQ(ring.Await(second).result(), 0);
+  }
+}
+
+// What is prepared and not submitted neither cancels nor starts anything.
+TEST_P(RingConformance, TimeoutOutlivesACancelThatIsNotSubmitted) {
+  TestRing& ring = MakeRing();
+  const Token timeout = ring.StartTimeout(milliseconds{5});
+  ring.Submit();
+  const Token cancel = ring.StartCancel(timeout);
+  EXPECT_EQ(ring.WaitCompletions({.timeout = kPatience}), 1u);
+  EXPECT_EQ(ring.Await(timeout).result(), 0);
+  EXPECT_EQ(ring.Await(cancel).error(), Error::kNotFound);
+}
+
 // Two thousand timers: each fires, none early, and those of one time do not overtake those
 // of a much earlier one.
 TEST_P(RingConformance, ManyTimers) {

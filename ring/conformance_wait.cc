@@ -170,6 +170,12 @@ TEST_P(RingConformance, WaitForABatchThatComesLate) {
           {.min_completions = 10, .timeout = milliseconds{20}, .batch_delay = milliseconds{2}}),
       0u)
       << "nothing came";
+  // The end of the wait is its end also where the delay is longer.
+  const steady_clock::time_point again = steady_clock::now();
+  EXPECT_EQ(ring.SubmitAndWait(
+                {.min_completions = 10, .timeout = milliseconds{20}, .batch_delay = seconds{15}}),
+            0u);
+  EXPECT_LT(steady_clock::now() - again, kSoon);
 }
 
 // WaitOptions::spin changes no result.

@@ -122,6 +122,16 @@ struct BufferSlice {
   friend constexpr bool operator==(const BufferSlice&, const BufferSlice&) = default;
 };
 
+// What registered memory is for.
+enum class BufferUse : uint8_t {
+  kAny,
+  // Transfers of sockets. io_uring then has nothing to gain by a registration, and the memory is
+  // left alone: registering would take all of its pages at once, and lock them. (Unless
+  // `fixed_socket_io_threshold_bytes` or `zero_copy_threshold_bytes` is set.) Files work too, by
+  // plain operations. Other backends: as kAny.
+  kSockets,
+};
+
 struct RegisteredBufferOptions {
   // The caller's, and must outlive the registration. At most 1 GiB.
   std::span<std::byte> memory;
@@ -130,6 +140,7 @@ struct RegisteredBufferOptions {
   // a unit is both of its halves. The last unit may be shorter. 0: the whole memory is
   // one unit.
   uint32_t unit_bytes = 0;
+  BufferUse use = BufferUse::kAny;
 };
 
 // What a managed receive does when its group has no buffer.

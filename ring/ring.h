@@ -118,7 +118,9 @@ class Ring {
   // Registers memory once, for any number of slices of it. Where the kernel refuses
   // (locked memory, limits), the buffer works all the same, by plain operations:
   // IsKernelRegistered tells, statistics count it under `fallbacks`, and
-  // `RegistrationProblem` says why. ResourceExhausted at RingOptions::max_buffers.
+  // `RegistrationProblem` says why. Where nothing would gain by it (BufferUse, or a system that
+  // registers no memory) the kernel is not asked. ResourceExhausted at
+  // RingOptions::max_buffers.
   virtual absl::StatusOr<BufferId> RegisterBuffer(const RegisteredBufferOptions& options) = 0;
   // FailedPrecondition while slices of it are in flight.
   virtual absl::Status UnregisterBuffer(BufferId buffer) = 0;

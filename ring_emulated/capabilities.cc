@@ -14,8 +14,6 @@ std::string_view WhatStandsFor(Capability capability, const StandIns& stand_ins)
       return stand_ins.multishot_accept;
     case Capability::kMultishotRecv:
       return "one call per receive";
-    case Capability::kMultishotTimeout:
-      return "timers of the ring's own";
     case Capability::kProvidedBuffers:
       return "the ring picks the buffer";
     case Capability::kIncrementalBuffers:

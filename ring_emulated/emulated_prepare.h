@@ -151,10 +151,7 @@ bool EmulatedRing<Backend, Types>::PrepareTimeout(std::chrono::nanoseconds delay
   }
   Operation* operation;
   if (!PrepareTimer(OperationKind::kTimeout, delay.count(), token, &operation)) return false;
-  if (many) {
-    operation->set(kManyShots);
-    statistics_.emulations.Add(1);
-  }
+  if (many) operation->set(kManyShots);
   Accepted(*operation, !many);
   return true;
 }

@@ -291,6 +291,28 @@ void Timers(benchmark::State& state, const BenchmarkedRing& of) {
   }
 }
 
+// ---- What a server does for each request: a timer is set, and cancelled in time, while so many
+// others run.
+
+void TimerAmongOthers(benchmark::State& state, const BenchmarkedRing& of) {
+  const auto others = static_cast<uint32_t>(state.range(0));
+  RingOptions options;
+  options.max_operations = others + 16;
+  TestBed bed(of, options);
+  Ring& ring = bed.ring();
+  for (uint32_t i = 0; i < others; ++i) {
+    const nanoseconds delay = seconds(100) + nanoseconds(uint64_t{i} * 617 % 1000);
+    while (!ring.PrepareTimeout(delay, Shots::kOne, kOther)) ring.Submit();
+  }
+  ring.Submit();
+  for (auto _ : state) {
+    CHECK(ring.PrepareTimeout(seconds(10), Shots::kOne, kWanted));
+    CHECK(ring.PrepareCancel(kWanted, kOther));
+    bed.Await();
+  }
+  CHECK(ring.PrepareCancelAll(kOther));
+}
+
 // ---- Wakes: from one thread's call until another's wait returns, and back. Time per wake.
 
 void WaitForWake(Ring& ring) {
@@ -343,6 +365,7 @@ void RegisterAll(const BenchmarkedRing& of) {
   Register("FileWrite4KiB", of, FileWrite)->UseRealTime();
   Register("FileRead4KiB", of, FileRead)->UseRealTime();
   Register("Timers", of, Timers)->Arg(1000)->Arg(100'000);
+  Register("TimerAmongOthers", of, TimerAmongOthers)->Arg(0)->Arg(1000)->Arg(100'000);
   Register("Wake", of, WakePingPong)->UseRealTime();
 }
 

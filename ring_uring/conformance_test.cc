@@ -19,8 +19,6 @@ ConformanceBackend Masked(std::string name, CapabilitySet disabled) {
       .name = std::move(name),
       .create = [](const RingOptions& options) { return UringRing::Create(options); },
       .disabled = disabled,
-      // Else completions wait outside the queue until the kernel is entered.
-      .counts_overflows = disabled.Has(Capability::kDeferredTaskRun),
       .shares_ports = true,
   };
 }
@@ -30,7 +28,7 @@ std::vector<ConformanceBackend> Backends() {
   std::vector<ConformanceBackend> backends = {
       Masked("AllFeatures", {}),
       Masked("NoProvidedBuffers", {kProvidedBuffers}),
-      Masked("NoMultishot", {kMultishotAccept, kMultishotRecv, kMultishotTimeout}),
+      Masked("NoMultishot", {kMultishotAccept, kMultishotRecv}),
       Masked("NoDirectDescriptors", {kDirectDescriptors}),
       Masked("NoRegisteredBuffers", {kRegisteredBuffers, kFixedSocketIo}),
       Masked("NoIncrementalBuffers", {kIncrementalBuffers}),

@@ -37,11 +37,12 @@ enum class OperationKind : uint8_t {
 enum OperationFlags : uint8_t {
   kManyShots = 1 << 0,
   kCancelAsked = 1 << 1,   // must not be armed again
-  kDeferred = 1 << 2,      // on the list of operations to be armed again
+  kDeferred = 1 << 2,      // on the list of operations to be armed again, or ended
   kIsSend = 1 << 3,        // kTransferAll: a send; kZeroCopySend: to be one
   kHasDeadline = 1 << 4,   // must not be armed again: the deadline would not hold
   kStopInKernel = 1 << 5,  // on the deferred list, to be cancelled in the kernel
   kPartIsEnough = 1 << 6,  // kTransferAll: asked for without TransferFlags::kAll
+  kOwnTimer = 1 << 7,      // runs in the ring; the kernel has nothing of it
 };
 
 struct alignas(64) Operation {
@@ -58,9 +59,13 @@ struct alignas(64) Operation {
     Endpoint* source;
   };
   struct Timer {
-    __kernel_timespec time;
-    int64_t period_ns;
-    int64_t next_ns;  // steady clock
+    int64_t delay_ns;        // what was asked for, or the period; below 0: a point in time was
+    __kernel_timespec time;  // where the kernel runs it
+  };
+
+  struct Target {
+    uint32_t index;
+    uint16_t generation;
   };
 
   Token token;
@@ -73,11 +78,16 @@ struct alignas(64) Operation {
   uint32_t next_in_bucket;  // index plus 1, as all links
   uint32_t next;            // free or deferred list
   uint32_t unit;            // registered memory in use, see BufferTable
-  uint64_t detail;          // kPoll: events
+  uint32_t heap_place;      // timers, see TimerHeap
+  union {
+    uint32_t poll_events;
+    int64_t due_ns;  // timers: steady clock
+  };
   union {
     TransferState transfer;
     Message message;
     Timer timer;
+    Target own_target;             // kCancel of one of the ring's own
     posix::SocketAddress address;  // kConnect
   };
 
@@ -93,7 +103,8 @@ struct alignas(64) Operation {
     connection = kNone;
     result = 0;
     unit = 0;
-    detail = 0;
+    heap_place = 0;
+    due_ns = 0;
   }
 
   bool has(OperationFlags flag) const { return (flags & flag) != 0; }

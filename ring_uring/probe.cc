@@ -193,13 +193,6 @@ bool TryCancelByDescriptor(ScratchRing& ring) {
   return result.has_value() && (result->result == 0 || result->result == -ENOENT);
 }
 
-bool TryMultishotTimeout(ScratchRing& ring) {
-  __kernel_timespec soon{0, 1000};
-  io_uring_prep_timeout(ring.NewEntry(), &soon, 2, IORING_TIMEOUT_MULTISHOT);
-  const auto result = ring.Next();
-  return result.has_value() && result->result == -ETIME && (result->flags & IORING_CQE_F_MORE) != 0;
-}
-
 bool TryRegisteredBuffers(ScratchRing& ring) {
   iovec none[2] = {};
   __u64 tags[2] = {};
@@ -287,7 +280,6 @@ CapabilityReport ProbeWith(ScratchRing& ring, bool deferred_task_run, const Kern
   CapabilityReport report;
   ProbeManagedReceives(ring, report, kernel);
   ProbeMultishotAccept(ring, report, kernel);
-  Report(report, Capability::kMultishotTimeout, TryMultishotTimeout(ring), kernel, "6.4");
   Report(report, Capability::kDirectDescriptors, TryDirectDescriptors(ring), kernel, "6.8");
   Report(report, Capability::kRegisteredBuffers, TryRegisteredBuffers(ring), kernel, "5.13");
   Report(report, Capability::kFixedSocketIo, TryFixedSocketIo(ring), kernel, "6.17");

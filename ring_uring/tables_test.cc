@@ -166,7 +166,7 @@ TEST(OperationTableTest, ASlotThatIsUsedAgainIsCleanAndOfANewGeneration) {
   first.connection = 5;
   first.result = -3;
   first.unit = 7;
-  first.detail = 8;
+  first.due_ns = 8;
   table.Free(first);
   const Operation& second = table.Take(OperationKind::kPoll, Token{2});
   EXPECT_EQ(&second, &first);
@@ -175,7 +175,7 @@ TEST(OperationTableTest, ASlotThatIsUsedAgainIsCleanAndOfANewGeneration) {
   EXPECT_EQ(second.connection, Operation::kNone);
   EXPECT_EQ(second.result, 0);
   EXPECT_EQ(second.unit, 0u);
-  EXPECT_EQ(second.detail, 0u);
+  EXPECT_EQ(second.due_ns, 0);
 }
 
 TEST(OperationTableTest, FindsWhatIsLeftWhateverTheOrderOfFrees) {

@@ -99,7 +99,7 @@ void UringRing::CancelOnConnection(Connection& connection) {
       Operation& operation = operations_[i];
       const bool of_connection =
           operation.kind == OperationKind::kPoll || operation.kind == OperationKind::kShutdown;
-      if (of_connection && operation.connection == index) StopInKernel(operation);
+      if (of_connection && operation.connection == index) Stop(operation);
     }
     return;
   }
@@ -110,21 +110,24 @@ void UringRing::CancelOnConnection(Connection& connection) {
 }
 
 // Cancels an operation at the next kernel entry, whether the kernel has it or not.
-void UringRing::StopInKernel(Operation& operation) {
+void UringRing::Stop(Operation& operation) {
   operation.set(uring::kCancelAsked);
   if (operation.has(uring::kDeferred)) return;  // will find that it is cancelled
-  operation.set(uring::kStopInKernel);
+  if (!operation.has(uring::kOwnTimer)) operation.set(uring::kStopInKernel);
   DeferOperation(operation);
 }
 
 bool UringRing::PrepareCancelOperation(Operation& target, Token token) {
-  if (target.has(uring::kDeferred)) {
-    if (Full(1, 1, 0)) return false;
-    target.set(uring::kCancelAsked);
-    return AcceptFixedResult(0, token, 0);
-  }
   if (Full(1, 1, 0)) return false;
+  if (target.has(uring::kOwnTimer)) {
+    Operation& operation = operations_.Take(OperationKind::kCancel, token);
+    operation.own_target = {operations_.IndexOf(target), target.generation};
+    own_[own_count_++] = operations_.IndexOf(operation);
+    Accepted(nullptr);
+    return true;
+  }
   target.set(uring::kCancelAsked);
+  if (target.has(uring::kDeferred)) return AcceptFixedResult(0, token, 0);
   const uint64_t target_data = OperationUserData(target);
   Operation& operation = operations_.Take(OperationKind::kCancel, token);
   io_uring_prep_cancel64(NewEntry(operation), target_data, 0);
@@ -205,7 +208,7 @@ bool UringRing::PrepareCancelAll(Token token) {
       case OperationKind::kDeadline:
         break;
       default:
-        StopInKernel(operation);
+        Stop(operation);
     }
   }
   for (const bool direct : {true, false}) {

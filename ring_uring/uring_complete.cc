@@ -118,13 +118,7 @@ void UringRing::OnOperation(Operation& operation, const io_uring_cqe& cqe) {
 // -ETIME: it struck. -EALREADY: likewise, and the operation was asked to stop while it ran.
 // -ECANCELED: the operation was faster. -ENOENT: it had ended just then.
 void UringRing::OnDeadline(Operation& operation, const io_uring_cqe& cqe) {
-  bool struck = cqe.res == -ETIME || cqe.res == -EALREADY;
-  if (operation.has(uring::kCancelAsked)) struck = false;  // a managed receive was faster
-  if (struck && operation.connection != Operation::kNone) {
-    Connection& connection = connections_[operation.connection];
-    connection.recv_unit = 0;
-    StopLater(connection, uring::kStopRecv);
-  }
+  const bool struck = cqe.res == -ETIME || cqe.res == -EALREADY;
   EndOperation(operation, struck ? ToResult(Error::kTimedOut) : 0);
 }
 
@@ -303,25 +297,28 @@ void UringRing::OnPoll(Operation& operation, const io_uring_cqe& cqe) {
   DropKernelEntry(connection);
 }
 
+// One of the kernel's: it has a deadline.
 void UringRing::OnTimeout(Operation& operation, const io_uring_cqe& cqe) {
-  const bool expired = cqe.res == -ETIME;
-  if (!expired) {
-    return EndOperation(operation, cqe.res >= 0 ? 0 : Fail(operation.token, -cqe.res, "timeout"));
+  const bool expired = cqe.res == -ETIME || cqe.res >= 0;
+  EndOperation(operation, expired ? 0 : Fail(operation.token, -cqe.res, "timeout"));
+}
+
+// One of the ring's own is due.
+void UringRing::OnTimer(Operation& timer, int64_t now_ns) {
+  if (timer.kind == OperationKind::kDeadline) {
+    if (timer.connection == Operation::kNone) return EndOperation(timer, 0);  // it is over
+    Connection& connection = connections_[timer.connection];
+    connection.recv_unit = 0;
+    StopLater(connection, uring::kStopRecv);
+    return EndOperation(timer, ToResult(Error::kTimedOut));
   }
-  if (!operation.has(uring::kManyShots)) return EndOperation(operation, 0);
-  Complete(operation.token, 0, kMore);
-  if ((cqe.flags & IORING_CQE_F_MORE) != 0) return;
-  if (operation.has(uring::kCancelAsked)) {
-    return EndOperation(operation, ToResult(Error::kCanceled));
-  }
-  // The next multiple of the period that is still to come: late ticks are not made up for.
-  const int64_t now_ns = NowNanos();
-  Operation::Timer& timer = operation.timer;
-  timer.next_ns = SaturatingAdd(timer.next_ns, timer.period_ns);
-  if (timer.next_ns < now_ns) {
-    timer.next_ns += (now_ns - timer.next_ns) / timer.period_ns * timer.period_ns;
-  }
-  DeferOperation(operation);
+  if (!timer.has(uring::kManyShots)) return EndOperation(timer, 0);
+  Complete(timer.token, 0, kMore);
+  // Of the ticks that are late only the last one is made up for.
+  const int64_t period_ns = timer.timer.delay_ns;
+  timer.due_ns = SaturatingAdd(timer.due_ns, period_ns);
+  if (timer.due_ns < now_ns) timer.due_ns += (now_ns - timer.due_ns) / period_ns * period_ns;
+  timers_.Add(timer);
 }
 
 void UringRing::OnFileTransfer(Operation& operation, const io_uring_cqe& cqe) {
@@ -338,6 +335,7 @@ void UringRing::OnFileTransfer(Operation& operation, const io_uring_cqe& cqe) {
 
 void UringRing::EndOperation(Operation& operation, int32_t result, uint32_t flags) {
   if (operation.has(uring::kDeferred)) UndeferOperation(operation);
+  timers_.Remove(operation);
   if (operation.kind == OperationKind::kAccept) DropAccept(listeners_[operation.connection]);
   buffers_.DropUse(operation.unit);
   const Token token = operation.token;

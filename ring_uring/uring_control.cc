@@ -64,7 +64,7 @@ absl::Status UringRing::CloseListener(ListenerId id) {
     Operation& operation = operations_[i];
     const bool its_accept =
         operation.kind == OperationKind::kAccept && operation.connection == id.index;
-    if (its_accept && !operation.has(uring::kCancelAsked)) StopInKernel(operation);
+    if (its_accept && !operation.has(uring::kCancelAsked)) Stop(operation);
   }
   // At once, although accepts in flight keep the socket's file: they end with EINVAL.
   shutdown(listener->fd, SHUT_RDWR);
@@ -206,25 +206,27 @@ absl::Status UringRing::EnsureBufferTable() {
   return absl::OkStatus();
 }
 
+bool UringRing::RegisterInKernel(uint32_t slot, std::span<std::byte> memory) {
+  if (!EnsureBufferTable().ok()) {
+    NoteRegistrationProblem(ENOMEM, memory.size());
+    return false;
+  }
+  const iovec vector{memory.data(), memory.size()};
+  const __u64 tag = 0;
+  const int result = io_uring_register_buffers_update_tag(&ring_, slot, &vector, &tag, 1);
+  if (result != 1) NoteRegistrationProblem(-result, memory.size());
+  return result == 1;
+}
+
 absl::StatusOr<BufferId> UringRing::RegisterBuffer(const RegisteredBufferOptions& options) {
   if (absl::Status status = CheckRegisteredBuffer(options); !status.ok()) return status;
-  const uint64_t bytes = options.memory.size();
   const uint32_t slot = buffers_.FreeSlot();
   if (slot == BufferId::kNoIndex) {
     return AllInUse(buffers_.size(), "registered buffers", "max_buffers");
   }
-  bool in_kernel = false;
-  if (Has(Capability::kRegisteredBuffers)) {
-    if (EnsureBufferTable().ok()) {
-      const iovec vector{options.memory.data(), options.memory.size()};
-      const __u64 tag = 0;
-      const int result = io_uring_register_buffers_update_tag(&ring_, slot, &vector, &tag, 1);
-      in_kernel = result == 1;
-      if (!in_kernel) NoteRegistrationProblem(-result, bytes);
-    } else {
-      NoteRegistrationProblem(ENOMEM, bytes);
-    }
-  }
+  const bool gains = options.use == BufferUse::kAny || SocketsUseRegistrations();
+  const bool in_kernel =
+      gains && Has(Capability::kRegisteredBuffers) && RegisterInKernel(slot, options.memory);
   return buffers_.Add(slot, options, in_kernel);
 }
 

@@ -11,7 +11,6 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #include <utility>
 
 #include "absl/log/check.h"
@@ -25,7 +24,6 @@
 namespace ioring {
 namespace {
 
-constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
 constexpr int64_t kLookForWakesNanos = 10'000'000;
 
 void RelaxProcessor() {
@@ -152,6 +150,8 @@ bool UringRing::Enter(EnterArguments arguments) {
 uint32_t UringRing::Submit() {
   const uint32_t submitted = prepared_;
   prepared_ = 0;
+  BeginOwn();
+  RunTimers();
   for (;;) {
     const bool entered = Enter(EnterArguments{});
     const uint32_t space_before = completions_.space();
@@ -163,6 +163,7 @@ uint32_t UringRing::Submit() {
     if (!entered && completions_.space() == space_before) break;
     if (CompletionsMustBeTaken()) break;
   }
+  RunTimers();
   return submitted;
 }
 
@@ -175,6 +176,8 @@ uint32_t UringRing::WaitCompletions(const WaitOptions& options) {
 
 uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
   woken_ = false;
+  if (submit) BeginOwn();
+  RunTimers();  // first, or a full queue would keep them waiting
   Harvest();
   const uint32_t wanted = std::clamp<uint32_t>(options.min_completions, 1, completions_.capacity());
   const auto done = [&] {
@@ -187,44 +190,54 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
     } else {
       Enter(EnterArguments{.submit = false});
       Harvest();
+      RunTimers();
     }
     return completions_.size();
   }
   // Wakes are heard once the ring's own poll is submitted. A first wait that may not submit
   // looks for them now and then.
   const bool deaf = !submit && !wake_armed_;
-  const bool has_clock = options.timeout != WaitOptions::kForever || deaf ||
+  const bool has_clock = options.timeout != WaitOptions::kForever || deaf || !timers_.empty() ||
                          options.batch_delay.count() > 0 || options.spin.count() > 0;
   const int64_t start_ns = has_clock ? NowNanos() : 0;
   const int64_t deadline_ns = options.timeout == WaitOptions::kForever
-                                  ? kNoDeadline
+                                  ? kNoTime
                                   : SaturatingAdd(start_ns, options.timeout.count());
   const int64_t batch_end_ns = options.batch_delay.count() > 0
                                    ? SaturatingAdd(start_ns, options.batch_delay.count())
-                                   : kNoDeadline;
+                                   : kNoTime;
   if (options.spin.count() > 0) {
     if (submit) Submit();
-    Spin(options, std::min(deadline_ns, SaturatingAdd(start_ns, options.spin.count())));
+    const int64_t spin_end_ns =
+        std::min(deadline_ns, SaturatingAdd(start_ns, options.spin.count()));
+    do {
+      Spin(options, std::min(spin_end_ns, NextTimer()));
+      RunTimers();
+    } while (!done() && NowNanos() < spin_end_ns);
   }
   int64_t now_ns = has_clock ? NowNanos() : 0;
   while (!done() && now_ns < deadline_ns) {
     if (!completions_.empty() && now_ns >= batch_end_ns) break;
     EnterArguments arguments{.wait_for = 1, .submit = submit};
-    int64_t until_ns = deadline_ns;
-    if (batch_end_ns != kNoDeadline && wanted > 1) {
+    int64_t until_ns = std::min(deadline_ns, NextTimer());
+    if (batch_end_ns != kNoTime && wanted > 1) {
       if (!completions_.empty()) {
         arguments.wait_for = wanted - completions_.size();
         until_ns = std::min(until_ns, batch_end_ns);
-      } else if (Has(Capability::kBatchWait) && now_ns < batch_end_ns) {
+      } else if (const int64_t batch_ns = std::min(batch_end_ns, until_ns) - now_ns;
+                 Has(Capability::kBatchWait) && batch_ns > 0) {
+        // The kernel does not look at the timeout before this is over.
         arguments.wait_for = wanted;
-        arguments.batch_delay_us = static_cast<uint32_t>((batch_end_ns - now_ns + 999) / 1000);
+        arguments.batch_delay_us =
+            static_cast<uint32_t>(std::min<int64_t>(batch_ns / 1000 + 1, UINT32_MAX));
       }
     }
     if (deaf) until_ns = std::min(until_ns, now_ns + kLookForWakesNanos);
-    if (until_ns != kNoDeadline) arguments.timeout_ns = std::max<int64_t>(until_ns - now_ns, 0);
+    if (until_ns != kNoTime) arguments.timeout_ns = std::max<int64_t>(until_ns - now_ns, 0);
     if (submit) prepared_ = 0;
     Enter(arguments);
     Harvest();
+    RunTimers();
     if (deaf) TakeWakes();
     if (has_clock) now_ns = NowNanos();
   }
@@ -314,10 +327,8 @@ void UringRing::ArmOperationAgain(Operation& operation) {
       operation.kind == OperationKind::kPoll || operation.kind == OperationKind::kTransferAll;
   const bool closing =
       of_connection && connections_[operation.connection].state != uring::ConnectionState::kOpen;
-  if (operation.has(uring::kCancelAsked) || closing) {
-    EndCancelled(operation);
-    return;
-  }
+  if (operation.kind == OperationKind::kCancel) return EndOperation(operation, operation.result);
+  if (operation.has(uring::kCancelAsked) || closing) return EndCancelled(operation);
   io_uring_sqe* entry = NewEntry(operation);
   switch (operation.kind) {
     case OperationKind::kAccept:
@@ -325,9 +336,6 @@ void UringRing::ArmOperationAgain(Operation& operation) {
       break;
     case OperationKind::kPoll:
       FillPoll(entry, operation);
-      break;
-    case OperationKind::kTimeout:
-      FillTimeout(entry, operation);
       break;
     case OperationKind::kTransferAll:
       FillTransferAll(entry, operation);
@@ -351,8 +359,49 @@ void UringRing::EndCancelled(Operation& operation) {
     --connection.other_operations;
     EndOperation(operation, kCanceled);
     ContinueClose(connection);
+  } else if (operation.kind == OperationKind::kDeadline) {
+    if (operation.connection != Operation::kNone) connections_[operation.connection].recv_unit = 0;
+    EndOperation(operation, 0);
   } else {
     EndOperation(operation, kCanceled);
+  }
+}
+
+// What the ring does by itself begins when it is submitted.
+void UringRing::BeginOwn() {
+  if (own_count_ == 0) return;
+  const int64_t now_ns = NowNanos();
+  for (uint32_t i = 0; i < own_count_; ++i) {
+    Operation& operation = operations_[own_[i]];
+    if (operation.kind == OperationKind::kCancel) {
+      BeginOwnCancel(operation);
+    } else if (!operation.has(uring::kCancelAsked)) {  // else it ends with what is deferred
+      const int64_t delay_ns = operation.timer.delay_ns;
+      if (delay_ns >= 0) operation.due_ns = SaturatingAdd(now_ns, delay_ns);
+      timers_.Add(operation);
+    }
+  }
+  own_count_ = 0;
+  last_entry_ = nullptr;  // no deadline on them any more
+}
+
+void UringRing::BeginOwnCancel(Operation& cancel) {
+  const Operation::Target of = cancel.own_target;
+  Operation& target = operations_[of.index];
+  const bool is_there = target.generation == of.generation && target.has(uring::kOwnTimer);
+  if (is_there) Stop(target);
+  cancel.result = is_there ? 0 : ToResult(Error::kNotFound);
+  DeferOperation(cancel);
+}
+
+// Completes what is due, as far as there is room.
+void UringRing::RunTimers() {
+  if (timers_.empty()) return;
+  const int64_t now_ns = NowNanos();
+  while (NextTimer() <= now_ns && !CompletionsMustBeTaken()) {
+    Operation& timer = timers_.first();
+    timers_.Remove(timer);
+    OnTimer(timer, now_ns);
   }
 }
 

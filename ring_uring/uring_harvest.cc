@@ -233,7 +233,7 @@ void UringRing::EndManagedDeadline(Connection& connection) {
   if (link == 0) return;
   Operation& deadline = operations_[link - 1];
   deadline.connection = Operation::kNone;
-  StopInKernel(deadline);
+  Stop(deadline);
 }
 
 void UringRing::ReturnBuffer(const ManagedBuffer& buffer) {
@@ -358,6 +358,7 @@ ABSL_ATTRIBUTE_NOINLINE void UringRing::DispatchOther(const io_uring_cqe& cqe) {
       synchronous_done_ = true;
       synchronous_result_ = cqe.res;
       return;
+    case Source::kOwnTimer:  // has no entry
     case Source::kIgnored:
       return;
   }

@@ -122,8 +122,7 @@ bool UringRing::PrepareShutdown(ConnectionId id, Direction direction, Token toke
 }
 
 void UringRing::FillPoll(io_uring_sqe* entry, const Operation& operation) {
-  const unsigned mask =
-      static_cast<unsigned short>(PollMask(static_cast<uint32_t>(operation.detail)));
+  const unsigned mask = static_cast<unsigned short>(PollMask(operation.poll_events));
   if (operation.has(uring::kManyShots)) {
     io_uring_prep_poll_multishot(entry, 0, mask);
   } else {
@@ -142,7 +141,7 @@ bool UringRing::PreparePollAdd(ConnectionId id, uint32_t events, Shots shots, To
   if (Full(1, 1)) return false;
   Operation& operation = operations_.Take(OperationKind::kPoll, token);
   operation.connection = id.index;
-  operation.detail = events;
+  operation.poll_events = events;
   if (shots == Shots::kMany) operation.set(uring::kManyShots);
   ++connection->other_operations;
   io_uring_sqe* entry = NewEntry(operation);
@@ -159,15 +158,11 @@ bool UringRing::PreparePollRemove(Token target, Token token) {
   return PrepareCancelOperation(*operation, token);
 }
 
-void UringRing::FillTimeout(io_uring_sqe* entry, Operation& operation) {
-  Operation::Timer& timer = operation.timer;
-  if (timer.period_ns != 0 && Has(Capability::kMultishotTimeout)) {
-    timer.time = ToTimespec(timer.period_ns);
-    io_uring_prep_timeout(entry, &timer.time, 0, IORING_TIMEOUT_MULTISHOT);
-    return;
-  }
-  timer.time = ToTimespec(timer.next_ns);
-  io_uring_prep_timeout(entry, &timer.time, 0, IORING_TIMEOUT_ABS);
+// The kernel's timers would do, but it finds one to cancel in a list.
+void UringRing::PrepareOwnTimer(Operation& operation, int64_t delay_ns) {
+  operation.set(uring::kOwnTimer);
+  operation.timer.delay_ns = delay_ns;
+  own_[own_count_++] = operations_.IndexOf(operation);
 }
 
 bool UringRing::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) {
@@ -177,17 +172,9 @@ bool UringRing::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Toke
   }
   if (Full(1, 1)) return false;
   Operation& operation = operations_.Take(OperationKind::kTimeout, token);
-  io_uring_sqe* entry = NewEntry(operation);
-  if (many) {
-    operation.set(uring::kManyShots);
-    operation.timer = {{}, delay.count(), SaturatingAdd(NowNanos(), delay.count())};
-    if (!Has(Capability::kMultishotTimeout)) statistics_.emulations.Add(1);
-    FillTimeout(entry, operation);
-  } else {
-    operation.timer = {ToTimespec(delay.count()), 0, 0};
-    io_uring_prep_timeout(entry, &operation.timer.time, 0, 0);
-  }
-  Accepted(many ? nullptr : entry);
+  if (many) operation.set(uring::kManyShots);
+  PrepareOwnTimer(operation, delay.count());
+  Accepted(many ? nullptr : &own_timer_);
   return true;
 }
 
@@ -195,11 +182,23 @@ bool UringRing::PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Tok
   if (Full(1, 1)) return false;
   Operation& operation = operations_.Take(OperationKind::kTimeout, token);
   const int64_t nanos = std::chrono::nanoseconds(time.time_since_epoch()).count();
-  operation.timer = {{}, 0, std::max<int64_t>(nanos, 0)};
-  io_uring_sqe* entry = NewEntry(operation);
-  FillTimeout(entry, operation);
-  Accepted(entry);
+  operation.due_ns = std::max<int64_t>(nanos, 0);
+  PrepareOwnTimer(operation, -1);
+  Accepted(&own_timer_);
   return true;
+}
+
+// The timer that was prepared last becomes the kernel's, because it gets a deadline; returns its
+// entry.
+io_uring_sqe* UringRing::HandTimerToKernel() {
+  Operation& operation = operations_[own_[--own_count_]];
+  operation.clear(uring::kOwnTimer);
+  Operation::Timer& timer = operation.timer;
+  const bool relative = timer.delay_ns >= 0;
+  timer.time = ToTimespec(relative ? timer.delay_ns : operation.due_ns);
+  io_uring_sqe* entry = NewEntry(operation);
+  io_uring_prep_timeout(entry, &timer.time, 0, relative ? 0 : IORING_TIMEOUT_ABS);
+  return entry;
 }
 
 bool UringRing::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
@@ -208,18 +207,18 @@ bool UringRing::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
   }
   if (Full(1, 1)) return false;
   Operation& operation = operations_.Take(OperationKind::kDeadline, token);
-  operation.timer = {ToTimespec(delay.count()), 0, 0};
-  io_uring_sqe* entry = NewEntry(operation);
   const uring::UserData target = uring::UserData::Unpack(last_entry_->user_data);
   if (target.source == Source::kRecvManaged || target.source == Source::kManagedPoll) {
     // It may wait for a buffer, outside of the kernel: a timer, whose end cancels it.
     operation.connection = target.index;
     connections_[target.index].recv_unit = operations_.IndexOf(operation) + 1;
-    io_uring_prep_timeout(entry, &operation.timer.time, 0, 0);
+    PrepareOwnTimer(operation, delay.count());
   } else {
-    last_entry_->flags |= IOSQE_IO_LINK;
+    if (target.source == Source::kOwnTimer) last_entry_ = HandTimerToKernel();
     if (target.source == Source::kOperation) operations_[target.index].set(uring::kHasDeadline);
-    io_uring_prep_link_timeout(entry, &operation.timer.time, 0);
+    last_entry_->flags |= IOSQE_IO_LINK;
+    operation.timer.time = ToTimespec(delay.count());
+    io_uring_prep_link_timeout(NewEntry(operation), &operation.timer.time, 0);
   }
   Accepted(nullptr);
   return true;

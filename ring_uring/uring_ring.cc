@@ -11,7 +11,6 @@
 #include <bit>
 #include <chrono>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -33,7 +32,6 @@ namespace {
 // IORING_MAX_ENTRIES and IORING_MAX_CQ_ENTRIES; closing and cancelling take up to three.
 static_assert(kSubmissionEntriesMax == 32768 && kCompletionEntriesMax == 65536);
 constexpr uint32_t kEntriesMin = kSubmissionEntriesMin;
-constexpr uint32_t kNever = std::numeric_limits<uint32_t>::max();
 
 // How many direct descriptors the process may have; the kernel bounds the table by
 // RLIMIT_NOFILE (io_uring_register_files_sparse(3)).
@@ -102,7 +100,8 @@ UringRing::UringRing(const RingOptions& options, CapabilityReport capabilities, 
       buffers_(options.max_buffers),
       listeners_(options.max_listeners),
       files_(options.max_files),
-      groups_(options.max_buffer_groups) {}
+      groups_(options.max_buffer_groups),
+      timers_(operations_.size()) {}
 
 absl::Status UringRing::Initialise() {
   if (absl::Status status = SetUpQueues(); !status.ok()) return status;
@@ -111,6 +110,7 @@ absl::Status UringRing::Initialise() {
     return posix::ErrnoStatus(errno, "no descriptor for waking the ring: raise ulimit -n");
   }
   to_connect_.reserve(ring_.sq.ring_entries);
+  own_timer_.user_data = uring::UserData{Source::kOwnTimer, 0, 0}.Pack();
   if (absl::Status status = SetUpDirectDescriptors(); !status.ok()) return status;
   return SetUpOptional();
 }

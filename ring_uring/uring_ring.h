@@ -8,9 +8,9 @@
 // How it works inside. An entry's user_data says what its completion is for: a
 // connection's receive or send (state in one cache line, see ConnectionTable), or a slot
 // of the OperationTable. `Harvest` turns the kernel's completions into the caller's, in
-// a queue of the ring's own; only there may a caller's completion come into being, and
-// only while that queue has space. What the ring itself must submit (arming again,
-// closing) waits on a list until the next kernel entry.
+// a queue of the ring's own, while that has space. What the ring itself must submit or end
+// (arming again, closing, cancelling) waits on a list until the next kernel entry. Timers
+// are the ring's own. Nothing completes while the caller prepares.
 #ifndef IORING_RING_URING_URING_RING_H_
 #define IORING_RING_URING_URING_RING_H_
 
@@ -20,9 +20,11 @@
 
 #include <liburing.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -41,11 +43,14 @@
 #include "ring/options.h"
 #include "ring/owner_thread.h"
 #include "ring/ring.h"
+#include "ring/ring_limits.h"
 #include "ring/statistics.h"
 #include "ring/token.h"
 #include "ring_posix/errno_table.h"
 #include "ring_posix/file_table.h"
 #include "ring_table/failure_log.h"
+#include "ring_table/slot_array.h"
+#include "ring_table/timer_heap.h"
 #include "ring_uring/connection_table.h"
 #include "ring_uring/operation.h"
 #include "ring_uring/provided_group.h"
@@ -221,13 +226,19 @@ class UringRing final : public Ring {
   void ArmOperationAgain(Operation& operation);
   void EndCancelled(Operation& operation);
   void OpenSocketsToConnect();
+  void BeginOwn();
+  void BeginOwnCancel(Operation& cancel);
+  void RunTimers();
+  static constexpr int64_t kNoTime = std::numeric_limits<int64_t>::max();
+  // When the next of the ring's own timers is due, on the steady clock.
+  int64_t NextTimer() const { return timers_.empty() ? kNoTime : timers_.first().due_ns; }
   uint32_t Wait(const WaitOptions& options, bool submit);
   void Spin(const WaitOptions& options, int64_t deadline_ns);
   bool KernelHasWork() const;
 
   // Preparing: uring_prepare.cc and uring_transfer.cc. What is inline, also below, is in
   // uring_ring_inline.h, or in the one file that uses it.
-  uint32_t EntrySpace() const { return io_uring_sq_space_left(&ring_); }
+  uint32_t EntrySpace() const { return io_uring_sq_space_left(&ring_) - own_count_; }
   // Operations kept for cancelling, so that a full table can still be brought to rest.
   static constexpr uint32_t kKeptForCancels = 16;
   bool HasOperations(uint32_t count, uint32_t kept = kKeptForCancels) const {
@@ -260,9 +271,13 @@ class UringRing final : public Ring {
   bool UsesFixed(const Connection& connection, const TransferRequest& request) const {
     return request.in_kernel && request.length >= fixed_threshold_ && !connection.is_no_socket;
   }
+  bool SocketsUseRegistrations() const {
+    return std::min(fixed_threshold_, zero_copy_threshold_) != kNever;
+  }
   void FillAccept(io_uring_sqe* entry, const Listener& listener, const Operation& operation);
   void FillPoll(io_uring_sqe* entry, const Operation& operation);
-  void FillTimeout(io_uring_sqe* entry, Operation& operation);
+  void PrepareOwnTimer(Operation& operation, int64_t delay_ns);
+  io_uring_sqe* HandTimerToKernel();
 
   // Cancelling and closing: uring_cancel.cc.
   uint64_t OperationUserData(const Operation& operation) const;
@@ -276,7 +291,7 @@ class UringRing final : public Ring {
   void CancelTransfers(Connection& connection, Direction direction);
   void CancelOnConnection(Connection& connection);
   void MarkCancelled(Connection& connection, Direction direction);
-  void StopInKernel(Operation& operation);
+  void Stop(Operation& operation);
   bool PrepareCancelOperation(Operation& target, Token token);
   bool PrepareCancelTransfer(Connection& connection, Direction direction, Token token);
   void SubmitClose(Connection& connection);
@@ -316,6 +331,7 @@ class UringRing final : public Ring {
   void OnMessage(Operation& operation, const io_uring_cqe& cqe);
   void OnPoll(Operation& operation, const io_uring_cqe& cqe);
   void OnTimeout(Operation& operation, const io_uring_cqe& cqe);
+  void OnTimer(Operation& timer, int64_t now_ns);
   void OnFileTransfer(Operation& operation, const io_uring_cqe& cqe);
   void OnDeadline(Operation& operation, const io_uring_cqe& cqe);
   void EndTransfer(Operation& operation, int32_t result);
@@ -344,6 +360,7 @@ class UringRing final : public Ring {
   int RunSynchronously(io_uring_sqe* entry);
   void NoteRegistrationProblem(int error, size_t bytes);
   absl::Status EnsureBufferTable();
+  bool RegisterInKernel(uint32_t slot, std::span<std::byte> memory);
 
   const RingOptions options_;
   CapabilityReport capabilities_;
@@ -351,6 +368,7 @@ class UringRing final : public Ring {
   bool ring_made_ = false;
   OwnerThread owner_;
   unsigned enter_flags_ = 0;
+  static constexpr uint32_t kNever = std::numeric_limits<uint32_t>::max();
   uint32_t fixed_threshold_;
   uint32_t zero_copy_threshold_;
 
@@ -371,6 +389,14 @@ class UringRing final : public Ring {
   io_uring_sqe* last_entry_ = nullptr;
   // Operations whose sockets are opened at the next submit; their entries wait for it.
   std::vector<std::pair<io_uring_sqe*, uint32_t>> to_connect_;
+  // What the ring does by itself, timers and cancels of them, and begins with the next submit, in
+  // order. These operations have no entries, but take places in the queue, so that a caller can
+  // count.
+  SlotArray<uint32_t> own_{kSubmissionEntriesMax};
+  uint32_t own_count_ = 0;
+  TimerHeap<Operation> timers_;
+  // What `last_entry_` points to after a timer.
+  io_uring_sqe own_timer_{};
 
   // What the ring must submit by itself: links are an index plus 1.
   uint32_t deferred_connection_head_ = 0;

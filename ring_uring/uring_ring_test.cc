@@ -112,9 +112,11 @@ TEST(UringStatisticsTest, ABatchIsOneKernelEntry) {
 
 constexpr RingOptions kSmallQueues = {.submission_entries = 8, .completion_entries = 16};
 
-TEST(UringOverflowTest, LosesNothingWhenManyPollsEndAtOnce) {
+void EndManyPollsAtOnce(const CapabilitySet& disabled) {
   constexpr size_t kPolls = 200;
-  UringTester ring(kSmallQueues);
+  RingOptions options = kSmallQueues;
+  options.disabled = disabled;
+  UringTester ring(options);
   const UringTester::Accepted connection = ring.Register(UnixPair());
   std::set<uint64_t> expected;
   while (expected.size() < kPolls) {
@@ -142,6 +144,13 @@ TEST(UringOverflowTest, LosesNothingWhenManyPollsEndAtOnce) {
   }
   EXPECT_TRUE(expected.empty()) << expected.size() << " completions were lost";
   EXPECT_GT(ring->GetStatistics().overflows, 0u);
+}
+
+TEST(UringOverflowTest, LosesNothingWhenManyPollsEndAtOnce) { EndManyPollsAtOnce({}); }
+
+// Completions go into the queue by themselves, not when the kernel is entered.
+TEST(UringOverflowTest, LosesNothingWithoutDeferredTaskRun) {
+  EndManyPollsAtOnce({Capability::kDeferredTaskRun});
 }
 
 TEST(UringOverflowTest, LosesNothingWhenTheCallerTakesNothing) {

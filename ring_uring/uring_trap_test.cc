@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/log/check.h"
 #include "absl/status/statusor.h"
@@ -120,6 +122,15 @@ INSTANTIATE_TEST_SUITE_P(FixedFromOneByteAndByDefault, SignalTest,
 // ---- Trap: registered memory does nothing for plain receives and sends; READ_FIXED and
 // WRITE_FIXED take it, also across the seam of a mirror.
 
+// How many pages of `memory` have memory behind them: mincore(2).
+size_t PagesInMemory(std::span<std::byte> memory) {
+  const auto page_bytes = static_cast<size_t>(getpagesize());
+  std::vector<unsigned char> pages(memory.size() / page_bytes);
+  PCHECK(mincore(memory.data(), memory.size(), pages.data()) == 0);
+  return static_cast<size_t>(std::count_if(pages.begin(), pages.end(),
+                                           [](unsigned char page) { return (page & 1) != 0; }));
+}
+
 enum class DescriptorKind : uint8_t { kDirect, kOrdinaryTcp, kOrdinaryUnix };
 
 class MirrorTest : public testing::TestWithParam<DescriptorKind> {
@@ -194,6 +205,27 @@ TEST_P(MirrorTest, TransfersRunThroughTheSeam) {
   EXPECT_EQ(ring->UsesInFlight(*buffer, slice.offset), 0u);
   Protect(PROT_READ | PROT_WRITE);
   EXPECT_TRUE(ReceiveExactly(connection.peer.get(), kLength) == request);
+}
+
+// Registering takes all pages and locks them, and plain transfers, which are the faster ones
+// for sockets, gain nothing by it.
+TEST(BufferUseTest, MemoryForSocketsIsLeftAloneUnlessSocketsUseTheRegistration) {
+  constexpr size_t kBytes = 128 << 10;
+  for (const bool asked : {false, true}) {
+    RingOptions options;
+    if (asked) options.fixed_socket_io_threshold_bytes = 4096;
+    UringTester ring(options);
+    absl::StatusOr<MirroredRegion> region = MirroredRegion::Create(kBytes, 1);
+    ASSERT_TRUE(region.ok()) << region.status();
+    const std::span<std::byte> memory = region->buffer(0);
+    absl::StatusOr<BufferId> buffer =
+        ring->RegisterBuffer({.memory = memory, .use = BufferUse::kSockets});
+    ASSERT_TRUE(buffer.ok()) << buffer.status();
+    const bool gains = asked && ring->Capabilities().Has(Capability::kFixedSocketIo);
+    EXPECT_EQ(ring->IsKernelRegistered(*buffer), gains) << ring->RegistrationProblem();
+    EXPECT_EQ(PagesInMemory(memory) != 0, gains);
+    EXPECT_TRUE(ring->UnregisterBuffer(*buffer).ok());
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryDescriptor, MirrorTest,

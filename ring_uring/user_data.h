@@ -18,6 +18,7 @@ enum class Source : uint8_t {
   kOperation,    // an entry of the operation table
   kWake,         // the read of the wake descriptor
   kSynchronous,  // a control-plane operation that waits for its result
+  kOwnTimer,     // never the kernel's: see UringRing::own_timer_
   kIgnored,      // nobody waits for it
 };
 
