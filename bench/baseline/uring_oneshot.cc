@@ -22,7 +22,7 @@ struct Connection {
 
 struct Options {
   uint32_t buffer_size = 16384;
-  uint32_t connections = 4096;
+  uint32_t connections = 8192;
   bool fixed = false;
 };
 
