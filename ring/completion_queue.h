@@ -66,6 +66,17 @@ class CompletionQueue {
     std::construct_at(&managed_[slot], managed);
   }
 
+  // Marks the completion that was pushed last: a wake.
+  void MarkLast() {
+    mark_ = tail_;
+    is_marked_ = true;
+  }
+  // Whether the marked completion waits to be taken. To be asked before each 2^31 completions.
+  bool MarkedWaits() {
+    if (is_marked_ && static_cast<int32_t>(mark_ - head_) <= 0) is_marked_ = false;
+    return is_marked_;
+  }
+
   // The oldest completions, up to the newest or to where the array ends. Where that is
   // not all, the rest follows once these are advanced over. Valid until Advance.
   std::span<const Completion> View() {
@@ -162,6 +173,9 @@ class CompletionQueue {
   uint32_t tail_ = 0;
   // Completions of the last view that were not advanced over.
   uint32_t view_size_ = 0;
+  // Where `tail_` was when a completion was marked.
+  uint32_t mark_ = 0;
+  bool is_marked_ = false;
   const Array<Completion> completions_;
   const Array<ManagedBuffer> managed_;
 };

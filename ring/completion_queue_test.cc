@@ -112,6 +112,23 @@ TEST(CompletionQueueTest, AdvancesInPieces) {
   EXPECT_TRUE(queue.empty());
 }
 
+TEST(CompletionQueueTest, KnowsWhetherTheMarkedOneWasTaken) {
+  CompletionQueue queue(4);
+  EXPECT_FALSE(queue.MarkedWaits());
+  for (int round = 0; round < 5; ++round) {
+    queue.Push(Completion{Token{1}, 0, 0});
+    queue.Push(Completion{Token{2}, 0, 0});
+    queue.MarkLast();
+    queue.Push(Completion{Token{3}, 0, 0});
+    EXPECT_TRUE(queue.MarkedWaits());
+    for (const bool waits : {true, false, false}) {
+      ASSERT_FALSE(queue.View().empty());
+      queue.Advance(1);
+      EXPECT_EQ(queue.MarkedWaits(), waits);
+    }
+  }
+}
+
 TEST(CompletionQueueTest, TakesTheBufferOfEachCompletion) {
   CompletionQueue queue(4);
   queue.Push(WithBuffer(1), Buffer(11));

@@ -257,6 +257,21 @@ TEST_P(RingConformance, WakeEndsAWaitForSeveral) {
   }
 }
 
+// Also one whose wake a submit took before it.
+TEST_P(RingConformance, WakeThatASubmitTookEndsAWaitForSeveral) {
+  TestRing& ring = MakeRing();
+  ring.Wake();
+  const steady_clock::time_point start = steady_clock::now();
+  while (ring.CompletionQueueCount() == 0 && steady_clock::now() - start < kPatience) ring.Submit();
+  for (const bool submit : {true, false}) {
+    const WaitOptions options{.min_completions = 100, .timeout = kPatience};
+    EXPECT_EQ(submit ? ring.SubmitAndWait(options) : ring.WaitCompletions(options), 1u);
+  }
+  EXPECT_LT(steady_clock::now() - start, kSoon);
+  EXPECT_EQ(CallsIn(ring.TakeWakes()), 1u);
+  EXPECT_EQ(ring.SubmitAndWait({.min_completions = 100, .timeout = milliseconds{10}}), 0u);
+}
+
 // RingOptions::wake_token.
 TEST_P(RingConformance, WakeToken) {
   RingOptions options = Options();

@@ -129,10 +129,8 @@ void EmulatedRing<Backend, Types>::OnTimer(Operation& operation) {
   Complete(operation.token, 0, kMore);
   // The next multiple of the period that is still to come: late ticks are not made up for.
   const int64_t period_ns = operation.delay_ns;
+  operation.due_ns += (Now() - operation.due_ns) / period_ns * period_ns;
   operation.due_ns = SaturatingAdd(operation.due_ns, period_ns);
-  if (operation.due_ns < Now()) {
-    operation.due_ns += (Now() - operation.due_ns) / period_ns * period_ns;
-  }
   timers_.Add(operation);
 }
 

@@ -320,7 +320,6 @@ class EmulatedRing : public Ring {
   OwnerThread owner_;
   uint32_t turns_without_poll_ = 0;
   FailureLog failures_;
-  bool woken_ = false;  // since the current wait began
 
   // References to what was prepared, in order: begun up to `submission_head_`, submitted up to
   // `submission_end_`. It has a place for everything that can be in flight, so that submitting

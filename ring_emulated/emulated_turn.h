@@ -44,11 +44,11 @@ void EmulatedRing<Backend, Types>::TakeWakes() {
   if (!HasRoom()) return;
   const uint32_t count = wakes_pending_.exchange(0, std::memory_order_acquire);
   if (count == 0) return;
-  woken_ = true;
   statistics_.wakes.Add(1);
   statistics_.completions.Add(1);
   const uint32_t shown = std::min<uint32_t>(count, std::numeric_limits<int32_t>::max());
   completions_.Push(Completion{options_.wake_token, static_cast<int32_t>(shown), 0});
+  completions_.MarkLast();
 }
 
 template <typename Backend, typename Types>
@@ -165,11 +165,10 @@ void EmulatedRing<Backend, Types>::LookNowAndThen(Poll& poll) {
 template <typename Backend, typename Types>
 template <typename Poll>
 uint32_t EmulatedRing<Backend, Types>::Wait(const WaitOptions& options, Poll& poll) {
-  woken_ = false;
   backend().Turn();
   const uint32_t wanted = std::clamp<uint32_t>(options.min_completions, 1, completions_.capacity());
   const auto done = [&] {
-    return completions_.size() >= wanted || (woken_ && !completions_.empty()) || !HasRoom();
+    return completions_.size() >= wanted || completions_.MarkedWaits() || !HasRoom();
   };
   if (done() || options.timeout.count() <= 0) {
     LookNowAndThen(poll);

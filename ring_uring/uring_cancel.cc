@@ -242,7 +242,11 @@ bool UringRing::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
   } else if (!idle) {
     StopLater(*connection, uring::kStopAll);
   }
-  ContinueClose(*connection);
+  if (mode == CloseMode::kReset && !connection->has(uring::kDirect)) {
+    DeferConnection(*connection);  // its option takes a system call
+  } else {
+    ContinueClose(*connection);
+  }
   // Every accepted operation takes a place in the queue, so that a caller can count.
   if (EntrySpace() == space) io_uring_prep_nop(NewEntry(Source::kIgnored, 0, 0));
   return true;

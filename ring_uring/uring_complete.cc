@@ -314,10 +314,10 @@ void UringRing::OnTimer(Operation& timer, int64_t now_ns) {
   }
   if (!timer.has(uring::kManyShots)) return EndOperation(timer, 0);
   Complete(timer.token, 0, kMore);
-  // Of the ticks that are late only the last one is made up for.
+  // The next multiple of the period that is still to come: late ticks are not made up for.
   const int64_t period_ns = timer.timer.delay_ns;
+  timer.due_ns += (now_ns - timer.due_ns) / period_ns * period_ns;
   timer.due_ns = SaturatingAdd(timer.due_ns, period_ns);
-  if (timer.due_ns < now_ns) timer.due_ns += (now_ns - timer.due_ns) / period_ns * period_ns;
   timers_.Add(timer);
 }
 

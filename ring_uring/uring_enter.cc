@@ -174,16 +174,16 @@ uint32_t UringRing::WaitCompletions(const WaitOptions& options) {
   return Wait(options, prepared_ == 0);
 }
 
+bool UringRing::WaitIsOver(uint32_t wanted) {
+  return completions_.size() >= wanted || completions_.MarkedWaits() || CompletionsMustBeTaken();
+}
+
 uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
-  woken_ = false;
   if (submit) BeginOwn();
   RunTimers();  // first, or a full queue would keep them waiting
   Harvest();
   const uint32_t wanted = std::clamp<uint32_t>(options.min_completions, 1, completions_.capacity());
-  const auto done = [&] {
-    return completions_.size() >= wanted || (woken_ && !completions_.empty()) ||
-           CompletionsMustBeTaken();
-  };
+  const auto done = [&] { return WaitIsOver(wanted); };
   if (done() || options.timeout.count() <= 0) {
     if (submit) {
       Submit();
@@ -211,7 +211,7 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
     const int64_t spin_end_ns =
         std::min(deadline_ns, SaturatingAdd(start_ns, options.spin.count()));
     do {
-      Spin(options, std::min(spin_end_ns, NextTimer()));
+      Spin(wanted, std::min(spin_end_ns, NextTimer()));
       RunTimers();
     } while (!done() && NowNanos() < spin_end_ns);
   }
@@ -249,9 +249,9 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
 
 // Looks for completions without sleeping. With deferred task work the kernel raises a
 // flag in shared memory, so looking costs no system call.
-void UringRing::Spin(const WaitOptions& options, int64_t deadline_ns) {
+void UringRing::Spin(uint32_t wanted, int64_t deadline_ns) {
   constexpr int kLooksPerClockRead = 16;
-  while (completions_.size() < options.min_completions && NowNanos() < deadline_ns) {
+  while (!WaitIsOver(wanted) && NowNanos() < deadline_ns) {
     for (int i = 0; i < kLooksPerClockRead; ++i) {
       if (KernelHasWork()) {
         Enter(EnterArguments{.submit = false});

@@ -297,10 +297,10 @@ void UringRing::OnWake(const io_uring_cqe& cqe) {
 void UringRing::TakeWakes() {
   const uint32_t count = wakes_pending_.exchange(0, std::memory_order_acquire);
   if (count == 0) return;  // an earlier completion stands for it
-  woken_ = true;
   statistics_.wakes.Add(1);
   const uint32_t shown = std::min<uint32_t>(count, std::numeric_limits<int32_t>::max());
   completions_.Push(Completion{options_.wake_token, static_cast<int32_t>(shown), 0});
+  completions_.MarkLast();
 }
 
 // The count first: whoever sees the bell must find it. Both are safe in signal handlers.

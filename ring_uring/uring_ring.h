@@ -233,7 +233,9 @@ class UringRing final : public Ring {
   // When the next of the ring's own timers is due, on the steady clock.
   int64_t NextTimer() const { return timers_.empty() ? kNoTime : timers_.first().due_ns; }
   uint32_t Wait(const WaitOptions& options, bool submit);
-  void Spin(const WaitOptions& options, int64_t deadline_ns);
+  // So many completions are ready, or a wake is, or nothing more fits.
+  bool WaitIsOver(uint32_t wanted);
+  void Spin(uint32_t wanted, int64_t deadline_ns);
   bool KernelHasWork() const;
 
   // Preparing: uring_prepare.cc and uring_transfer.cc. What is inline, also below, is in
@@ -411,7 +413,6 @@ class UringRing final : public Ring {
   // and is never read.
   std::atomic<uint32_t> wakes_pending_{0};
   bool wake_armed_ = false;
-  bool woken_ = false;  // since the current wait began
 
   uint32_t synchronous_number_ = 0;  // of the operation that is waited for
   bool synchronous_done_ = true;
