@@ -6,8 +6,8 @@
 //   ring.PrepareRecvManaged(connection, (*group)->id(), Shots::kMany, token);
 //   ...
 //   if ((completion.flags & kBuffer) != 0) {
-//     ManagedLease lease = (*group)->Take(completion);
-//     ring.PrepareSendBuffer(connection, lease.Slice(), token);  // no copy
+//     client.lease = (*group)->Take(completion);  // kept until the send has completed
+//     ring.PrepareSendBuffer(connection, client.lease.Slice(), token);  // no copy
 //   }
 //
 // An idle connection holds no memory; what arrived may be sent or written to a file from
@@ -163,9 +163,8 @@ class BufferGroup {
   BufferGroupId id() const { return id_; }
 
   // The bytes of a completion that has kBuffer (CHECKed) and belongs to this group. The
-  // rules are those of Ring::TakeBuffer: the completion itself, not a copy; exactly once;
-  // also when its result is an error or 0. O(1), no allocation, no kernel, unless the
-  // group grows.
+  // rules are those of Ring::TakeBuffer: the completion itself, not a copy; exactly once.
+  // O(1), no allocation, no kernel, unless the group grows.
   ManagedLease Take(const Completion& completion) ABSL_ATTRIBUTE_LIFETIME_BOUND;
 
   const GroupOptions& options() const { return options_; }

@@ -23,8 +23,8 @@ inline constexpr NativeHandle kNoNativeHandle = -1;
 
 struct RingOptions {
   // Operations that can be prepared between two submits; rounded up to a power of
-  // two, 8 to 32768. Where locked memory is short, a ring takes fewer and its
-  // capability report says so. Backends: all.
+  // two, 8 to 32768. Where locked memory is short, a ring over io_uring takes fewer:
+  // SubmissionQueueSpace() of a new ring tells. Backends: all.
   uint32_t submission_entries = 1024;
   // Completions that can wait to be taken. 0: chosen from the limits below. A
   // kernel overflow loses nothing; it costs time and is counted. Backends: all.
@@ -37,9 +37,10 @@ struct RingOptions {
   // Registered buffers at once (slabs count as one), and groups for managed receives.
   uint32_t max_buffers = 1024;
   uint32_t max_buffer_groups = 8;
-  // Operations in flight besides each connection's receive and send: accepts,
-  // connects, timers, polls, files, cancels, failed requests. Cost: about 320 bytes
-  // each when used. When all are in use, Prepare returns false. Backends: all.
+  // Operations in flight besides managed receives and plain receives and sends: transfers
+  // with TransferFlags::kAll, zero-copy sends, datagrams, accepts, connects, shutdowns,
+  // timers, polls, files, nops, cancels, failed requests. Cost: about 320 bytes each when
+  // used. When all are in use, Prepare returns false. Backends: all.
   uint32_t max_operations = 4096;
 
   // Kill switches: features that are not used even where the system has them.
@@ -49,14 +50,14 @@ struct RingOptions {
   // The token of the completions that Wake causes. Backends: all.
   Token wake_token = kDefaultWakeToken;
 
-  // Sends of at least this size avoid the copy into the kernel, at the cost of a
-  // second completion (kMemoryFree). Loopback copies all the same. Unset: never.
-  // Backends: io_uring.
+  // Sends of at least this size, but not with TransferFlags::kAll, avoid the copy into the
+  // kernel, at the cost of a second completion (kMemoryFree). Loopback copies all the same.
+  // Unset: never. Backends: io_uring.
   std::optional<uint32_t> zero_copy_threshold_bytes;
-  // Socket transfers of registered memory of at least this size use the
-  // registration. Unset: none on io_uring, where the kernel copies either way, and page by page
-  // what is registered: at 16 KiB an echo takes 7 % more CPU time so. (Zero-copy sends gain by it,
-  // and use it whatever this is.) rio: all. Backends: io_uring, rio.
+  // Socket transfers of registered memory of at least this size, and on io_uring without
+  // TransferFlags::kAll, use the registration. Unset: none on io_uring, where the kernel copies
+  // either way, and page by page what is registered: at 16 KiB an echo takes 7 % more CPU time so.
+  // (Zero-copy sends gain by it, and use it whatever this is.) rio: all. Backends: io_uring, rio.
   std::optional<uint32_t> fixed_socket_io_threshold_bytes;
   // A kernel thread takes submissions while it is busy and this long after; burns a
   // core per ring. Excludes kDeferredTaskRun. Unset: off. Backends: io_uring.
@@ -191,7 +192,7 @@ struct FileOptions {
   Access access = Access::kRead;
   Create create = Create::kNever;
   // Bypasses the system's cache: memory, offsets and lengths must be multiples of the
-  // device's block size. Backends: io_uring, epoll.
+  // device's block size. OpenFile fails where the system has no such thing.
   bool direct_io = false;
 };
 

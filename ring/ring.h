@@ -3,14 +3,14 @@
 // A program *prepares* operations (no system call), *submits* them in one batch,
 // and takes *completions* from a queue:
 //
-//   absl::StatusOr<std::unique_ptr<Ring>> ring = CreateRing(RingOptions{}).ring;
-//   ListenerId listener = *(*ring)->CreateListener(*Endpoint::Parse("127.0.0.1:0"), {});
-//   (*ring)->PrepareAccept(listener, Shots::kMany, Token{1});
+//   std::unique_ptr<Ring> ring = CreateRing(RingOptions{})->ring;  // ring_native/create_ring.h
+//   ListenerId listener = *ring->CreateListener(*Endpoint::Parse("127.0.0.1:0"), {});
+//   ring->PrepareAccept(listener, Shots::kMany, Token{1});
 //   for (;;) {
-//     (*ring)->SubmitAndWait(WaitOptions{});
-//     std::span<const Completion> completions = (*ring)->PeekCompletions();
+//     ring->SubmitAndWait(WaitOptions{});
+//     std::span<const Completion> completions = ring->PeekCompletions();
 //     for (const Completion& completion : completions) Handle(completion);
-//     (*ring)->AdvanceCompletionQueue(completions.size());
+//     ring->AdvanceCompletionQueue(completions.size());
 //   }
 //
 // The contract, the same for every backend:
@@ -52,8 +52,8 @@
 // 14. In the control plane a stale id is NotFound, wrong options are InvalidArgument, a
 //     limit of the options or of the system is ResourceExhausted.
 //
-// Cost: one virtual call per prepared operation and one per batch; none for a caller
-// who names a backend's final class.
+// Cost: one virtual call per prepared operation, three per batch, two per managed buffer;
+// none for a caller who names a backend's final class.
 #ifndef IORING_RING_RING_H_
 #define IORING_RING_RING_H_
 
@@ -88,7 +88,7 @@ class Ring {
   // message says what was wrong and what to do. Ring's thread only, once it is bound; when
   // that thread has ended, another may still unregister, and destroy the ring.
 
-  // "io_uring", "epoll", "kqueue", "rio", "iocp", "sim".
+  // "io_uring", "epoll", "kqueue", "rio", "iocp".
   virtual std::string_view BackendName() const = 0;
   virtual const CapabilityReport& Capabilities() const = 0;
 
@@ -106,12 +106,14 @@ class Ring {
   // anything that can be polled (receives and sends then complete with kNotSupported).
   // On success the ring owns it. TCP sockets lose the Nagle delay.
   virtual absl::StatusOr<ConnectionId> RegisterSocket(NativeHandle handle) = 0;
-  // Gives the descriptor of a connection back to the caller, who owns it from then on.
-  // FailedPrecondition while operations are in flight on it.
+  // Gives the descriptor of a connection back to the caller, who owns it from then on. May
+  // submit what is queued, and so bind the ring to this thread. FailedPrecondition while
+  // operations are in flight on it; ResourceExhausted where the queues are full, or
+  // descriptors short.
   virtual absl::StatusOr<NativeHandle> UnregisterSocket(ConnectionId connection) = 0;
   // A datagram socket bound to `local` (port 0: any; kNone is InvalidArgument).
   virtual absl::StatusOr<ConnectionId> OpenDatagram(const Endpoint& local) = 0;
-  // May submit what is queued. NotFound for a stale id.
+  // Like UnregisterSocket they may submit. NotFound for a stale id.
   virtual absl::StatusOr<Endpoint> PeerEndpoint(ConnectionId connection) = 0;
   virtual absl::StatusOr<Endpoint> LocalEndpoint(ConnectionId connection) = 0;
 
@@ -202,9 +204,9 @@ class Ring {
   virtual bool PrepareDeadline(std::chrono::nanoseconds delay, Token token) = 0;
 
   // Cancels an operation that has this token (one of them, where several have). Result 0:
-  // it was asked to stop; kNotFound: there is none, or it is past stopping. O(1), but for
-  // a connection's receive or send, which is O(max_connections): cancel those by
-  // connection.
+  // it was asked to stop; kNotFound: there is none, or it is past stopping. O(1), O(log n)
+  // for timers, but for a connection's receive or send, which is O(max_connections): cancel those
+  // by connection.
   virtual bool PrepareCancel(Token target, Token token) = 0;
   // Cancels receive, send or all operations of a connection. Result: how many there were.
   virtual bool PrepareCancelConnection(ConnectionId connection, Direction direction,
@@ -240,12 +242,13 @@ class Ring {
   virtual uint32_t SubmitAndWait(const WaitOptions& options) = 0;
   // Waits without submitting what is prepared.
   virtual uint32_t WaitCompletions(const WaitOptions& options) = 0;
-  // Makes a wait, the current one or the next, return, and yields one completion with
-  // the wake token; `result` is how many calls it stands for. From any thread and from
+  // Yields one completion with the wake token; `result` is how many calls it stands for.
+  // Until that is consumed waits return, the current one too. From any thread and from
   // signal handlers; one system call. A wait with `batch_delay` may go on for that long.
   virtual void Wake() = 0;
 
-  // ---- Completions. Ring's thread only; no system call.
+  // ---- Completions. Ring's thread only; no system call, unless the kernel's queue
+  // has overflowed.
 
   // Completions that are ready.
   virtual uint32_t CompletionQueueCount() const = 0;

@@ -16,7 +16,8 @@ enum Kind : uint8_t { kAccept, kRecv, kSend, kClose };
 Token Pack(Kind kind, ConnectionId id) { return TokenFields{kind, id.generation, id.index}.Pack(); }
 
 int main() {
-  absl::StatusOr<CreatedRing> created = CreateRing(RingOptions{});
+  // Each connection may have a send in the table of operations (4096 of them by default).
+  absl::StatusOr<CreatedRing> created = CreateRing(RingOptions{.max_connections = 4000});
   if (!created.ok()) return std::cerr << created.status() << "\n", 1;
   Ring& ring = *created->ring;
   absl::StatusOr<ListenerId> listener = ring.CreateListener(Endpoint::Ipv4Loopback(0), {});
