@@ -151,7 +151,7 @@ uint32_t UringRing::Submit() {
   const uint32_t submitted = prepared_;
   prepared_ = 0;
   BeginOwn();
-  RunTimers();
+  if (!timers_.empty()) RunTimers(NowNanos());
   for (;;) {
     const bool entered = Enter(EnterArguments{});
     const uint32_t space_before = completions_.space();
@@ -163,7 +163,6 @@ uint32_t UringRing::Submit() {
     if (!entered && completions_.space() == space_before) break;
     if (CompletionsMustBeTaken()) break;
   }
-  RunTimers();
   return submitted;
 }
 
@@ -180,7 +179,9 @@ bool UringRing::WaitIsOver(uint32_t wanted) {
 
 uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
   if (submit) BeginOwn();
-  RunTimers();  // first, or a full queue would keep them waiting
+  // Timers first, or a full queue would keep them waiting.
+  int64_t now_ns = timers_.empty() ? 0 : NowNanos();
+  RunTimers(now_ns);
   Harvest();
   const uint32_t wanted = std::clamp<uint32_t>(options.min_completions, 1, completions_.capacity());
   const auto done = [&] { return WaitIsOver(wanted); };
@@ -190,7 +191,6 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
     } else {
       Enter(EnterArguments{.submit = false});
       Harvest();
-      RunTimers();
     }
     return completions_.size();
   }
@@ -199,7 +199,8 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
   const bool deaf = !submit && !wake_armed_;
   const bool has_clock = options.timeout != WaitOptions::kForever || deaf || !timers_.empty() ||
                          options.batch_delay.count() > 0 || options.spin.count() > 0;
-  const int64_t start_ns = has_clock ? NowNanos() : 0;
+  if (has_clock && now_ns == 0) now_ns = NowNanos();
+  const int64_t start_ns = now_ns;
   const int64_t deadline_ns = options.timeout == WaitOptions::kForever
                                   ? kNoTime
                                   : SaturatingAdd(start_ns, options.timeout.count());
@@ -212,10 +213,10 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
         std::min(deadline_ns, SaturatingAdd(start_ns, options.spin.count()));
     do {
       Spin(wanted, std::min(spin_end_ns, NextTimer()));
-      RunTimers();
-    } while (!done() && NowNanos() < spin_end_ns);
+      now_ns = NowNanos();
+      RunTimers(now_ns);
+    } while (!done() && now_ns < spin_end_ns);
   }
-  int64_t now_ns = has_clock ? NowNanos() : 0;
   while (!done() && now_ns < deadline_ns) {
     if (!completions_.empty() && now_ns >= batch_end_ns) break;
     EnterArguments arguments{.wait_for = 1, .submit = submit};
@@ -237,9 +238,9 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
     if (submit) prepared_ = 0;
     Enter(arguments);
     Harvest();
-    RunTimers();
-    if (deaf) TakeWakes();
     if (has_clock) now_ns = NowNanos();
+    RunTimers(now_ns);
+    if (deaf) TakeWakes();
   }
   // The kernel may have stopped short (without SUBMIT_ALL, at an entry that fails).
   const bool polled = (ring_.flags & IORING_SETUP_SQPOLL) != 0;
@@ -395,9 +396,7 @@ void UringRing::BeginOwnCancel(Operation& cancel) {
 }
 
 // Completes what is due, as far as there is room.
-void UringRing::RunTimers() {
-  if (timers_.empty()) return;
-  const int64_t now_ns = NowNanos();
+void UringRing::RunTimers(int64_t now_ns) {
   while (NextTimer() <= now_ns && !CompletionsMustBeTaken()) {
     Operation& timer = timers_.first();
     timers_.Remove(timer);

@@ -228,7 +228,7 @@ class UringRing final : public Ring {
   void OpenSocketsToConnect();
   void BeginOwn();
   void BeginOwnCancel(Operation& cancel);
-  void RunTimers();
+  void RunTimers(int64_t now_ns);
   static constexpr int64_t kNoTime = std::numeric_limits<int64_t>::max();
   // When the next of the ring's own timers is due, on the steady clock.
   int64_t NextTimer() const { return timers_.empty() ? kNoTime : timers_.first().due_ns; }
