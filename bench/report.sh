@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Measures everything and writes report.json, report.md and report.html.
 #
-#   ./bazelw run //bench:report [-- --form=full] [--out=FOLDER] [--peers=no] [--components=no] [NAME=PROGRAM...]
+#   ./bazelw run //bench:report [-- --form=full] [--shapes=50x64,...] [--out=FOLDER] [--peers=no] [--components=no]
+#     [NAME=PROGRAM...]
 #
-# --form=quick (the default) takes less than five minutes, --form=matrix or full about three quarters of an hour. Nothing else should run meanwhile.
+# --form=quick (the default) takes less than five minutes, --form=full about an hour. Nothing else should run meanwhile.
 # The files go to ./ioring-report. More servers may follow, as for //bench:compare.
 set -euo pipefail
 

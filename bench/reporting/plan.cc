@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -16,6 +18,9 @@ namespace {
 constexpr int kQuickRounds = 3;
 constexpr int kCentralRounds = 20;
 constexpr int kMatrixRounds = 2;
+// A measurement of thousands of connections takes ten seconds.
+constexpr int kManyConnectionsRounds = 1;
+constexpr uint32_t kManyConnections = 5000;
 
 // What may be on its way at once: client and server each have about as much in memory, and the
 // kernel twice that.
@@ -50,7 +55,8 @@ std::vector<PlannedShape> WithMatrix(std::vector<PlannedShape> plan) {
         const bool is_there = std::any_of(
             plan.begin(), plan.end(), [&](const PlannedShape& one) { return one.shape == shape; });
         const bool fits = uint64_t{connections} * bytes * depth <= kBytesInFlightMax;
-        if (!is_there && fits) plan.push_back({shape, kMatrixRounds});
+        const int rounds = connections < kManyConnections ? kMatrixRounds : kManyConnectionsRounds;
+        if (!is_there && fits) plan.push_back({shape, rounds});
       }
     }
   }
@@ -68,6 +74,25 @@ absl::StatusOr<std::vector<PlannedShape>> PlanShapes(std::string_view form) {
   }
   return absl::InvalidArgumentError(
       absl::StrCat("--form=", form, " is none of quick, matrix, full and smoke"));
+}
+
+absl::StatusOr<std::vector<PlannedShape>> ChooseShapes(std::vector<PlannedShape> plan,
+                                                       std::span<const std::string> names) {
+  if (names.empty()) return plan;
+  std::vector<PlannedShape> chosen;
+  for (const std::string& name : names) {
+    const absl::StatusOr<Shape> shape = Shape::Parse(name);
+    if (!shape.ok()) return shape.status();
+    const auto found = std::find_if(plan.begin(), plan.end(), [&](const PlannedShape& planned) {
+      return planned.shape == *shape;
+    });
+    if (found == plan.end()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--shapes: ", name, " is not among the loads of this --form"));
+    }
+    chosen.push_back(*found);
+  }
+  return chosen;
 }
 
 bool IsMeasured(std::string_view name, const Shape& shape) {

@@ -2,6 +2,8 @@
 #ifndef IORING_BENCH_REPORTING_PLAN_H_
 #define IORING_BENCH_REPORTING_PLAN_H_
 
+#include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -19,6 +21,11 @@ struct PlannedShape {
 // depth 1 and 16), "full" (the same, but twenty rounds of what the library is to be fastest at), or
 // "smoke", whose figures mean nothing. InvalidArgument for another.
 absl::StatusOr<std::vector<PlannedShape>> PlanShapes(std::string_view form);
+
+// Those of `plan` that `names` name, as Shape::Parse reads them; all where there are no names.
+// InvalidArgument for what is no load, or not in the plan.
+absl::StatusOr<std::vector<PlannedShape>> ChooseShapes(std::vector<PlannedShape> plan,
+                                                       std::span<const std::string> names);
 
 // Whether the server called `name` is measured under this load. Variants that only make sense for
 // some are named for it: "..._spin" for one connection, "..._batch" for a thousand or more.

@@ -33,6 +33,8 @@
 #include "bench/reporting/targets.h"
 
 ABSL_FLAG(std::string, form, "quick", "quick, matrix, full, or smoke, whose figures mean nothing");
+ABSL_FLAG(std::vector<std::string>, shapes, {},
+          "only these of the form's loads, as 50x64,1000x1024x16");
 ABSL_FLAG(std::string, out, "", "the folder to write to");
 ABSL_FLAG(std::string, load, "", "the load generator, the program of //echo:load");
 ABSL_FLAG(std::string, frame, "", "page.html");
@@ -65,7 +67,7 @@ absl::Status WriteFile(const std::filesystem::path& path, std::string_view conte
 MeasurementOptions OptionsOf(std::string_view form) {
   MeasurementOptions options = {.load = absl::GetFlag(FLAGS_load),
                                 .warmup = absl::Milliseconds(50),
-                                .warmup_per_connection = absl::Microseconds(500),
+                                .warmup_per_connection = absl::Microseconds(200),
                                 .duration = absl::Milliseconds(250)};
   if (form == "smoke") {
     options.warmup = absl::Milliseconds(10);
@@ -194,7 +196,8 @@ absl::Status WriteAll(const Report& measured) {
 
 absl::Status Execute(const std::vector<std::string>& servers) {
   const std::string form = absl::GetFlag(FLAGS_form);
-  const absl::StatusOr<std::vector<PlannedShape>> plan = PlanShapes(form);
+  absl::StatusOr<std::vector<PlannedShape>> plan = PlanShapes(form);
+  if (plan.ok()) plan = ChooseShapes(*std::move(plan), absl::GetFlag(FLAGS_shapes));
   if (!plan.ok()) return plan.status();
   absl::StatusOr<std::vector<Server>> parsed = ParseServers(servers, {});
   if (!parsed.ok()) return parsed.status();

@@ -71,6 +71,21 @@ TEST(PlanTest, TheFullFormHasTheWholeMatrix) {
   EXPECT_EQ(PlanShapes("fast").status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(PlanTest, ChoosesByName) {
+  const std::vector<PlannedShape> plan = {{Shape{50, 64, 1}, 3}, {Shape{1000, 64, 16}, 2}};
+  EXPECT_EQ(ChooseShapes(plan, {})->size(), 2u);
+  const auto chosen = ChooseShapes(plan, std::vector<std::string>{"1000x64x16"});
+  ASSERT_TRUE(chosen.ok()) << chosen.status();
+  ASSERT_EQ(chosen->size(), 1u);
+  EXPECT_EQ(chosen->front().shape, (Shape{1000, 64, 16}));
+  EXPECT_EQ(chosen->front().rounds, 2);
+  for (const std::string name : {"50x65", "1000x64", "fast", ""}) {
+    EXPECT_EQ(ChooseShapes(plan, std::vector<std::string>{name}).status().code(),
+              absl::StatusCode::kInvalidArgument)
+        << name;
+  }
+}
+
 TEST(PlanTest, VariantsAreMeasuredWhereTheyMakeSense) {
   EXPECT_TRUE(IsMeasured("managed_spin", {1, 64, 1}));
   EXPECT_FALSE(IsMeasured("managed_spin", {50, 64, 1}));
