@@ -227,15 +227,16 @@ absl::StatusOr<Sample> Measure(const MeasurementOptions& options, const Server& 
 
 absl::StatusOr<double> CountKernelEntries(const MeasurementOptions& options, const Server& server,
                                           const Shape& shape) {
-  // Two runs of different length: what a run takes by itself is in both, and their difference is
-  // the messages'.
-  constexpr uint64_t kMessagesMin = 10'000;
-  const uint64_t messages = std::max(kMessagesMin, uint64_t{4} * shape.connections * shape.depth);
-  const absl::StatusOr<double> fewer = KernelEntriesOf(options, server, shape, messages);
-  if (!fewer.ok()) return fewer.status();
-  const absl::StatusOr<double> more = KernelEntriesOf(options, server, shape, 2 * messages);
-  if (!more.ok()) return more.status();
-  return (*more - *fewer) / static_cast<double>(messages);
+  // What a run takes by itself is taken off by a run that is as short as can be. (The difference of
+  // two long ones would be that of their luck with batches.)
+  constexpr uint64_t kMessagesMin = 20'000;
+  const uint64_t fewest = uint64_t{shape.connections} * shape.depth;
+  const uint64_t messages = std::max(kMessagesMin, 4 * fewest);
+  const absl::StatusOr<double> start = KernelEntriesOf(options, server, shape, fewest);
+  if (!start.ok()) return start.status();
+  const absl::StatusOr<double> all = KernelEntriesOf(options, server, shape, fewest + messages);
+  if (!all.ok()) return all.status();
+  return (*all - *start) / static_cast<double>(messages);
 }
 
 absl::StatusOr<std::vector<Series>> MeasureRounds(const MeasurementOptions& options,
