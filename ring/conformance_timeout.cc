@@ -103,6 +103,19 @@ TEST_P(RingConformance, TimeoutRepeatsWhileNobodyLooks) {
   EXPECT_EQ(ring.Next(timer).result(), 0) << "it goes on";
 }
 
+// One look finds one tick, however many periods have passed.
+TEST_P(RingConformance, TimeoutRepeatsOnceForOneLook) {
+  constexpr milliseconds kPeriod{50};
+  TestRing& ring = MakeRing();
+  TestRing& clock = MakeRing();
+  const Token timer = ring.StartTimeout(kPeriod, Shots::kMany);
+  ring.Submit();
+  EXPECT_EQ(clock.Await(clock.StartTimeout(kPeriod * 5 / 2)).result(), 0);
+  ring.Submit();
+  EXPECT_EQ(ring.CompletionQueueCount(), 1u);
+  EXPECT_EQ(ring.Next(timer).result(), 0);
+}
+
 TEST_P(RingConformance, TimeoutWithoutPeriod) {
   TestRing& ring = MakeRing();
   const Arrival arrival = ring.Await(ring.StartTimeout(nanoseconds{0}, Shots::kMany));
