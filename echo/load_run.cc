@@ -492,16 +492,16 @@ void LoadResult::Merge(const LoadResult& other) {
 absl::StatusOr<LoadResult> RunLoad(const LoadOptions& options, LoadControl& control) {
   absl::StatusOr<CreatedRing> created = CreateRing(RingOptionsFor(options), options.backend);
   if (!created.ok()) {
-    control.connected.count_down();
+    control.connected.Arrive();
     return created.status();
   }
   LoadRun run(options, control, *std::move(created));
   absl::Status status = run.Connect();
   if (!status.ok()) {
-    control.connected.count_down();
+    control.connected.Arrive();
     return status;
   }
-  control.connected.arrive_and_wait();
+  control.connected.ArriveAndWait();
   status = run.Exchange();
   if (status.ok()) status = run.Close();
   if (!status.ok()) return status;

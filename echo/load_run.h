@@ -15,13 +15,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <latch>
 #include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "echo/histogram.h"
 #include "echo/load_connection.h"
+#include "echo/start_line.h"
 #include "ring/endpoint.h"
 #include "ring_native/create_ring.h"
 
@@ -88,8 +88,8 @@ struct LoadControl {
   std::atomic<bool> stop{false};
   // Messages that came back so far, the warm-up's included.
   std::atomic<uint64_t> messages{0};
-  // Each thread counts it down once, when it is connected or failed; traffic starts with 0.
-  std::latch connected;
+  // Each thread arrives once, when it is connected or failed; then traffic starts.
+  StartLine connected;
 };
 
 // Runs on the calling thread; `threads` is not looked at. Allocates nothing between connecting and
