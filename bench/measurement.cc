@@ -143,6 +143,16 @@ absl::StatusOr<double> KernelEntriesOf(const MeasurementOptions& options, const 
   return count;
 }
 
+// Enough for batches of every size, in seconds: one connection has batches of one, and large
+// messages take their time.
+uint64_t MessagesToCount(const Shape& shape) {
+  constexpr uint64_t kMessages = 100'000;
+  constexpr uint64_t kMessagesMin = 20'000;
+  constexpr uint64_t kBytes = uint64_t{2} << 30;
+  if (shape.connections == 1) return kMessagesMin;
+  return std::clamp(kBytes / shape.message_bytes, kMessagesMin, kMessages);
+}
+
 // Measures until others leave the processors alone, or for the last time.
 absl::StatusOr<Sample> MeasureQuietly(const MeasurementOptions& options, const Server& server,
                                       const Shape& shape, int& discarded) {
@@ -228,15 +238,18 @@ absl::StatusOr<Sample> Measure(const MeasurementOptions& options, const Server& 
 absl::StatusOr<double> CountKernelEntries(const MeasurementOptions& options, const Server& server,
                                           const Shape& shape) {
   // What a run takes by itself is taken off by a run that is as short as can be. (The difference of
-  // two long ones would be that of their luck with batches.)
-  constexpr uint64_t kMessagesMin = 20'000;
+  // two long ones would be that of their luck with batches.) That differs by about one entry per
+  // connection from run to run, by how many are accepted at once: 40 messages for each make it
+  // some hundredths of an entry per message.
+  constexpr uint64_t kMessagesPerConnection = 40;
   const uint64_t fewest = uint64_t{shape.connections} * shape.depth;
-  const uint64_t messages = std::max(kMessagesMin, 4 * fewest);
+  const uint64_t messages =
+      std::max({MessagesToCount(shape), 4 * fewest, kMessagesPerConnection * shape.connections});
   const absl::StatusOr<double> start = KernelEntriesOf(options, server, shape, fewest);
   if (!start.ok()) return start.status();
   const absl::StatusOr<double> all = KernelEntriesOf(options, server, shape, fewest + messages);
   if (!all.ok()) return all.status();
-  return (*all - *start) / static_cast<double>(messages);
+  return std::max(0.0, (*all - *start) / static_cast<double>(messages));
 }
 
 absl::StatusOr<std::vector<Series>> MeasureRounds(const MeasurementOptions& options,

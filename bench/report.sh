@@ -38,6 +38,10 @@ for argument in "$@"; do
   esac
 done
 
+[[ ${components} == yes || ${components} == no ]] || { echo "--components=${components} is neither yes nor no" >&2; exit 1; }
+# Before minutes are spent on components.
+"${reporter}" --check --form="${form}" "${arguments[@]}" "${servers[@]}"
+
 [[ ${out} == /* ]] || out="${BUILD_WORKING_DIRECTORY:-${PWD}}/${out}"
 mkdir -p "${out}"
 work="$(mktemp -d)"

@@ -35,6 +35,7 @@
 ABSL_FLAG(std::string, form, "quick", "quick, matrix, full, or smoke, whose figures mean nothing");
 ABSL_FLAG(std::vector<std::string>, shapes, {},
           "only these of the form's loads, as 50x64,1000x1024x16");
+ABSL_FLAG(bool, check, false, "only says whether form, shapes and servers can be understood");
 ABSL_FLAG(std::string, out, "", "the folder to write to");
 ABSL_FLAG(std::string, load, "", "the load generator, the program of //echo:load");
 ABSL_FLAG(std::string, frame, "", "page.html");
@@ -201,6 +202,7 @@ absl::Status Execute(const std::vector<std::string>& servers) {
   if (!plan.ok()) return plan.status();
   absl::StatusOr<std::vector<Server>> parsed = ParseServers(servers, {});
   if (!parsed.ok()) return parsed.status();
+  if (absl::GetFlag(FLAGS_check)) return absl::OkStatus();
   const absl::Time start = absl::Now();
   Report report = {.form = form,
                    .command = absl::GetFlag(FLAGS_command),
