@@ -91,6 +91,11 @@ function addHead() {
     {title: '', text: (target) => (target.reached ? 'reached' : 'not reached'),
      className: (target) => (target.reached ? 'reached' : 'missed')},
   ], report.targets));
+  if (report.findings.length === 0) return;
+  page.append(element('h3', {textContent: 'Not reached: profiles, and what was tried'}), table([
+    {title: 'about', text: (finding) => finding.about},
+    {title: '', className: () => 'sentences', text: (finding) => finding.text},
+  ], report.findings));
 }
 
 // --- Charts

@@ -27,6 +27,12 @@ struct Target {
   bool reached = false;
 };
 
+// What is known of targets that were not reached (findings.h).
+struct Finding {
+  std::string about;
+  std::string text;
+};
+
 // What a benchmark program of a component said of itself.
 struct Component {
   std::string name;  // "slab_pool_benchmark"
@@ -44,6 +50,7 @@ struct Report {
   std::vector<Server> servers;
   std::vector<ShapeResult> shapes;
   std::vector<Target> targets;
+  std::vector<Finding> findings;
   std::vector<Component> components;
   std::vector<std::string> notes;  // sentences, such as what could not be measured
 };

@@ -102,6 +102,9 @@ std::string ReportJson(const Report& report) {
                        {"text", JsonString(one.text)},
                        {"result", one.json.empty() ? "null" : one.json}});
   };
+  const auto finding = [](const Finding& one) {
+    return JsonObject({{"about", JsonString(one.about)}, {"text", JsonString(one.text)}});
+  };
   return JsonObject({{"format", "1"},
                      {"form", JsonString(report.form)},
                      {"command", JsonString(report.command)},
@@ -112,6 +115,7 @@ std::string ReportJson(const Report& report) {
                      {"notes", ArrayOf(report.notes, JsonString)},
                      {"servers", ArrayOf(report.servers, server)},
                      {"targets", ArrayOf(report.targets, TargetJson)},
+                     {"findings", ArrayOf(report.findings, finding)},
                      {"shapes", ArrayOf(report.shapes, ShapeJson)},
                      {"components", ArrayOf(report.components, component)}}) +
          "\n";

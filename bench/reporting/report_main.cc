@@ -27,6 +27,7 @@
 #include "bench/comparison.h"
 #include "bench/machine.h"
 #include "bench/measurement.h"
+#include "bench/reporting/findings.h"
 #include "bench/reporting/page.h"
 #include "bench/reporting/plan.h"
 #include "bench/reporting/report.h"
@@ -175,6 +176,7 @@ absl::Status WriteAll(const Report& measured) {
   for (Target& target : EvaluateComponentTargets(report.components)) {
     report.targets.push_back(std::move(target));
   }
+  report.findings = FindingsAbout(report.targets);
   ShortenCommands(report.servers);
   absl::StatusOr<std::string> frame = ReadFile(absl::GetFlag(FLAGS_frame));
   if (!frame.ok()) return frame.status();

@@ -88,6 +88,11 @@ std::string ReportMarkdown(const Report& report) {
     absl::StrAppend(&text, "| ", server.name, " | `", absl::StrJoin(server.command, " "), "` |\n");
   }
   absl::StrAppend(&text, "\n## What is asked of the library\n\n", TargetsTable(report.targets));
+  if (!report.findings.empty())
+    absl::StrAppend(&text, "\n### Not reached: profiles, and what was tried\n\n");
+  for (const Finding& finding : report.findings) {
+    absl::StrAppend(&text, "- **", finding.about, ".** ", finding.text, "\n");
+  }
   absl::StrAppend(&text, "\n## Whole servers\n");
   for (const ShapeResult& result : report.shapes) {
     absl::StrAppendFormat(&text, "\n### %s (%d rounds)\n\n%s", result.shape.ToString(),

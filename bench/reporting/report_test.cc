@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "bench/comparison.h"
+#include "bench/reporting/findings.h"
 #include "bench/reporting/json_text.h"
 #include "bench/reporting/page.h"
 #include "bench/reporting/plan.h"
@@ -154,6 +155,23 @@ TEST(TargetsTest, ComponentsAreJudgedByWhatTheyWrote) {
   EXPECT_TRUE(targets[1].reached);
 }
 
+// Every target has something that was found out about it, unless none was ever missed.
+TEST(FindingsTest, WhatIsNotReachedIsExplainedOnce) {
+  const ShapeResult shape = {
+      .shape = {50, 64, 1},
+      .series = {MakeSeries("managed", {1, 1}, 1, 0.99), MakeSeries("epoll_level", {1, 1}),
+                 MakeSeries("asio", {1, 1}), MakeSeries("libuv", {1, 1}),
+                 MakeSeries("go", {1, 1})}};
+  std::vector<Target> targets = EvaluateTargets({&shape, 1});
+  ASSERT_EQ(targets.size(), 4);
+  std::vector<std::string> about;
+  for (const Finding& finding : FindingsAbout(targets)) about.push_back(finding.about);
+  EXPECT_THAT(about, testing::ElementsAre("io_uring and hand-written epoll", "Go",
+                                          "Asio, libuv and libevent"));
+  for (Target& target : targets) target.reached = true;
+  EXPECT_TRUE(FindingsAbout(targets).empty());
+}
+
 Report SmallReport() {
   Report report = {.form = "quick", .command = "run it", .started = "2020-01-01T00:00:00Z"};
   report.servers = {{.name = "managed", .command = {"server", "--x"}},
@@ -163,6 +181,7 @@ Report SmallReport() {
        .series = {MakeSeries("managed", {1, 3, 2}), MakeSeries("epoll_level", {2, 2, 2})}}};
   report.shapes[0].series[0].kernel_entries_per_message = 0.25;
   report.targets = EvaluateTargets(report.shapes);
+  report.findings = FindingsAbout(report.targets);
   report.components = {{.name = "pool", .text = "fast\n", .json = "{\"x\": 1}"}};
   report.notes = {"Quiet."};
   return report;
@@ -181,6 +200,7 @@ TEST(ReportTest, MarkdownHasFiguresAndVerdicts) {
   EXPECT_THAT(text, HasSubstr("| managed | 1 | 2.000 | 1.00 (0.50-1.50) |"));
   EXPECT_THAT(text, HasSubstr("| at most 0.85 | **not reached** |"));
   EXPECT_THAT(text, HasSubstr("`run it`"));
+  EXPECT_THAT(text, HasSubstr("- **io_uring and hand-written epoll.** Profile"));
 }
 
 TEST(PageTest, HoldsAllPartsAndNoEndOfAScript) {
