@@ -4,7 +4,7 @@
 #   ./bazelw run //bench:report [-- --form=full] [--shapes=50x64,...] [--out=FOLDER] [--peers=no] [--components=no]
 #     [NAME=PROGRAM...]
 #
-# --form=quick (the default) takes less than five minutes, --form=full about an hour. Nothing else should run meanwhile.
+# --form=quick (the default) takes less than five minutes, --form=full about forty minutes. Nothing else should run meanwhile.
 # The files go to ./ioring-report. More servers may follow, as for //bench:compare.
 set -euo pipefail
 
