@@ -238,9 +238,9 @@ absl::StatusOr<Sample> Measure(const MeasurementOptions& options, const Server& 
 absl::StatusOr<double> CountKernelEntries(const MeasurementOptions& options, const Server& server,
                                           const Shape& shape) {
   // What a run takes by itself is taken off by a run that is as short as can be. (The difference of
-  // two long ones would be that of their luck with batches.) That differs by about one entry per
-  // connection from run to run, by how many are accepted at once: 40 messages for each make it
-  // some hundredths of an entry per message.
+  // two long ones would be that of their luck with batches.) Runs differ by about one entry per
+  // connection, by how many are accepted at once: 40 messages for each make it some hundredths of
+  // an entry per message.
   constexpr uint64_t kMessagesPerConnection = 40;
   const uint64_t fewest = uint64_t{shape.connections} * shape.depth;
   const uint64_t messages =
