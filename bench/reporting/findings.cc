@@ -25,13 +25,14 @@ struct Known {
 // On a virtual machine with two processors (AMD EPYC, Linux 6.18), over loopback.
 constexpr Known kKnown[] = {
     {"managed /", "/ epoll_level", "CPU per message", "io_uring and hand-written epoll",
-     "Profile (perf record -e cpu-clock; AMD EPYC, Linux 6.18, 50 connections, 64 B): 81 % of the "
-     "server's time is tcp_sendmsg and what it calls, 10 % is receiving, 1.6 % user space. "
-     "io_uring saves system calls, 0.2 to 0.4 instead of 2.1 per message, and there one costs 0.13 "
-     "us (perf bench syscall basic): 0.25 of 5.3 us, of which its own work takes some back. "
-     "Hand-written liburing is at 0.96 of epoll. Tried without gain: buffers of 16, 32 and 256 KiB "
-     "for 64; --batch_delay of 5 to 100 us; --spin. Registered memory made it 4 to 7 % dearer at "
-     "16 KiB, and is not used for sockets any more."},
+     "Profile (perf record -e cpu-clock; AMD EPYC, Linux 6.18, 50 connections, 64 B): 81 % "
+     "of the server's time is tcp_sendmsg and what it calls, 10 % is receiving, 1.6 % user "
+     "space. io_uring saves system calls, leaving 0.03 to 0.4 instead of 2.0 to 2.3 per "
+     "message, and there one costs 0.13 us (perf bench syscall basic): 0.25 of 5.3 us, of "
+     "which its own work takes some back. Hand-written liburing is at 0.96 of epoll. Tried "
+     "without gain: buffers of 16, 32 and 256 KiB for 64; --batch_delay of 5 to 100 us; "
+     "--spin. Registered memory made it 4 to 7 % dearer at 16 KiB, and is not used for "
+     "sockets any more."},
     {"managed /", "/ uring_", "CPU per message", "io_uring and hand-written liburing",
      "The rounds of one run differ by tens of percent at 1,000 connections, and the best of four "
      "hand-written servers is chosen after the run, so that luck is on its side: from run to run "
@@ -48,9 +49,10 @@ constexpr Known kKnown[] = {
      "and the generator was busy for 84 to 98 % of the time, so that throughput cannot differ by "
      "more. By CPU time per message Go took 1.12 to 1.4 of hand-written epoll's."},
     {"managed /", "", "CPU per message (the generator", "Asio, libuv and libevent",
-     "These make two or three calls per message where epoll makes 2.1, so that what holds of "
-     "hand-written epoll holds of them: more than 90 % of the time is the kernel's TCP, which no "
-     "server can save. What was tried is said there."},
+     "Asio and libuv make two or three calls per message on epoll, where hand-written epoll makes "
+     "2.1, so that what holds of that holds of them: more than 90 % of the time is the kernel's "
+     "TCP, which no server can save. Asio on io_uring makes hardly any, and gains as little by it. "
+     "What was tried is said there."},
     {"managed /", "", ", throughput", "Asio, libuv and libevent, by throughput",
      "The generator was not saturated, but a server's time is the kernel's TCP here too; see "
      "io_uring and hand-written epoll."},

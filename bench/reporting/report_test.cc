@@ -155,7 +155,6 @@ TEST(TargetsTest, ComponentsAreJudgedByWhatTheyWrote) {
   EXPECT_TRUE(targets[1].reached);
 }
 
-// Every target has something that was found out about it, unless none was ever missed.
 TEST(FindingsTest, WhatIsNotReachedIsExplainedOnce) {
   const ShapeResult shape = {
       .shape = {50, 64, 1},
