@@ -23,6 +23,8 @@ enum CompletionFlags : uint32_t {
   kMemoryFree = 1u << 2,
   // After a receive: more bytes already wait in the socket (a hint).
   kSocketNotEmpty = 1u << 3,
+  // A receive took an empty datagram: `result` is 0, and that is not the end of a stream.
+  kEmptyDatagram = 1u << 4,
 };
 
 struct Completion {

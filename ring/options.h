@@ -19,6 +19,9 @@ namespace ioring {
 
 // A descriptor or SOCKET of the operating system.
 using NativeHandle = intptr_t;
+// The most bytes that one operation transfers: what Linux moves in one call (read(2),
+// MAX_RW_COUNT), so that a result always fits into a completion.
+inline constexpr size_t kTransferBytesMax = 0x7ffff000;
 inline constexpr NativeHandle kNoNativeHandle = -1;
 
 struct RingOptions {
@@ -46,6 +49,17 @@ struct RingOptions {
   // Kill switches: features that are not used even where the system has them.
   // Backends: all.
   CapabilitySet disabled;
+
+  // CloseMode::kGraceful reads and drops what the peer still sends, so that no reset overtakes what
+  // was sent, until the peer's end, until so much time has passed, or until so many bytes were
+  // dropped; then it closes all the same. A time of 0 closes at once. Backends: all.
+  std::chrono::nanoseconds linger_time = std::chrono::seconds(2);
+  uint64_t linger_bytes = uint64_t{16} << 20;
+
+  // Threads that the kernel may start for the ring, of each of its two kinds, for operations that
+  // block and cannot be polled: files, and connects to a Unix-domain listener whose queue is full.
+  // What finds none waits. At least 1. Backends: io_uring (Linux 5.15).
+  uint32_t max_worker_threads = 16;
 
   // The token of the completions that Wake causes. Backends: all.
   Token wake_token = kDefaultWakeToken;
@@ -96,7 +110,8 @@ enum class TransferFlags : uint8_t {
   kNone = 0,
   // Goes on until the whole span is transferred, the stream ends, or it fails or is
   // cancelled; the result may then still be short. Without it a transfer completes
-  // with what was possible at once, at least one byte.
+  // with what was possible at once, at least one byte. On a datagram socket it changes
+  // nothing: one operation is one datagram.
   kAll = 1,
 };
 

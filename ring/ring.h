@@ -155,7 +155,10 @@ class Ring {
   virtual bool PrepareConnect(const Endpoint& endpoint, Token token) = 0;
 
   // Completes with the bytes received; 0: the peer sent its end (FIN). An empty span is
-  // kInvalidArgument.
+  // kInvalidArgument, and so is one above kTransferBytesMax with TransferFlags::kAll; without it at
+  // most kTransferBytesMax bytes are transferred.
+  // On a datagram socket a receive takes one datagram. An empty one completes with 0 and
+  // kEmptyDatagram. One longer than the memory loses its rest and completes with kMessageTooLong.
   virtual bool PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
                            TransferFlags flags = TransferFlags::kNone) = 0;
   // Completes with the bytes sent, which may be fewer than given.
@@ -169,11 +172,15 @@ class Ring {
   // Managed: when bytes arrive, the ring picks a buffer of the group for them (kBuffer
   // is set: TakeBuffer). An idle connection holds no memory. kMany ends at the end of
   // the stream (result 0), at an error, when cancelled, or with kNoBuffers (by policy).
+  // On a datagram socket each datagram has a completion and a buffer of its own. An empty one
+  // completes with 0 and kEmptyDatagram, one longer than a buffer with kMessageTooLong: both
+  // without a buffer, and neither ends kMany.
   virtual bool PrepareRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
                                   Token token) = 0;
 
   // Datagrams. A receive writes the sender to `*source` (which may not be null) before
-  // it completes; a datagram longer than the memory completes with kMessageTooLong.
+  // it completes; otherwise it is PrepareRecv on a datagram socket. A send completes with the
+  // bytes of the datagram, which may be 0.
   virtual bool PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, Endpoint* source,
                                Token token) = 0;
   virtual bool PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,

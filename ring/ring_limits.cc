@@ -34,6 +34,10 @@ absl::Status CheckRingOptions(const RingOptions& options) {
   status.Update(check("max_buffer_groups", options.max_buffer_groups, 0, 1u << 15));
   status.Update(check("max_listeners", options.max_listeners, 0, 1u << 16));
   status.Update(check("max_files", options.max_files, 0, 1u << 20));
+  status.Update(check("max_worker_threads", options.max_worker_threads, 1, 1u << 16));
+  if (options.linger_time.count() < 0) {
+    status.Update(absl::InvalidArgumentError("RingOptions::linger_time must not be negative"));
+  }
   return status;
 }
 
