@@ -2,12 +2,16 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <string_view>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "gtest/gtest.h"
 #include "ring/completion.h"
 #include "ring/conformance.h"
 #include "ring/conformance_ring.h"
+#include "ring/endpoint.h"
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
@@ -63,6 +67,88 @@ TEST_P(RingConformance, CancelByToken) {
   }
   ring.ExpectAlive(pair);
   ring.ExpectAlive(ring.MakePair(listener));
+}
+
+// A token that has completed names nothing any more, whatever its connection does now.
+TEST_P(RingConformance, CancelOfWhatEndedSparesTheNextReceive) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const Token ended = ring.StartRecv(pair.server, ring.Memory(1));
+  EXPECT_EQ(ring.Send(pair.client, "x").result(), 1);
+  EXPECT_EQ(ring.Await(ended).result(), 1);
+  const Token all = ring.StartRecv(pair.server, ring.Memory(8), TransferFlags::kAll);
+  EXPECT_EQ(ring.Await(ring.StartCancel(ended)).error(), Error::kNotFound);
+  EXPECT_EQ(ring.Send(pair.client, "8 bytes!").result(), 8);
+  EXPECT_EQ(ring.Await(all).result(), 8);
+
+  const ConnectionId socket = ring.Datagram();
+  const absl::StatusOr<Endpoint> address = ring.LocalEndpoint(socket);
+  ASSERT_TRUE(address.ok()) << address.status();
+  const auto send = [&](std::string_view text) {
+    return ring.Run(
+        [&](Token token) { return ring.PrepareSendTo(socket, ring.Text(text), *address, token); });
+  };
+  const Token first = ring.StartRecv(socket, ring.Memory(8));
+  EXPECT_EQ(send("first").result(), 5);
+  EXPECT_EQ(ring.Await(first).result(), 5);
+  const Token from = ring.Start([&](Token token) {
+    return ring.PrepareRecvFrom(socket, ring.Memory(8), ring.NewEndpoint(), token);
+  });
+  EXPECT_EQ(ring.Await(ring.StartCancel(first)).error(), Error::kNotFound);
+  EXPECT_EQ(send("next").result(), 4);
+  EXPECT_EQ(ring.Await(from).result(), 4);
+}
+
+// A cancel is about what is there when it is prepared, also where the queue has hardly room for it.
+TEST_P(RingConformance, CancelSparesWhatIsPreparedAfterIt) {
+  RingOptions options = Options();
+  options.submission_entries = 8;
+  TestRing& ring = MakeRing(options);
+  const Pair pair = ring.MakePair();
+  for (const uint32_t places : {8u, 3u, 2u}) {
+    for (const bool all : {false, true}) {
+      SCOPED_TRACE(testing::Message() << places << " places left, " << (all ? "all" : "one"));
+      const Token recv = ring.StartRecv(pair.server, ring.Memory(8));
+      ring.Submit();
+      while (ring.SubmissionQueueSpace() > places) ring.StartNop();
+      const Token cancel = ring.Start([&](Token token) {
+        return all ? ring.PrepareCancelAll(token)
+                   : ring.PrepareCancelConnection(pair.server, Direction::kBoth, token);
+      });
+      const Token poll = StartPoll(ring, pair.server, Shots::kOne);
+      EXPECT_EQ(ring.Await(cancel).result(), all ? 0 : 1);
+      EXPECT_EQ(ring.Await(recv).error(), Error::kCanceled);
+      ring.Quiet();
+      EXPECT_FALSE(ring.HasArrived(poll));
+      EXPECT_EQ(ring.Send(pair.client, "ready").result(), 5);
+      EXPECT_EQ(ring.Await(poll).result(), static_cast<int32_t>(kPollReadable));
+      EXPECT_EQ(ring.RecvText(pair.server, 5), "ready");
+    }
+  }
+}
+
+// The same, of a send that begins, and has to wait, while a receive is cancelled.
+TEST_P(RingConformance, CancelAllSparesALaterSend) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const std::span<std::byte> memory = ring.Memory(kMoreThanSocketsHoldBytes);
+  Token filling = ring.StartSend(pair.server, memory);
+  for (ring.Quiet(); ring.HasArrived(filling); ring.Quiet()) {
+    EXPECT_GT(ring.Await(filling).result(), 0);
+    filling = ring.StartSend(pair.server, memory);
+  }
+  EXPECT_EQ(CancelConnection(ring, pair.server, Direction::kSend).result(), 1);
+  ring.Await(filling);
+  const Token recv = ring.StartRecv(pair.server, ring.Memory(8));
+  ring.Submit();
+  const Token cancel = ring.Start([&](Token token) { return ring.PrepareCancelAll(token); });
+  const Token send = ring.StartSend(pair.server, memory);
+  EXPECT_EQ(ring.Await(cancel).result(), 0);
+  EXPECT_EQ(ring.Await(recv).error(), Error::kCanceled);
+  ring.Quiet();
+  EXPECT_FALSE(ring.HasArrived(send));
+  while (!ring.HasArrived(send)) EXPECT_GT(ring.Recv(pair.client, memory).result(), 0);
+  EXPECT_GT(ring.Await(send).result(), 0);
 }
 
 // The same where target and cancel go to the kernel in one batch.

@@ -284,6 +284,69 @@ TEST_P(RingConformance, ExhaustedGroupCancelAll) {
   }
 }
 
+// Cancels of the other direction, and of others, leave a receive alone that waits for a buffer,
+// also where the submission queue has hardly room for them.
+TEST_P(RingConformance, ExhaustedGroupOutlivesOtherCancels) {
+  constexpr uint32_t kSmallBuffer = 64;
+  RingOptions options = Options();
+  options.submission_entries = 8;
+  for (const uint32_t places : {8u, 3u, 2u}) {
+    SCOPED_TRACE(places);
+    TestRing& ring = MakeRing(options);
+    ring.HoldBuffers();
+    const Pair pair = ring.MakePair();
+    const TestGroup group = ring.MakeGroup(1, kSmallBuffer);
+    const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMany);
+    const std::string text(200, 't');
+    EXPECT_EQ(ring.Send(pair.client, text).result(), 200);
+    Arrival piece = ring.Next(recv);
+    size_t bytes = static_cast<size_t>(piece.result());
+    while (ring.FreeBuffers(group.id) != 0) ring.Pump();  // it has found out that there is none
+    ring.Quiet();
+    while (ring.SubmissionQueueSpace() > places) ring.StartNop();
+    const Token cancel = ring.Start([&](Token token) {
+      return ring.PrepareCancelConnection(pair.server, Direction::kSend, token);
+    });
+    EXPECT_EQ(ring.Await(cancel).result(), 0);
+    for (;;) {
+      ring.ReturnBuffer(piece.buffer);
+      if (bytes == text.size()) break;
+      piece = ring.Next(recv);
+      ASSERT_GT(piece.result(), 0);
+      bytes += static_cast<size_t>(piece.result());
+    }
+    EXPECT_EQ(ring.Close(pair.server).result(), 0);
+    EXPECT_EQ(ring.Next(recv).error(), Error::kCanceled);
+  }
+}
+
+// A cancel-all, or a close, that meets a receive which has just had bytes ends it all the same.
+TEST_P(RingConformance, BusyManagedReceiveIsCancelled) {
+  TestRing& ring = MakeRing();
+  for (const bool all : {false, true}) {
+    for (int round = 0; round < 20; ++round) {
+      const Pair pair = ring.MakePair();
+      const TestGroup group = ring.MakeGroup(1, 64);
+      const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMany);
+      const Token send = ring.StartSend(pair.client, ring.Text(std::string(1000, 'b')));
+      ring.Submit();
+      const Token cancel =
+          all ? ring.Start([&](Token token) { return ring.PrepareCancelAll(token); })
+              : ring.StartClose(pair.server);
+      EXPECT_EQ(ring.Await(cancel).result(), 0);
+      const std::vector<Arrival> arrivals = ring.AwaitAll(recv);
+      ASSERT_FALSE(arrivals.empty());
+      EXPECT_EQ(arrivals.back().error(), Error::kCanceled);
+      if (all) {
+        EXPECT_EQ(ring.Close(pair.server).result(), 0);
+      }
+      ring.Await(send);
+      EXPECT_EQ(ring.Close(pair.client).result(), 0);
+      EXPECT_TRUE(ring.UnregisterBufferGroup(group.id).ok());
+    }
+  }
+}
+
 // Rule 12: receives that wait for buffers keep nobody from draining.
 TEST_P(RingConformance, ExhaustedGroupDrained) {
   TestRing& ring = MakeRing();

@@ -81,7 +81,7 @@ class ScratchBuffers {
   ScratchBuffers(io_uring* ring, unsigned flags) : ring_(ring) {
     RetryWithoutMemory([&] {
       int error = 0;
-      shared_ = io_uring_setup_buf_ring(ring, 2, 0, flags, &error);
+      shared_ = io_uring_setup_buf_ring(ring, 2, kFirstBufferGroup, flags, &error);
       return error;
     });
     if (shared_ == nullptr) return;
@@ -93,7 +93,7 @@ class ScratchBuffers {
   ScratchBuffers(const ScratchBuffers&) = delete;
   ScratchBuffers& operator=(const ScratchBuffers&) = delete;
   ~ScratchBuffers() {
-    if (shared_ != nullptr) io_uring_free_buf_ring(ring_, shared_, 2, 0);
+    if (shared_ != nullptr) io_uring_free_buf_ring(ring_, shared_, 2, kFirstBufferGroup);
   }
   bool ok() const { return shared_ != nullptr; }
 
@@ -120,7 +120,7 @@ bool TryManagedRecv(ScratchRing& ring, RecvKind kind, unsigned buffer_flags, std
   }
   if (kind == RecvKind::kMultishotBundle) entry->ioprio |= IORING_RECVSEND_BUNDLE;
   entry->flags |= IOSQE_BUFFER_SELECT;
-  entry->buf_group = 0;
+  entry->buf_group = kFirstBufferGroup;
   if (write(pair.b.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
     return false;
   }

@@ -20,7 +20,7 @@ absl::StatusOr<std::unique_ptr<ProvidedGroup>> ProvidedGroup::Create(
   if (mode != Mode::kEmulated) {
     const unsigned flags = mode == Mode::kIncremental ? unsigned{IOU_PBUF_RING_INC} : 0u;
     int error = 0;
-    group->shared_ = io_uring_setup_buf_ring(ring, entries, index, flags, &error);
+    group->shared_ = io_uring_setup_buf_ring(ring, entries, group->kernel_id(), flags, &error);
     if (group->shared_ == nullptr) {
       return posix::ErrnoStatus(-error, "cannot register a buffer group with the kernel");
     }
@@ -44,7 +44,7 @@ ProvidedGroup::ProvidedGroup(io_uring* ring, uint16_t index, const BufferGroupOp
 ProvidedGroup::~ProvidedGroup() {
   if (shared_ == nullptr) return;
   // Fails on another thread than the ring's; the kernel's part then goes with the ring.
-  if (io_uring_free_buf_ring(ring_, shared_, entries_, index_) == 0) return;
+  if (io_uring_free_buf_ring(ring_, shared_, entries_, kernel_id()) == 0) return;
   munmap(shared_, entries_ * sizeof(io_uring_buf));
 }
 

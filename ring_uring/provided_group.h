@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "ring/options.h"
+#include "ring_uring/kernel_abi.h"
 
 namespace ioring::uring {
 
@@ -37,6 +38,8 @@ class ProvidedGroup {
   absl::Status AddBuffers(std::span<std::byte> memory);
 
   Mode mode() const { return mode_; }
+  // The kernel's number of the group.
+  uint16_t kernel_id() const { return static_cast<uint16_t>(kFirstBufferGroup + index_); }
   ExhaustionPolicy exhaustion() const { return exhaustion_; }
   uint32_t buffer_bytes() const { return buffer_bytes_; }
   // Buffers with room that no receive has taken.

@@ -90,18 +90,22 @@ void UringRing::CancelTransfers(Connection& connection, Direction direction) {
   }
 }
 
+// The operations of the connection that are neither receive nor send.
+void UringRing::StopOthers(const Connection& connection) {
+  const uint32_t index = connections_.IndexOf(connection);
+  for (uint32_t i = 0; connection.other_operations != 0 && i < operations_.used_end(); ++i) {
+    Operation& operation = operations_[i];
+    const bool of_connection =
+        operation.kind == OperationKind::kPoll || operation.kind == OperationKind::kShutdown;
+    if (of_connection && operation.connection == index) Stop(operation);
+  }
+}
+
 // Everything on the connection. Needs two entries.
 void UringRing::CancelOnConnection(Connection& connection) {
   if (!Has(Capability::kCancelByDescriptor)) {
     CancelTransfers(connection, Direction::kBoth);
-    const uint32_t index = connections_.IndexOf(connection);
-    for (uint32_t i = 0; connection.other_operations != 0 && i < operations_.used_end(); ++i) {
-      Operation& operation = operations_[i];
-      const bool of_connection =
-          operation.kind == OperationKind::kPoll || operation.kind == OperationKind::kShutdown;
-      if (of_connection && operation.connection == index) Stop(operation);
-    }
-    return;
+    return StopOthers(connection);
   }
   MarkCancelled(connection, Direction::kBoth);
   unsigned flags = IORING_ASYNC_CANCEL_ALL;
@@ -157,7 +161,11 @@ bool UringRing::PrepareCancel(Token target, Token token) {
     const uint32_t end = connections_.used_end(direct);
     for (uint32_t i = direct ? 0 : connections_.direct(); i < end; ++i) {
       Connection& connection = connections_[i];
-      if (connection.recv != Transfer::kIdle && connection.recv_token == target.value) {
+      // Transfers of the operation table were looked for above: their connection's tokens are those
+      // of an earlier operation.
+      const bool receives =
+          connection.recv != Transfer::kIdle && connection.recv != Transfer::kOperation;
+      if (receives && connection.recv_token == target.value) {
         return PrepareCancelTransfer(connection, Direction::kRecv, token);
       }
       if (connection.send == Transfer::kPlain && connection.send_token == target.value) {
@@ -168,7 +176,17 @@ bool UringRing::PrepareCancel(Token target, Token token) {
   return AcceptFixedResult(ToResult(Error::kNotFound), token, 0);
 }
 
-// Where the submission queue has no room: at the next kernel entry.
+// Where the submission queue has no room: at the next kernel entry. What has ended by then, and
+// what was prepared after this, is left alone.
+void UringRing::StopTransfersLater(Connection& connection, Direction direction) {
+  if (direction != Direction::kSend && connection.recv != Transfer::kIdle) {
+    StopLater(connection, uring::kStopRecv);
+  }
+  if (direction != Direction::kRecv && connection.send != Transfer::kIdle) {
+    StopLater(connection, uring::kStopSend);
+  }
+}
+
 void UringRing::StopLater(Connection& connection, uring::ConnectionTasks task) {
   UnstallConnection(connection);  // one list at a time
   connection.tasks = static_cast<uint8_t>(connection.tasks | task);
@@ -186,9 +204,8 @@ bool UringRing::PrepareCancelConnection(ConnectionId id, Direction direction, To
   // The last entry is for the caller's completion.
   constexpr uint32_t kEntriesToCancel = 2;
   if (EntrySpace() <= kEntriesToCancel) {
-    StopLater(*connection, direction == Direction::kRecv   ? uring::kStopRecv
-                           : direction == Direction::kSend ? uring::kStopSend
-                                                           : uring::kStopAll);
+    StopTransfersLater(*connection, direction);
+    if (direction == Direction::kBoth) StopOthers(*connection);
   } else if (direction == Direction::kBoth) {
     CancelOnConnection(*connection);
   } else {
@@ -215,12 +232,12 @@ bool UringRing::PrepareCancelAll(Token token) {
     const uint32_t end = connections_.used_end(direct);
     for (uint32_t i = direct ? 0 : connections_.direct(); i < end; ++i) {
       Connection& connection = connections_[i];
-      const bool transfers =
-          (connection.recv != Transfer::kIdle && connection.recv != Transfer::kOperation) ||
-          connection.send == Transfer::kPlain;
-      if (!transfers) continue;
-      StopLater(connection, uring::kStopRecv);
-      StopLater(connection, uring::kStopSend);
+      if (connection.recv != Transfer::kOperation) {
+        StopTransfersLater(connection, Direction::kRecv);
+      }
+      if (connection.send != Transfer::kOperation) {
+        StopTransfersLater(connection, Direction::kSend);
+      }
     }
   }
   return AcceptFixedResult(0, token, 0);

@@ -311,6 +311,11 @@ void UringRing::ArmConnectionAgain(Connection& connection) {
     if (tasks == uring::kStopRecv) CancelTransfers(connection, Direction::kRecv);
     if (tasks == uring::kStopSend) CancelTransfers(connection, Direction::kSend);
     if (tasks == kStopBoth) CancelTransfers(connection, Direction::kBoth);
+    // What else it waits for: to be armed, to be ended, to be closed. There may be no entry for it
+    // left in this round.
+    const bool waits =
+        connection.recv == Transfer::kManagedStalled && !connection.has(uring::kStalledForBuffer);
+    if (waits || connection.state == uring::ConnectionState::kClosing) DeferConnection(connection);
     return;
   }
   if (connection.recv == Transfer::kManagedStalled && !connection.has(uring::kStalledForBuffer)) {

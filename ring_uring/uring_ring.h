@@ -290,6 +290,8 @@ class UringRing final : public Ring {
   uint32_t EntriesToCancel(const Connection& connection, Direction direction) const;
   void CancelEntry(uint64_t target);
   void StopLater(Connection& connection, uring::ConnectionTasks task);
+  void StopTransfersLater(Connection& connection, Direction direction);
+  void StopOthers(const Connection& connection);
   void CancelTransfers(Connection& connection, Direction direction);
   void CancelOnConnection(Connection& connection);
   void MarkCancelled(Connection& connection, Direction direction);

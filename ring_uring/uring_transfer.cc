@@ -240,7 +240,7 @@ io_uring_sqe* UringRing::ArmManaged(Connection& connection) {
   }
   SetDescriptor(entry, connection);
   entry->flags |= IOSQE_BUFFER_SELECT;
-  entry->buf_group = connection.recv_group;
+  entry->buf_group = group.buffers->kernel_id();
   return entry;
 }
 
