@@ -281,7 +281,7 @@ class UringRing final : public Ring {
   void PrepareOwnTimer(Operation& operation, int64_t delay_ns);
   io_uring_sqe* HandTimerToKernel();
 
-  // Cancelling and closing: uring_cancel.cc.
+  // Cancelling: uring_cancel.cc.
   uint64_t OperationUserData(const Operation& operation) const;
   uint64_t RecvUserData(const Connection& connection) const;
   uint64_t SendUserData(const Connection& connection) const;
@@ -298,6 +298,8 @@ class UringRing final : public Ring {
   void Stop(Operation& operation);
   bool PrepareCancelOperation(Operation& target, Token token);
   bool PrepareCancelTransfer(Connection& connection, Direction direction, Token token);
+
+  // Closing: uring_close.cc.
   void SubmitClose(Connection& connection);
   void ContinueClose(Connection& connection);
   void FinishClose(Connection& connection);
