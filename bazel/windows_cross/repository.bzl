@@ -72,7 +72,7 @@ def _windows_cross_impl(repository_ctx):
     repository_ctx.template(
         "wine",
         repository_ctx.attr._wine,
-        {"%{prefix}": installed["prefix"]},
+        {"%{prefix}": installed["prefix"], "%{programs}": installed["programs"]},
         executable = True,
     )
 

@@ -8,6 +8,8 @@
 set -euo pipefail
 
 readonly MADE="%{prefix}"
+# Where Wine's programs are. Tests have a PATH of their own, which may lack it.
+readonly PROGRAMS="%{programs}"
 
 die() {
   printf 'wine: %s\n' "$*" >&2
@@ -16,6 +18,7 @@ die() {
 
 [[ $# -gt 0 ]] || die "which program is it to be?"
 [[ -n ${MADE} ]] || die "there was no Wine when this was set up: install it (wine, wine64), then ./bazelw clean --expunge."
+PATH="${PROGRAMS}:${PATH}"
 [[ -e ${MADE}/system.reg ]] || die "its prefix is gone from its cache; run bazel/windows_cross/install once."
 
 # Bazel removes its folder even where a test was killed.
