@@ -7,12 +7,16 @@
 #ifndef IORING_RING_ERROR_H_
 #define IORING_RING_ERROR_H_
 
-#include <cstdint>
-#include <string_view>
-
+// Before whatever would fail without these and not say why: everything but //buffer includes this file.
 #if !defined(_MSVC_LANG) && __cplusplus < 202002L
 #error "ioring needs C++20: build with -std=c++20 (Bazel: --cxxopt=-std=c++20)."
 #endif
+#if (defined(__SIZEOF_POINTER__) && __SIZEOF_POINTER__ < 8) || (defined(_WIN32) && !defined(_WIN64))
+#error "ioring is for 64-bit systems only, where pointers have 64 bits; //buffer alone is for others too."
+#endif
+
+#include <cstdint>
+#include <string_view>
 
 namespace ioring {
 
