@@ -6,7 +6,6 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -14,20 +13,15 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "ring/error.h"
+#include "ring_posix/code_table.h"
 
 namespace ioring::posix {
 namespace {
 
-struct Row {
-  int code;
-  std::string_view name;
-  Error error;
-};
-
 // One number can have two names (EAGAIN is EWOULDBLOCK on most systems): the first counts.
 #define IORING_ROW(code, error) \
-  Row { code, #code, Error::error }
-constexpr Row kRows[] = {
+  CodeRow { code, #code, Error::error }
+constexpr CodeRow kRows[] = {
     IORING_ROW(ECANCELED, kCanceled),
     IORING_ROW(EINTR, kCanceled),
     IORING_ROW(EBADF, kBadId),
@@ -116,26 +110,7 @@ constexpr Row kRows[] = {
 };
 #undef IORING_ROW
 
-// Above every system's highest code that stands in the table.
-constexpr size_t kCodesEnd = 256;
-
-constexpr auto kErrorOfCode = [] {
-  std::array<Error, kCodesEnd> errors;
-  errors.fill(Error::kUnknown);
-  errors[0] = Error::kOk;
-  for (const Row& row : kRows) {
-    Error& error = errors[static_cast<size_t>(row.code)];
-    if (error == Error::kUnknown) error = row.error;
-  }
-  return errors;
-}();
-
-std::string_view NameOf(int code) {
-  for (const Row& row : kRows) {
-    if (row.code == code) return row.name;
-  }
-  return "unnamed";
-}
+constexpr CodeTable kTable(kRows);
 
 // strerror_r comes in two shapes, which differ in what they return.
 [[maybe_unused]] std::string_view Described(int failed, const char* buffer) {
@@ -209,9 +184,7 @@ absl::StatusCode StatusCodeOf(Error error) {
 }  // namespace
 
 Error ErrorFromErrno(int code) {
-  const Error error = code >= 0 && static_cast<size_t>(code) < kCodesEnd
-                          ? kErrorOfCode[static_cast<size_t>(code)]
-                          : Error::kUnknown;
+  const Error error = kTable.ErrorOf(code);
   if (error == Error::kUnknown) LogUnknownOnce(code);
   return error;
 }
@@ -220,7 +193,7 @@ std::string ErrnoText(int code) {
   std::array<char, 128> buffer{};
   const std::string_view description =
       Described(strerror_r(code, buffer.data(), buffer.size()), buffer.data());
-  return absl::StrCat(NameOf(code), ", ", code, ": ", description);
+  return absl::StrCat(kTable.NameOf(code), ", ", code, ": ", description);
 }
 
 absl::Status ErrnoStatus(int code, std::string_view sentence) {

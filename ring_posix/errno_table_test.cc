@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include <cstring>
 #include <set>
 #include <string>
 
@@ -70,7 +71,7 @@ TEST(ErrnoTableTest, NumbersThatAreNoCodes) {
 
 TEST(ErrnoTableTest, TextHasNameNumberAndWords) {
   EXPECT_EQ(ErrnoText(ECONNRESET),
-            "ECONNRESET, " + std::to_string(ECONNRESET) + ": Connection reset by peer");
+            "ECONNRESET, " + std::to_string(ECONNRESET) + ": " + std::strerror(ECONNRESET));
   EXPECT_THAT(ErrnoText(EAGAIN), StartsWith("EAGAIN, "));
 }
 
@@ -78,7 +79,7 @@ TEST(ErrnoTableTest, StatusHasTheSentenceAndTheCode) {
   const absl::Status status = ErrnoStatus(EACCES, "cannot listen: choose another port");
   EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied);
   EXPECT_EQ(status.message(), "cannot listen: choose another port (EACCES, " +
-                                  std::to_string(EACCES) + ": Permission denied)");
+                                  std::to_string(EACCES) + ": " + std::strerror(EACCES) + ")");
 }
 
 TEST(ErrnoTableTest, StatusCodes) {

@@ -248,14 +248,16 @@ absl::Status RefuseNone(const Endpoint& endpoint, const Purpose& purpose) {
       absl::StrCat(purpose.words, "an endpoint without an address; give one like 127.0.0.1:7777"));
 }
 
-absl::Status SetIpv6Only(int fd, const Endpoint& endpoint) {
-  // OpenBSD has it so, and refuses to hear of it.
-#if !defined(__OpenBSD__)
-  if (endpoint.family() == Endpoint::Family::kIpv6 &&
-      !SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) {
-    return OptionRefused("IPV6_V6ONLY");
-  }
+// OpenBSD's IPv6 sockets are so, and the option is refused there (its ip6(4)).
+#if defined(__OpenBSD__)
+constexpr bool kAlwaysIpv6Only = true;
+#else
+constexpr bool kAlwaysIpv6Only = false;
 #endif
+
+absl::Status SetIpv6Only(int fd, const Endpoint& endpoint) {
+  if (kAlwaysIpv6Only || endpoint.family() != Endpoint::Family::kIpv6) return absl::OkStatus();
+  if (!SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) return OptionRefused("IPV6_V6ONLY");
   return absl::OkStatus();
 }
 

@@ -26,6 +26,7 @@
 #include "gtest/gtest.h"
 #include "ring/endpoint.h"
 #include "ring/options.h"
+#include "ring_posix/errno_table.h"
 #include "ring_posix/socket_address.h"
 
 namespace ioring::posix {
@@ -195,8 +196,8 @@ TEST(SocketsTest, PortInUseIsSaid) {
   EXPECT_EQ(MessageOf(second),
             absl::StrCat("cannot listen on ", taken.ToString(),
                          ": the port is in use; stop the program that has it or choose another "
-                         "port (EADDRINUSE, ",
-                         EADDRINUSE, ": Address already in use)"));
+                         "port (",
+                         ErrnoText(EADDRINUSE), ")"));
 }
 
 TEST(SocketsTest, SharedPortsAreForThoseWhoAllShare) {
