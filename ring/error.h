@@ -7,12 +7,13 @@
 #ifndef IORING_RING_ERROR_H_
 #define IORING_RING_ERROR_H_
 
-// Before whatever would fail without these and not say why: everything but //buffer includes this file.
+// Before whatever would fail without these and not say why: everything but //buffer includes this
+// file. Visual C++ names the processors that have no 64 bits instead of the size.
 #if !defined(_MSVC_LANG) && __cplusplus < 202002L
 #error "ioring needs C++20: build with -std=c++20 (Bazel: --cxxopt=-std=c++20)."
 #endif
-#if (defined(__SIZEOF_POINTER__) && __SIZEOF_POINTER__ < 8) || (defined(_WIN32) && !defined(_WIN64))
-#error "ioring is for 64-bit systems only, where pointers have 64 bits; //buffer alone is for others too."
+#if (defined(__SIZEOF_POINTER__) && __SIZEOF_POINTER__ < 8) || defined(_M_IX86) || defined(_M_ARM)
+#error "ioring is for 64-bit systems only; of all its libraries //buffer alone is for others too."
 #endif
 
 #include <cstdint>

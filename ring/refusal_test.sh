@@ -30,6 +30,6 @@ expect_refusal() {
 
 expect_refusal "needs C++20" -std=c++17
 expect_refusal "64-bit systems only" -std=c++20 -U__SIZEOF_POINTER__ -D__SIZEOF_POINTER__=4
-expect_refusal "64-bit systems only" -std=c++20 -U__SIZEOF_POINTER__ -D_WIN32
+expect_refusal "64-bit systems only" -std=c++20 -U__SIZEOF_POINTER__ -D_M_IX86
 compile -std=c++20 || failures=1
 exit "${failures}"

@@ -44,8 +44,9 @@ class CodeTable {
   }
 
  private:
-  // Most codes of all systems are below. Some are not: EDQUOT is 1133 on MIPS (Linux's asm/errno.h), and libc++ has
-  // codes from 9900 on of its own for names that a system lacks, such as ETIME on FreeBSD and OpenBSD (its errno.h).
+  // Most codes of all systems are below. Some are not: EDQUOT is 1133 on MIPS (Linux's
+  // asm/errno.h), and libc++ has codes from 9900 on of its own for names that a system lacks, such
+  // as ETIME on FreeBSD and OpenBSD (its errno.h).
   static constexpr size_t kSmallEnd = 256;
 
   static constexpr bool IsSmall(int code) {

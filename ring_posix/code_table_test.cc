@@ -6,11 +6,11 @@
 namespace ioring::posix {
 namespace {
 
-// Codes of several systems: Linux's first, then EDQUOT of MIPS, and ETIME of libc++ on FreeBSD and OpenBSD.
+// Codes of several systems: EDQUOT is that of Linux on MIPS, ETIME that of libc++ on FreeBSD.
 constexpr CodeRow kRows[] = {
-    {11, "EAGAIN", Error::kBusy},           {11, "EWOULDBLOCK", Error::kNotFound},
-    {255, "ELAST", Error::kInputOutput},    {256, "EFIRST", Error::kIsDirectory},
-    {1133, "EDQUOT", Error::kNoSpace},      {9935, "ETIME", Error::kTimedOut},
+    {11, "EAGAIN", Error::kBusy},          {11, "EWOULDBLOCK", Error::kNotFound},
+    {255, "ELAST", Error::kInputOutput},   {256, "EFIRST", Error::kIsDirectory},
+    {1133, "EDQUOT", Error::kNoSpace},     {9935, "ETIME", Error::kTimedOut},
     {9935, "ETIMEAGAIN", Error::kUnknown},
 };
 // As the backends' table it is made by the compiler, which refuses what lies outside of an array.
