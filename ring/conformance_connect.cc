@@ -1,6 +1,9 @@
 // Connecting, endpoints, and families of addresses.
+#include <chrono>
 #include <filesystem>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -8,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "ring/conformance.h"
 #include "ring/conformance_ring.h"
+#include "ring/drain.h"
 #include "ring/endpoint.h"
 #include "ring/error.h"
 #include "ring/id.h"
@@ -70,6 +74,84 @@ TEST_P(RingConformance, ConnectRefused) {
     EXPECT_EQ(ring.ConnectError(endpoint), Error::kConnectionRefused);
   }
   ring.ExpectAlive(ring.MakePair());
+}
+
+// A connect that failed is over: neither a cancel of everything nor Drain finds anything of it, and
+// what has come since into the places that it had ends once, as itself.
+using FailConnect = std::function<void(TestRing&)>;
+
+// As many as may have come into its places.
+std::vector<Token> StartUnrelated(TestRing& ring, const Pair& pair) {
+  std::vector<Token> unrelated = {ring.StartRecv(pair.server, ring.Memory(8)),
+                                  ring.StartRecv(pair.client, ring.Memory(8), TransferFlags::kAll)};
+  for (int i = 0; i < 4; ++i) unrelated.push_back(ring.StartTimeout(std::chrono::hours{1}));
+  return unrelated;
+}
+
+void ExpectNothingElseEnds(TestRing& ring, const FailConnect& fail) {
+  const Pair pair = ring.MakePair();
+  for (const bool submitted : {true, false}) {
+    fail(ring);
+    const std::vector<Token> unrelated = StartUnrelated(ring, pair);
+    if (submitted) ring.Submit();
+    EXPECT_EQ(ring.Run([&](Token token) { return ring.PrepareCancelAll(token); }).result(), 0);
+    for (const Token token : unrelated) EXPECT_EQ(ring.Await(token).error(), Error::kCanceled);
+    EXPECT_EQ(ring.InFlight(), 0u);
+  }
+  fail(ring);
+  const Token timeout = ring.StartTimeout(std::chrono::hours{1});
+  ring.Quiet();
+  EXPECT_FALSE(ring.HasArrived(timeout));
+  EXPECT_EQ(ring.InFlight(), 1u);
+  const absl::Status drained = Drain(ring, std::chrono::steady_clock::now() + kPatience);
+  EXPECT_TRUE(drained.ok()) << drained;
+  EXPECT_EQ(ring.InFlight(), 0u);
+  // The slots work on: more connections than there were failures.
+  for (int i = 0; i < 4; ++i) ring.ExpectAlive(ring.MakePair());
+  ring.ExpectAlive(pair);
+}
+
+TEST_P(RingConformance, ConnectRefusedEndsNothingElse) {
+  TestRing& ring = MakeRing();
+  const Endpoint endpoint = ClosedPort(ring);
+  ExpectNothingElseEnds(ring, [&](TestRing& client) {
+    EXPECT_EQ(client.ConnectError(endpoint), Error::kConnectionRefused);
+  });
+}
+
+// Where there are no Unix-domain sockets it fails too.
+TEST_P(RingConformance, ConnectToNoPathEndsNothingElse) {
+  TestRing& ring = MakeRing();
+  const Endpoint endpoint = UnusedPath(ring);
+  ExpectNothingElseEnds(ring, [&](TestRing& client) {
+    EXPECT_FALSE(client.Await(StartConnect(client, endpoint)).ok());
+  });
+}
+
+// Cancelled in its batch, which may come too late for it.
+TEST_P(RingConformance, ConnectCancelledEndsNothingElse) {
+  TestRing& ring = MakeRing();
+  const Endpoint endpoint = ring.EndpointOf(ring.Listen());
+  ExpectNothingElseEnds(ring, [&](TestRing& client) {
+    const Token connect = StartConnect(client, endpoint);
+    const Token cancel = client.StartCancel(connect);
+    const Arrival connected = client.Await(connect);
+    client.Await(cancel);
+    if (connected.ok()) client.Close(connected.connection());
+  });
+}
+
+TEST_P(RingConformance, ConnectPastItsDeadlineEndsNothingElse) {
+  TestRing& ring = MakeRing();
+  const Endpoint endpoint = ring.EndpointOf(ring.Listen());
+  ExpectNothingElseEnds(ring, [&](TestRing& client) {
+    const Token connect = StartConnect(client, endpoint);
+    const Token deadline = client.Start(
+        [&](Token token) { return client.PrepareDeadline(std::chrono::nanoseconds{0}, token); });
+    const Arrival connected = client.Await(connect);
+    client.Await(deadline);
+    if (connected.ok()) client.Close(connected.connection());
+  });
 }
 
 // Rule 1: a bad argument is no reason to return false.

@@ -91,19 +91,19 @@ class ConnectionTable {
       ++end_;
     }
     Connection& connection = connections_[index];
-    const uint16_t generation = connection.generation;
-    connection = Connection{};
-    connection.generation = generation;
     connection.state = state;
+    connection.next_ready = 0;
     connection.Begin(index);
     return &connection;
   }
 
   // Ends a slot's use: ids of it are stale from now on. It must be on no list, and the system
-  // must have no request of it.
+  // must have no request of it. Nothing stays of what was in flight (a connect that failed is,
+  // up to here), so that who looks through all slots finds nothing in a free one.
   void Free(Connection& connection) {
-    ++connection.generation;
-    connection.state = ConnectionState::kFree;
+    const auto generation = static_cast<uint16_t>(connection.generation + 1);
+    connection = Connection{};
+    connection.generation = generation;
     connection.next_ready = free_head_;
     free_head_ = IndexOf(connection) + 1;
   }

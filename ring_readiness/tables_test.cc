@@ -74,6 +74,26 @@ TEST(ConnectionTableTest, ASlotThatIsUsedAgainIsClean) {
   EXPECT_TRUE(second.idle());
 }
 
+// Who looks through all slots finds nothing in a free one, also where something was in flight
+// when its use ended: a connect that fails ends so.
+TEST(ConnectionTableTest, AFreeSlotKeepsNothing) {
+  ConnectionTable table(2);
+  Connection& connection = *table.Take(ConnectionState::kConnecting);
+  connection.send = Transfer::kOperation;
+  connection.set(kSendBegun | kSendCancelled | kWatched);
+  connection.send_token = 7;
+  connection.send_deadline = 3;
+  connection.other_operations = 1;
+  const uint16_t generation = connection.generation;
+  table.Free(connection);
+  EXPECT_EQ(connection.state, ConnectionState::kFree);
+  EXPECT_NE(connection.generation, generation);
+  EXPECT_TRUE(connection.idle());
+  EXPECT_EQ(connection.flags, 0u);
+  EXPECT_EQ(connection.send_token, 0u);
+  EXPECT_EQ(connection.send_deadline, 0u);
+}
+
 // ---- SlotList.
 
 struct Slot {
