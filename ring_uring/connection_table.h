@@ -32,10 +32,19 @@ enum class Transfer : uint8_t {
   kManagedStalled,  // managed, nothing in the kernel: to be armed again (see flags)
 };
 
+// What a descriptor is. Asked for once, when it is made or registered.
+enum class SocketKind : uint8_t {
+  kStream,
+  kPackets,    // SOCK_SEQPACKET: keeps messages apart, and has an end
+  kDatagrams,  // keeps messages apart; one without bytes is no end
+  kNone,       // no socket: can only be polled
+};
+
 enum ConnectionFlags : uint8_t {
   kDirect = 1 << 0,            // `descriptor` is a slot of the direct table
   kRecvMultishot = 1 << 1,     // managed receive of many shots
   kRecvCancelled = 1 << 2,     // must not be armed again
+  kRecvShut = 1 << 3,          // datagrams: nothing more is received, so that 0 bytes are the end
   kReset = 1 << 4,             // closes with a reset
   kSilentClose = 1 << 5,       // nobody waits for the close's completion
   kStalledForBuffer = 1 << 6,  // kManagedStalled until the group has a buffer
@@ -70,7 +79,7 @@ struct alignas(64) Connection {
   Transfer send;
   uint8_t flags;
   uint8_t tasks;
-  bool is_no_socket;  // can only be polled
+  SocketKind kind;
 
   // The direction is free; a request to stop what it did is void.
   void EndRecv() {
@@ -80,6 +89,10 @@ struct alignas(64) Connection {
   void EndSend() {
     send = Transfer::kIdle;
     tasks = static_cast<uint8_t>(tasks & ~kStopSend);
+  }
+
+  bool KeepsMessages() const {
+    return kind == SocketKind::kDatagrams || kind == SocketKind::kPackets;
   }
 
   bool has(ConnectionFlags flag) const { return (flags & flag) != 0; }

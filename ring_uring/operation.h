@@ -42,7 +42,7 @@ enum OperationFlags : uint8_t {
   kHasDeadline = 1 << 4,   // must not be armed again: the deadline would not hold
   kStopInKernel = 1 << 5,  // on the deferred list, to be cancelled in the kernel
   kPartIsEnough = 1 << 6,  // kTransferAll: asked for without TransferFlags::kAll
-  kOwnTimer = 1 << 7,      // runs in the ring; the kernel has nothing of it
+  kOwnTimer = 1 << 7,      // a timer, or waits for one, in the ring; the kernel has nothing of it
 };
 
 struct alignas(64) Operation {
@@ -52,15 +52,24 @@ struct alignas(64) Operation {
     uint32_t length;
     uint32_t done;
   };
+  enum class SendState : uint8_t {
+    kTrying,    // the kernel tries it, and does not wait
+    kPolling,   // waits for the socket to be writable
+    kRetrying,  // is tried again, or waits for that
+  };
   struct Message {
     msghdr header;
     iovec vector;
     posix::SocketAddress address;
-    Endpoint* source;
+    Endpoint* source;   // receives: where the sender is written to, or null
+    uint32_t deadline;  // sends: the operation of the deadline, index plus 1; 0: none
+    uint16_t delay_ms;  // sends: the last wait between two tries
+    SendState state;
   };
   struct Timer {
     int64_t delay_ns;        // what was asked for, or the period; below 0: a point in time was
     __kernel_timespec time;  // where the kernel runs it
+    uint32_t send;           // kDeadline: of this sending operation, index plus 1; 0: of another
   };
 
   struct Target {

@@ -41,11 +41,28 @@ ProvidedGroup::ProvidedGroup(io_uring* ring, uint16_t index, const BufferGroupOp
   buffers_.reserve(entries);
 }
 
-ProvidedGroup::~ProvidedGroup() {
+ProvidedGroup::~ProvidedGroup() { LeaveKernel(); }
+
+void ProvidedGroup::LeaveKernel() {
   if (shared_ == nullptr) return;
   // Fails on another thread than the ring's; the kernel's part then goes with the ring.
-  if (io_uring_free_buf_ring(ring_, shared_, entries_, kernel_id()) == 0) return;
-  munmap(shared_, entries_ * sizeof(io_uring_buf));
+  if (io_uring_free_buf_ring(ring_, shared_, entries_, kernel_id()) != 0) {
+    munmap(shared_, entries_ * sizeof(io_uring_buf));
+  }
+  shared_ = nullptr;
+  for (Buffer& buffer : buffers_) buffer.in_kernel = false;
+  available_ = 0;
+}
+
+bool ProvidedGroup::EnterKernelWhole() {
+  int error = 0;
+  shared_ = io_uring_setup_buf_ring(ring_, entries_, kernel_id(), 0, &error);
+  mode_ = shared_ != nullptr ? Mode::kWhole : Mode::kEmulated;
+  tail_ = 0;
+  for (uint32_t i = 0; i < buffers_.size(); ++i) {
+    if (buffers_[i].pieces == 0) MakeAvailable(i);
+  }
+  return shared_ != nullptr;
 }
 
 absl::Status ProvidedGroup::AddBuffers(std::span<std::byte> memory) {
@@ -67,6 +84,7 @@ void ProvidedGroup::MakeAvailable(uint32_t buffer) {
     order_[available_++] = static_cast<uint16_t>(buffer);
     return;
   }
+  if (shared_ == nullptr) return;  // goes there with all others
   entry.in_kernel = true;
   entry.position = tail_ & (entries_ - 1);
   order_[entry.position] = static_cast<uint16_t>(buffer);
@@ -77,12 +95,28 @@ void ProvidedGroup::MakeAvailable(uint32_t buffer) {
   io_uring_buf_ring_advance(shared_, 1);
 }
 
-void ProvidedGroup::ConsumeNothing(uint32_t buffer, bool more) {
+void ProvidedGroup::ConsumeNothing(uint32_t buffer) {
   Buffer& entry = buffers_[buffer];
-  if (more || !entry.in_kernel) return;
-  entry.in_kernel = false;
-  --available_;
+  if (mode_ != Mode::kEmulated) {
+    if (!entry.in_kernel) return;
+    entry.in_kernel = false;
+    --available_;
+  }
   if (entry.pieces == 0) MakeAvailable(buffer);
+}
+
+uint32_t ProvidedGroup::KernelFill(uint32_t buffer) const {
+  const Buffer& entry = buffers_[buffer];
+  const io_uring_buf& shared = shared_->bufs[entry.position];
+  if (__atomic_load_n(&shared.len, __ATOMIC_RELAXED) == 0) return buffer_bytes_;
+  const uint64_t address = __atomic_load_n(&shared.addr, __ATOMIC_RELAXED);
+  return static_cast<uint32_t>(address - reinterpret_cast<uintptr_t>(entry.data));
+}
+
+void ProvidedGroup::SetFill(uint32_t buffer, uint32_t fill) {
+  Buffer& entry = buffers_[buffer];
+  entry.fill = fill;
+  if (fill == buffer_bytes_) ConsumeNothing(buffer);
 }
 
 uint32_t ProvidedGroup::Pick() {

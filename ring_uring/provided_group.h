@@ -37,6 +37,14 @@ class ProvidedGroup {
 
   absl::Status AddBuffers(std::span<std::byte> memory);
 
+  // Takes all buffers back from the kernel; two system calls, as EnterKernel. What it has put into
+  // them until then may still be consumed.
+  void LeaveKernel();
+  // Gives the kernel whole buffers, those that are free. Where it refuses the group is emulated
+  // from now on, and false is returned. Requires LeaveKernel, and that all completions that came
+  // before it were consumed.
+  bool EnterKernelWhole();
+
   Mode mode() const { return mode_; }
   // The kernel's number of the group.
   uint16_t kernel_id() const { return static_cast<uint16_t>(kFirstBufferGroup + index_); }
@@ -50,8 +58,15 @@ class ProvidedGroup {
   // The kernel put `bytes` (more than 0) into `buffer`, at the buffer's fill. `more`: it
   // goes on filling this buffer (IORING_CQE_F_BUF_MORE).
   ManagedBuffer Consume(uint32_t buffer, uint32_t bytes, bool more);
-  // The kernel took `buffer` but put nothing into it.
-  void ConsumeNothing(uint32_t buffer, bool more);
+  // The kernel took `buffer`, or it was picked, but nothing was put into it.
+  void ConsumeNothing(uint32_t buffer);
+  // Incremental: how much of `buffer` the kernel has filled by now, in bytes. It keeps its position
+  // in the entry that it shares (io_kbuf_inc_commit in io_uring/kbuf.c).
+  uint32_t KernelFill(uint32_t buffer) const;
+  // Incremental: as much of `buffer` is filled, whatever completions have said.
+  void SetFill(uint32_t buffer, uint32_t fill);
+  uint32_t fill(uint32_t buffer) const { return buffers_[buffer].fill; }
+  bool in_kernel(uint32_t buffer) const { return buffers_[buffer].in_kernel; }
   // Bundles (kWhole only): the buffer that the kernel fills after `buffer`.
   uint32_t NextInRingOrder(uint32_t buffer) const {
     return order_[(buffers_[buffer].position + 1) & (entries_ - 1)];
@@ -59,8 +74,6 @@ class ProvidedGroup {
 
   // Emulated: takes a buffer to read into; requires available() > 0.
   uint32_t Pick();
-  // Emulated: puts back a picked buffer that received nothing.
-  void Unpick(uint32_t buffer) { MakeAvailable(buffer); }
   std::byte* address(uint32_t buffer) const { return buffers_[buffer].data; }
 
   // A piece comes back. True when that made a buffer available.
@@ -80,7 +93,7 @@ class ProvidedGroup {
   void MakeAvailable(uint32_t buffer);
 
   io_uring* ring_;
-  io_uring_buf_ring* shared_ = nullptr;  // null when emulated
+  io_uring_buf_ring* shared_ = nullptr;  // null where the kernel has nothing of the group
   uint16_t index_;
   Mode mode_;
   ExhaustionPolicy exhaustion_;

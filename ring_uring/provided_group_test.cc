@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -87,7 +88,7 @@ TEST_F(ProvidedGroupTest, EmulatedGivesOutEachBufferUntilItIsReturned) {
   EXPECT_EQ(piece.group_index, kGroup);
   EXPECT_EQ(piece.buffer, first);
   EXPECT_EQ(group->taken(), 1u);
-  group->Unpick(second);
+  group->ConsumeNothing(second);
   EXPECT_EQ(group->available(), 1u);
   EXPECT_EQ(group->taken(), 1u);
   EXPECT_TRUE(group->Return(first));
@@ -126,7 +127,7 @@ class KernelGroupTest : public ProvidedGroupTest {
     io_uring_sqe* entry = ring_.NewEntry();
     io_uring_prep_recv(entry, sockets_.a.get(), nullptr, 0, MSG_DONTWAIT);
     entry->flags |= IOSQE_BUFFER_SELECT;
-    entry->buf_group = kGroup;
+    entry->buf_group = kFirstBufferGroup + kGroup;
     return ring_.Next().value_or(ScratchRing::Result{-ETIME, 0});
   }
   static uint32_t BufferOf(const ScratchRing::Result& result) {
@@ -141,6 +142,12 @@ class KernelGroupTest : public ProvidedGroupTest {
   }
   static std::string_view TextOf(const ManagedBuffer& buffer) {
     return AsText({buffer.data, buffer.size});
+  }
+
+  // Whether the kernel fills buffers piece by piece. Where it does not, no group is asked to.
+  bool Incremental() {
+    const BufferGroupOptions options = {.memory = Memory(1), .buffer_bytes = kBufferBytes};
+    return ProvidedGroup::Create(ring_.get(), kGroup, options, Mode::kIncremental).ok();
   }
 
   ScratchRing ring_{0};
@@ -209,13 +216,11 @@ TEST_F(KernelGroupTest, PiecesOfALargeBufferComeBackTogether) {
 // Trap (liburing issue 359): a receive that fails may have taken a buffer all the same.
 TEST_F(KernelGroupTest, ABufferThatTheKernelTookForNothingIsNotLost) {
   const auto group = Make(ring_.get(), Mode::kWhole, Memory(1));
-  group->ConsumeNothing(0, /*more=*/true);
-  EXPECT_EQ(group->available(), 1u);
   // This kernel gives back what a failure took, so a success stands for one that does not.
   for (int round = 0; round < 10; ++round) {
     const ScratchRing::Result taken = Receive("nothing");
     ASSERT_EQ(taken.result, 7) << round;
-    group->ConsumeNothing(BufferOf(taken), /*more=*/false);
+    group->ConsumeNothing(BufferOf(taken));
     ASSERT_EQ(group->available(), 1u);
   }
   sockets_.b.reset();
@@ -223,16 +228,59 @@ TEST_F(KernelGroupTest, ABufferThatTheKernelTookForNothingIsNotLost) {
     io_uring_sqe* entry = ring_.NewEntry();
     io_uring_prep_recv(entry, sockets_.a.get(), nullptr, 0, 0);
     entry->flags |= IOSQE_BUFFER_SELECT;
-    entry->buf_group = kGroup;
+    entry->buf_group = kFirstBufferGroup + kGroup;
     const auto result = ring_.Next();
     ASSERT_TRUE(result.has_value());
     ASSERT_EQ(result->result, 0) << "the end of the stream, round " << round;
     if ((result->flags & IORING_CQE_F_BUFFER) != 0) {
-      group->ConsumeNothing(BufferOf(*result), (result->flags & IORING_CQE_F_BUF_MORE) != 0);
+      group->ConsumeNothing(BufferOf(*result));
     }
     ASSERT_EQ(group->available(), 1u);
     ASSERT_EQ(group->taken(), 0u);
   }
+}
+
+// The kernel moves on in a buffer without a completion that says so: a receive on a worker thread
+// takes its part of the buffer before there are bytes. Its position is in the shared entry.
+TEST_F(KernelGroupTest, TheKernelsPositionIsKnownAlsoWhereNoCompletionTells) {
+  if (!Incremental()) return;
+  const auto group = Make(ring_.get(), Mode::kIncremental, Memory(2));
+  const ManagedBuffer first = Consume(*group, Receive("first"));
+  EXPECT_EQ(group->KernelFill(first.buffer), 5u);
+  // The end of the stream, met on a worker thread.
+  SocketPair closed = UnixPair();
+  closed.b.reset();
+  io_uring_sqe* entry = ring_.NewEntry();
+  io_uring_prep_recv(entry, closed.a.get(), nullptr, 7, 0);
+  entry->flags |= IOSQE_BUFFER_SELECT | IOSQE_ASYNC;
+  entry->buf_group = kFirstBufferGroup + kGroup;
+  const std::optional<ScratchRing::Result> end = ring_.Next();
+  ASSERT_TRUE(end.has_value());
+  ASSERT_EQ(end->result, 0);
+  group->SetFill(first.buffer, group->KernelFill(first.buffer));
+  const ManagedBuffer second = Consume(*group, Receive("second"));
+  EXPECT_EQ(TextOf(second), "second");
+  EXPECT_EQ(group->fill(second.buffer), group->KernelFill(second.buffer));
+}
+
+// A group takes its buffers back, and gives them to the kernel as whole ones.
+TEST_F(KernelGroupTest, BuffersBecomeWhole) {
+  if (!Incremental()) return;
+  const auto group = Make(ring_.get(), Mode::kIncremental, Memory(2));
+  const ManagedBuffer held = Consume(*group, Receive("held"));
+  EXPECT_EQ(group->available(), 2u);
+  group->LeaveKernel();
+  EXPECT_EQ(group->available(), 0u);
+  EXPECT_EQ(Receive("later").result, -ENOBUFS);
+  ASSERT_TRUE(group->EnterKernelWhole());
+  EXPECT_EQ(group->mode(), Mode::kWhole);
+  EXPECT_EQ(group->available(), 1u) << "a piece of the other is out";
+  const ManagedBuffer later = Consume(*group, Receive("."));
+  EXPECT_EQ(TextOf(later), "later.");
+  EXPECT_EQ(group->available(), 0u) << "a whole buffer for it";
+  EXPECT_TRUE(group->Return(held.buffer));
+  EXPECT_TRUE(group->Return(later.buffer));
+  EXPECT_EQ(group->available(), 2u);
 }
 
 }  // namespace

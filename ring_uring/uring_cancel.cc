@@ -42,7 +42,8 @@ bool UringRing::RecvInKernel(const Connection& connection) const {
 
 bool UringRing::SendInKernel(const Connection& connection) const {
   if (connection.send == Transfer::kOperation) {
-    return !operations_[connection.send_detail].has(uring::kDeferred);
+    const Operation& operation = operations_[connection.send_detail];
+    return !operation.has(uring::kDeferred) && !operation.has(uring::kOwnTimer);
   }
   return connection.send != Transfer::kIdle;
 }
@@ -72,7 +73,9 @@ void UringRing::MarkCancelled(Connection& connection, Direction direction) {
     }
   }
   if (direction != Direction::kRecv && connection.send == Transfer::kOperation) {
-    operations_[connection.send_detail].set(uring::kCancelAsked);
+    Operation& operation = operations_[connection.send_detail];
+    operation.set(uring::kCancelAsked);
+    if (operation.has(uring::kOwnTimer)) DeferOperation(operation);  // ends there
   }
 }
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <utility>
 
 #include "absl/log/check.h"
 #include "absl/log/log.h"
@@ -198,7 +199,7 @@ void UringRing::OnConnect(Operation& operation, const io_uring_cqe& cqe) {
 }
 
 // A transfer of a connection that goes by way of the table: its direction is free.
-void UringRing::EndTransfer(Operation& operation, int32_t result) {
+void UringRing::EndTransfer(Operation& operation, int32_t result, uint32_t flags) {
   Connection& connection = connections_[operation.connection];
   const bool is_send = operation.kind == OperationKind::kSendTo || operation.has(uring::kIsSend);
   is_send ? connection.EndSend() : connection.EndRecv();
@@ -206,7 +207,7 @@ void UringRing::EndTransfer(Operation& operation, int32_t result) {
     (is_send ? statistics_.bytes_sent : statistics_.bytes_received)
         .Add(static_cast<uint32_t>(result));
   }
-  EndOperation(operation, result);
+  EndOperation(operation, result, flags);
 }
 
 void UringRing::OnTransferAll(Operation& operation, const io_uring_cqe& cqe) {
@@ -265,16 +266,52 @@ void UringRing::OnZeroCopySend(Operation& operation, const io_uring_cqe& cqe) {
 
 void UringRing::OnMessage(Operation& operation, const io_uring_cqe& cqe) {
   Connection& connection = connections_[operation.connection];
+  const bool is_send = operation.kind == OperationKind::kSendTo;
+  if (is_send && SendGoesOn(operation, cqe.res)) return DropKernelEntry(connection);
   const Operation::Message& message = operation.message;
   int32_t result = cqe.res;
+  uint32_t flags = 0;
   if (result < 0) {
     result = Fail(operation.token, -cqe.res, OperationName(operation.kind));
-  } else if (operation.kind == OperationKind::kRecvFrom) {
-    *message.source = posix::FromSocketAddress(message.address.get(), message.header.msg_namelen);
-    if ((message.header.msg_flags & MSG_TRUNC) != 0) result = ToResult(Error::kMessageTooLong);
+  } else if (!is_send) {
+    if (message.source != nullptr) {
+      *message.source = posix::FromSocketAddress(message.address.get(), message.header.msg_namelen);
+    }
+    if ((message.header.msg_flags & MSG_TRUNC) != 0) {
+      result = Fail(operation.token, EMSGSIZE, OperationName(operation.kind));
+    } else if (result == 0 && connection.kind == SocketKind::kDatagrams &&
+               !connection.has(uring::kRecvShut)) {
+      flags = kEmptyDatagram;
+    }
   }
-  EndTransfer(operation, result);
+  EndTransfer(operation, result, flags);
   DropKernelEntry(connection);
+}
+
+// What is to be done with a message that could not be sent at once; false: it has ended, with
+// `result`. First the socket's own memory is waited for, by a poll. Where the socket is writable
+// and the send is not possible all the same, the queue of a Unix-domain receiver is full. No poll
+// tells of that, so it is tried again after a growing delay.
+bool UringRing::SendGoesOn(Operation& operation, int result) {
+  using State = Operation::SendState;
+  constexpr uint16_t kDelayMillisMax = 64;
+  Operation::Message& message = operation.message;
+  const bool polled = message.state == State::kPolling;
+  if (result != -EAGAIN && !(polled && result >= 0)) return false;
+  if (message.state == State::kRetrying) {
+    message.delay_ms = std::clamp<uint16_t>(2 * message.delay_ms, 1, kDelayMillisMax);
+    operation.due_ns = NowNanos() + int64_t{message.delay_ms} * 1'000'000;
+    operation.set(uring::kOwnTimer);
+    if (operation.has(uring::kCancelAsked)) {
+      DeferOperation(operation);
+    } else {
+      timers_.Add(operation);
+    }
+  } else {
+    message.state = polled ? State::kRetrying : State::kPolling;
+    DeferOperation(operation);
+  }
+  return true;
 }
 
 void UringRing::OnPoll(Operation& operation, const io_uring_cqe& cqe) {
@@ -305,7 +342,16 @@ void UringRing::OnTimeout(Operation& operation, const io_uring_cqe& cqe) {
 
 // One of the ring's own is due.
 void UringRing::OnTimer(Operation& timer, int64_t now_ns) {
+  if (timer.kind == OperationKind::kSendTo) {  // is tried again
+    timer.clear(uring::kOwnTimer);
+    return DeferOperation(timer);
+  }
   if (timer.kind == OperationKind::kDeadline) {
+    if (const uint32_t send = std::exchange(timer.timer.send, 0); send != 0) {
+      operations_[send - 1].message.deadline = 0;
+      Stop(operations_[send - 1]);
+      return EndOperation(timer, ToResult(Error::kTimedOut));
+    }
     if (timer.connection == Operation::kNone) return EndOperation(timer, 0);  // it is over
     Connection& connection = connections_[timer.connection];
     connection.recv_unit = 0;
@@ -337,10 +383,19 @@ void UringRing::EndOperation(Operation& operation, int32_t result, uint32_t flag
   if (operation.has(uring::kDeferred)) UndeferOperation(operation);
   timers_.Remove(operation);
   if (operation.kind == OperationKind::kAccept) DropAccept(listeners_[operation.connection]);
+  if (operation.kind == OperationKind::kSendTo) EndSendDeadline(operation);
   buffers_.DropUse(operation.unit);
   const Token token = operation.token;
   operations_.Free(operation);
   Complete(token, result, flags);
+}
+
+// As EndManagedDeadline.
+void UringRing::EndSendDeadline(Operation& operation) {
+  const uint32_t link = std::exchange(operation.message.deadline, 0);
+  if (link == 0) return;
+  operations_[link - 1].timer.send = 0;
+  Stop(operations_[link - 1]);
 }
 
 void UringRing::DeferConnection(Connection& connection) {

@@ -105,8 +105,12 @@ absl::StatusOr<ConnectionId> UringRing::RegisterSocket(NativeHandle handle) {
   absl::StatusOr<ConnectionId> id = AddSocket(fd);
   int type = 0;
   socklen_t size = sizeof(type);
-  if (id.ok() && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) {
-    connections_[id->index].is_no_socket = true;
+  if (!id.ok()) return id;
+  uring::SocketKind& kind = connections_[id->index].kind;
+  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) {
+    kind = uring::SocketKind::kNone;
+  } else if (type != SOCK_STREAM) {
+    kind = type == SOCK_SEQPACKET ? uring::SocketKind::kPackets : uring::SocketKind::kDatagrams;
   }
   return id;
 }
@@ -115,7 +119,11 @@ absl::StatusOr<ConnectionId> UringRing::OpenDatagram(const Endpoint& local) {
   absl::StatusOr<int> fd = posix::OpenDatagram(local, kBlocking);
   if (!fd.ok()) return fd.status();
   absl::StatusOr<ConnectionId> id = AddSocket(*fd);
-  if (!id.ok()) close(*fd);
+  if (!id.ok()) {
+    close(*fd);
+  } else {
+    connections_[id->index].kind = uring::SocketKind::kDatagrams;
+  }
   return id;
 }
 
@@ -292,6 +300,7 @@ absl::Status UringRing::UnregisterBufferGroup(BufferGroupId id) {
     return GroupInUse(group->receives, group->buffers->taken());
   }
   if (IsOfAnotherThread()) ForgetRegisteredRing();
+  if (std::exchange(group->to_be_whole, false)) --groups_to_be_whole_;
   group->buffers.reset();
   ++group->generation;
   return absl::OkStatus();

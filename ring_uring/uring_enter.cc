@@ -266,13 +266,32 @@ void UringRing::Spin(uint32_t wanted, int64_t deadline_ns) {
 
 bool UringRing::HasDeferred() const {
   if (deferred_connection_head_ != 0 || deferred_operation_head_ != 0 || !wake_armed_) return true;
+  if (groups_to_be_whole_ != 0) return true;
   if (stalled_ == 0) return false;
   return std::any_of(groups_.begin(), groups_.end(), [](const Group& group) {
     return group.stalled_head != 0 && group.buffers->available() != 0;
   });
 }
 
+// Groups into which sockets receive that keep messages apart: their buffers leave the kernel and
+// come back as whole ones. In between all completions that tell of them must have been seen.
+void UringRing::MakeGroupsWhole() {
+  const auto quiet = [&] {
+    return io_uring_cq_ready(&ring_) == 0 && !io_uring_cq_has_overflow(&ring_);
+  };
+  for (Group& group : groups_) {
+    if (!group.to_be_whole || !quiet()) continue;
+    group.buffers->LeaveKernel();
+    if (!quiet()) continue;  // without deferred task work the kernel may have gone on until then
+    if (!group.buffers->EnterKernelWhole()) statistics_.fallbacks.Add(1);
+    group.to_be_whole = false;
+    --groups_to_be_whole_;
+    ResumeStalled(group);
+  }
+}
+
 void UringRing::FlushDeferred() {
+  if (groups_to_be_whole_ != 0) MakeGroupsWhole();
   if (stalled_ != 0) {
     for (Group& group : groups_) {
       if (group.stalled_head != 0) ResumeStalled(group);
@@ -329,8 +348,9 @@ void UringRing::ArmConnectionAgain(Connection& connection) {
 }
 
 void UringRing::ArmOperationAgain(Operation& operation) {
-  const bool of_connection =
-      operation.kind == OperationKind::kPoll || operation.kind == OperationKind::kTransferAll;
+  const bool of_connection = operation.kind == OperationKind::kPoll ||
+                             operation.kind == OperationKind::kTransferAll ||
+                             operation.kind == OperationKind::kSendTo;
   const bool closing =
       of_connection && connections_[operation.connection].state != uring::ConnectionState::kOpen;
   if (operation.kind == OperationKind::kCancel) return EndOperation(operation, operation.result);
@@ -346,6 +366,9 @@ void UringRing::ArmOperationAgain(Operation& operation) {
     case OperationKind::kTransferAll:
       FillTransferAll(entry, operation);
       break;
+    case OperationKind::kSendTo:
+      FillMessage(entry, operation);
+      break;
     default:
       LOG(FATAL) << "an operation of kind " << static_cast<int>(operation.kind)
                  << " is never armed again";
@@ -360,12 +383,19 @@ void UringRing::EndCancelled(Operation& operation) {
     const uint32_t done = operation.transfer.done;
     EndTransfer(operation, done != 0 ? static_cast<int32_t>(done) : kCanceled);
     ContinueClose(connection);
+  } else if (operation.kind == OperationKind::kSendTo) {
+    Connection& connection = connections_[operation.connection];
+    EndTransfer(operation, kCanceled);
+    ContinueClose(connection);
   } else if (operation.kind == OperationKind::kPoll) {
     Connection& connection = connections_[operation.connection];
     --connection.other_operations;
     EndOperation(operation, kCanceled);
     ContinueClose(connection);
   } else if (operation.kind == OperationKind::kDeadline) {
+    if (const uint32_t send = std::exchange(operation.timer.send, 0); send != 0) {
+      operations_[send - 1].message.deadline = 0;
+    }
     if (operation.connection != Operation::kNone) connections_[operation.connection].recv_unit = 0;
     EndOperation(operation, 0);
   } else {
@@ -394,7 +424,7 @@ void UringRing::BeginOwn() {
 void UringRing::BeginOwnCancel(Operation& cancel) {
   const Operation::Target of = cancel.own_target;
   Operation& target = operations_[of.index];
-  const bool is_there = target.generation == of.generation && target.has(uring::kOwnTimer);
+  const bool is_there = target.generation == of.generation;
   if (is_there) Stop(target);
   cancel.result = is_there ? 0 : ToResult(Error::kNotFound);
   DeferOperation(cancel);

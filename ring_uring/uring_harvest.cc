@@ -1,6 +1,7 @@
 // Turning the kernel's completions into the caller's: dispatch and transfers.
 #include <errno.h>
 #include <liburing.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -77,24 +78,110 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::OnSend(uint32_t index,
 ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::OnRecvManaged(uint32_t index,
                                                                   const io_uring_cqe& cqe) {
   Connection& connection = connections_[index];
+  if (ABSL_PREDICT_FALSE(connection.KeepsMessages())) return OnManagedMessage(connection, cqe);
   const bool goes_on = (cqe.flags & IORING_CQE_F_MORE) != 0;
   if (!goes_on) connection.recv = Transfer::kManagedStalled;  // until it is decided below
   if (cqe.res > 0) {
     OnManagedBytes(connection, cqe);
     if (!goes_on) ContinueManaged(connection);
   } else {
-    if ((cqe.flags & IORING_CQE_F_BUFFER) != 0) {  // also failures may take one: liburing issue 359
-      groups_[connection.recv_group].buffers->ConsumeNothing(
-          cqe.flags >> IORING_CQE_BUFFER_SHIFT, (cqe.flags & IORING_CQE_F_BUF_MORE) != 0);
-    }
-    if (cqe.res == -ENOBUFS) {
-      OnNoBuffers(connection);
-    } else if (!goes_on) {
-      const Token token{connection.recv_token};
-      EndManagedRecv(connection, cqe.res == 0 ? 0 : Fail(token, -cqe.res, "managed recv"));
-    }
+    OnManagedNothing(connection, cqe);
   }
   if (!goes_on) DropKernelEntry(connection);
+}
+
+// No bytes: an end, a failure, or no buffer to receive into.
+void UringRing::OnManagedNothing(Connection& connection, const io_uring_cqe& cqe) {
+  if ((cqe.flags & IORING_CQE_F_BUFFER) != 0) GiveBackUnfilled(connection, cqe);
+  if (cqe.res == -ENOBUFS) return OnNoBuffers(connection);
+  if ((cqe.flags & IORING_CQE_F_MORE) != 0) return;
+  if (cqe.res == -EAGAIN) return PollAgain(connection);
+  const Token token{connection.recv_token};
+  EndManagedRecv(connection, cqe.res == 0 ? 0 : Fail(token, -cqe.res, "managed recv"));
+}
+
+// Also failures may take a buffer (liburing issue 359), and of a buffer that is filled piece by
+// piece some bytes, although there are none in them: only the kernel knows.
+void UringRing::GiveBackUnfilled(const Connection& connection, const io_uring_cqe& cqe) {
+  uring::ProvidedGroup& buffers = *groups_[connection.recv_group].buffers;
+  const uint32_t buffer = cqe.flags >> IORING_CQE_BUFFER_SHIFT;
+  if (buffers.mode() != uring::ProvidedGroup::Mode::kIncremental) {
+    buffers.ConsumeNothing(buffer);
+  } else if (buffers.in_kernel(buffer)) {
+    const uint32_t to_come = BytesToCome(connection.recv_group, buffer, cqe);
+    buffers.SetFill(buffer, buffers.KernelFill(buffer) - to_come);
+  }
+}
+
+// How many bytes in the buffer the completions report that are in the kernel's queue behind `cqe`.
+uint32_t UringRing::BytesToCome(uint32_t group, uint32_t buffer, const io_uring_cqe& cqe) const {
+  const io_uring_cq& queue = ring_.cq;
+  const unsigned tail = __atomic_load_n(queue.ktail, __ATOMIC_ACQUIRE);
+  uint32_t bytes = 0;
+  for (unsigned i = tail; &queue.cqes[--i & queue.ring_mask] != &cqe;) {
+    const io_uring_cqe& later = queue.cqes[i & queue.ring_mask];
+    const uring::UserData data = uring::UserData::Unpack(later.user_data);
+    const bool in_buffer = data.source == Source::kRecvManaged && later.res > 0 &&
+                           (later.flags & IORING_CQE_F_BUFFER) != 0 &&
+                           later.flags >> IORING_CQE_BUFFER_SHIFT == buffer;
+    if (in_buffer && connections_[data.index].recv_group == group) {
+      bytes += static_cast<uint32_t>(later.res);
+    }
+  }
+  return bytes;
+}
+
+// Whether the library's count of what is in the buffer is where the kernel stands. With deferred
+// task work the kernel stands still while this looks.
+bool UringRing::AgreesWithKernel(uint32_t group, uint32_t buffer, const io_uring_cqe& cqe) const {
+  const uring::ProvidedGroup& buffers = *groups_[group].buffers;
+  const bool overflowed =
+      (__atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW) != 0;
+  if (!Has(Capability::kDeferredTaskRun) || overflowed || !buffers.in_kernel(buffer)) return true;
+  return buffers.fill(buffer) + BytesToCome(group, buffer, cqe) == buffers.KernelFill(buffer);
+}
+
+// A message of a socket that keeps messages apart: one completion, and a buffer of its own.
+void UringRing::OnManagedMessage(Connection& connection, const io_uring_cqe& cqe) {
+  uring::ProvidedGroup& buffers = *groups_[connection.recv_group].buffers;
+  connection.recv = Transfer::kManagedStalled;
+  const bool too_long = cqe.res > 0 && static_cast<uint32_t>(cqe.res) > buffers.buffer_bytes();
+  const bool shut = connection.has(uring::kRecvShut);
+  const bool empty = cqe.res == 0 && connection.kind == SocketKind::kDatagrams && !shut;
+  const auto give_back = [&] {
+    if ((cqe.flags & IORING_CQE_F_BUFFER) != 0) GiveBackUnfilled(connection, cqe);
+    ResumeStalled(groups_[connection.recv_group]);
+  };
+  if (cqe.res > 0 && !too_long) {
+    OnManagedBytes(connection, cqe);
+    ContinueManaged(connection);
+  } else if (empty || too_long) {
+    give_back();
+    const Token token{connection.recv_token};
+    const int32_t result = empty ? 0 : Fail(token, EMSGSIZE, "managed recv");
+    const uint32_t flags = empty ? kEmptyDatagram : 0u;
+    if (connection.has(uring::kRecvMultishot)) {
+      Complete(token, result, flags | kMore);
+      ContinueManaged(connection);
+    } else {
+      EndManagedRecv(connection, result, flags);
+    }
+  } else if (cqe.res == -EAGAIN && shut) {
+    give_back();
+    EndManagedRecv(connection, 0);
+  } else {
+    OnManagedNothing(connection, cqe);
+  }
+  DropKernelEntry(connection);
+}
+
+// There was nothing to receive after all: another reader of the socket was faster.
+void UringRing::PollAgain(Connection& connection) {
+  if (connection.has(uring::kRecvCancelled)) {
+    EndManagedRecv(connection, ToResult(Error::kCanceled));
+  } else {
+    DeferConnection(connection);
+  }
 }
 
 // Bytes in a buffer: one completion, which is the last where `is_last`.
@@ -120,9 +207,12 @@ inline void UringRing::OnManagedBytes(Connection& connection, const io_uring_cqe
   const uint32_t buffer = cqe.flags >> IORING_CQE_BUFFER_SHIFT;
   const uint32_t bytes = static_cast<uint32_t>(cqe.res);
   statistics_.bytes_received.Add(bytes);
-  if (group.bundles) return OnBundle(connection, cqe);
+  if (group.bundles && !connection.KeepsMessages()) return OnBundle(connection, cqe);
   const bool buffer_goes_on = (cqe.flags & IORING_CQE_F_BUF_MORE) != 0;
-  CompleteManaged(connection, cqe, group.buffers->Consume(buffer, bytes, buffer_goes_on), !many);
+  const ManagedBuffer piece = group.buffers->Consume(buffer, bytes, buffer_goes_on);
+  DCHECK(!buffer_goes_on || AgreesWithKernel(connection.recv_group, buffer, cqe))
+      << "the kernel stands elsewhere in buffer " << buffer;
+  CompleteManaged(connection, cqe, piece, !many);
 }
 
 // Bytes in one or several buffers that follow one another in the ring.
@@ -184,47 +274,67 @@ void UringRing::OnManagedPoll(uint32_t index, const io_uring_cqe& cqe) {
   } else if (EntrySpace() == 0) {
     DeferConnection(connection);  // polls again
   } else {
-    connection.recv = Transfer::kManagedRead;
-    connection.recv_detail = buffers.Pick();
-    ++connection.kernel_entries;
-    io_uring_sqe* entry = NewEntry(Source::kManagedRead, index, connection.generation);
-    io_uring_prep_recv(entry, 0, buffers.address(connection.recv_detail), buffers.buffer_bytes(),
-                       MSG_DONTWAIT);
-    SetDescriptor(entry, connection);
+    if (connection.kind == SocketKind::kDatagrams && (cqe.res & (POLLRDHUP | POLLHUP)) != 0) {
+      connection.set(uring::kRecvShut);
+    }
+    ReadAfterPoll(connection);
   }
   DropKernelEntry(connection);
+}
+
+// Bytes are there: a receive that does not wait takes them.
+void UringRing::ReadAfterPoll(Connection& connection) {
+  Group& group = groups_[connection.recv_group];
+  uring::ProvidedGroup& buffers = *group.buffers;
+  const uring::ProvidedGroup::Mode mode = buffers.mode();
+  const uint32_t index = connections_.IndexOf(connection);
+  // MSG_TRUNC: the result says how long the message was.
+  const int flags = MSG_DONTWAIT | (connection.KeepsMessages() ? MSG_TRUNC : 0);
+  if (mode == uring::ProvidedGroup::Mode::kIncremental && connection.KeepsMessages()) {
+    // What is left of a buffer would cut a message.
+    if (!group.to_be_whole) ++groups_to_be_whole_;
+    group.to_be_whole = true;
+    return StallForBuffer(connection);
+  }
+  ++connection.kernel_entries;
+  if (mode == uring::ProvidedGroup::Mode::kEmulated) {
+    connection.recv = Transfer::kManagedRead;
+    connection.recv_detail = buffers.Pick();
+    io_uring_sqe* entry = NewEntry(Source::kManagedRead, index, connection.generation);
+    io_uring_prep_recv(entry, 0, buffers.address(connection.recv_detail), buffers.buffer_bytes(),
+                       flags);
+    SetDescriptor(entry, connection);
+  } else {
+    connection.recv = Transfer::kManaged;
+    io_uring_sqe* entry = NewEntry(Source::kRecvManaged, index, connection.generation);
+    io_uring_prep_recv(entry, 0, nullptr, 0, flags);
+    SetDescriptor(entry, connection);
+    SelectBuffer(entry, buffers);
+  }
 }
 
 void UringRing::OnManagedRead(uint32_t index, const io_uring_cqe& cqe) {
   Connection& connection = connections_[index];
-  uring::ProvidedGroup& buffers = *groups_[connection.recv_group].buffers;
+  io_uring_cqe picked = {};
+  picked.res = cqe.res;
+  picked.flags = connection.recv_detail << IORING_CQE_BUFFER_SHIFT | IORING_CQE_F_BUFFER;
+  if (connection.KeepsMessages()) return OnManagedMessage(connection, picked);
   connection.recv = Transfer::kManagedStalled;
   if (cqe.res > 0) {
-    io_uring_cqe picked = {};
-    picked.res = cqe.res;
-    picked.flags = connection.recv_detail << IORING_CQE_BUFFER_SHIFT;
     OnManagedBytes(connection, picked);
     ContinueManaged(connection);
   } else {
-    buffers.Unpick(connection.recv_detail);
+    OnManagedNothing(connection, picked);
     ResumeStalled(groups_[connection.recv_group]);
-    if (cqe.res == -EAGAIN && !connection.has(uring::kRecvCancelled)) {
-      DeferConnection(connection);  // somebody else's wake-up: polls again
-    } else if (cqe.res == -EAGAIN) {
-      EndManagedRecv(connection, ToResult(Error::kCanceled));
-    } else {
-      const Token token{connection.recv_token};
-      EndManagedRecv(connection, cqe.res == 0 ? 0 : Fail(token, -cqe.res, "managed recv"));
-    }
   }
   DropKernelEntry(connection);
 }
 
-void UringRing::EndManagedRecv(Connection& connection, int32_t result) {
+void UringRing::EndManagedRecv(Connection& connection, int32_t result, uint32_t flags) {
   connection.EndRecv();
   EndManagedDeadline(connection);
   --groups_[connection.recv_group].receives;
-  Complete(Token{connection.recv_token}, result, 0);
+  Complete(Token{connection.recv_token}, result, flags);
 }
 
 // The receive was faster than its deadline, or was ended by it.

@@ -112,6 +112,7 @@ bool UringRing::PrepareShutdown(ConnectionId id, Direction direction, Token toke
   const int how = direction == Direction::kRecv   ? SHUT_RD
                   : direction == Direction::kSend ? SHUT_WR
                                                   : SHUT_RDWR;
+  if (direction != Direction::kSend) connection->set(uring::kRecvShut);
   io_uring_sqe* entry = NewEntry(operation);
   io_uring_prep_shutdown(entry, 0, how);
   SetDescriptor(entry, *connection);
@@ -212,6 +213,13 @@ bool UringRing::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
     // It may wait for a buffer, outside of the kernel: a timer, whose end cancels it.
     operation.connection = target.index;
     connections_[target.index].recv_unit = operations_.IndexOf(operation) + 1;
+    operation.timer.send = 0;
+    PrepareOwnTimer(operation, delay.count());
+  } else if (target.source == Source::kOperation &&
+             operations_[target.index].kind == OperationKind::kSendTo) {
+    // Likewise: it may wait for its next try.
+    operations_[target.index].message.deadline = operations_.IndexOf(operation) + 1;
+    operation.timer.send = target.index + 1;
     PrepareOwnTimer(operation, delay.count());
   } else {
     if (target.source == Source::kOwnTimer) last_entry_ = HandTimerToKernel();

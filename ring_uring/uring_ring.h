@@ -157,7 +157,8 @@ class UringRing final : public Ring {
     std::unique_ptr<uring::ProvidedGroup> buffers;
     uint16_t generation = 0;
     bool bundles = false;
-    uint32_t receives = 0;  // managed receives in flight
+    bool to_be_whole = false;  // a socket that keeps messages apart receives into it
+    uint32_t receives = 0;     // managed receives in flight
     // Those of them that wait for a buffer: links are an index plus 1.
     uint32_t stalled_head = 0;
     uint32_t stalled_tail = 0;
@@ -185,6 +186,7 @@ class UringRing final : public Ring {
   using File = posix::FileTable::File;
   using Operation = uring::Operation;
   using OperationKind = uring::OperationKind;
+  using SocketKind = uring::SocketKind;
   using Source = uring::Source;
   using Transfer = uring::Transfer;
 
@@ -263,15 +265,27 @@ class UringRing final : public Ring {
   void FillTransferAll(io_uring_sqe* entry, const Operation& operation);
   inline void FillTransfer(io_uring_sqe* entry, const Connection& connection,
                            const TransferRequest& request, bool is_send);
-  bool BeginMessage(ConnectionId id, OperationKind kind, std::span<std::byte> memory,
+  bool BeginOtherTransfer(Connection& connection, TransferRequest request, bool is_send,
+                          Token token);
+  bool BeginMessage(Connection& connection, OperationKind kind, const TransferRequest& request,
                     const posix::SocketAddress* destination, Endpoint* source, Token token);
+  void FillMessage(io_uring_sqe* entry, Operation& operation);
   io_uring_sqe* ArmManaged(Connection& connection);
+  bool PollsFirst(const Connection& connection) const;
+  static void SelectBuffer(io_uring_sqe* entry, const uring::ProvidedGroup& buffers);
   bool FileTransfer(FileId id, uint64_t offset, const TransferRequest& request, OperationKind kind,
                     Token token);
   bool FileTransferBuffer(FileId id, uint64_t offset, const BufferSlice& slice, OperationKind kind,
                           Token token);
   bool UsesFixed(const Connection& connection, const TransferRequest& request) const {
-    return request.in_kernel && request.length >= fixed_threshold_ && !connection.is_no_socket;
+    return request.in_kernel && request.length >= fixed_threshold_ &&
+           connection.kind == SocketKind::kStream;
+  }
+  // May go as an entry of its own: a stream's, and not to be completed; one test for both.
+  static bool IsOrdinary(const Connection& connection, const TransferRequest& request) {
+    static_assert(static_cast<int>(SocketKind::kStream) == 0);
+    static_assert(static_cast<int>(TransferFlags::kNone) == 0);
+    return (static_cast<uint8_t>(connection.kind) | static_cast<uint8_t>(request.flags)) == 0;
   }
   bool SocketsUseRegistrations() const {
     return std::min(fixed_threshold_, zero_copy_threshold_) != kNever;
@@ -322,7 +336,14 @@ class UringRing final : public Ring {
   void OnManagedRead(uint32_t index, const io_uring_cqe& cqe);
   void OnNoBuffers(Connection& connection);
   void ContinueManaged(Connection& connection);
-  void EndManagedRecv(Connection& connection, int32_t result);
+  void OnManagedNothing(Connection& connection, const io_uring_cqe& cqe);
+  void OnManagedMessage(Connection& connection, const io_uring_cqe& cqe);
+  void GiveBackUnfilled(const Connection& connection, const io_uring_cqe& cqe);
+  uint32_t BytesToCome(uint32_t group, uint32_t buffer, const io_uring_cqe& cqe) const;
+  bool AgreesWithKernel(uint32_t group, uint32_t buffer, const io_uring_cqe& cqe) const;
+  void PollAgain(Connection& connection);
+  void ReadAfterPoll(Connection& connection);
+  void EndManagedRecv(Connection& connection, int32_t result, uint32_t flags = 0);
   void EndManagedDeadline(Connection& connection);
   void OnWake(const io_uring_cqe& cqe);
   void TakeWakes();
@@ -335,12 +356,14 @@ class UringRing final : public Ring {
   void OnTransferAll(Operation& operation, const io_uring_cqe& cqe);
   void OnZeroCopySend(Operation& operation, const io_uring_cqe& cqe);
   void OnMessage(Operation& operation, const io_uring_cqe& cqe);
+  bool SendGoesOn(Operation& operation, int result);
+  void EndSendDeadline(Operation& operation);
   void OnPoll(Operation& operation, const io_uring_cqe& cqe);
   void OnTimeout(Operation& operation, const io_uring_cqe& cqe);
   void OnTimer(Operation& timer, int64_t now_ns);
   void OnFileTransfer(Operation& operation, const io_uring_cqe& cqe);
   void OnDeadline(Operation& operation, const io_uring_cqe& cqe);
-  void EndTransfer(Operation& operation, int32_t result);
+  void EndTransfer(Operation& operation, int32_t result, uint32_t flags = 0);
   void EndOperation(Operation& operation, int32_t result, uint32_t flags = 0);
   inline void Complete(Token token, int32_t result, uint32_t flags);
   // Notes a failure for ExplainError; returns the completion's result.
@@ -354,6 +377,7 @@ class UringRing final : public Ring {
   void StallForBuffer(Connection& connection);
   void ResumeStalled(Group& group);
   void UnstallConnection(Connection& connection);
+  void MakeGroupsWhole();
 
   // Control plane: uring_control.cc.
   void DropAccept(Listener& listener);
@@ -411,6 +435,7 @@ class UringRing final : public Ring {
   uint32_t deferred_operation_tail_ = 0;
 
   uint32_t stalled_ = 0;  // managed receives that wait for a buffer, of all groups
+  uint32_t groups_to_be_whole_ = 0;
 
   int wake_fd_ = -1;
   // Calls of Wake that no completion stands for yet. The descriptor only rings the bell

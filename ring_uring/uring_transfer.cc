@@ -54,8 +54,8 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::BeginRecv(ConnectionId id,
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
   if (connection->recv != Transfer::kIdle) return AcceptError(Error::kBusy, token);
-  if (request.flags == TransferFlags::kAll) {
-    return BeginTransferAll(*connection, request, /*is_send=*/false, token);
+  if (!IsOrdinary(*connection, request)) {
+    return BeginOtherTransfer(*connection, request, /*is_send=*/false, token);
   }
   if (Full(1, 0)) return false;
   connection->recv = Transfer::kPlain;
@@ -76,8 +76,8 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::BeginSend(ConnectionId id,
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
   if (connection->send != Transfer::kIdle) return AcceptError(Error::kBusy, token);
-  if (request.flags == TransferFlags::kAll) {
-    return BeginTransferAll(*connection, request, /*is_send=*/true, token);
+  if (!IsOrdinary(*connection, request)) {
+    return BeginOtherTransfer(*connection, request, /*is_send=*/true, token);
   }
   if (request.length >= zero_copy_threshold_ && HasOperations(1)) {
     return BeginZeroCopySend(*connection, request, token);
@@ -126,6 +126,15 @@ bool UringRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice& sl
                    {resolved.data, resolved.length, flags, resolved.unit, resolved.kernel_index,
                     resolved.in_kernel, resolved.uses},
                    token);
+}
+
+bool UringRing::BeginOtherTransfer(Connection& connection, TransferRequest request, bool is_send,
+                                   Token token) {
+  if (connection.KeepsMessages()) {
+    return BeginMessage(connection, is_send ? OperationKind::kSendTo : OperationKind::kRecvFrom,
+                        request, nullptr, nullptr, token);
+  }
+  return BeginTransferAll(connection, request, is_send, token);
 }
 
 // Goes by way of the operation table, because the kernel may stop short even with
@@ -219,8 +228,10 @@ io_uring_sqe* UringRing::ArmManaged(Connection& connection) {
   const Group& group = groups_[connection.recv_group];
   const uint32_t index = connections_.IndexOf(connection);
   ++connection.kernel_entries;
-  if (group.buffers->mode() == uring::ProvidedGroup::Mode::kEmulated) {
-    statistics_.emulations.Add(1);
+  if (PollsFirst(connection)) {
+    if (group.buffers->mode() == uring::ProvidedGroup::Mode::kEmulated) {
+      statistics_.emulations.Add(1);
+    }
     connection.recv = Transfer::kManagedPoll;
     io_uring_sqe* entry = NewEntry(Source::kManagedPoll, index, connection.generation);
     io_uring_prep_poll_add(entry, 0, POLLIN | POLLRDHUP);
@@ -239,50 +250,90 @@ io_uring_sqe* UringRing::ArmManaged(Connection& connection) {
     entry->ioprio |= IORING_RECVSEND_BUNDLE;
   }
   SetDescriptor(entry, connection);
-  entry->flags |= IOSQE_BUFFER_SELECT;
-  entry->buf_group = group.buffers->kernel_id();
+  SelectBuffer(entry, *group.buffers);
   return entry;
 }
 
-bool UringRing::BeginMessage(ConnectionId id, OperationKind kind, std::span<std::byte> memory,
+void UringRing::SelectBuffer(io_uring_sqe* entry, const uring::ProvidedGroup& buffers) {
+  entry->flags |= IOSQE_BUFFER_SELECT;
+  entry->buf_group = buffers.kernel_id();
+}
+
+// The other receives wait in the kernel, which picks a buffer when bytes come.
+bool UringRing::PollsFirst(const Connection& connection) const {
+  using Mode = uring::ProvidedGroup::Mode;
+  const Mode mode = groups_[connection.recv_group].buffers->mode();
+  // The length of a message, and whether there is an end, are told by a receive that does not wait.
+  if (mode == Mode::kEmulated || connection.KeepsMessages()) return true;
+  // A one-shot receive that the kernel finds ready again and again without bytes goes on to one of
+  // its worker threads (a byte of urgent data does that). There it takes its part of the buffer
+  // when it begins, and not when bytes come: in an order, and of a length, that no completion
+  // tells.
+  const bool multishot = connection.has(uring::kRecvMultishot) && Has(Capability::kMultishotRecv);
+  return mode == Mode::kIncremental && !multishot;
+}
+
+bool UringRing::BeginMessage(Connection& connection, OperationKind kind,
+                             const TransferRequest& request,
                              const posix::SocketAddress* destination, Endpoint* source,
                              Token token) {
-  Connection* connection = connections_.Find(id);
-  if (connection == nullptr) return AcceptError(Error::kBadId, token);
   const bool is_send = kind == OperationKind::kSendTo;
-  Transfer& transfer = is_send ? connection->send : connection->recv;
+  Transfer& transfer = is_send ? connection.send : connection.recv;
   if (transfer != Transfer::kIdle) return AcceptError(Error::kBusy, token);
   if (Full(1, 1)) return false;
   Operation& operation = operations_.Take(kind, token);
-  operation.connection = id.index;
+  operation.connection = connections_.IndexOf(connection);
+  operation.unit = request.unit;
+  request.AddUse();
   Operation::Message& message = operation.message;
   message.source = source;
-  message.vector = {memory.data(), memory.size()};
+  message.deadline = 0;
+  message.delay_ms = 0;
+  message.state = Operation::SendState::kTrying;
+  message.vector = {request.data, request.length};
   message.header = msghdr{};
-  message.header.msg_name = message.address.get();
-  message.header.msg_namelen = sizeof(message.address.storage);
   message.header.msg_iov = &message.vector;
   message.header.msg_iovlen = 1;
-  transfer = Transfer::kOperation;
-  (is_send ? connection->send_detail : connection->recv_detail) = operations_.IndexOf(operation);
-  ++connection->kernel_entries;
-  io_uring_sqe* entry = NewEntry(operation);
-  if (is_send) {
+  if (destination != nullptr) {
     message.address = *destination;
+    message.header.msg_name = message.address.get();
     message.header.msg_namelen = destination->size;
-    io_uring_prep_sendmsg(entry, 0, &message.header, MSG_NOSIGNAL);
-  } else {
-    io_uring_prep_recvmsg(entry, 0, &message.header, 0);
+  } else if (source != nullptr) {
+    message.header.msg_name = message.address.get();
+    message.header.msg_namelen = sizeof(message.address.storage);
   }
-  SetDescriptor(entry, *connection);
+  transfer = Transfer::kOperation;
+  (is_send ? connection.send_detail : connection.recv_detail) = operations_.IndexOf(operation);
+  io_uring_sqe* entry = NewEntry(operation);
+  FillMessage(entry, operation);
   Accepted(entry);
   return true;
+}
+
+// A send does not wait in the kernel: that would try again with a vector which the first try has
+// used up (unix_dgram_sendmsg copies before it finds the receiver's queue full), and so send an
+// empty datagram, or a part of one. See SendGoesOn.
+void UringRing::FillMessage(io_uring_sqe* entry, Operation& operation) {
+  Connection& connection = connections_[operation.connection];
+  if (operation.kind == OperationKind::kRecvFrom) {
+    io_uring_prep_recvmsg(entry, 0, &operation.message.header, 0);
+  } else if (operation.message.state == Operation::SendState::kPolling) {
+    io_uring_prep_poll_add(entry, 0, POLLOUT);
+  } else {
+    io_uring_prep_sendmsg(entry, 0, &operation.message.header, MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
+  SetDescriptor(entry, connection);
+  ++connection.kernel_entries;
 }
 
 bool UringRing::PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, Endpoint* source,
                                 Token token) {
   if (memory.empty() || source == nullptr) return AcceptError(Error::kInvalidArgument, token);
-  return BeginMessage(socket, OperationKind::kRecvFrom, memory, nullptr, source, token);
+  Connection* connection = connections_.Find(socket);
+  if (connection == nullptr) return AcceptError(Error::kBadId, token);
+  return BeginMessage(*connection, OperationKind::kRecvFrom,
+                      {memory.data(), ClampLength(memory.size()), TransferFlags::kNone}, nullptr,
+                      source, token);
 }
 
 bool UringRing::PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
@@ -291,8 +342,11 @@ bool UringRing::PrepareSendTo(ConnectionId socket, std::span<const std::byte> me
   if (!posix::ToSocketAddress(destination, &address)) {
     return AcceptError(Error::kInvalidArgument, token);
   }
+  Connection* connection = connections_.Find(socket);
+  if (connection == nullptr) return AcceptError(Error::kBadId, token);
   std::byte* data = const_cast<std::byte*>(memory.data());  // the kernel only reads it
-  return BeginMessage(socket, OperationKind::kSendTo, {data, memory.size()}, &address, nullptr,
+  return BeginMessage(*connection, OperationKind::kSendTo,
+                      {data, ClampLength(memory.size()), TransferFlags::kNone}, &address, nullptr,
                       token);
 }
 
