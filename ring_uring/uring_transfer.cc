@@ -265,10 +265,10 @@ bool UringRing::PollsFirst(const Connection& connection) const {
   const Mode mode = groups_[connection.recv_group].buffers->mode();
   // The length of a message, and whether there is an end, are told by a receive that does not wait.
   if (mode == Mode::kEmulated || connection.KeepsMessages()) return true;
-  // A one-shot receive that the kernel finds ready again and again without bytes goes on to one of
-  // its worker threads (a byte of urgent data does that). There it takes its part of the buffer
-  // when it begins, and not when bytes come: in an order, and of a length, that no completion
-  // tells.
+  // A one-shot receive that the kernel finds ready again and again without bytes, since another
+  // reader of the socket is faster, goes on to a worker thread (io_arm_poll_handler gives up after
+  // 128 tries). There it takes its part of the buffer when it begins, and not when bytes come: in
+  // an order, and of a length, that no completion tells.
   const bool multishot = connection.has(uring::kRecvMultishot) && Has(Capability::kMultishotRecv);
   return mode == Mode::kIncremental && !multishot;
 }
