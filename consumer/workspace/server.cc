@@ -6,6 +6,7 @@
 #include <iostream>
 #include <span>
 #include <unordered_map>
+#include <vector>
 
 #include "ring_native/create_ring.h"
 
@@ -15,20 +16,32 @@ enum Kind : uint8_t { kAccept, kRecv, kSend, kClose };
 
 Token Pack(Kind kind, ConnectionId id) { return TokenFields{kind, id.generation, id.index}.Pack(); }
 
+struct Client {
+  ConnectionId id;
+  Kind next = kRecv;  // what is to be prepared for it
+  size_t size = 0;    // bytes to send
+  std::array<std::byte, 4096> bytes;
+};
+
+bool Prepare(Ring& ring, Client& client) {
+  const ConnectionId id = client.id;
+  const Token token = Pack(client.next, id);
+  if (client.next == kRecv) return ring.PrepareRecv(id, client.bytes, token);
+  if (client.next == kClose) return ring.PrepareClose(id, CloseMode::kGraceful, token);
+  const std::span received = std::span(client.bytes).first(client.size);
+  return ring.PrepareSend(id, received, token, TransferFlags::kAll);
+}
+
 int main() {
-  // Each connection may have a send in the table of operations (4096 of them by default).
-  absl::StatusOr<CreatedRing> created = CreateRing(RingOptions{.max_connections = 4000});
+  absl::StatusOr<CreatedRing> created = CreateRing(RingOptions{});
   if (!created.ok()) return std::cerr << created.status() << "\n", 1;
   Ring& ring = *created->ring;
   absl::StatusOr<ListenerId> listener = ring.CreateListener(Endpoint::Ipv4Loopback(0), {});
   if (!listener.ok()) return std::cerr << listener.status() << "\n", 1;
   std::cout << "listening on " << ring.LocalEndpoint(*listener)->ToString() << std::endl;
 
-  struct Client {
-    ConnectionId id;
-    std::array<std::byte, 4096> bytes;
-  };
   std::unordered_map<uint32_t, Client> clients;
+  std::vector<uint32_t> waiting;  // clients with something to prepare
   ring.PrepareAccept(*listener, Shots::kMany, Pack(kAccept, {}));
   for (;;) {
     ring.SubmitAndWait({});
@@ -36,25 +49,30 @@ int main() {
     for (const Completion& completion : completions) {
       const TokenFields fields = TokenFields::Unpack(completion.token);
       if (fields.kind == kAccept && !completion.ok()) continue;
-      Client& client =
-          clients[fields.kind == kAccept ? completion.connection().index : fields.index];
-      if (fields.kind == kAccept) client.id = completion.connection();
-      const auto prepare = [&] {
-        const ConnectionId id = client.id;
-        if (fields.kind == kAccept) return ring.PrepareRecv(id, client.bytes, Pack(kRecv, id));
-        if (completion.result <= 0) {
-          return ring.PrepareClose(id, CloseMode::kGraceful, Pack(kClose, id));
-        }
-        if (fields.kind == kSend) return ring.PrepareRecv(id, client.bytes, Pack(kRecv, id));
-        const std::span received(client.bytes.data(), static_cast<size_t>(completion.result));
-        return ring.PrepareSend(id, received, Pack(kSend, id), TransferFlags::kAll);
-      };
+      const bool is_new = fields.kind == kAccept;
+      const uint32_t index = is_new ? completion.connection().index : fields.index;
       if (fields.kind == kClose) {
-        clients.erase(fields.index);
-      } else {
-        while (!prepare()) ring.Submit();  // the submission queue was full
+        clients.erase(index);
+        continue;
       }
+      Client& client = clients[index];
+      if (is_new) {
+        client.id = completion.connection();
+      } else if (completion.result <= 0) {
+        client.next = kClose;
+      } else {
+        client.next = fields.kind == kRecv ? kSend : kRecv;
+        client.size = static_cast<size_t>(completion.result);
+      }
+      waiting.push_back(index);
     }
     ring.AdvanceCompletionQueue(completions.size());
+    std::erase_if(waiting, [&](uint32_t index) {
+      if (Prepare(ring, clients[index])) return true;
+      // Where the submission queue was full, this makes room. Where the table of operations is,
+      // completions do: what is refused again is offered again after the next ones.
+      ring.Submit();
+      return Prepare(ring, clients[index]);
+    });
   }
 }
