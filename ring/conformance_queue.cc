@@ -55,7 +55,7 @@ TEST_P(RingConformance, MoreOperationsThanTheQueueTakes) {
     if (ring.PrepareNop(token)) {
       tokens.push_back(token);
     } else {
-      ring.Pump();
+      ASSERT_GT(ring.Pump({.timeout = kPatience}), 0u) << "full, and nothing completes";
     }
   }
   for (const Token token : tokens) ASSERT_EQ(ring.Await(token).result(), 0);
@@ -151,7 +151,10 @@ TEST_P(RingConformance, SubmissionQueueFullWhileReadingCompletions) {
       ++completed;
       ++seen[completion.token.value];
       for (int i = 0; i < 2 && prepared < seen.size(); ++i) {
-        while (!ring.PrepareNop(Token{prepared})) ring.Submit();
+        if (!ring.PrepareNop(Token{prepared})) {
+          ring.Submit();
+          ASSERT_TRUE(ring.PrepareNop(Token{prepared})) << "a submit makes room";
+        }
         ++prepared;
       }
     }
@@ -300,7 +303,8 @@ TEST_P(RingConformance, OperationLimitAndDrain) {
   RingOptions options = Options();
   options.max_operations = 32;
   TestRing& ring = MakeRing(options);
-  while (ring.PrepareTimeout(hours{1}, Shots::kOne, ring.NewToken())) {
+  for (int i = 0; ring.PrepareTimeout(hours{1}, Shots::kOne, ring.NewToken()); ++i) {
+    ASSERT_LE(i, 1000) << "there is no limit";
     if (ring.SubmissionQueueSpace() == 0) ring.Submit();
   }
   ring.Submit();

@@ -124,7 +124,8 @@ TEST_P(RingConformance, WaitForMoreThanFits) {
   options.completion_entries = 16;
   TestRing& ring = MakeRing(options);
   for (int i = 0; i < 200; ++i) {
-    while (!ring.PrepareTimeout(milliseconds{1}, Shots::kOne, ring.NewToken())) ring.Submit();
+    if (ring.SubmissionQueueSpace() == 0) ring.Submit();
+    ring.StartTimeout(milliseconds{1});
   }
   EXPECT_GE(ring.SubmitAndWait({.min_completions = ~uint32_t{0}, .timeout = milliseconds{200}}),
             1u);

@@ -91,7 +91,8 @@ IdleMemory UseRing(BackendKind backend, uint32_t connections) {
     PCHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     const absl::StatusOr<ConnectionId> id = ring->RegisterSocket(ends[0]);
     CHECK_OK(id.status());
-    while (!ring->PrepareRecvManaged(*id, (*group)->id(), Shots::kMany, Token{i})) ring->Submit();
+    if (ring->SubmissionQueueSpace() == 0) ring->Submit();
+    CHECK(ring->PrepareRecvManaged(*id, (*group)->id(), Shots::kMany, Token{i}));
   }
   // So that receives are tried and wait.
   ring->SubmitAndWait({.timeout = std::chrono::nanoseconds(0)});
