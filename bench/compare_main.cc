@@ -1,5 +1,6 @@
 // Compares echo servers: every round measures each of them once, in turn.
 
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,6 +22,7 @@
 #include "bench/comparison.h"
 #include "bench/machine.h"
 #include "bench/measurement.h"
+#include "ring_native/program_output.h"
 
 ABSL_FLAG(std::string, load, "", "the load generator, the program of //echo:load");
 ABSL_FLAG(std::vector<std::string>, shapes,
@@ -67,11 +69,44 @@ absl::Status ChooseServers(const std::vector<std::string>& texts, Plan& plan) {
   if (!servers.ok()) return servers.status();
   plan.servers = *std::move(servers);
   plan.bases = absl::GetFlag(FLAGS_against);
-  std::erase_if(plan.bases, [&](const std::string& base) {
-    return std::none_of(plan.servers.begin(), plan.servers.end(),
-                        [&](const Server& server) { return server.name == base; });
-  });
+  const auto is_there = [](const std::vector<Server>& all, const std::string& name) {
+    return std::any_of(all.begin(), all.end(),
+                       [&](const Server& server) { return server.name == name; });
+  };
+  const absl::StatusOr<std::vector<Server>> all = ParseServers(texts, {});
+  if (!all.ok()) return all.status();
+  for (const std::string& base : plan.bases) {
+    if (is_there(*all, base)) continue;
+    return absl::InvalidArgumentError(absl::StrCat("--against=", base, ": no server is called so"));
+  }
+  // Bases that are not measured this time are none.
+  std::erase_if(plan.bases, [&](const std::string& base) { return !is_there(plan.servers, base); });
   if (plan.bases.empty()) plan.bases = {plan.servers.front().name};
+  return absl::OkStatus();
+}
+
+absl::Status CheckNumbers() {
+  const int rounds = absl::GetFlag(FLAGS_rounds);
+  if (rounds < 1) return absl::InvalidArgumentError("--rounds must be at least 1");
+  if (absl::GetFlag(FLAGS_duration) < absl::Milliseconds(1)) {
+    return absl::InvalidArgumentError("--duration must be at least 1ms");
+  }
+  if (absl::GetFlag(FLAGS_warmup) < absl::ZeroDuration()) {
+    return absl::InvalidArgumentError("--warmup must be at least 0");
+  }
+  if (!(absl::GetFlag(FLAGS_foreign_load_max) >= 0)) {
+    return absl::InvalidArgumentError("--foreign_load_max must be at least 0");
+  }
+  const struct {
+    std::string_view flag;
+    int cpu;
+  } processors[] = {{"server_cpu", absl::GetFlag(FLAGS_server_cpu)},
+                    {"load_cpu", absl::GetFlag(FLAGS_load_cpu)}};
+  for (const auto& [flag, cpu] : processors) {
+    if (cpu >= 0 && cpu < CPU_SETSIZE) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("--", flag, "=", cpu, " must lie between 0 and ", CPU_SETSIZE - 1));
+  }
   return absl::OkStatus();
 }
 
@@ -80,9 +115,10 @@ absl::StatusOr<Plan> MakePlan(const std::vector<std::string>& servers) {
   absl::Status status = ChooseServers(servers, plan);
   if (status.ok()) status = ParseAll(absl::GetFlag(FLAGS_shapes), plan.shapes);
   if (status.ok()) status = ParseAll(absl::GetFlag(FLAGS_limits), plan.limits);
+  if (status.ok()) status = CheckNumbers();
   if (!status.ok()) return status;
+  if (plan.shapes.empty()) return absl::InvalidArgumentError("--shapes names none");
   plan.rounds = absl::GetFlag(FLAGS_rounds);
-  if (plan.rounds < 1) return absl::InvalidArgumentError("--rounds must be at least 1");
   plan.measurement = {.load = absl::GetFlag(FLAGS_load),
                       .server_cpu = absl::GetFlag(FLAGS_server_cpu),
                       .load_cpu = absl::GetFlag(FLAGS_load_cpu),
@@ -123,18 +159,24 @@ absl::StatusOr<std::vector<Series>> MeasureShape(const Plan& plan, const Shape& 
 // All shapes; then the limits that were broken, if any, in one error.
 absl::Status Execute(const Plan& plan) {
   PrintHeader(plan);
+  if (absl::Status status = FlushOutput(); !status.ok()) return status;
   std::string broken;
   for (const Shape& shape : plan.shapes) {
     absl::StatusOr<std::vector<Series>> all = MeasureShape(plan, shape);
     if (!all.ok()) return all.status();
     absl::PrintF("\n%s\n%s", shape.ToString(), ComparisonTable(*all, plan.bases));
-    std::fflush(stdout);
+    if (absl::Status status = FlushOutput(); !status.ok()) return status;
     for (const Limit& limit : plan.limits) {
       const absl::Status status = CheckLimit(*all, limit);
       if (!status.ok()) absl::StrAppend(&broken, shape.ToString(), ": ", status.message(), "\n");
     }
   }
   return broken.empty() ? absl::OkStatus() : absl::ResourceExhaustedError(broken);
+}
+
+absl::Status PlanAndExecute(const std::vector<std::string>& servers) {
+  const absl::StatusOr<Plan> plan = MakePlan(servers);
+  return plan.ok() ? Execute(*plan) : plan.status();
 }
 
 }  // namespace
@@ -146,13 +188,9 @@ int main(int argc, char** argv) {
       "  compare --load=PROGRAM [flags] NAME='PROGRAM FLAGS' NAME='PROGRAM FLAGS' ...\n\n"
       "Every server prints \"listening on ADDRESS\" and ends with 0 on SIGTERM. Exit code: 0; 1 "
       "when something failed or a byte was wrong; 2 when a limit was broken.");
+  absl::Status done = ioring::BeginOutput();
   const std::vector<char*> words = absl::ParseCommandLine(argc, argv);
-  absl::StatusOr<ioring::Plan> plan = ioring::MakePlan({words.begin() + 1, words.end()});
-  if (!plan.ok()) {
-    std::fprintf(stderr, "%s\n", std::string(plan.status().message()).c_str());
-    return 1;
-  }
-  const absl::Status done = ioring::Execute(*plan);
+  if (done.ok()) done = ioring::PlanAndExecute({words.begin() + 1, words.end()});
   if (done.ok()) return 0;
   std::fprintf(stderr, "%s\n", std::string(done.message()).c_str());
   return absl::IsResourceExhausted(done) ? 2 : 1;

@@ -39,5 +39,5 @@ for shape in 3x64 2x70000 4x1000x16; do
 done
 expect 2 "multishot takes" --shapes=2x64 --limits=multishot/epoll=0.001 "${SERVERS[2]}" "${SERVERS[6]}"
 expect 1 "the server ended" --shapes=2x64 "broken=${SERVER} --no_such_flag"
-expect 1 "no servers" --shapes=2x64 --only=absent "${SERVERS[@]}"
+expect 1 "no server is called so" --shapes=2x64 --only=absent "${SERVERS[@]}"
 [[ ${failures} == 0 ]]

@@ -1,6 +1,7 @@
 #include "bench/comparison.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 
 #include "absl/log/check.h"
@@ -97,7 +98,8 @@ std::string ComparisonTable(std::span<const Series> all, std::span<const std::st
 absl::StatusOr<Limit> Limit::Parse(std::string_view text) {
   const std::vector<std::string_view> sides = absl::StrSplit(text, '=');
   Limit limit;
-  if (sides.size() == 2 && absl::SimpleAtod(sides[1], &limit.ratio_max)) {
+  if (sides.size() == 2 && absl::SimpleAtod(sides[1], &limit.ratio_max) &&
+      std::isfinite(limit.ratio_max) && limit.ratio_max > 0) {
     const std::vector<std::string_view> names = absl::StrSplit(sides[0], '/');
     if (names.size() == 2) {
       limit.name = names[0];

@@ -192,6 +192,12 @@ absl::StatusOr<std::vector<Server>> ParseServers(std::span<const std::string> te
     }
     servers.push_back(*std::move(server));
   }
+  for (const std::string& name : only) {
+    const auto is_called_so = [&](const Server& server) { return server.name == name; };
+    if (std::none_of(servers.begin(), servers.end(), is_called_so)) {
+      return absl::InvalidArgumentError(absl::StrCat("--only=", name, ": no server is called so"));
+    }
+  }
   std::erase_if(servers, [&](const Server& server) {
     return !only.empty() && std::find(only.begin(), only.end(), server.name) == only.end();
   });

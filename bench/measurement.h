@@ -23,8 +23,8 @@ struct Server {
   static absl::StatusOr<Server> Parse(std::string_view text);
 };
 
-// All of `texts` whose names are in `only`, or all. InvalidArgument without any, or where two have
-// one name.
+// All of `texts` whose names are in `only`, or all. InvalidArgument without any, where two have one
+// name, or where a name in `only` is none of them.
 absl::StatusOr<std::vector<Server>> ParseServers(std::span<const std::string> texts,
                                                  std::span<const std::string> only);
 

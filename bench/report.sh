@@ -39,11 +39,11 @@ for argument in "$@"; do
 done
 
 [[ ${components} == yes || ${components} == no ]] || { echo "--components=${components} is neither yes nor no" >&2; exit 1; }
-# Before minutes are spent on components.
-"${reporter}" --check --form="${form}" "${arguments[@]}" "${servers[@]}"
-
 [[ ${out} == /* ]] || out="${BUILD_WORKING_DIRECTORY:-${PWD}}/${out}"
 mkdir -p "${out}"
+# Before minutes are spent on components.
+"${reporter}" --check --form="${form}" --out="${out}" --load="${load}" "${arguments[@]}" "${servers[@]}"
+
 work="$(mktemp -d)"
 trap 'rm -rf "${work}"' EXIT
 mkdir "${work}/components" "${work}/peers"

@@ -32,6 +32,10 @@ grep -qE '<(script|link|img)[^>]* (src|href)=' "${OUT}/report.html" && fail "the
 "${REPORT}" --peers=no --components=no "$@" --form=fast "--out=${OUT}" 2>/dev/null && fail "there is no form fast"
 refused="$("${REPORT}" --peers=no "$@" --form=smoke --shapes=7x7 "--out=${OUT}" 2>&1)" && fail "there is no such load"
 [[ ${refused} == *_benchmark* ]] && fail "components were measured before the loads were looked at"
+for folder in /dev/null/report /proc/report; do
+  refused="$("${REPORT}" --peers=no "$@" --form=smoke "--out=${folder}" 2>&1)" && fail "nothing can be written to ${folder}"
+  [[ ${refused} == *"${folder%/*}"* && ${refused} != *_benchmark* ]] || fail "components were measured for ${folder}: ${refused}"
+done
 "${REPORT}" --peers=no "$@" --form=smoke --components=maybe "--out=${OUT}" 2>/dev/null && fail "--components=maybe"
 "${REPORT}" --peers=no --components=no "$@" --form=smoke "--out=${OUT}" broken=/bin/false 2>/dev/null &&
   fail "a server that does not start was passed over"

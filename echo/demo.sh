@@ -29,6 +29,8 @@ fail() {
   exit 1
 }
 
+lose_output() { fail "the table cannot be written to standard output"; }
+
 # Runs however the demo ends. What still runs by now has failed or hangs.
 clean_up() {
   local code=$?
@@ -61,7 +63,7 @@ start_server() {
     if grep -q 'listening on' "$log"; then
       ports+=("$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p;q' "$log")")
       # Without the list of features.
-      sed 's/; on: .*//;q' "$log"
+      sed 's/; on: .*//;q' "$log" || lose_output
       return
     fi
     kill -0 $! 2>/dev/null || break
@@ -82,9 +84,9 @@ stop_server() {
 
 print_header() {
   printf '\n%11s %8s  %-8s %9s %8s %8s %8s %8s %11s %11s  %s\n' \
-    connections bytes engine msg/s MB/s p50 p99 p99.9 "server CPU" "load CPU" saturated
-  printf '%11s %8s  %-8s %9s %8s %8s %8s %8s %11s %11s  %s\n' \
-    "" "" "" "" "each way" us us us us/message us/message side
+    connections bytes engine msg/s MB/s p50 p99 p99.9 "server CPU" "load CPU" saturated &&
+    printf '%11s %8s  %-8s %9s %8s %8s %8s %8s %11s %11s  %s\n' \
+      "" "" "" "" "each way" us us us us/message us/message side
 }
 
 # One row from the load generator's JSON, which has a member per line.
@@ -110,14 +112,17 @@ measure() {
   load_pid=$!
   wait $load_pid || fail "the load generator failed: ${engines[index]}, $connections x $bytes B"
   load_pid=
-  print_row "${engines[index]}" "$json"
+  print_row "${engines[index]}" "$json" || lose_output
 }
+
+# The table is all that it is for.
+{ : >&1; } 2>/dev/null || fail "standard output is closed"
 
 trap clean_up EXIT
 trap 'exit 1' INT TERM HUP
 start_watchdog
 for engine in "${engines[@]}"; do start_server "$engine"; done
-print_header
+print_header || lose_output
 for shape in "${shapes[@]}"; do
   for ((index = 0; index < engine_count; ++index)); do
     # shellcheck disable=SC2086
@@ -126,5 +131,4 @@ for shape in "${shapes[@]}"; do
 done
 for ((index = 0; index < engine_count; ++index)); do stop_server "$index"; done
 server_pids=()
-echo
-echo "Every byte was verified. Rows of 1 s each; a few per cent between two rows are noise."
+printf '\nEvery byte was verified. Rows of 1 s each; a few per cent between two rows are noise.\n' || lose_output

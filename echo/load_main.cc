@@ -29,6 +29,7 @@
 #include "ring/endpoint.h"
 #include "ring_native/create_ring.h"
 #include "ring_native/process_limits.h"
+#include "ring_native/program_output.h"
 #include "ring_native/stop_request.h"
 #include "ring_native/terminal.h"
 
@@ -62,6 +63,9 @@ ABSL_FLAG(bool, progress, true, "Shows a line of progress, on a terminal only.")
 
 namespace ioring {
 namespace {
+
+// In place of a file's path.
+constexpr std::string_view kStandardOutput = "-";
 
 // What the handler of stop requests reaches.
 std::atomic<LoadControl*> stopping_control = nullptr;
@@ -130,6 +134,10 @@ absl::Status CheckFlags(const std::vector<char*>& arguments) {
   if (!(absl::GetFlag(FLAGS_rate) >= 0) || absl::GetFlag(FLAGS_rate) > 1e9) {
     return absl::InvalidArgumentError("--rate must lie between 0 and 1000000000");
   }
+  if (absl::GetFlag(FLAGS_server_pid) < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--server_pid=", absl::GetFlag(FLAGS_server_pid), " is no process"));
+  }
   return absl::OkStatus();
 }
 
@@ -174,9 +182,13 @@ absl::StatusOr<LoadOptions> OptionsFromFlags(const std::vector<char*>& arguments
   LoadOptions options;
   if (absl::Status status = ReadDurations(options); !status.ok()) return status;
   const absl::StatusOr<Endpoint> target = Endpoint::Parse(absl::GetFlag(FLAGS_target));
-  if (!target.ok()) return target.status();
+  if (!target.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--target: ", target.status().message()));
+  }
   const absl::StatusOr<BackendKind> backend = ParseBackendKind(absl::GetFlag(FLAGS_backend));
-  if (!backend.ok()) return backend.status();
+  if (!backend.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--backend: ", backend.status().message()));
+  }
   options.target = *target;
   options.backend = *backend;
   options.connections = absl::GetFlag(FLAGS_connections);
@@ -190,27 +202,21 @@ absl::StatusOr<LoadOptions> OptionsFromFlags(const std::vector<char*>& arguments
   return options;
 }
 
-absl::Status WriteFile(const std::string& path, const std::string& text) {
-  std::FILE* file = std::fopen(path.c_str(), "w");
-  if (file == nullptr) return absl::UnavailableError(absl::StrCat("cannot write to ", path));
-  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  if (std::fclose(file) != 0 || !written) {
-    return absl::UnavailableError(absl::StrCat("cannot write all figures to ", path));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Report(const LoadOptions& options, const LoadResult& result) {
-  const std::string json = absl::GetFlag(FLAGS_json);
-  const std::string text = json == "-" ? LoadJson(options, result) : LoadText(options, result);
-  absl::PrintF("%s", text);
-  if (json.empty() || json == "-") return absl::OkStatus();
-  return WriteFile(json, LoadJson(options, result));
+absl::Status Report(const LoadOptions& options, const LoadResult& result, ResultFile& json) {
+  const bool json_only = absl::GetFlag(FLAGS_json) == kStandardOutput;
+  absl::PrintF("%s", json_only ? LoadJson(options, result) : LoadText(options, result));
+  absl::Status status = json.Write(LoadJson(options, result));
+  status.Update(FlushOutput());
+  return status;
 }
 
 absl::Status Run(const std::vector<char*>& arguments) {
   const absl::StatusOr<LoadOptions> options = OptionsFromFlags(arguments);
   if (!options.ok()) return options.status();
+  const std::string path = absl::GetFlag(FLAGS_json);
+  absl::StatusOr<ResultFile> json =
+      ResultFile::Open("json", path == kStandardOutput ? std::string() : path);
+  if (!json.ok()) return json.status();
   // Some for the rings, libraries and standard streams.
   RaiseDescriptorLimit(uint64_t{options->connections} + 64);
   LoadControl control(LoadThreads(*options));
@@ -222,7 +228,7 @@ absl::Status Run(const std::vector<char*>& arguments) {
   progress.reset();
   stopping_control = nullptr;
   if (!result.ok()) return result.status();
-  return Report(*options, *result);
+  return Report(*options, *result, *json);
 }
 
 int Main(int argc, char** argv) {
@@ -239,9 +245,10 @@ int Main(int argc, char** argv) {
     return absl::EndsWith(file, "load_main.cc");
   };
   absl::SetFlagsUsageConfig(usage);
+  absl::Status status = BeginOutput();
   const std::vector<char*> arguments = absl::ParseCommandLine(argc, argv);
   absl::InitializeLog();
-  const absl::Status status = Run(arguments);
+  if (status.ok()) status = Run(arguments);
   if (status.ok()) return 0;
   absl::FPrintF(stderr, "load: %s\n", status.message());
   return 1;

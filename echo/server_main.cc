@@ -27,6 +27,7 @@
 #include "ring/capability.h"
 #include "ring_native/process_cpu.h"
 #include "ring_native/process_limits.h"
+#include "ring_native/program_output.h"
 #include "ring_native/stop_request.h"
 
 namespace ioring {
@@ -90,7 +91,6 @@ void PrintStart(const ServerFlags& flags, const ServerThreads& servers, std::str
                EchoEngineName(flags.options.engine), first.buffer_bytes(), flags.threads, limits,
                first.capabilities().ToString(),
                problem.empty() ? "" : absl::StrCat("; memory is not registered: ", problem));
-  std::fflush(stdout);
 }
 
 void PrintReport(absl::Duration since_start, absl::Duration interval,
@@ -142,7 +142,8 @@ std::string StatisticsJson(const ServerThreads& servers, const ServerStatistics&
                          cpu_seconds, JsonString(servers.servers().front()->backend_report()));
 }
 
-void PrintEnd(const ServerThreads& servers, const ServerStatistics& total, double cpu_seconds) {
+void PrintEnd(const ServerThreads& servers, const ServerStatistics& total, double cpu_seconds,
+              const std::string& json) {
   for (size_t i = 0; i < servers.servers().size(); ++i) {
     const EchoServer& server = *servers.servers()[i];
     absl::PrintF("thread %d: %s, %s; memory: %s\n", i, server.backend_name(),
@@ -151,23 +152,10 @@ void PrintEnd(const ServerThreads& servers, const ServerStatistics& total, doubl
   const double messages = static_cast<double>(total.messages);
   absl::PrintF("total: %s; CPU time %.3f s, %.2f us per message\n", total.ToString(), cpu_seconds,
                messages > 0 ? cpu_seconds * 1e6 / messages : 0.0);
-  absl::PrintF("statistics: %s\n", StatisticsJson(servers, total, cpu_seconds));
-  std::fflush(stdout);
+  absl::PrintF("statistics: %s\n", json);
 }
 
-absl::Status WriteJson(const std::string& path, const std::string& json) {
-  std::FILE* file = std::fopen(path.c_str(), "w");
-  if (file == nullptr) {
-    return absl::UnavailableError(absl::StrCat("cannot write the statistics to ", path));
-  }
-  const bool written = std::fprintf(file, "%s\n", json.c_str()) > 0;
-  if (std::fclose(file) != 0 || !written) {
-    return absl::UnavailableError(absl::StrCat("cannot write all statistics to ", path));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Serve(ServerFlags& flags) {
+absl::Status Serve(ServerFlags& flags, ResultFile& stats_json) {
   const absl::StatusOr<std::string> limits = FitToDescriptors(flags);
   if (!limits.ok()) return limits.status();
   absl::StatusOr<std::unique_ptr<ServerThreads>> servers =
@@ -175,21 +163,37 @@ absl::Status Serve(ServerFlags& flags) {
   if (!servers.ok()) return servers.status();
   HandleStopRequests(**servers);
   PrintStart(flags, **servers, *limits);
+  if (absl::Status status = FlushOutput(); !status.ok()) {
+    StopHandlingRequests();
+    return status;
+  }
   (*servers)->Start();
   WaitAndReport(flags, **servers);
+  // Join destroys what is asked here.
   const ServerStatistics total = (*servers)->Total();
   const double cpu_seconds = absl::ToDoubleSeconds(OwnCpuTime());
-  PrintEnd(**servers, total, cpu_seconds);
+  const std::string json = StatisticsJson(**servers, total, cpu_seconds);
+  PrintEnd(**servers, total, cpu_seconds, json);
   StopHandlingRequests();
-  if (absl::Status status = (*servers)->Join(); !status.ok()) return status;
-  if (flags.stats_json.empty()) return absl::OkStatus();
-  return WriteJson(flags.stats_json, StatisticsJson(**servers, total, cpu_seconds));
+  absl::Status status = (*servers)->Join();
+  status.Update(stats_json.Write(absl::StrCat(json, "\n")));
+  status.Update(FlushOutput());
+  return status;
+}
+
+absl::Status ParseAndServe(int argc, char** argv) {
+  const absl::Status output = BeginOutput();
+  absl::StatusOr<ServerFlags> flags = ParseServerFlags(argc, argv);
+  absl::InitializeLog();
+  if (!output.ok()) return output;
+  if (!flags.ok()) return flags.status();
+  absl::StatusOr<ResultFile> stats_json = ResultFile::Open("stats_json", flags->stats_json);
+  if (!stats_json.ok()) return stats_json.status();
+  return Serve(*flags, *stats_json);
 }
 
 int Main(int argc, char** argv) {
-  absl::StatusOr<ServerFlags> flags = ParseServerFlags(argc, argv);
-  absl::InitializeLog();
-  const absl::Status status = flags.ok() ? Serve(*flags) : flags.status();
+  const absl::Status status = ParseAndServe(argc, argv);
   if (status.ok()) return 0;
   const bool ends = absl::EndsWith(status.message(), ".");
   absl::FPrintF(stderr, "server: %s%s\n", status.message(), ends ? "" : ".");

@@ -7,6 +7,7 @@
 #define IORING_BENCH_BASELINE_BASELINE_H_
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -17,11 +18,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
+#include <system_error>
 
 namespace baseline {
 
@@ -35,7 +38,8 @@ class Flags {
  public:
   Flags(int argc, char** argv) : argc_(argc), argv_(argv) {}
 
-  uint32_t Take(std::string_view name, uint32_t value) {
+  // Ends the program where the number is none from `min` to `max`.
+  uint32_t Take(std::string_view name, uint32_t value, uint32_t min, uint32_t max) {
     for (int i = 1; i < argc_; ++i) {
       std::string_view argument = argv_[i];
       if (!argument.starts_with(name)) continue;
@@ -43,7 +47,7 @@ class Flags {
       if (argument.empty()) {
         value = 1;
       } else if (argument.front() == '=') {
-        value = static_cast<uint32_t>(std::strtoul(argument.data() + 1, nullptr, 10));
+        value = Number(argument.substr(1), argv_[i], min, max);
       } else {
         continue;
       }
@@ -60,10 +64,24 @@ class Flags {
   }
 
  private:
+  static uint32_t Number(std::string_view text, const char* argument, uint32_t min, uint32_t max) {
+    uint32_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const bool good = error == std::errc() && end == text.data() + text.size();
+    if (good && number >= min && number <= max) return number;
+    std::fprintf(stderr, "%s: it takes a number from %u to %u\n", argument, min, max);
+    std::exit(1);
+  }
+
   int argc_;
   char** argv_;
   int taken_ = 0;
 };
+
+// What flags may ask for.
+inline constexpr uint32_t kPortMax = 65535;
+inline constexpr uint32_t kBufferSizeMax = 1u << 30;
+inline constexpr uint32_t kConnectionsMax = 1u << 20;
 
 // Listens on 127.0.0.1. Accepted sockets inherit TCP_NODELAY.
 inline int Listen(uint32_t port) {
@@ -88,7 +106,7 @@ inline void Announce(int listener) {
   socklen_t length = sizeof(address);
   getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length);
   std::printf("listening on 127.0.0.1:%u\n", ntohs(address.sin_port));
-  std::fflush(stdout);
+  if (std::fflush(stdout) != 0) Die("standard output", errno);
 }
 
 // The descriptors that this process may open, after raising the soft limit.
@@ -103,6 +121,8 @@ inline uint32_t RaiseDescriptorLimit() {
 // A descriptor that becomes readable when the server is asked to end. Call before
 // anything else: a signal before that ends the program at once.
 inline int StopDescriptor() {
+  // Else a socket would take its place.
+  if (fcntl(STDOUT_FILENO, F_GETFD) < 0) Die("standard output", errno);
   signal(SIGPIPE, SIG_IGN);
   sigset_t signals;
   sigemptyset(&signals);
@@ -121,6 +141,7 @@ inline void PrintCpuTime() {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
   };
   std::printf("cpu_seconds=%.6f\n", seconds(usage.ru_utime) + seconds(usage.ru_stime));
+  if (std::fflush(stdout) != 0) Die("standard output", errno);
 }
 
 }  // namespace baseline

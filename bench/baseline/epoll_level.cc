@@ -125,8 +125,8 @@ class Server {
 
 int main(int argc, char** argv) {
   baseline::Flags flags(argc, argv);
-  const uint32_t port = flags.Take("--listen", 0);
-  const uint32_t buffer_size = flags.Take("--buffer_size", 65536);
+  const uint32_t port = flags.Take("--listen", 0, 0, baseline::kPortMax);
+  const uint32_t buffer_size = flags.Take("--buffer_size", 65536, 1, baseline::kBufferSizeMax);
   flags.RefuseUnknown("epoll_level [--listen=PORT] [--buffer_size=BYTES]");
 
   const int stop = baseline::StopDescriptor();

@@ -8,6 +8,8 @@
 #include <poll.h>
 #include <sys/mman.h>
 
+#include <bit>
+#include <cerrno>
 #include <vector>
 
 #include "bench/baseline/baseline.h"
@@ -287,12 +289,16 @@ class Server {
 int main(int argc, char** argv) {
   baseline::Flags flags(argc, argv);
   Options options;
-  const uint32_t port = flags.Take("--listen", 0);
-  options.incremental = flags.Take("--incremental", 0) != 0;
+  const uint32_t port = flags.Take("--listen", 0, 0, baseline::kPortMax);
+  options.incremental = flags.Take("--incremental", 0, 0, 1) != 0;
   if (options.incremental) options = {.buffer_size = 256 << 10, .buffers = 8, .incremental = true};
-  options.buffer_size = flags.Take("--buffer_size", options.buffer_size);
-  options.buffers = flags.Take("--buffers", options.buffers);  // a power of two
-  options.connections = flags.Take("--connections", options.connections);
+  options.buffer_size =
+      flags.Take("--buffer_size", options.buffer_size, 1, baseline::kBufferSizeMax);
+  // io_uring_register_buf_ring(3): a power of two.
+  options.buffers = flags.Take("--buffers", options.buffers, 1, 32768);
+  if (!std::has_single_bit(options.buffers)) baseline::Die("--buffers: no power of two", EINVAL);
+  options.connections =
+      flags.Take("--connections", options.connections, 1, baseline::kConnectionsMax);
   flags.RefuseUnknown(
       "uring_multishot [--listen=PORT] [--buffer_size=BYTES] [--buffers=N] [--connections=N] "
       "[--incremental]");

@@ -177,10 +177,12 @@ class Server {
 int main(int argc, char** argv) {
   baseline::Flags flags(argc, argv);
   Options options;
-  const uint32_t port = flags.Take("--listen", 0);
-  options.buffer_size = flags.Take("--buffer_size", options.buffer_size);
-  options.connections = flags.Take("--connections", options.connections);
-  options.fixed = flags.Take("--fixed", 0) != 0;
+  const uint32_t port = flags.Take("--listen", 0, 0, baseline::kPortMax);
+  options.buffer_size =
+      flags.Take("--buffer_size", options.buffer_size, 1, baseline::kBufferSizeMax);
+  options.connections =
+      flags.Take("--connections", options.connections, 1, baseline::kConnectionsMax);
+  options.fixed = flags.Take("--fixed", 0, 0, 1) != 0;
   flags.RefuseUnknown(
       "uring_oneshot [--listen=PORT] [--buffer_size=BYTES] [--connections=N] [--fixed]");
 

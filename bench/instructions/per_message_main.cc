@@ -1,9 +1,7 @@
 // Counts what echo servers execute in user space for each message.
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdio>
-#include <fstream>
 #include <map>
 #include <string>
 #include <string_view>
@@ -19,6 +17,7 @@
 #include "bench/comparison.h"
 #include "bench/instructions/server_instructions.h"
 #include "bench/measurement.h"
+#include "ring_native/program_output.h"
 
 ABSL_FLAG(uint32_t, connections, 50, "connections, each with one message on its way");
 ABSL_FLAG(uint32_t, message_size, 64, "bytes of a message");
@@ -31,20 +30,6 @@ ABSL_FLAG(std::vector<std::string>, limits, {},
 
 namespace ioring {
 namespace {
-
-absl::StatusOr<std::vector<Server>> ParseServers(const std::vector<char*>& texts) {
-  const std::vector<std::string> only = absl::GetFlag(FLAGS_only);
-  std::vector<Server> servers;
-  for (const char* text : texts) {
-    absl::StatusOr<Server> server = Server::Parse(text);
-    if (!server.ok()) return server.status();
-    const bool wanted =
-        only.empty() || std::find(only.begin(), only.end(), server->name) != only.end();
-    if (wanted) servers.push_back(*std::move(server));
-  }
-  if (servers.empty()) return absl::InvalidArgumentError("no servers to measure");
-  return servers;
-}
 
 absl::StatusOr<std::vector<Limit>> ParseLimits() {
   std::vector<Limit> limits;
@@ -94,24 +79,39 @@ absl::Status CheckLimits(const std::vector<Limit>& limits,
   return broken.empty() ? absl::OkStatus() : absl::ResourceExhaustedError(broken);
 }
 
-absl::Status Execute(const std::vector<char*>& texts) {
-  const absl::StatusOr<std::vector<Server>> servers = ParseServers(texts);
-  if (!servers.ok()) return servers.status();
-  const absl::StatusOr<std::vector<Limit>> limits = ParseLimits();
-  if (!limits.ok()) return limits.status();
-  const LockstepLoad load = {.connections = absl::GetFlag(FLAGS_connections),
-                             .message_bytes = absl::GetFlag(FLAGS_message_size),
-                             .messages_per_connection = absl::GetFlag(FLAGS_messages),
-                             .profile = absl::GetFlag(FLAGS_profile) != 0};
+absl::StatusOr<LockstepLoad> LoadFromFlags() {
+  const struct {
+    std::string_view flag;
+    uint32_t value;
+    uint32_t max;
+  } numbers[] = {{"connections", absl::GetFlag(FLAGS_connections), 10'000},
+                 {"message_size", absl::GetFlag(FLAGS_message_size), 1 << 20},
+                 {"messages", absl::GetFlag(FLAGS_messages), 1'000'000}};
+  for (const auto& number : numbers) {
+    if (number.value >= 1 && number.value <= number.max) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("--", number.flag, "=", number.value, " must lie between 1 and ", number.max));
+  }
+  return LockstepLoad{.connections = absl::GetFlag(FLAGS_connections),
+                      .message_bytes = absl::GetFlag(FLAGS_message_size),
+                      .messages_per_connection = absl::GetFlag(FLAGS_messages),
+                      .profile = absl::GetFlag(FLAGS_profile) != 0};
+}
+
+struct Figures {
+  std::map<std::string, double> instructions;  // by server
+  std::string json;
+};
+
+absl::StatusOr<Figures> MeasureAll(const std::vector<Server>& servers, const LockstepLoad& load) {
   absl::PrintF(
       "Instructions in user space per echoed message: %u connections, %u B, every byte checked.\n"
       "The servers are stepped through, so that batches are always full.\n"
       "%-22s %12s %14s %12s\n",
       load.connections, load.message_bytes, "", "instructions", "indirect calls", "system calls");
-  std::fflush(stdout);
-  std::map<std::string, double> instructions;
-  std::string json;
-  for (const Server& server : *servers) {
+  if (absl::Status status = FlushOutput(); !status.ok()) return status;
+  Figures figures;
+  for (const Server& server : servers) {
     const absl::StatusOr<MessageCost> cost = MeasureServer(server.command, load);
     if (!cost.ok()) {
       return absl::Status(cost.status().code(),
@@ -120,15 +120,29 @@ absl::Status Execute(const std::vector<char*>& texts) {
     absl::PrintF("%-22s %12.1f %14.2f %12.3f\n", server.name, cost->instructions,
                  cost->indirect_calls, cost->system_calls);
     PrintProfile(load, *cost);
-    std::fflush(stdout);
-    instructions[server.name] = cost->instructions;
-    absl::StrAppend(&json, ToJson(server.name, load, *cost), "\n");
+    if (absl::Status status = FlushOutput(); !status.ok()) return status;
+    figures.instructions[server.name] = cost->instructions;
+    absl::StrAppend(&figures.json, ToJson(server.name, load, *cost), "\n");
   }
-  if (const std::string path = absl::GetFlag(FLAGS_json); !path.empty()) {
-    std::ofstream file(path);
-    if (!(file << json << std::flush)) return absl::UnavailableError("cannot write " + path);
-  }
-  return CheckLimits(*limits, instructions);
+  return figures;
+}
+
+absl::Status Execute(const std::vector<std::string>& texts) {
+  const absl::StatusOr<std::vector<Server>> servers =
+      ParseServers(texts, absl::GetFlag(FLAGS_only));
+  if (!servers.ok()) return servers.status();
+  const absl::StatusOr<std::vector<Limit>> limits = ParseLimits();
+  if (!limits.ok()) return limits.status();
+  const absl::StatusOr<LockstepLoad> load = LoadFromFlags();
+  if (!load.ok()) return load.status();
+  absl::StatusOr<ResultFile> json = ResultFile::Open("json", absl::GetFlag(FLAGS_json));
+  if (!json.ok()) return json.status();
+  const absl::StatusOr<Figures> figures = MeasureAll(*servers, *load);
+  if (!figures.ok()) return figures.status();
+  if (absl::Status status = json->Write(figures->json); !status.ok()) return status;
+  absl::Status status = CheckLimits(*limits, figures->instructions);
+  status.Update(FlushOutput());
+  return status;
 }
 
 }  // namespace
@@ -140,8 +154,9 @@ int main(int argc, char** argv) {
       "  per_message [flags] NAME='PROGRAM FLAGS' NAME='PROGRAM FLAGS' ...\n\n"
       "Every server prints \"listening on ADDRESS\" and ends with 0 on SIGTERM. Exit code: 0; 1 "
       "when something failed or a byte was wrong; 2 when a limit was broken.");
+  absl::Status done = ioring::BeginOutput();
   const std::vector<char*> words = absl::ParseCommandLine(argc, argv);
-  const absl::Status done = ioring::Execute({words.begin() + 1, words.end()});
+  if (done.ok()) done = ioring::Execute({words.begin() + 1, words.end()});
   if (done.ok()) return 0;
   std::fprintf(stderr, "%s\n", std::string(done.message()).c_str());
   return absl::IsResourceExhausted(done) ? 2 : 1;

@@ -5,10 +5,12 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -23,6 +25,7 @@
 #include "bench/instructions/hot_paths.h"
 #include "bench/instructions/instruction_counter.h"
 #include "bench/instructions/processor.h"
+#include "ring_native/program_output.h"
 
 ABSL_FLAG(std::string, recorded, "",
           "the file of recorded figures; fails where one is missed by more than --band");
@@ -80,14 +83,8 @@ absl::StatusOr<Recorded> ReadRecorded(const std::string& path) {
   return recorded;
 }
 
-absl::Status Write(const std::string& path, const std::string& text) {
-  std::ofstream file(path);
-  if (file << text << std::flush) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("cannot write ", path));
-}
-
-absl::Status Record(const std::string& path, const Figures& figures) {
-  Recorded recorded = ReadRecorded(path).value_or(Recorded());
+// What is recorded, with these figures in place of this compiler's.
+std::string Record(Recorded recorded, const Figures& figures) {
   recorded[Compiler()] = figures;
   std::string text =
       "# Instructions in user space per operation: COMPILER HOT_PATH INSTRUCTIONS.\n"
@@ -97,7 +94,7 @@ absl::Status Record(const std::string& path, const Figures& figures) {
       absl::StrAppendFormat(&text, "%s %s %.1f\n", compiler, name, figure);
     }
   }
-  return Write(path, text);
+  return text;
 }
 
 absl::StatusOr<Figures> Measure() {
@@ -134,7 +131,7 @@ absl::Status Compare(const Figures& figures, const Figures& recorded, double ban
   return absl::ResourceExhaustedError(absl::StrCat(missed, kHowToRecord));
 }
 
-absl::Status WriteJson(const std::string& path, const Figures& figures) {
+std::string ToJson(const Figures& figures) {
   std::string json;
   for (const auto& [name, figure] : figures) {
     absl::StrAppendFormat(&json,
@@ -143,35 +140,76 @@ absl::Status WriteJson(const std::string& path, const Figures& figures) {
                           "\n",
                           name, Compiler(), figure);
   }
-  return Write(path, json);
+  return json;
 }
 
-absl::Status Execute() {
+// What flags name: read, or opened for writing, before anything is measured.
+struct Files {
+  Recorded recorded;          // of --record, or else of --recorded
+  bool has_recorded = false;  // there is --recorded
+  ResultFile record;
+  ResultFile json;
+};
+
+absl::StatusOr<Files> OpenFiles() {
+  const std::string record_path = absl::GetFlag(FLAGS_record);
+  const std::string recorded_path = absl::GetFlag(FLAGS_recorded);
+  absl::StatusOr<ResultFile> record = ResultFile::Open("record", record_path);
+  if (!record.ok()) return record.status();
+  absl::StatusOr<ResultFile> json = ResultFile::Open("json", absl::GetFlag(FLAGS_json));
+  if (!json.ok()) return json.status();
+  Files files = {.has_recorded = !recorded_path.empty(),
+                 .record = *std::move(record),
+                 .json = *std::move(json)};
+  // A device that is recorded to may be read without end.
+  const bool records = std::filesystem::is_regular_file(record_path);
+  const std::string& path = records ? record_path : recorded_path;
+  if (path.empty()) return files;
+  absl::StatusOr<Recorded> recorded = ReadRecorded(path);
+  if (!recorded.ok()) return recorded.status();
+  files.recorded = *std::move(recorded);
+  return files;
+}
+
+absl::Status CompareWithRecorded(const Figures& figures, const Files& files) {
+  const auto of_compiler = files.recorded.find(Compiler());
+  if (of_compiler != files.recorded.end()) {
+    return Compare(figures, of_compiler->second, absl::GetFlag(FLAGS_band));
+  }
+  absl::PrintF("skipped: no figures are recorded for %s, so these are held to nothing\n",
+               Compiler());
+  return absl::OkStatus();
+}
+
+absl::Status MeasureAndCompare(Files& files) {
   if (const absl::Status can = CanCountInstructions(); !can.ok()) {
     absl::PrintF("skipped: %s\n", can.message());
     return absl::OkStatus();
   }
   absl::PrintF("Instructions in user space per operation, batches of %u, %s\n", kHotPathBatch,
                Compiler());
+  if (absl::Status status = FlushOutput(); !status.ok()) return status;
   const absl::StatusOr<Figures> figures = Measure();
   if (!figures.ok()) return figures.status();
-  if (const std::string path = absl::GetFlag(FLAGS_json); !path.empty()) {
-    if (absl::Status status = WriteJson(path, *figures); !status.ok()) return status;
+  if (absl::Status status = files.json.Write(ToJson(*figures)); !status.ok()) return status;
+  if (!absl::GetFlag(FLAGS_record).empty()) {
+    return files.record.Write(Record(std::move(files.recorded), *figures));
   }
-  if (const std::string path = absl::GetFlag(FLAGS_record); !path.empty()) {
-    return Record(path, *figures);
+  return files.has_recorded ? CompareWithRecorded(*figures, files) : absl::OkStatus();
+}
+
+absl::Status Execute(const std::vector<std::string>& words) {
+  if (!words.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("\"", words.front(), "\" is no flag"));
   }
-  const std::string path = absl::GetFlag(FLAGS_recorded);
-  if (path.empty()) return absl::OkStatus();
-  const absl::StatusOr<Recorded> recorded = ReadRecorded(path);
-  if (!recorded.ok()) return recorded.status();
-  const auto of_compiler = recorded->find(Compiler());
-  if (of_compiler == recorded->end()) {
-    absl::PrintF("skipped: no figures are recorded for %s, so these are held to nothing\n",
-                 Compiler());
-    return absl::OkStatus();
+  if (!(absl::GetFlag(FLAGS_band) >= 0)) {
+    return absl::InvalidArgumentError("--band must be at least 0");
   }
-  return Compare(*figures, of_compiler->second, absl::GetFlag(FLAGS_band));
+  absl::StatusOr<Files> files = OpenFiles();
+  if (!files.ok()) return files.status();
+  absl::Status status = MeasureAndCompare(*files);
+  status.Update(FlushOutput());
+  return status;
 }
 
 }  // namespace
@@ -181,8 +219,9 @@ int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
       "Counts the instructions that the library's hot paths execute in user space. Exit code: 0; 1 "
       "when something failed; 2 when a figure is not the recorded one.");
-  absl::ParseCommandLine(argc, argv);
-  const absl::Status done = ioring::Execute();
+  absl::Status done = ioring::BeginOutput();
+  const std::vector<char*> words = absl::ParseCommandLine(argc, argv);
+  if (done.ok()) done = ioring::Execute({words.begin() + 1, words.end()});
   if (done.ok()) return 0;
   std::fprintf(stderr, "%s\n", std::string(done.message()).c_str());
   return absl::IsResourceExhausted(done) ? 2 : 1;

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,6 +26,7 @@
 #include "ring/options.h"
 #include "ring/ring.h"
 #include "ring/token.h"
+#include "ring_native/program_output.h"
 #include "ring_uring/uring_ring.h"
 
 ABSL_FLAG(std::string, server, "", "the echo server's program");
@@ -112,13 +113,27 @@ absl::StatusOr<CallCost> MeasureCalls() {
   return cost;
 }
 
-absl::Status Execute() {
-  const absl::StatusOr<CallCost> call = MeasureCalls();
-  if (!call.ok()) return call.status();
-  absl::PrintF(
-      "a call to prepare: virtual %.1f instructions, %.2f ns; final %.1f, %.2f ns; %.2f ns more\n",
-      call->instructions_virtual, call->nanos_virtual, call->instructions_final, call->nanos_final,
-      call->nanos_difference);
+absl::Status CheckFlags(const std::vector<std::string>& words) {
+  if (!words.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("\"", words.front(), "\" is no flag"));
+  }
+  if (absl::GetFlag(FLAGS_server).empty()) return absl::InvalidArgumentError("--server is missing");
+  if (absl::GetFlag(FLAGS_load).empty()) return absl::InvalidArgumentError("--load is missing");
+  if (absl::GetFlag(FLAGS_duration) < absl::Milliseconds(1)) {
+    return absl::InvalidArgumentError("--duration must be at least 1ms");
+  }
+  if (std::isnan(absl::GetFlag(FLAGS_part_max))) {
+    return absl::InvalidArgumentError("--part_max must be a number");
+  }
+  return absl::OkStatus();
+}
+
+struct MessageFigures {
+  double indirect_calls = 0;
+  double cpu_us = 0;
+};
+
+absl::StatusOr<MessageFigures> MeasureMessages() {
   Server server = {.name = "managed",
                    .command = {absl::GetFlag(FLAGS_server), "--listen=127.0.0.1:0",
                                "--idle_timeout=0", "--engine=managed", "--backend=io_uring"}};
@@ -130,27 +145,43 @@ absl::Status Execute() {
                                                  .duration = absl::GetFlag(FLAGS_duration)},
                                                 server, {.connections = 50, .message_bytes = 64});
   if (!sample.ok()) return sample.status();
+  return MessageFigures{.indirect_calls = message->indirect_calls,
+                        .cpu_us = sample->server_cpu_us_per_message};
+}
+
+std::string ToJson(const CallCost& call, const MessageFigures& message, double part) {
+  return absl::StrFormat(
+      R"({"kind": "virtual_call", "instructions_virtual": %.1f, "instructions_final": %.1f, )"
+      R"("ns_virtual": %.2f, "ns_final": %.2f, "ns_difference": %.2f, )"
+      R"("indirect_calls_per_message": %.2f, "cpu_us_per_message": %.2f, "part": %.5f})"
+      "\n",
+      call.instructions_virtual, call.instructions_final, call.nanos_virtual, call.nanos_final,
+      call.nanos_difference, message.indirect_calls, message.cpu_us, part);
+}
+
+absl::Status Execute(const std::vector<std::string>& words) {
+  if (absl::Status status = CheckFlags(words); !status.ok()) return status;
+  absl::StatusOr<ResultFile> json = ResultFile::Open("json", absl::GetFlag(FLAGS_json));
+  if (!json.ok()) return json.status();
+  const absl::StatusOr<CallCost> call = MeasureCalls();
+  if (!call.ok()) return call.status();
+  absl::PrintF(
+      "a call to prepare: virtual %.1f instructions, %.2f ns; final %.1f, %.2f ns; %.2f ns more\n",
+      call->instructions_virtual, call->nanos_virtual, call->instructions_final, call->nanos_final,
+      call->nanos_difference);
+  if (absl::Status status = FlushOutput(); !status.ok()) return status;
+  const absl::StatusOr<MessageFigures> message = MeasureMessages();
+  if (!message.ok()) return message.status();
   const double nanos = std::max(call->nanos_difference, 0.0) * message->indirect_calls;
-  const double part = nanos / (1000 * sample->server_cpu_us_per_message);
+  const double part = nanos / (1000 * message->cpu_us);
   absl::PrintF(
       "a message (50 connections, 64 B, managed): %.2f indirect calls, %.1f ns of %.2f us CPU "
-      "time: "
-      "%.3f %%\n",
-      message->indirect_calls, nanos, sample->server_cpu_us_per_message, 100 * part);
-  if (const std::string path = absl::GetFlag(FLAGS_json); !path.empty()) {
-    std::ofstream file(path);
-    file << absl::StrFormat(
-        R"({"kind": "virtual_call", "instructions_virtual": %.1f, "instructions_final": %.1f, )"
-        R"("ns_virtual": %.2f, "ns_final": %.2f, "ns_difference": %.2f, )"
-        R"("indirect_calls_per_message": %.2f, "cpu_us_per_message": %.2f, "part": %.5f})"
-        "\n",
-        call->instructions_virtual, call->instructions_final, call->nanos_virtual,
-        call->nanos_final, call->nanos_difference, message->indirect_calls,
-        sample->server_cpu_us_per_message, part);
-    if (!(file << std::flush)) return absl::UnavailableError("cannot write " + path);
-  }
+      "time: %.3f %%\n",
+      message->indirect_calls, nanos, message->cpu_us, 100 * part);
+  absl::Status status = json->Write(ToJson(*call, *message, part));
+  status.Update(FlushOutput());
   const double part_max = absl::GetFlag(FLAGS_part_max);
-  if (part <= part_max) return absl::OkStatus();
+  if (!status.ok() || part <= part_max) return status;
   return absl::ResourceExhaustedError(
       absl::StrFormat("the virtual interface takes %.2f %% of a message; the limit is %.2f %%",
                       100 * part, 100 * part_max));
@@ -164,8 +195,9 @@ int main(int argc, char** argv) {
       "Shows what calling a ring through its virtual interface costs. Exit code: 0; 1 when "
       "something "
       "failed; 2 when it is more than --part_max of a message.");
-  absl::ParseCommandLine(argc, argv);
-  const absl::Status done = ioring::Execute();
+  absl::Status done = ioring::BeginOutput();
+  const std::vector<char*> words = absl::ParseCommandLine(argc, argv);
+  if (done.ok()) done = ioring::Execute({words.begin() + 1, words.end()});
   if (done.ok()) return 0;
   std::fprintf(stderr, "%s\n", std::string(done.message()).c_str());
   return absl::IsResourceExhausted(done) ? 2 : 1;

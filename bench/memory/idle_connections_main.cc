@@ -2,9 +2,9 @@
 
 #include <cstdint>
 #include <cstdio>
-#include <fstream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
@@ -15,6 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "bench/memory/idle_memory.h"
 #include "ring_native/create_ring.h"
+#include "ring_native/program_output.h"
 
 ABSL_FLAG(uint32_t, connections, 100'000, "how many; fewer where descriptors are short");
 ABSL_FLAG(std::string, server, "", "the echo server's program; empty: rings alone");
@@ -43,7 +44,7 @@ absl::Status Add(std::string_view what, BackendKind backend, double bytes_max,
   }
   absl::PrintF("%-24s %8u idle connections %8.1f bytes each\n", name, measured->connections,
                measured->bytes_each);
-  std::fflush(stdout);
+  if (absl::Status status = FlushOutput(); !status.ok()) return status;
   absl::StrAppendFormat(&report.json,
                         R"({"kind": "idle_connection_memory", "of": "%s", "backend": "%s", )"
                         R"("connections": %u, "bytes_each": %.1f})"
@@ -60,9 +61,27 @@ absl::Status Add(std::string_view what, BackendKind backend, double bytes_max,
   return absl::OkStatus();
 }
 
-absl::Status Execute() {
+absl::Status CheckFlags(const std::vector<std::string>& words) {
+  if (!words.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("\"", words.front(), "\" is no flag"));
+  }
+  if (absl::GetFlag(FLAGS_connections) == 0) {
+    return absl::InvalidArgumentError("--connections must be at least 1");
+  }
+  if (!(absl::GetFlag(FLAGS_io_uring_max) >= 0)) {
+    return absl::InvalidArgumentError("--io_uring_max must be at least 0");
+  }
+  if (!(absl::GetFlag(FLAGS_epoll_max) >= 0)) {
+    return absl::InvalidArgumentError("--epoll_max must be at least 0");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Execute(const std::vector<std::string>& words) {
+  if (absl::Status status = CheckFlags(words); !status.ok()) return status;
+  absl::StatusOr<ResultFile> json = ResultFile::Open("json", absl::GetFlag(FLAGS_json));
+  if (!json.ok()) return json.status();
   const uint32_t connections = absl::GetFlag(FLAGS_connections);
-  if (connections == 0) return absl::InvalidArgumentError("--connections must be at least 1");
   const std::string server = absl::GetFlag(FLAGS_server);
   DisableHugePages();
   Report report;
@@ -81,10 +100,9 @@ absl::Status Execute() {
     }
     if (!status.ok()) return status;
   }
-  if (const std::string path = absl::GetFlag(FLAGS_json); !path.empty()) {
-    std::ofstream file(path);
-    if (!(file << report.json << std::flush)) return absl::UnavailableError("cannot write " + path);
-  }
+  absl::Status status = json->Write(report.json);
+  status.Update(FlushOutput());
+  if (!status.ok()) return status;
   return report.broken.empty() ? absl::OkStatus() : absl::ResourceExhaustedError(report.broken);
 }
 
@@ -95,8 +113,9 @@ int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
       "Shows how much memory idle connections take, beside the kernel's own. Exit code: 0; 1 when "
       "something failed; 2 when a limit was broken.");
-  absl::ParseCommandLine(argc, argv);
-  const absl::Status done = ioring::Execute();
+  absl::Status done = ioring::BeginOutput();
+  const std::vector<char*> words = absl::ParseCommandLine(argc, argv);
+  if (done.ok()) done = ioring::Execute({words.begin() + 1, words.end()});
   if (done.ok()) return 0;
   std::fprintf(stderr, "%s\n", std::string(done.message()).c_str());
   return absl::IsResourceExhausted(done) ? 2 : 1;

@@ -32,11 +32,13 @@
 #include "bench/reporting/plan.h"
 #include "bench/reporting/report.h"
 #include "bench/reporting/targets.h"
+#include "ring_native/program_output.h"
+#include "ring_native/standard_streams.h"
 
 ABSL_FLAG(std::string, form, "quick", "quick, matrix, full, or smoke, whose figures mean nothing");
 ABSL_FLAG(std::vector<std::string>, shapes, {},
           "only these of the form's loads, as 50x64,1000x1024x16");
-ABSL_FLAG(bool, check, false, "only says whether form, shapes and servers can be understood");
+ABSL_FLAG(bool, check, false, "only says whether form, shapes, servers and files are good");
 ABSL_FLAG(std::string, out, "", "the folder to write to");
 ABSL_FLAG(std::string, load, "", "the load generator, the program of //echo:load");
 ABSL_FLAG(std::string, frame, "", "page.html");
@@ -58,12 +60,19 @@ absl::StatusOr<std::string> ReadFile(const std::filesystem::path& path) {
   return contents.str();
 }
 
-absl::Status WriteFile(const std::filesystem::path& path, std::string_view contents) {
-  std::ofstream file(path);
-  file << contents;
-  file.close();
-  if (file.good()) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat(path.string(), " cannot be written"));
+// The files of a report, in the folder --out.
+constexpr const char* kJsonFile = "report.json";
+constexpr const char* kPageFile = "report.html";
+constexpr const char* kTextFile = "report.md";
+
+absl::StatusOr<ResultFile> OpenResult(const char* name) {
+  const std::filesystem::path folder = absl::GetFlag(FLAGS_out);
+  return ResultFile::Open("out", (folder / name).string());
+}
+
+absl::Status WriteResult(const char* name, std::string_view contents) {
+  absl::StatusOr<ResultFile> file = OpenResult(name);
+  return file.ok() ? file->Write(contents) : file.status();
 }
 
 MeasurementOptions OptionsOf(std::string_view form) {
@@ -147,8 +156,12 @@ absl::StatusOr<std::vector<Component>> ReadComponents(const std::string& folder)
   std::vector<Component> components;
   if (folder.empty()) return components;
   std::vector<std::filesystem::path> texts;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     if (entry.path().extension() == ".txt") texts.push_back(entry.path());
+  }
+  if (error) {
+    return absl::NotFoundError(absl::StrCat("--components=", folder, ": ", error.message()));
   }
   std::sort(texts.begin(), texts.end());
   for (const std::filesystem::path& path : texts) {
@@ -169,8 +182,54 @@ void ShortenCommands(std::vector<Server>& servers) {
   }
 }
 
+// What the page is made of, besides figures.
+struct PageFiles {
+  std::string frame;
+  std::string script;
+  std::string charts;
+
+  absl::StatusOr<std::string> Page(std::string_view json) const {
+    return ReportPage({.frame = frame, .script = script, .charts = charts, .json = json});
+  }
+};
+
+absl::StatusOr<PageFiles> ReadPageFiles() {
+  PageFiles files;
+  const struct {
+    std::string_view flag;
+    std::string path;
+    std::string* to;
+  } all[] = {{"frame", absl::GetFlag(FLAGS_frame), &files.frame},
+             {"script", absl::GetFlag(FLAGS_script), &files.script},
+             {"charts", absl::GetFlag(FLAGS_charts), &files.charts}};
+  for (const auto& [flag, path, to] : all) {
+    absl::StatusOr<std::string> contents = ReadFile(path);
+    if (!contents.ok()) {
+      return absl::NotFoundError(absl::StrCat("--", flag, ": ", contents.status().message()));
+    }
+    *to = *std::move(contents);
+  }
+  return files;
+}
+
+// What would fail after minutes of measuring fails here.
+absl::StatusOr<PageFiles> CheckFiles() {
+  if (absl::GetFlag(FLAGS_out).empty()) return absl::InvalidArgumentError("--out is missing");
+  const std::string load = absl::GetFlag(FLAGS_load);
+  if (access(load.c_str(), X_OK) != 0) {
+    return absl::NotFoundError(absl::StrCat("--load=", load, " is no program"));
+  }
+  absl::StatusOr<PageFiles> files = ReadPageFiles();
+  if (!files.ok()) return files.status();
+  if (absl::Status status = files->Page("{}").status(); !status.ok()) return status;
+  for (const char* name : {kJsonFile, kPageFile, kTextFile}) {
+    if (absl::Status status = OpenResult(name).status(); !status.ok()) return status;
+  }
+  return files;
+}
+
 // `measured` with what is asked of it, in files.
-absl::Status WriteAll(const Report& measured) {
+absl::Status WriteAll(const Report& measured, const PageFiles& files) {
   Report report = measured;
   report.targets = EvaluateTargets(report.shapes);
   for (Target& target : EvaluateComponentTargets(report.components)) {
@@ -178,23 +237,13 @@ absl::Status WriteAll(const Report& measured) {
   }
   report.findings = FindingsAbout(report.targets);
   ShortenCommands(report.servers);
-  absl::StatusOr<std::string> frame = ReadFile(absl::GetFlag(FLAGS_frame));
-  if (!frame.ok()) return frame.status();
-  absl::StatusOr<std::string> script = ReadFile(absl::GetFlag(FLAGS_script));
-  if (!script.ok()) return script.status();
-  absl::StatusOr<std::string> charts = ReadFile(absl::GetFlag(FLAGS_charts));
-  if (!charts.ok()) return charts.status();
   const std::string json = ReportJson(report);
-  absl::StatusOr<std::string> page =
-      ReportPage({.frame = *frame, .script = *script, .charts = *charts, .json = json});
+  absl::StatusOr<std::string> page = files.Page(json);
   if (!page.ok()) return page.status();
-  const std::filesystem::path folder = absl::GetFlag(FLAGS_out);
-  const std::pair<const char*, std::string_view> files[] = {{"report.json", json},
-                                                            {"report.html", *page}};
-  for (const auto& [name, contents] : files) {
-    if (absl::Status status = WriteFile(folder / name, contents); !status.ok()) return status;
-  }
-  return WriteFile(folder / "report.md", ReportMarkdown(report));
+  absl::Status status = WriteResult(kJsonFile, json);
+  if (status.ok()) status = WriteResult(kPageFile, *page);
+  if (status.ok()) status = WriteResult(kTextFile, ReportMarkdown(report));
+  return status;
 }
 
 absl::Status Execute(const std::vector<std::string>& servers) {
@@ -204,6 +253,8 @@ absl::Status Execute(const std::vector<std::string>& servers) {
   if (!plan.ok()) return plan.status();
   absl::StatusOr<std::vector<Server>> parsed = ParseServers(servers, {});
   if (!parsed.ok()) return parsed.status();
+  const absl::StatusOr<PageFiles> files = CheckFiles();
+  if (!files.ok()) return files.status();
   if (absl::GetFlag(FLAGS_check)) return absl::OkStatus();
   const absl::Time start = absl::Now();
   Report report = {.form = form,
@@ -226,7 +277,7 @@ absl::Status Execute(const std::vector<std::string>& servers) {
   report.components = *std::move(components);
   return Run(*plan, report).MeasureAll([&] {
     report.minutes = absl::ToDoubleMinutes(absl::Now() - start);
-    return WriteAll(report);
+    return WriteAll(report, *files);
   });
 }
 
@@ -236,6 +287,8 @@ absl::Status Execute(const std::vector<std::string>& servers) {
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
       "Measures echo servers under many loads and writes a report. //bench:report starts it.");
+  // It prints nothing on standard output.
+  ioring::ReserveStandardStreams();
   const std::vector<char*> words = absl::ParseCommandLine(argc, argv);
   const absl::Status done = ioring::Execute({words.begin() + 1, words.end()});
   if (done.ok()) return 0;

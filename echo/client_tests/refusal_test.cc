@@ -65,7 +65,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadFlag{"--max_connections=0", "max_connections"},
         BadFlag{"--idle_timeout=-1s", "idle_timeout"}, BadFlag{"--spin=-1us", "spin"},
         BadFlag{"--batch_delay=-1us", "batch_delay"}, BadFlag{"--duration=-1s", "duration"},
-        BadFlag{"--report_interval=-1s", "report_interval"}));
+        BadFlag{"--report_interval=-1s", "report_interval"},
+        BadFlag{"--stats_json=/nonexistent/stats", "--stats_json=/nonexistent/stats"}));
 
 TEST(RefusalTest, OfAPortInUse) {
   auto server = ServerProcess::Start({.command = EchoServerCommand({})});
@@ -98,9 +99,9 @@ TEST(HelpTest, NamesEveryFlagOfTheServer) {
   int exit_code = 0;
   const std::string output =
       ServerProcess::Run({.command = EchoServerCommand({"--help"})}, exit_code);
-  for (const char* flag :
-       {"--listen", "--backend", "--engine", "--threads", "--buffer_size", "--max_connections",
-        "--idle_timeout", "--spin", "--batch_delay", "--report_interval", "--duration"}) {
+  for (const char* flag : {"--listen", "--backend", "--engine", "--threads", "--buffer_size",
+                           "--max_connections", "--idle_timeout", "--spin", "--batch_delay",
+                           "--report_interval", "--duration", "--stats_json"}) {
     EXPECT_THAT(output, HasSubstr(flag));
   }
 }

@@ -1,0 +1,136 @@
+# Cases of programs' flags, for the tests called ..._flags_test.sh, which source this. Every flag has a case of its effect
+# and a case of its failure; bazel/check_sources walks the flags of the sources, and looks for both.
+#
+#   effect FLAG WORDS COMMAND...      It ends with 0, and says the words on one of its outputs.
+#   failure FLAG WORDS COMMAND...     It ends with 1, and says the words.
+#   any_value FLAG REASON             There is no value of it to refuse.
+#   output_failures COMMAND...        It ends with 1 where its standard output is closed, and where nothing fits on it.
+#
+# FLAG may be several, separated by commas. Each must be among the words of the command. What was
+# said is in ${output} afterwards. At the end: finish_cases.
+
+failures=0
+output=
+
+fail() {
+  printf 'FAILED: %s\n' "$*" >&2
+  failures=$((failures + 1))
+}
+
+# Fails unless the flags "$1" are among the words "$2"...: --flag, --flag=value or --noflag.
+check_named() {
+  local flag
+  for flag in ${1//,/ }; do
+    is_among "${flag}" "${@:2}" || fail "a case of --${flag} does not use it: ${*:2}"
+  done
+}
+
+is_among() {
+  local flag="$1" word
+  shift
+  for word in "$@"; do
+    [[ ${word} == "--${flag}" || ${word} == "--${flag}="* || ${word} == "--no${flag}" ]] && return 0
+  done
+  return 1
+}
+
+# Runs the command, and expects the exit code "$1" and the words "$2".
+expect() {
+  local code="$1" words="$2" status
+  shift 2
+  output="$("$@" 2>&1)"
+  status=$?
+  [[ ${status} == "${code}" ]] || fail "exit code ${status} instead of ${code}: $*: ${output}"
+  [[ ${output} == *"${words}"* ]] || fail "no '${words}' from $*: ${output}"
+}
+
+effect() {
+  local flag="$1" words="$2"
+  shift 2
+  check_named "${flag}" "$@"
+  expect 0 "${words}" "$@"
+}
+
+failure() {
+  local flag="$1" words="$2"
+  shift 2
+  check_named "${flag}" "$@"
+  expect 1 "${words}" "$@"
+}
+
+any_value() { :; }
+
+output_failures() {
+  local status said
+  said="$("$@" 2>&1 >&-)"
+  status=$?
+  [[ ${status} == 1 && ${said} == *"standard output"* ]] || fail "exit code ${status} with standard output closed: $*: ${said}"
+  said="$("$@" 2>&1 >/dev/full)"
+  status=$?
+  [[ ${status} == 1 && ${said} == *"standard output"* ]] || fail "exit code ${status} with standard output full: $*: ${said}"
+}
+
+finish_cases() {
+  [[ ${failures} == 0 ]] || exit 1
+  exit 0
+}
+
+# ---- A server beside the command.
+
+server_pid=
+address=
+server_log="${TEST_TMPDIR:-/tmp}/server.$$"
+
+# Starts a server; sets ${address} and ${server_pid}.
+start_server() { try_server "$@" || fail "it does not listen: $*: $(<"${server_log}")"; }
+
+# The same, and whether it listens.
+try_server() {
+  : >"${server_log}"
+  "$@" >"${server_log}" 2>&1 &
+  server_pid=$!
+  address=
+  until [[ -n ${address} ]]; do
+    kill -0 "${server_pid}" 2>/dev/null || break
+    address="$(sed -n 's/^listening on \([^;]*\).*/\1/p' "${server_log}")"
+    sleep 0.02
+  done
+  [[ -n ${address} ]]
+}
+
+# Ends it; expects 0, and what it said is in ${output}.
+stop_server() {
+  kill -TERM "${server_pid}" 2>/dev/null
+  wait "${server_pid}" || fail "the server ended with $?: $(<"${server_log}")"
+  output="$(<"${server_log}")"
+  server_pid=
+}
+
+# shellcheck disable=SC2154
+trap '[[ -z ${server_pid} ]] || kill -KILL "${server_pid}" 2>/dev/null; rm -f "${server_log}"' EXIT
+
+# effect_of_server FLAG WORDS SERVER... -- COMMAND...: both end with 0, and the server says the words.
+effect_of_server() {
+  local flag="$1" words="$2" server=()
+  shift 2
+  while [[ $1 != -- ]]; do
+    server+=("$1")
+    shift
+  done
+  shift
+  check_named "${flag}" "${server[@]}"
+  start_server "${server[@]}"
+  expect 0 "" "$@"
+  stop_server
+  [[ ${output} == *"${words}"* ]] || fail "no '${words}' from ${server[*]}: ${output}"
+}
+
+# number NAME: the number so called in the JSON of ${output}.
+number() {
+  sed -n 's/.*"'"$1"'": *\([0-9.]*\).*/\1/p' <<<"${output}" | tail -n 1
+}
+
+# at_least A B: whether A is not smaller.
+at_least() {
+  awk -v a="$1" -v b="$2" 'BEGIN { exit !(a != "" && a + 0 >= b + 0) }'
+}
