@@ -45,8 +45,9 @@ cc_toolchain_suite(
 """
 
 def _windows_cross_impl(repository_ctx):
-    # Bazel makes the repository again when this changes.
+    # Bazel makes the repository again when one of these changes.
     repository_ctx.path(repository_ctx.attr._make_prefix)
+    repository_ctx.path(repository_ctx.attr._packages)
     result = repository_ctx.execute([repository_ctx.path(repository_ctx.attr._install)], timeout = 1800)
     if result.return_code != 0:
         fail("the cross compiler for Windows and Wine could not be installed:\n" + result.stderr)
@@ -82,6 +83,7 @@ windows_cross = repository_rule(
     attrs = {
         "_install": attr.label(default = Label("//bazel/windows_cross:install")),
         "_make_prefix": attr.label(default = Label("//bazel/windows_cross:make_prefix")),
+        "_packages": attr.label(default = Label("//bazel:packages.sh")),
         "_toolchain_bzl": attr.label(default = Label("//bazel/windows_cross:toolchain.bzl")),
         "_wine": attr.label(default = Label("//bazel/windows_cross:wine.sh")),
     },
