@@ -54,6 +54,11 @@ absl::StatusOr<uint32_t> CheckBufferGroup(const BufferGroupOptions& options) {
   if (options.buffer_bytes == 0) {
     return absl::InvalidArgumentError("a buffer group needs a buffer_bytes above 0");
   }
+  if (options.buffer_bytes > kTransferBytesMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a buffer group's buffers have at most ", kTransferBytesMax, " bytes, not ",
+                     options.buffer_bytes, ": make more of them, and smaller"));
+  }
   const uint64_t initial = options.memory.size() / options.buffer_bytes;
   const uint64_t wanted = std::max<uint64_t>(initial, options.max_buffers);
   if (wanted == 0 || wanted > kGroupBuffersMax) {

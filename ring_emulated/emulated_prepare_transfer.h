@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 
+#include "absl/base/optimization.h"
 #include "ring/buffer_table.h"
 #include "ring/endpoint.h"
 #include "ring/error.h"
@@ -16,10 +17,14 @@
 
 namespace ioring::emulated {
 
-// A longer span is transferred in part, as any other may be.
+// A longer span is transferred in part, as any other may be; but not where all of it is asked for:
+// then 0, which is refused.
 template <typename Backend, typename Types>
-uint32_t EmulatedRing<Backend, Types>::ClampLength(size_t size) {
-  return static_cast<uint32_t>(std::min<size_t>(size, Backend::kTransferMaxBytes));
+uint32_t EmulatedRing<Backend, Types>::LengthOf(size_t size, TransferFlags flags) {
+  if (ABSL_PREDICT_FALSE(size > kTransferBytesMax)) {
+    return flags == TransferFlags::kAll ? 0 : uint32_t{kTransferBytesMax};
+  }
+  return static_cast<uint32_t>(size);
 }
 
 template <typename Backend, typename Types>
@@ -35,7 +40,8 @@ Error EmulatedRing<Backend, Types>::Resolve(const BufferSlice& slice, TransferFl
 template <typename Backend, typename Types>
 bool EmulatedRing<Backend, Types>::PrepareRecv(ConnectionId connection, std::span<std::byte> memory,
                                                Token token, TransferFlags flags) {
-  return PrepareRecvRequest(connection, {memory.data(), ClampLength(memory.size()), flags}, token);
+  return PrepareRecvRequest(connection, {memory.data(), LengthOf(memory.size(), flags), flags},
+                            token);
 }
 
 template <typename Backend, typename Types>
@@ -43,7 +49,7 @@ bool EmulatedRing<Backend, Types>::PrepareSend(ConnectionId connection,
                                                std::span<const std::byte> memory, Token token,
                                                TransferFlags flags) {
   std::byte* data = const_cast<std::byte*>(memory.data());  // it is only read
-  return PrepareSendRequest(connection, {data, ClampLength(memory.size()), flags}, token);
+  return PrepareSendRequest(connection, {data, LengthOf(memory.size(), flags), flags}, token);
 }
 
 template <typename Backend, typename Types>
@@ -183,7 +189,7 @@ bool EmulatedRing<Backend, Types>::PrepareRecvFrom(ConnectionId socket, std::spa
   Operation* operation = PrepareMessage(socket, OperationKind::kRecvFrom, token, &accepted);
   if (operation == nullptr) return accepted;
   operation->message.data = memory.data();
-  operation->message.length = memory.size();
+  operation->message.length = LengthOf(memory.size());
   operation->message.source = source;
   return true;
 }
@@ -200,7 +206,7 @@ bool EmulatedRing<Backend, Types>::PrepareSendTo(ConnectionId socket,
   Operation* operation = PrepareMessage(socket, OperationKind::kSendTo, token, &accepted);
   if (operation == nullptr) return accepted;
   operation->message.data = const_cast<std::byte*>(memory.data());  // it is only read
-  operation->message.length = memory.size();
+  operation->message.length = LengthOf(memory.size());
   operation->message.address = address;
   return true;
 }
@@ -209,7 +215,7 @@ template <typename Backend, typename Types>
 bool EmulatedRing<Backend, Types>::PrepareRead(FileId file, uint64_t offset,
                                                std::span<std::byte> memory, Token token) {
   return PrepareFile(file, OperationKind::kRead, offset,
-                     {memory.data(), ClampLength(memory.size()), TransferFlags::kNone}, token);
+                     {memory.data(), LengthOf(memory.size()), TransferFlags::kNone}, token);
 }
 
 template <typename Backend, typename Types>
@@ -217,7 +223,7 @@ bool EmulatedRing<Backend, Types>::PrepareWrite(FileId file, uint64_t offset,
                                                 std::span<const std::byte> memory, Token token) {
   std::byte* data = const_cast<std::byte*>(memory.data());  // it is only read
   return PrepareFile(file, OperationKind::kWrite, offset,
-                     {data, ClampLength(memory.size()), TransferFlags::kNone}, token);
+                     {data, LengthOf(memory.size()), TransferFlags::kNone}, token);
 }
 
 template <typename Backend, typename Types>

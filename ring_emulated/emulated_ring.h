@@ -65,7 +65,6 @@ struct TransferRequest {
 //
 // What the backend has, besides what is left of Ring (for each: the operation or the direction
 // is begun, there is room for completions, and what cannot be done now is taken up later):
-//   static constexpr size_t kTransferMaxBytes    what one call transfers
 //   static bool ToAddress(const Endpoint&, Address*)           false where it has none
 //   void SetUpTransfer(Connection&, const TransferRequest&, bool is_send, Operation*)
 //                                  notes what is its own; null: kPlain
@@ -282,7 +281,7 @@ class EmulatedRing : public Ring {
   bool PrepareTimer(OperationKind kind, int64_t delay_ns, Token token, Operation** made);
   bool PrepareCancelTarget(Target target, Token target_token, Token token);
 
-  static uint32_t ClampLength(size_t size);
+  static uint32_t LengthOf(size_t size, TransferFlags flags = TransferFlags::kNone);
   void OnNoBuffers(Connection& connection, Group& group);
   void ResumeStalled(Group& group);
   Error Resolve(const BufferSlice& slice, TransferFlags flags, TransferRequest* request) const;

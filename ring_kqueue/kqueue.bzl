@@ -144,6 +144,7 @@ def kqueue_tests(target_compatible_with, suffix = ""):
             "//ring:capability",
             "//ring:conformance",
             "//ring:options",
+            "//ring_posix/testing:posix_conformance",
             "@abseil-cpp//absl/status:statusor",
             "@googletest//:gtest",
             "@googletest//:gtest_main",

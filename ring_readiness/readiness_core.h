@@ -113,8 +113,6 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   }
 
   // What EmulatedRing asks for.
-  // Linux: MAX_RW_COUNT; a result has 31 bits.
-  static constexpr size_t kTransferMaxBytes = 0x7ffff000;
   static constexpr CallResult kWouldBlock = -EAGAIN;
   static constexpr CallResult kNoBufferSpace = -ENOBUFS;
   static bool ToAddress(const Endpoint& endpoint, Address* address) {

@@ -39,7 +39,7 @@ int FamilyOf(SOCKET socket) {
 
 // A datagram's length where it is more than any can be.
 ULONG ClampMessage(size_t bytes) {
-  return static_cast<ULONG>(std::min<size_t>(bytes, kRecvMaxBytes));
+  return static_cast<ULONG>(std::min(bytes, kTransferBytesMax));
 }
 
 }  // namespace

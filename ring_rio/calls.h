@@ -18,8 +18,6 @@ using CallResult = int64_t;
 // An overlapped call whose packet will come.
 inline constexpr CallResult kPacketComes = std::numeric_limits<int64_t>::min();
 
-// What one call transfers at most; a longer span is transferred in part, as any other may be.
-inline constexpr uint32_t kRecvMaxBytes = 0x7ffff000;
 // A non-blocking send copies all that it takes into the system's memory, and takes all it is
 // given if there is any room; so it is given a bounded amount.
 inline constexpr uint32_t kSendMaxBytes = 1 << 20;

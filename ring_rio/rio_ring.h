@@ -124,7 +124,6 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   void Report();
 
   // What EmulatedRing asks for; the rest is below.
-  static constexpr size_t kTransferMaxBytes = kRecvMaxBytes;
   static constexpr CallResult kWouldBlock = -WSAEWOULDBLOCK;
   static constexpr CallResult kNoBufferSpace = -WSAENOBUFS;
   static bool ToAddress(const Endpoint& endpoint, Address* address) {

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "absl/base/attributes.h"
+#include "absl/base/optimization.h"
 #include "absl/log/check.h"
 #include "ring/options.h"
 #include "ring_posix/socket_address.h"
@@ -20,11 +21,14 @@
 namespace ioring {
 namespace {
 
-// What the kernel transfers at most in one call (MAX_RW_COUNT); a longer span is
-// transferred in part, as any other may be.
-constexpr size_t kTransferMax = 0x7ffff000;
-
-uint32_t ClampLength(size_t size) { return static_cast<uint32_t>(std::min(size, kTransferMax)); }
+// A longer span is transferred in part, as any other may be; but not where all of it is asked for:
+// then 0, which is refused.
+inline uint32_t LengthOf(size_t size, TransferFlags flags = TransferFlags::kNone) {
+  if (ABSL_PREDICT_FALSE(size > kTransferBytesMax)) {
+    return flags == TransferFlags::kAll ? 0 : uint32_t{kTransferBytesMax};
+  }
+  return static_cast<uint32_t>(size);
+}
 
 }  // namespace
 
@@ -96,14 +100,14 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::BeginSend(ConnectionId id,
 
 bool UringRing::PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
                             TransferFlags flags) {
-  return BeginRecv(connection, {memory.data(), ClampLength(memory.size()), flags}, token);
+  return BeginRecv(connection, {memory.data(), LengthOf(memory.size(), flags), flags}, token);
 }
 
 bool UringRing::PrepareSend(ConnectionId connection, std::span<const std::byte> memory, Token token,
                             TransferFlags flags) {
   // The kernel only reads it.
   std::byte* data = const_cast<std::byte*>(memory.data());
-  return BeginSend(connection, {data, ClampLength(memory.size()), flags}, token);
+  return BeginSend(connection, {data, LengthOf(memory.size(), flags), flags}, token);
 }
 
 bool UringRing::PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
@@ -332,7 +336,7 @@ bool UringRing::PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory
   Connection* connection = connections_.Find(socket);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   return BeginMessage(*connection, OperationKind::kRecvFrom,
-                      {memory.data(), ClampLength(memory.size()), TransferFlags::kNone}, nullptr,
+                      {memory.data(), LengthOf(memory.size()), TransferFlags::kNone}, nullptr,
                       source, token);
 }
 
@@ -346,21 +350,20 @@ bool UringRing::PrepareSendTo(ConnectionId socket, std::span<const std::byte> me
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   std::byte* data = const_cast<std::byte*>(memory.data());  // the kernel only reads it
   return BeginMessage(*connection, OperationKind::kSendTo,
-                      {data, ClampLength(memory.size()), TransferFlags::kNone}, &address, nullptr,
+                      {data, LengthOf(memory.size()), TransferFlags::kNone}, &address, nullptr,
                       token);
 }
 
 bool UringRing::PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
                             Token token) {
-  return FileTransfer(file, offset,
-                      {memory.data(), ClampLength(memory.size()), TransferFlags::kNone},
+  return FileTransfer(file, offset, {memory.data(), LengthOf(memory.size()), TransferFlags::kNone},
                       OperationKind::kRead, token);
 }
 
 bool UringRing::PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
                              Token token) {
   std::byte* data = const_cast<std::byte*>(memory.data());  // the kernel only reads it
-  return FileTransfer(file, offset, {data, ClampLength(memory.size()), TransferFlags::kNone},
+  return FileTransfer(file, offset, {data, LengthOf(memory.size()), TransferFlags::kNone},
                       OperationKind::kWrite, token);
 }
 
