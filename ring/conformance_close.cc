@@ -1,4 +1,5 @@
 // Closing, and what it must not leave behind.
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -207,9 +208,11 @@ TEST_P(RingConformance, PeerResetsWithUnsentBytes) {
   }
 }
 
-// A peer that closes with unread bytes resets the connection, too.
+// A peer that closes with unread bytes, and does not linger, resets the connection, too.
 TEST_P(RingConformance, PeerClosesWithUnreadBytes) {
-  TestRing& ring = MakeRing();
+  RingOptions options = Options();
+  options.linger_time = std::chrono::nanoseconds{0};
+  TestRing& ring = MakeRing(options);
   const Pair pair = ring.MakePair();
   EXPECT_EQ(ring.Send(pair.server, "unread").result(), 6);
   const Token poll = ring.Start([&](Token token) {

@@ -1,13 +1,11 @@
 // Connecting, endpoints, and families of addresses.
 #include <chrono>
-#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "ring/conformance.h"
 #include "ring/conformance_ring.h"
@@ -31,17 +29,6 @@ Endpoint ClosedPort(TestRing& ring) {
   const Endpoint endpoint = ring.EndpointOf(listener);
   EXPECT_TRUE(ring.CloseListener(listener).ok());
   return endpoint;
-}
-
-// An endpoint whose path no other test uses: it has the number of a port of its own.
-Endpoint UnusedPath(TestRing& ring) {
-  const std::string name = absl::StrCat("/ioring", ring.EndpointOf(ring.Listen()).port());
-  absl::StatusOr<Endpoint> endpoint = Endpoint::Unix(testing::TempDir() + name);
-  if (!endpoint.ok()) {  // too long
-    endpoint = Endpoint::Unix(std::filesystem::temp_directory_path().string() + name);
-  }
-  EXPECT_TRUE(endpoint.ok()) << endpoint.status();
-  return endpoint.value_or(Endpoint());
 }
 
 // A connection carries bytes both ways.

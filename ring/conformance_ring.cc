@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <filesystem>
 #include <memory>
 #include <ostream>
 #include <span>
@@ -15,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "ring/completion.h"
 #include "ring/conformance_ledger.h"
@@ -230,6 +232,17 @@ Pair TestRing::MakePair(ListenerId listener) {
   connections_.push_back(client.connection());
   connections_.push_back(server.connection());
   return {client.connection(), server.connection()};
+}
+
+// Its name has the number of a port of its own.
+Endpoint UnusedPath(TestRing& ring) {
+  const std::string name = absl::StrCat("/ioring", ring.EndpointOf(ring.Listen()).port());
+  absl::StatusOr<Endpoint> endpoint = Endpoint::Unix(testing::TempDir() + name);
+  if (!endpoint.ok()) {  // too long
+    endpoint = Endpoint::Unix(std::filesystem::temp_directory_path().string() + name);
+  }
+  EXPECT_TRUE(endpoint.ok()) << endpoint.status();
+  return endpoint.value_or(Endpoint());
 }
 
 Pair Connect(TestRing& client, TestRing& server) {

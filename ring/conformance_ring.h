@@ -197,6 +197,9 @@ class TestRing final : public LedgerRing {
   std::deque<std::unique_ptr<Endpoint>> endpoints_;
 };
 
+// An endpoint whose Unix-domain path no other test uses.
+Endpoint UnusedPath(TestRing& ring);
+
 // A connection from a ring to another, which listens. Both run in this thread.
 Pair Connect(TestRing& client, TestRing& server);
 

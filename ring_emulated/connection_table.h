@@ -15,6 +15,7 @@ enum class ConnectionState : uint8_t {
   kOpen,
   kCloseAccepted,  // its id is stale; what was prepared before the close is still to begin
   kClosing,        // what is in flight is to end
+  kLingering,      // nothing is; what the peer still sends is dropped
 };
 
 // What a direction is doing.
@@ -47,6 +48,7 @@ inline constexpr uint16_t kFirstOwnFlag = 1 << 11;
 //    (of registered memory in use, see BufferTable) and `recv_deadline`; the same for `send`;
 //  - `state`, `generation`, `flags` with `has`, `set` and `clear`; `close_token`;
 //    `other_operations`: how many there are besides transfers; `idle()`: none at all;
+//    `peer_ended`: a receive told of the peer's end; `recv_shut`: receiving was shut down here;
 //  - links, an index plus 1: `next_ready` (the free list when it is free), `next_stalled`,
 //    `first_poll` and both deadlines (operations);
 //  - `Begin(index)`, which sets what is not zero when a slot's use begins.

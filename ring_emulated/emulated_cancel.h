@@ -1,4 +1,4 @@
-// Cancelling and closing.
+// Cancelling.
 // A part of ring_emulated/emulated_ring.h, which is to be included instead.
 #ifndef IORING_RING_EMULATED_EMULATED_CANCEL_H_
 #define IORING_RING_EMULATED_EMULATED_CANCEL_H_
@@ -138,24 +138,6 @@ void EmulatedRing<Backend, Types>::BeginCancelAll(Operation& operation) {
     backend().StopSend(connections_[i]);
   }
   EndOperation(operation, 0);
-}
-
-// The connection runs in this turn, or the first that has room, and is closed when nothing is
-// in flight any more.
-template <typename Backend, typename Types>
-void EmulatedRing<Backend, Types>::BeginClose(Connection& connection) {
-  connection.state = ConnectionState::kClosing;
-  backend().StopRecv(connection);
-  backend().StopSend(connection);
-  StopPolls(connection);
-  PushReady(connection);
-}
-
-template <typename Backend, typename Types>
-void EmulatedRing<Backend, Types>::FinishClose(Connection& connection) {
-  const Token token{connection.close_token};
-  backend().FreeConnection(connection);
-  Complete(token, 0, 0);
 }
 
 }  // namespace ioring::emulated

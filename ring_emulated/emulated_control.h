@@ -34,6 +34,7 @@ EmulatedRing<Backend, Types>::EmulatedRing(const RingOptions& options,
       files_(options.max_files),
       groups_(options.max_buffer_groups),
       timers_(operations_.size()),
+      lingers_(options.max_connections, options.linger_time, options.linger_bytes),
       failures_(to_error, to_text),
       // Everything that can be in flight: two directions and a close of each connection, and the
       // operations.

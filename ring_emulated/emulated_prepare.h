@@ -101,6 +101,7 @@ bool EmulatedRing<Backend, Types>::PrepareShutdown(ConnectionId id, Direction di
   Operation& operation = operations_.Take(OperationKind::kShutdown, token);
   operation.connection = id.index;
   operation.how = direction;
+  if (direction != Direction::kSend) connection->recv_shut = true;
   ++connection->other_operations;
   Accepted(operation, true);
   return true;

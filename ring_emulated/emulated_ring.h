@@ -38,6 +38,7 @@
 #include "ring_emulated/connection_table.h"
 #include "ring_emulated/operation.h"
 #include "ring_table/failure_log.h"
+#include "ring_table/linger_table.h"
 #include "ring_table/managed_group.h"
 #include "ring_table/operation_table.h"
 #include "ring_table/slot_array.h"
@@ -81,6 +82,11 @@ struct TransferRequest {
 //   static constexpr CallResult kWouldBlock, kNoBufferSpace       its codes
 //   bool StopRecv, StopSend(Connection&)         asked to end; false: not begun, or past that
 //   bool CancelPoll, CancelFile(Operation&)      the same, for one that is begun
+//   bool IsStream(const Connection&)
+//   bool SendEnd(Connection&)                    of a stream; false: there is no connection
+//   CallResult DropUnread(Connection&)           receives, and drops what came
+//   Acknowledged AllAcknowledged(Connection&)    what was sent, once the end was
+//   void WaitForPeer(Connection&)                runs it when there is something, if it can tell
 //   void FreeConnection(Connection&)             closes the socket and frees the slot
 //   bool RegisterMemory(uint32_t slot, std::span<std::byte>)   whether the system has it now
 //   void DeregisterMemory(uint32_t slot)
@@ -211,6 +217,7 @@ class EmulatedRing : public Ring {
   bool HasSubmissions() const { return submission_head_ != submission_end_; }
   bool WakesPending() const { return wakes_pending_.load(std::memory_order_relaxed) != 0; }
   void TakeWakes();
+  bool HasTimers() const { return !timers_.empty() || !lingers_.empty(); }
   void RunTimers();
   void RunSubmissions();
   void RunEnding();
@@ -237,13 +244,15 @@ class EmulatedRing : public Ring {
   int32_t Fail(Token token, CallResult result, const char* what) {
     return failures_.Note(token, static_cast<int>(-result), what);
   }
-  // Cancelling and closing: emulated_cancel.h.
+  // Cancelling: emulated_cancel.h.
   // It ends with `result` in this turn, or the first that has room.
   void EndSoon(Operation& operation, int32_t result);
   bool CancelOperation(Operation& operation);
   void CancelAccepts(Listener& listener);
+  // Closing: emulated_close.h.
   void BeginClose(Connection& connection);
-  void FinishClose(Connection& connection);
+  void ContinueClose(Connection& connection);
+  void RunLinger(Connection& connection);
 
   const RingOptions options_;
   CapabilityReport capabilities_;
@@ -259,6 +268,7 @@ class EmulatedRing : public Ring {
   FileTable files_;
   std::vector<Group> groups_;
   TimerHeap<Operation> timers_;
+  LingerTable lingers_;
   SlotList<Connection, &Connection::next_ready> ready_;
   SlotList<Operation, &Operation::next_ending> ending_;
   uint32_t listeners_due_ = 0;
@@ -305,6 +315,10 @@ class EmulatedRing : public Ring {
   bool IsCurrent(const Target& target, Token token) const;
   bool CancelTarget(const Target& target);
   void DetachDeadline(Operation& deadline);
+  void RunLingers();
+  void FinishClose(Connection& connection);
+  // A receive gave 0 bytes.
+  static void NotePeerEnd(Connection& connection) { connection.peer_ended = !connection.recv_shut; }
   uint32_t StopPolls(Connection& connection);
 
   void CheckThread();
@@ -335,6 +349,7 @@ class EmulatedRing : public Ring {
 }  // namespace ioring::emulated
 
 #include "ring_emulated/emulated_cancel.h"
+#include "ring_emulated/emulated_close.h"
 #include "ring_emulated/emulated_control.h"
 #include "ring_emulated/emulated_operation.h"
 #include "ring_emulated/emulated_prepare.h"

@@ -33,7 +33,11 @@ void EmulatedRing<Backend, Types>::EndRecv(Connection& connection, CallResult re
   const uint32_t deadline = connection.has(kRecvHasDeadline) ? connection.recv_deadline : 0;
   buffers_.DropUse(connection.recv_unit);
   backend().FreeRecv(connection);
-  if (result > 0) statistics_.bytes_received.Add(static_cast<uint64_t>(result));
+  if (ABSL_PREDICT_TRUE(result > 0)) {
+    statistics_.bytes_received.Add(static_cast<uint64_t>(result));
+  } else if (result == 0) {
+    NotePeerEnd(connection);
+  }
   Complete(token, result >= 0 ? static_cast<int32_t>(result) : Fail(token, result, "recv"), 0);
   if (ABSL_PREDICT_FALSE(deadline != 0)) EndDeadline(deadline);
 }
@@ -53,6 +57,7 @@ template <typename Backend, typename Types>
 void EmulatedRing<Backend, Types>::EndTransfer(Connection& connection, Operation& operation,
                                                bool is_send, CallResult result) {
   is_send ? backend().FreeSend(connection) : backend().FreeRecv(connection);
+  if (result == 0 && !is_send) NotePeerEnd(connection);
   if (result > 0) {
     (is_send ? statistics_.bytes_sent : statistics_.bytes_received)
         .Add(static_cast<uint64_t>(result));
@@ -123,6 +128,7 @@ void EmulatedRing<Backend, Types>::EndManagedRecv(Connection& connection, int32_
   Group& group = groups_[connection.recv_length];
   const Token token{connection.recv_token};
   const uint32_t deadline = connection.has(kRecvHasDeadline) ? connection.recv_deadline : 0;
+  if (result == 0) NotePeerEnd(connection);
   if (connection.has(kStalled)) {
     connection.clear(kStalled);
     group.stalled.Remove(connections_, connection);

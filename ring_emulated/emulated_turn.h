@@ -58,6 +58,7 @@ void EmulatedRing<Backend, Types>::RunTimers() {
     timers_.Remove(operation);
     backend().OnTimer(operation);
   }
+  if (!lingers_.empty()) RunLingers();
 }
 
 template <typename Backend, typename Types>
@@ -193,7 +194,8 @@ uint32_t EmulatedRing<Backend, Types>::Wait(const WaitOptions& options, Poll& po
       if (now_ns >= batch_end_ns) break;
       until_ns = std::min(until_ns, batch_end_ns);
     }
-    const int64_t timer_ns = timers_.empty() ? kNever : timers_.first().due_ns;
+    const int64_t timer_ns =
+        std::min(timers_.empty() ? kNever : timers_.first().due_ns, lingers_.next_ns());
     until_ns = std::min(until_ns, timer_ns);
     if (!has_limits && timer_ns != kNever) now_ns = NowNanos();
     if (now_ns < spin_end_ns) until_ns = now_ns;

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "ring_emulated/connection_table.h"
+#include "ring_posix/linger.h"
 
 namespace ioring::readiness {
 
@@ -60,6 +61,9 @@ struct alignas(64) Connection {
   uint32_t next_stalled;
   int32_t watch_error;        // errno: it cannot be watched
   uint32_t other_operations;  // neither receive nor send: polls, shutdowns
+  posix::StreamKind stream;
+  bool peer_ended;  // a receive told of it
+  bool recv_shut;   // here
 
   void Begin(uint32_t /*index*/) { descriptor = -1; }
   bool has(uint16_t flag) const { return (flags & flag) != 0; }

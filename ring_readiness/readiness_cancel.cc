@@ -1,6 +1,7 @@
 // Cancelling and closing.
 #include "ring/error.h"
 #include "ring_posix/calls.h"
+#include "ring_posix/linger.h"
 #include "ring_readiness/readiness_core.h"
 
 namespace ioring::readiness {
@@ -29,6 +30,23 @@ bool ReadinessCore::CancelFile(Operation& operation) {
   if (!operation.has(kEnding) && !threads_.Withdraw(&operation.file)) return false;
   EndSoon(operation, ToResult(Error::kCanceled));
   return true;
+}
+
+bool ReadinessCore::SendEnd(Connection& connection) {
+  statistics_.kernel_submissions.Add(1);
+  // Both directions end: then 0 bytes say that nothing is unread.
+  if (connection.stream == posix::StreamKind::kUnix) connection.recv_shut = false;
+  return posix::SendEnd(connection.descriptor, connection.stream);
+}
+
+auto ReadinessCore::DropUnread(Connection& connection) -> CallResult {
+  statistics_.kernel_submissions.Add(1);
+  return posix::DropUnread(connection.descriptor);
+}
+
+Acknowledged ReadinessCore::AllAcknowledged(Connection& connection) {
+  statistics_.kernel_submissions.Add(1);
+  return posix::AllAcknowledged(connection.descriptor);
 }
 
 void ReadinessCore::FreeConnection(Connection& connection) {

@@ -10,6 +10,7 @@
 #include "ring/options.h"
 #include "ring/ring_limits.h"
 #include "ring_posix/calls.h"
+#include "ring_posix/linger.h"
 #include "ring_posix/sockets.h"
 #include "ring_readiness/readiness_core.h"
 
@@ -73,7 +74,9 @@ absl::StatusOr<ConnectionId> ReadinessCore::RegisterSocket(NativeHandle handle) 
   absl::Status status = posix::PrepareTakenOverSocket(descriptor, kNonBlocking);
   if (!status.ok()) return status;
   absl::StatusOr<ConnectionId> id = AddSocket(descriptor, posix::ShortRecvEmpties(descriptor));
-  if (id.ok()) connections_[id->index].set(kMayLiveOn);
+  if (!id.ok()) return id;
+  connections_[id->index].set(kMayLiveOn);
+  connections_[id->index].stream = posix::StreamKindOf(descriptor);
   return id;
 }
 

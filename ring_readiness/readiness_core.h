@@ -23,12 +23,14 @@
 #include "ring/options.h"
 #include "ring_emulated/emulated_ring.h"
 #include "ring_posix/file_table.h"
+#include "ring_posix/linger.h"
 #include "ring_posix/socket_address.h"
 #include "ring_readiness/connection_table.h"
 #include "ring_readiness/file_threads.h"
 #include "ring_readiness/listener.h"
 #include "ring_readiness/operation.h"
 #include "ring_readiness/poller.h"
+#include "ring_table/linger_table.h"
 #include "ring_table/slot_list.h"
 
 namespace ioring::readiness {
@@ -122,7 +124,9 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
                             const emulated::TransferRequest& /*request*/, bool /*is_send*/,
                             Operation* /*operation*/) {}
   static void SetUpConnect(Connection& connection, const Endpoint& endpoint) {
-    if (endpoint.family() != Endpoint::Family::kUnix) connection.set(kShortEmpties);
+    const bool is_unix = endpoint.family() == Endpoint::Family::kUnix;
+    if (!is_unix) connection.set(kShortEmpties);
+    connection.stream = is_unix ? posix::StreamKind::kUnix : posix::StreamKind::kSocket;
   }
   static void SetUpPoll(Operation& operation, uint32_t events) { operation.poll_events = events; }
   static void SetUpFile(Operation& operation, const posix::FileTable::File& file, uint64_t offset,
@@ -171,6 +175,13 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   bool StopSend(Connection& connection);
   bool CancelPoll(Operation& operation);
   bool CancelFile(Operation& operation);
+  static bool IsStream(const Connection& connection) {
+    return connection.stream != posix::StreamKind::kNone;
+  }
+  bool SendEnd(Connection& connection);
+  CallResult DropUnread(Connection& connection);
+  Acknowledged AllAcknowledged(Connection& connection);
+  void WaitForPeer(Connection& connection) { WaitForEvents(connection); }
   void FreeConnection(Connection& connection);
 
   // Control plane: readiness_control.cc.

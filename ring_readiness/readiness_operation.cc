@@ -12,6 +12,7 @@
 #include "ring/error.h"
 #include "ring/options.h"
 #include "ring_posix/calls.h"
+#include "ring_posix/linger.h"
 #include "ring_readiness/readiness_core.h"
 
 namespace ioring::readiness {
@@ -36,6 +37,8 @@ int32_t ReadinessCore::AddAccepted(int descriptor, const Listener& listener, uin
   }
   connection->descriptor = descriptor;
   if (listener.short_empties) connection->set(kShortEmpties);
+  connection->stream =
+      listener.short_empties ? posix::StreamKind::kSocket : posix::StreamKind::kUnix;
   connection->set_ready(kReadyToRecv | kReadyToSend);  // maybe: calling tells
   *flags = uint32_t{connection->generation} << 16;
   return static_cast<int32_t>(connections_.IndexOf(*connection));

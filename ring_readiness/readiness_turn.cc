@@ -15,7 +15,7 @@ void ReadinessCore::Turn() {
   now_ns_ = 0;
   if (WakesPending()) TakeWakes();
   if (threads_.has_done() || files_done_ != nullptr) TakeFileResults();
-  if (!timers_.empty()) RunTimers();
+  if (HasTimers()) RunTimers();
   if (HasSubmissions()) RunSubmissions();
   if (!ending_.empty()) RunEnding();
   if (listeners_due_ != 0) {
@@ -37,6 +37,9 @@ void ReadinessCore::TakeFileResults() {
 }
 
 void ReadinessCore::RunConnection(Connection& connection) {
+  if (ABSL_PREDICT_FALSE(connection.state == ConnectionState::kLingering)) {
+    return RunLinger(connection);  // also where it cannot be watched: it is looked at by the clock
+  }
   if (ABSL_PREDICT_FALSE(connection.has(kPollsDue))) RunPolls(connection);
   constexpr uint16_t kRecvWaits = kRecvBegun | kStalled | kRecvCancelled;
   // A receive that waits for a buffer is not tried, but may be cancelled.
@@ -46,7 +49,7 @@ void ReadinessCore::RunConnection(Connection& connection) {
   if (connection.state == ConnectionState::kFree) return;  // a connect failed
   if (ABSL_PREDICT_FALSE(connection.watch_error != 0)) FailWaiting(connection);
   if (ABSL_PREDICT_FALSE(connection.state == ConnectionState::kClosing) && connection.idle()) {
-    FinishClose(connection);
+    ContinueClose(connection);
   }
 }
 
@@ -134,7 +137,7 @@ void ReadinessCore::OnReady(WatchKey key, uint8_t ready_bits) {
   const bool send_waits = (ready_bits & kReadyToSend) != 0 && connection.has(kSendBegun);
   if (ABSL_PREDICT_FALSE(connection.first_poll != 0)) {
     connection.set(kPollsDue);
-  } else if (!recv_waits && !send_waits) {
+  } else if (!recv_waits && !send_waits && connection.state != ConnectionState::kLingering) {
     return;
   }
   PushReady(connection);

@@ -14,6 +14,30 @@
 namespace ioring::rio {
 namespace {
 
+// SIO_TCP_INFO and TCP_INFO_v0, which not all headers have.
+constexpr DWORD kIoctlTcpInfo = 0xd8000027;
+struct TcpInfo {
+  uint32_t state;
+  uint32_t segment_bytes;
+  uint64_t age_ms;
+  uint8_t has_timestamps;
+  uint32_t round_trip_us;
+  uint32_t round_trip_min_us;
+  uint32_t bytes_in_flight;
+  uint32_t congestion_window;
+  uint32_t send_window;
+  uint32_t recv_window;
+  uint32_t recv_buffer;
+  uint64_t bytes_out;
+  uint64_t bytes_in;
+  uint32_t bytes_reordered;
+  uint32_t bytes_retransmitted;
+  uint32_t fast_retransmissions;
+  uint32_t duplicate_acknowledgements;
+  uint32_t timeout_episodes;
+  uint8_t syn_retransmissions;
+};
+
 CallResult LastSocketError() { return -CallResult{WSAGetLastError()}; }
 
 CHAR* Chars(const std::byte* data) {
@@ -38,9 +62,7 @@ int FamilyOf(SOCKET socket) {
 }
 
 // A datagram's length where it is more than any can be.
-ULONG ClampMessage(size_t bytes) {
-  return static_cast<ULONG>(std::min(bytes, kTransferBytesMax));
-}
+ULONG ClampMessage(size_t bytes) { return static_cast<ULONG>(std::min(bytes, kTransferBytesMax)); }
 
 }  // namespace
 
@@ -141,6 +163,20 @@ CallResult ResultOf(SOCKET socket, const OVERLAPPED_ENTRY& packet) {
   // The socket was closed here to end what was pending on it.
   if (code == WSAENOTSOCK || code == ERROR_INVALID_HANDLE) return -NativeFromStatus(status);
   return -CallResult{code};
+}
+
+Acknowledged AllAcknowledged(SOCKET socket) {
+  DWORD version = 0;
+  TcpInfo info = {};
+  DWORD bytes = 0;
+  if (WSAIoctl(socket, kIoctlTcpInfo, &version, sizeof(version), &info, sizeof(info), &bytes,
+               nullptr, nullptr) != 0 ||
+      bytes != sizeof(info)) {
+    return Acknowledged::kUnknown;
+  }
+  // What is not even on its way waits for room at the peer's.
+  const bool is_all = info.bytes_in_flight == 0 && info.send_window >= info.segment_bytes;
+  return is_all ? Acknowledged::kYes : Acknowledged::kNo;
 }
 
 CallResult Shutdown(SOCKET socket, Direction direction) {

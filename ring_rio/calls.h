@@ -10,6 +10,7 @@
 #include "ring_rio/completion_port.h"
 #include "ring_rio/socket_address.h"
 #include "ring_rio/windows_headers.h"
+#include "ring_table/linger_table.h"
 
 namespace ioring::rio {
 
@@ -46,6 +47,9 @@ CallResult ResultOf(SOCKET socket, const OVERLAPPED_ENTRY& packet);
 CallResult RecvResultOf(SOCKET socket, const OVERLAPPED_ENTRY& packet);
 
 CallResult Shutdown(SOCKET socket, Direction direction);
+// Whether the peer's system has all bytes that were sent (SIO_TCP_INFO, Windows 10 1703); kUnknown
+// where the system does not tell.
+Acknowledged AllAcknowledged(SOCKET socket);
 
 }  // namespace ioring::rio
 

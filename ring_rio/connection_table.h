@@ -82,6 +82,8 @@ struct alignas(64) Connection {
   uint32_t next_stalled;
   uint32_t next_commit;
   uint32_t other_operations;  // neither receive nor send: polls, shutdowns
+  bool peer_ended;            // a receive told of it
+  bool recv_shut;             // here
 
   void Begin(uint32_t index) {
     socket = INVALID_SOCKET;

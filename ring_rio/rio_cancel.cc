@@ -1,6 +1,11 @@
 // Cancelling and closing. What Windows has is asked back, and ends when its packet has come.
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <utility>
 
+#include "ring/options.h"
+#include "ring_rio/calls.h"
 #include "ring_rio/rio_ring.h"
 #include "ring_rio/sockets.h"
 
@@ -58,6 +63,24 @@ void RioRing::BeginClose(Connection& connection) {
   if (connection.recv_pending == Pending::kRio || connection.send_pending == Pending::kRio) {
     CloseNow(connection);
   }
+}
+
+// A socket that was closed to end what Registered I/O had is gone.
+bool RioRing::SendEnd(Connection& connection) {
+  if (connection.socket == INVALID_SOCKET) return false;
+  statistics_.kernel_submissions.Add(1);
+  return Shutdown(connection.socket, Direction::kSend) == 0;
+}
+
+CallResult RioRing::DropUnread(Connection& connection) {
+  std::array<std::byte, 16384> dropped;
+  statistics_.kernel_submissions.Add(1);
+  return RecvNow(connection.socket, dropped.data(), static_cast<uint32_t>(dropped.size()));
+}
+
+Acknowledged RioRing::AllAcknowledged(Connection& connection) {
+  statistics_.kernel_submissions.Add(1);
+  return rio::AllAcknowledged(connection.socket);
 }
 
 void RioRing::CloseNow(Connection& connection) {

@@ -48,6 +48,7 @@
 #include "ring_rio/socket_address.h"
 #include "ring_rio/socket_poll.h"
 #include "ring_rio/sockets.h"
+#include "ring_table/linger_table.h"
 #include "ring_table/slot_list.h"
 
 namespace ioring::rio {
@@ -214,6 +215,12 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   bool StopRecv(Connection& connection);
   bool StopSend(Connection& connection);
   void BeginClose(Connection& connection);
+  static bool IsStream(const Connection& connection) { return connection.has(kIsStream); }
+  bool SendEnd(Connection& connection);
+  CallResult DropUnread(Connection& connection);
+  Acknowledged AllAcknowledged(Connection& connection);
+  // It is looked at by the clock alone: a request of it would have to be taken back first.
+  static void WaitForPeer(Connection& /*connection*/) {}
   void CloseNow(Connection& connection);
   void FreeConnection(Connection& connection);
 

@@ -43,7 +43,7 @@ void RioRing::Turn() {
   now_ns_ = 0;
   if (WakesPending()) TakeWakes();
   if (rio_ != nullptr && rio_->in_flight() != 0) TakeRioResults();
-  if (!timers_.empty()) RunTimers();
+  if (HasTimers()) RunTimers();
   if (HasSubmissions()) RunSubmissions();
   if (!ending_.empty()) RunEnding();
   if (listeners_due_ != 0) {
@@ -57,6 +57,9 @@ void RioRing::Turn() {
 
 // What Windows has comes back as a packet; only the rest is run.
 void RioRing::RunConnection(Connection& connection) {
+  if (ABSL_PREDICT_FALSE(connection.state == ConnectionState::kLingering)) {
+    return RunLinger(connection);
+  }
   if (connection.recv_pending == Pending::kNothing && connection.has(kRecvBegun) &&
       // A receive that waits for a buffer is not tried, but may be cancelled.
       (!connection.has(kStalled) || connection.has(kRecvCancelled))) {
@@ -66,7 +69,7 @@ void RioRing::RunConnection(Connection& connection) {
     RunSend(connection);
   }
   if (ABSL_PREDICT_FALSE(connection.state == ConnectionState::kClosing) && connection.idle()) {
-    FinishClose(connection);
+    ContinueClose(connection);
   }
 }
 
@@ -150,7 +153,7 @@ void RioRing::OnSendPacket(Connection& connection, const OVERLAPPED_ENTRY& packe
 
 void RioRing::AfterPacket(Connection& connection) {
   if (ABSL_PREDICT_FALSE(connection.state == ConnectionState::kClosing) && connection.idle()) {
-    FinishClose(connection);
+    ContinueClose(connection);
   }
 }
 

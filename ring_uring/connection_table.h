@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "ring/id.h"
+#include "ring_posix/linger.h"
 #include "ring_table/slot_array.h"
 
 namespace ioring::uring {
@@ -18,6 +19,7 @@ enum class ConnectionState : uint8_t {
   kConnecting,  // has an index, not yet an id
   kOpen,
   kClosing,         // closed by the caller; operations are still to complete
+  kLingering,       // nothing is in flight; what the peer still sends is dropped
   kCloseSubmitted,  // nothing is in flight but the close itself
 };
 
@@ -40,21 +42,34 @@ enum class SocketKind : uint8_t {
   kNone,       // no socket: can only be polled
 };
 
-enum ConnectionFlags : uint8_t {
-  kDirect = 1 << 0,            // `descriptor` is a slot of the direct table
-  kRecvMultishot = 1 << 1,     // managed receive of many shots
-  kRecvCancelled = 1 << 2,     // must not be armed again
-  kRecvShut = 1 << 3,          // datagrams: nothing more is received, so that 0 bytes are the end
+enum ConnectionFlags : uint16_t {
+  kDirect = 1 << 0,         // `descriptor` is a slot of the direct table
+  kRecvMultishot = 1 << 1,  // managed receive of many shots
+  kRecvCancelled = 1 << 2,  // must not be armed again
+  // Nothing more is received: 0 bytes are the end of datagrams, but tell nothing of a stream's
+  // peer.
+  kRecvShut = 1 << 3,
   kReset = 1 << 4,             // closes with a reset
   kSilentClose = 1 << 5,       // nobody waits for the close's completion
   kStalledForBuffer = 1 << 6,  // kManagedStalled until the group has a buffer
   kOnDeferredList = 1 << 7,
+  kPeerEnded = 1 << 8,  // a receive told of the peer's end: nothing is unread, nothing comes
 };
 // What the ring is to do for the connection at the next kernel entry.
 enum ConnectionTasks : uint8_t {
   kStopRecv = 1 << 0,  // cancel it in the kernel; void once it has ended
   kStopSend = 1 << 1,
   kStopAll = 1 << 2,  // the other operations too
+};
+
+// What is to be done, or is being done, for a connection in kLingering.
+enum class LingerStep : uint8_t {
+  kInstall,  // a direct descriptor is made an ordinary one, to send the end
+  kEnd,      // the kernel sends it in a thread of its own
+  kDrop,     // reads what is there
+  kAsk,      // nothing is: is all that was sent acknowledged?
+  kWait,     // for more, or the end
+  kStop,     // ends the wait
 };
 
 // One cache line each. The hot path touches only this.
@@ -69,7 +84,10 @@ struct alignas(64) Connection {
   // the operation of its deadline (index plus 1; 0: it has no deadline).
   uint32_t recv_unit;
   uint32_t send_unit;
-  uint32_t recv_detail;  // operation index (kOperation) or picked buffer (kManagedRead)
+  union {
+    uint32_t recv_detail;  // operation index (kOperation) or picked buffer (kManagedRead)
+    LingerStep linger_step;
+  };
   uint32_t send_detail;
   uint32_t next_deferred;
   uint16_t recv_group;
@@ -77,9 +95,10 @@ struct alignas(64) Connection {
   ConnectionState state;
   Transfer recv;
   Transfer send;
-  uint8_t flags;
   uint8_t tasks;
+  uint16_t flags;
   SocketKind kind;
+  posix::StreamKind stream;
 
   // The direction is free; a request to stop what it did is void.
   void EndRecv() {
@@ -96,8 +115,8 @@ struct alignas(64) Connection {
   }
 
   bool has(ConnectionFlags flag) const { return (flags & flag) != 0; }
-  void set(ConnectionFlags flag) { flags = static_cast<uint8_t>(flags | flag); }
-  void clear(ConnectionFlags flag) { flags = static_cast<uint8_t>(flags & ~flag); }
+  void set(ConnectionFlags flag) { flags = static_cast<uint16_t>(flags | flag); }
+  void clear(ConnectionFlags flag) { flags = static_cast<uint16_t>(flags & ~flag); }
 };
 static_assert(sizeof(Connection) == 64);
 

@@ -14,6 +14,7 @@ namespace ioring::uring {
 inline constexpr unsigned kEnterNoIoWait = 1u << 7;     // 6.15
 inline constexpr unsigned kFeatureNoIoWait = 1u << 17;  // 6.15
 inline constexpr int kRwfNoSignal = 0x100;              // 6.17
+inline constexpr unsigned kSocketUnacknowledged = 1;    // SOCKET_URING_OP_SIOCOUTQ, 6.6
 inline constexpr unsigned kSocketSetOption = 3;         // SOCKET_URING_OP_SETSOCKOPT, 6.7
 
 // The ring's groups of provided buffers have numbers from here on. In older kernels (5.19, 6.1) the

@@ -1,17 +1,37 @@
 // Closing.
+#include <errno.h>
 #include <liburing.h>
+#include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cstdint>
 
+#include "ring/clock.h"
 #include "ring/error.h"
 #include "ring/options.h"
 #include "ring/token.h"
+#include "ring_posix/linger.h"
+#include "ring_table/linger_table.h"
+#include "ring_uring/connection_table.h"
 #include "ring_uring/kernel_abi.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_ring_inline.h"
 
 namespace ioring {
+namespace {
+
+using uring::LingerStep;
+
+// Where the queue has no room for the question.
+constexpr int64_t kLingerAgainNanos = 1'000'000;
+
+void FillLingerAsk(io_uring_sqe* entry) {
+  io_uring_prep_cmd_sock(entry, static_cast<int>(uring::kSocketUnacknowledged), 0, 0, 0, nullptr,
+                         0);
+}
+
+}  // namespace
 
 bool UringRing::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
   Connection* connection = connections_.Find(id);
@@ -29,8 +49,9 @@ bool UringRing::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
   } else if (!idle) {
     StopLater(*connection, uring::kStopAll);
   }
-  if (mode == CloseMode::kReset && !connection->has(uring::kDirect)) {
-    DeferConnection(*connection);  // its option takes a system call
+  if (idle && !connection->has(uring::kDirect) &&
+      (mode == CloseMode::kReset || Lingers(*connection))) {
+    DeferConnection(*connection);  // it takes a system call
   } else {
     ContinueClose(*connection);
   }
@@ -39,9 +60,10 @@ bool UringRing::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
   return true;
 }
 
-// The last step, once nothing is in flight: until then the socket's file is kept by what
-// is, and closing the descriptor would send no FIN (liburing issue 932).
+// Once nothing is in flight: until then the socket's file is kept by what is, and closing the
+// descriptor would send no FIN (liburing issue 932).
 void UringRing::ContinueClose(Connection& connection) {
+  if (connection.state == uring::ConnectionState::kLingering) return ContinueLinger(connection);
   if (connection.state != uring::ConnectionState::kClosing) return;
   if (connection.kernel_entries != 0 || connection.other_operations != 0) return;
   if (connection.recv != Transfer::kIdle || connection.send != Transfer::kIdle) return;
@@ -49,8 +71,150 @@ void UringRing::ContinueClose(Connection& connection) {
     DeferConnection(connection);
     return;
   }
-  SubmitClose(connection);
+  Lingers(connection) ? BeginLinger(connection) : SubmitClose(connection);
 }
+
+// ---- Lingering: ring_posix/linger.h says what for. All by entries, but for the end, which the
+// kernel sends in a worker thread where an entry asks for it; a call costs a tenth of that.
+
+void UringRing::BeginLinger(Connection& connection) {
+  connection.state = uring::ConnectionState::kLingering;
+  connection.tasks = 0;  // there is nothing to stop, and nothing may stop what comes
+  UndeferConnection(connection);
+  // Both directions end: then 0 bytes say that nothing is unread.
+  if (connection.stream == posix::StreamKind::kUnix) connection.clear(uring::kRecvShut);
+  lingers_.Begin(connections_.IndexOf(connection), NowNanos());
+  connection.linger_step = LingerStep::kInstall;
+  if (!connection.has(uring::kDirect)) {
+    if (!posix::SendEnd(connection.descriptor, connection.stream)) return EndLinger(connection);
+    connection.linger_step = LingerStep::kDrop;
+  }
+  ContinueLinger(connection);
+}
+
+// Submits the step, now or with the next kernel entry.
+void UringRing::ContinueLinger(Connection& connection) {
+  if (EntrySpace() == 0) return DeferConnection(connection);
+  const uint32_t index = connections_.IndexOf(connection);
+  if (connection.linger_step == LingerStep::kStop) {
+    return CancelEntry(uring::UserData{Source::kLinger, connection.generation, index}.Pack());
+  }
+  io_uring_sqe* entry = NewEntry(Source::kLinger, index, connection.generation);
+  switch (connection.linger_step) {
+    case LingerStep::kInstall:
+      return io_uring_prep_fixed_fd_install(entry, connection.descriptor, 0);
+    case LingerStep::kEnd:
+      io_uring_prep_shutdown(entry, 0, posix::HowToEnd(connection.stream));
+      break;
+    case LingerStep::kDrop:
+      io_uring_prep_recv(entry, 0, dropped_.get(), kDroppedBytes, MSG_DONTWAIT | MSG_TRUNC);
+      break;
+    case LingerStep::kAsk:
+      FillLingerAsk(entry);
+      break;
+    case LingerStep::kWait:
+      // Not a receive: a descriptor that was handed in may not be one that blocks.
+      io_uring_prep_poll_add(entry, 0, POLLIN | POLLRDHUP);
+      break;
+    case LingerStep::kStop:
+      break;
+  }
+  SetDescriptor(entry, connection);
+}
+
+// The step is done.
+void UringRing::OnLinger(Connection& connection, int32_t result) {
+  switch (connection.linger_step) {
+    case LingerStep::kInstall:
+      return OnLingerInstalled(connection, result);
+    case LingerStep::kEnd:
+      if (result < 0) return EndLinger(connection);
+      connection.linger_step = LingerStep::kDrop;
+      return ContinueLinger(connection);
+    case LingerStep::kDrop:
+      return OnLingerDropped(connection, result);
+    case LingerStep::kAsk:
+      return OnLingerAsked(connection, posix::AcknowledgedBy(result));
+    case LingerStep::kWait:
+      connection.linger_step = LingerStep::kDrop;
+      return ContinueLinger(connection);
+    case LingerStep::kStop:
+      return EndLinger(connection);
+  }
+}
+
+void UringRing::OnLingerInstalled(Connection& connection, int descriptor) {
+  if (descriptor >= 0) {
+    const bool is_connected = posix::SendEnd(descriptor, connection.stream);
+    close(descriptor);
+    if (!is_connected) return EndLinger(connection);
+    connection.linger_step = LingerStep::kDrop;
+  } else {
+    connection.linger_step = LingerStep::kEnd;  // descriptors are short
+  }
+  ContinueLinger(connection);
+}
+
+void UringRing::OnLingerDropped(Connection& connection, int32_t result) {
+  const uint32_t index = connections_.IndexOf(connection);
+  if (result == -EAGAIN || (result == 0 && connection.has(uring::kRecvShut))) {
+    connection.linger_step = LingerStep::kAsk;
+    if (connection.has(uring::kDirect)) return ContinueLinger(connection);
+    return OnLingerAsked(connection, posix::AllAcknowledged(connection.descriptor));
+  }
+  if (result <= 0 || lingers_.OnDropped(index, static_cast<uint32_t>(result), NowNanos())) {
+    return EndLinger(connection);
+  }
+  ContinueLinger(connection);
+}
+
+void UringRing::OnLingerAsked(Connection& connection, Acknowledged acknowledged) {
+  const uint32_t index = connections_.IndexOf(connection);
+  if (lingers_.OnSilence(index, acknowledged, NowNanos())) {
+    return StopLinger(connection);
+  }
+  if (connection.linger_step == LingerStep::kWait) return;  // goes on
+  connection.linger_step = LingerStep::kWait;
+  if (!connection.has(uring::kRecvShut)) ContinueLinger(connection);
+}
+
+// It is time to look.
+void UringRing::LookAtLinger(Connection& connection, int64_t now_ns) {
+  if (connection.linger_step != LingerStep::kWait) return;  // what it does ends by itself
+  const uint32_t index = connections_.IndexOf(connection);
+  if (lingers_.IsOver(index, now_ns)) return StopLinger(connection);
+  if (connection.has(uring::kRecvShut)) {  // of which no event tells
+    connection.linger_step = LingerStep::kDrop;
+    return ContinueLinger(connection);
+  }
+  if (!connection.has(uring::kDirect)) {
+    return OnLingerAsked(connection, posix::AllAcknowledged(connection.descriptor));
+  }
+  if (EntrySpace() == 0) return lingers_.LookAt(index, now_ns + kLingerAgainNanos);
+  io_uring_sqe* entry = NewEntry(Source::kLingerAsk, index, connection.generation);
+  FillLingerAsk(entry);
+  SetDescriptor(entry, connection);
+}
+
+// It has waited enough.
+void UringRing::StopLinger(Connection& connection) {
+  const bool in_kernel = connection.linger_step == LingerStep::kWait &&
+                         !connection.has(uring::kRecvShut) &&
+                         !connection.has(uring::kOnDeferredList);
+  if (!in_kernel) return EndLinger(connection);
+  connection.linger_step = LingerStep::kStop;
+  ContinueLinger(connection);
+}
+
+void UringRing::EndLinger(Connection& connection) {
+  lingers_.End(connections_.IndexOf(connection));
+  UndeferConnection(connection);
+  connection.state = uring::ConnectionState::kClosing;
+  connection.stream = posix::StreamKind::kNone;  // closes, now
+  ContinueClose(connection);
+}
+
+// ---- The last step.
 
 void UringRing::SubmitClose(Connection& connection) {
   connection.state = uring::ConnectionState::kCloseSubmitted;

@@ -1,8 +1,10 @@
 // What bit others on io_uring: closing while something is in flight.
 #include <errno.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -114,6 +116,32 @@ INSTANTIATE_TEST_SUITE_P(
                     Mask{"OrdinaryDescriptors", {Capability::kDirectDescriptors}},
                     Mask{"EmulatedBuffers", {Capability::kProvidedBuffers}}),
     MaskName);
+
+// The end of a stream is sent by way of an ordinary descriptor where the connection's is a direct
+// one. Where there is none to be had, the kernel sends it in a thread of its own.
+TEST(CloseWithoutDescriptorsTest, DeliversWhatWasSent) {
+  UringTester ring({.linger_time = std::chrono::hours{1}});
+  ASSERT_TRUE(ring->Capabilities().Has(Capability::kDirectDescriptors));
+  const UringTester::Accepted connection = ring.Accept();
+  ASSERT_TRUE(SendAll(connection.peer.get(), "unread"));
+  EXPECT_GT(ring.Run([&](Token token) {
+                  return ring->PreparePollAdd(connection.id, kPollReadable, Shots::kOne, token);
+                })
+                .result,
+            0);
+  EXPECT_EQ(ring.Send(connection.id, "to be read").result, 10);
+  rlimit limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const rlimit none{0, limit.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const Event closed = ring.Close(connection.id);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_EQ(closed.result, 0);
+  char text[11] = {};
+  EXPECT_EQ(ReceiveSome(connection.peer.get(), text, 10), 10);
+  EXPECT_STREQ(text, "to be read");
+  EXPECT_TRUE(ReceivesEnd(connection.peer.get()));
+}
 
 // A transfer that the ring is about to go on with by itself is closed with the rest: here
 // the rest of a zero-copy send that the kind of socket does not do.

@@ -124,7 +124,7 @@ void UringRing::OnDeadline(Operation& operation, const io_uring_cqe& cqe) {
 }
 
 // The slot of the connection, opened; or why not.
-int32_t UringRing::AddAccepted(int descriptor, uint32_t* flags) {
+int32_t UringRing::AddAccepted(int descriptor, const Listener& listener, uint32_t* flags) {
   uint32_t index = static_cast<uint32_t>(descriptor);
   const bool direct = Has(Capability::kDirectDescriptors);
   if (!direct) {
@@ -140,6 +140,7 @@ int32_t UringRing::AddAccepted(int descriptor, uint32_t* flags) {
     FinishClose(connections_[index]);
   }
   Connection& connection = connections_.Open(index, descriptor, direct);
+  connection.stream = StreamKindOf(listener.endpoint);
   if (connections_.open() > options_.max_connections) {
     CloseSilently(connection);
     return ToResult(Error::kTooManyIds);
@@ -154,7 +155,7 @@ void UringRing::OnAccept(Operation& operation, const io_uring_cqe& cqe) {
   int32_t result;
   bool final = !operation.has(uring::kManyShots);
   if (cqe.res >= 0) {
-    result = AddAccepted(cqe.res, &flags);
+    result = AddAccepted(cqe.res, listeners_[operation.connection], &flags);
   } else if (cqe.res == -ENFILE && Has(Capability::kDirectDescriptors)) {
     // The table of direct descriptors is full; the kernel dropped the connection.
     result = ToResult(Error::kTooManyIds);
@@ -214,6 +215,7 @@ void UringRing::OnTransferAll(Operation& operation, const io_uring_cqe& cqe) {
   Connection& connection = connections_[operation.connection];
   Operation::TransferState& transfer = operation.transfer;
   if (cqe.res > 0) transfer.done += static_cast<uint32_t>(cqe.res);
+  if (cqe.res == 0 && !operation.has(uring::kIsSend)) NotePeerEnd(connection);
   const bool goes_on = cqe.res > 0 && transfer.done < transfer.length &&
                        !operation.has(uring::kPartIsEnough) &&
                        !operation.has(uring::kCancelAsked) && !operation.has(uring::kHasDeadline) &&

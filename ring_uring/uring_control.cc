@@ -17,6 +17,7 @@
 #include "ring/ring_limits.h"
 #include "ring_posix/errno_table.h"
 #include "ring_posix/file_table.h"
+#include "ring_posix/linger.h"
 #include "ring_posix/sockets.h"
 #include "ring_uring/uring_ring.h"
 
@@ -112,6 +113,7 @@ absl::StatusOr<ConnectionId> UringRing::RegisterSocket(NativeHandle handle) {
   } else if (type != SOCK_STREAM) {
     kind = type == SOCK_SEQPACKET ? uring::SocketKind::kPackets : uring::SocketKind::kDatagrams;
   }
+  if (id.ok()) connections_[id->index].stream = posix::StreamKindOf(fd);
   return id;
 }
 

@@ -151,7 +151,7 @@ uint32_t UringRing::Submit() {
   const uint32_t submitted = prepared_;
   prepared_ = 0;
   BeginOwn();
-  if (!timers_.empty()) RunTimers(NowNanos());
+  if (HasTimers()) RunTimers(NowNanos());
   for (;;) {
     const bool entered = Enter(EnterArguments{});
     const uint32_t space_before = completions_.space();
@@ -180,7 +180,7 @@ bool UringRing::WaitIsOver(uint32_t wanted) {
 uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
   if (submit) BeginOwn();
   // Timers first, or a full queue would keep them waiting.
-  int64_t now_ns = timers_.empty() ? 0 : NowNanos();
+  int64_t now_ns = HasTimers() ? NowNanos() : 0;
   RunTimers(now_ns);
   Harvest();
   const uint32_t wanted = std::clamp<uint32_t>(options.min_completions, 1, completions_.capacity());
@@ -197,7 +197,7 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
   // Wakes are heard once the ring's own poll is submitted. A first wait that may not submit
   // looks for them now and then.
   const bool deaf = !submit && !wake_armed_;
-  const bool has_clock = options.timeout != WaitOptions::kForever || deaf || !timers_.empty() ||
+  const bool has_clock = options.timeout != WaitOptions::kForever || deaf || HasTimers() ||
                          options.batch_delay.count() > 0 || options.spin.count() > 0;
   if (has_clock && now_ns == 0) now_ns = NowNanos();
   const int64_t start_ns = now_ns;
@@ -238,7 +238,7 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
     if (submit) prepared_ = 0;
     Enter(arguments);
     Harvest();
-    if (has_clock) now_ns = NowNanos();
+    if (has_clock || HasTimers()) now_ns = NowNanos();  // a close may linger only now
     RunTimers(now_ns);
     if (deaf) TakeWakes();
   }
@@ -432,11 +432,12 @@ void UringRing::BeginOwnCancel(Operation& cancel) {
 
 // Completes what is due, as far as there is room.
 void UringRing::RunTimers(int64_t now_ns) {
-  while (NextTimer() <= now_ns && !CompletionsMustBeTaken()) {
+  while (!timers_.empty() && timers_.first().due_ns <= now_ns && !CompletionsMustBeTaken()) {
     Operation& timer = timers_.first();
     timers_.Remove(timer);
     OnTimer(timer, now_ns);
   }
+  while (lingers_.next_ns() <= now_ns) LookAtLinger(connections_[lingers_.TakeNext()], now_ns);
 }
 
 // Prepare makes no system calls, so the sockets of connects are made here.

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/base/attributes.h"
+#include "absl/base/optimization.h"
 #include "absl/log/check.h"
 #include "absl/log/log.h"
 #include "ring/completion.h"
@@ -49,9 +50,11 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::OnRecv(uint32_t index,
   buffers_.DropUse(connection.recv_unit);
   int32_t result = cqe.res;
   uint32_t flags = 0;
-  if (result >= 0) {
+  if (ABSL_PREDICT_TRUE(result > 0)) {
     statistics_.bytes_received.Add(static_cast<uint32_t>(result));
     if ((cqe.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0) flags = kSocketNotEmpty;
+  } else if (result == 0) {
+    NotePeerEnd(connection);
   } else {
     result = Fail(token, -result, "recv");
   }
@@ -331,6 +334,7 @@ void UringRing::OnManagedRead(uint32_t index, const io_uring_cqe& cqe) {
 }
 
 void UringRing::EndManagedRecv(Connection& connection, int32_t result, uint32_t flags) {
+  if (result == 0 && (flags & kEmptyDatagram) == 0) NotePeerEnd(connection);
   connection.EndRecv();
   EndManagedDeadline(connection);
   --groups_[connection.recv_group].receives;
@@ -458,6 +462,18 @@ ABSL_ATTRIBUTE_NOINLINE void UringRing::DispatchOther(const io_uring_cqe& cqe) {
         FinishClose(connections_[data.index]);
       }
       return;
+    case Source::kLinger:
+      return OnLinger(connections_[data.index], cqe.res);
+    case Source::kLingerAsk: {
+      // Of no use where it came too late.
+      Connection& connection = connections_[data.index];
+      const bool waits = connection.state == uring::ConnectionState::kLingering &&
+                         connection.linger_step == uring::LingerStep::kWait;
+      if (waits && connection.generation == data.generation) {
+        OnLingerAsked(connection, posix::AcknowledgedBy(cqe.res));
+      }
+      return;
+    }
     case Source::kWake:
       return OnWake(cqe);
     case Source::kSynchronous:

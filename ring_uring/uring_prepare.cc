@@ -92,6 +92,7 @@ bool UringRing::PrepareConnect(const Endpoint& endpoint, Token token) {
   if (index == ConnectionId::kNoIndex) return AcceptError(Error::kTooManyIds, token);
   Connection& connection = connections_.Open(index, -1, false);
   connection.state = uring::ConnectionState::kConnecting;
+  connection.stream = StreamKindOf(endpoint);
   connection.kernel_entries = 1;
   Operation& operation = operations_.Take(OperationKind::kConnect, token);
   operation.connection = index;

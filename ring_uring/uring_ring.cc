@@ -101,7 +101,9 @@ UringRing::UringRing(const RingOptions& options, CapabilityReport capabilities, 
       listeners_(options.max_listeners),
       files_(options.max_files),
       groups_(options.max_buffer_groups),
-      timers_(operations_.size()) {}
+      timers_(operations_.size()),
+      lingers_(connections_.size(), options.linger_time, options.linger_bytes),
+      dropped_(std::make_unique_for_overwrite<std::byte[]>(kDroppedBytes)) {}
 
 absl::Status UringRing::Initialise() {
   if (absl::Status status = SetUpQueues(); !status.ok()) return status;

@@ -48,7 +48,9 @@
 #include "ring/token.h"
 #include "ring_posix/errno_table.h"
 #include "ring_posix/file_table.h"
+#include "ring_posix/linger.h"
 #include "ring_table/failure_log.h"
+#include "ring_table/linger_table.h"
 #include "ring_table/slot_array.h"
 #include "ring_table/timer_heap.h"
 #include "ring_uring/connection_table.h"
@@ -181,6 +183,7 @@ class UringRing final : public Ring {
   // One completion of the kernel becomes at most this many: a bundle fills several
   // buffers (the kernel takes at most 256 at a time), everything else yields one or two.
   static constexpr uint32_t kHeadroom = 258;
+  static constexpr uint32_t kDroppedBytes = 64 << 10;
 
   using Connection = uring::Connection;
   using File = posix::FileTable::File;
@@ -233,7 +236,10 @@ class UringRing final : public Ring {
   void RunTimers(int64_t now_ns);
   static constexpr int64_t kNoTime = std::numeric_limits<int64_t>::max();
   // When the next of the ring's own timers is due, on the steady clock.
-  int64_t NextTimer() const { return timers_.empty() ? kNoTime : timers_.first().due_ns; }
+  int64_t NextTimer() const {
+    return std::min(timers_.empty() ? kNoTime : timers_.first().due_ns, lingers_.next_ns());
+  }
+  bool HasTimers() const { return !timers_.empty() || !lingers_.empty(); }
   uint32_t Wait(const WaitOptions& options, bool submit);
   // So many completions are ready, or a wake is, or nothing more fits.
   bool WaitIsOver(uint32_t wanted);
@@ -315,6 +321,23 @@ class UringRing final : public Ring {
 
   // Closing: uring_close.cc.
   void SubmitClose(Connection& connection);
+  bool Lingers(const Connection& connection) const {
+    return lingers_.is_on() && connection.stream != posix::StreamKind::kNone &&
+           (connection.flags & (uring::kReset | uring::kSilentClose | uring::kPeerEnded)) == 0;
+  }
+  // A receive gave 0 bytes.
+  static void NotePeerEnd(Connection& connection) {
+    if (!connection.has(uring::kRecvShut)) connection.set(uring::kPeerEnded);
+  }
+  void BeginLinger(Connection& connection);
+  void ContinueLinger(Connection& connection);
+  void OnLinger(Connection& connection, int32_t result);
+  void OnLingerInstalled(Connection& connection, int descriptor);
+  void OnLingerDropped(Connection& connection, int32_t result);
+  void OnLingerAsked(Connection& connection, Acknowledged acknowledged);
+  void LookAtLinger(Connection& connection, int64_t now_ns);
+  void StopLinger(Connection& connection);
+  void EndLinger(Connection& connection);
   void ContinueClose(Connection& connection);
   void FinishClose(Connection& connection);
   void CloseSilently(Connection& connection);
@@ -351,7 +374,7 @@ class UringRing final : public Ring {
   inline void DropKernelEntry(Connection& connection);
   void OnOperation(Operation& operation, const io_uring_cqe& cqe);
   void OnAccept(Operation& operation, const io_uring_cqe& cqe);
-  int32_t AddAccepted(int descriptor, uint32_t* flags);
+  int32_t AddAccepted(int descriptor, const Listener& listener, uint32_t* flags);
   void OnConnect(Operation& operation, const io_uring_cqe& cqe);
   void OnTransferAll(Operation& operation, const io_uring_cqe& cqe);
   void OnZeroCopySend(Operation& operation, const io_uring_cqe& cqe);
@@ -425,6 +448,9 @@ class UringRing final : public Ring {
   SlotArray<uint32_t> own_{kSubmissionEntriesMax};
   uint32_t own_count_ = 0;
   TimerHeap<Operation> timers_;
+  LingerTable lingers_;
+  // Where what is dropped goes, of all closes. Never read; TCP sockets do not even write it.
+  const std::unique_ptr<std::byte[]> dropped_;
   // What `last_entry_` points to after a timer.
   io_uring_sqe own_timer_{};
 

@@ -15,6 +15,8 @@ enum class Source : uint8_t {
   kManagedPoll,  // emulated managed receive: waiting for bytes
   kManagedRead,  // emulated managed receive: reading into the picked buffer
   kClose,        // the last step of closing a connection
+  kLinger,       // a step before: what the peer still sends is dropped
+  kLingerAsk,    // the same, beside another step: is all acknowledged?
   kOperation,    // an entry of the operation table
   kWake,         // the read of the wake descriptor
   kSynchronous,  // a control-plane operation that waits for its result
