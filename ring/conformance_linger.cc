@@ -246,6 +246,7 @@ TEST_P(RingConformance, ManyClosesLinger) {
   RingOptions options = Options();
   options.linger_time = kLongLinger;
   options.max_connections = 32;
+  options.submission_entries = 8;  // what each step takes has to wait for a place
   TestRing& ring = MakeRing(options);
   const Pattern pattern(46);
   const std::span<std::byte> memory = ring.Memory(50'000);

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "absl/log/check.h"
 #include "ring/clock.h"
 #include "ring/error.h"
 #include "ring/options.h"
@@ -124,6 +125,7 @@ void UringRing::ContinueLinger(Connection& connection) {
 
 // The step is done.
 void UringRing::OnLinger(Connection& connection, int32_t result) {
+  DCHECK(connection.state == uring::ConnectionState::kLingering);
   switch (connection.linger_step) {
     case LingerStep::kInstall:
       return OnLingerInstalled(connection, result);
