@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "ring/conformance.h"
 #include "ring/conformance_ring.h"
@@ -310,6 +311,36 @@ TEST_P(RingConformance, UnregisterSocketInFlight) {
   EXPECT_EQ(ring.Close(pair.server).result(), 0);
   EXPECT_FALSE(ring.UnregisterSocket(pair.server).ok());
   EXPECT_FALSE(ring.UnregisterSocket(ConnectionId{}).ok());
+}
+
+// A descriptor is one connection of a ring, or whatever ends one would end the other.
+TEST_P(RingConformance, ADescriptorIsRegisteredOnce) {
+  TestRing& ring = MakeRing();
+  Pair pair = ring.MakePair();
+  for (int i = 0; i < 3; ++i) {
+    const absl::StatusOr<NativeHandle> handle = ring.UnregisterSocket(pair.server);
+    ASSERT_TRUE(handle.ok()) << handle.status();
+    const absl::StatusOr<ConnectionId> first = ring.RegisterSocket(*handle);
+    ASSERT_TRUE(first.ok()) << first.status();
+    const Token recv = ring.StartRecv(*first, ring.Memory(4));
+    for (int again = 0; again < 2; ++again) {
+      const absl::Status refused = ring.RegisterSocket(*handle).status();
+      EXPECT_EQ(refused.code(), absl::StatusCode::kAlreadyExists) << refused;
+      EXPECT_NE(refused.message().find(absl::StrCat(*handle)), std::string::npos) << refused;
+    }
+    EXPECT_EQ(ring.Send(pair.client, "data").result(), 4);
+    EXPECT_EQ(ring.Await(recv).result(), 4) << "the first is as it was";
+    pair.server = *first;
+    ring.ExpectAlive(pair);
+  }
+  // Another descriptor of a later connection is not taken for an old one.
+  EXPECT_EQ(ring.Close(pair.server).result(), 0);
+  const Pair next = ring.MakePair();
+  const absl::StatusOr<NativeHandle> other = ring.UnregisterSocket(next.server);
+  ASSERT_TRUE(other.ok()) << other.status();
+  const absl::StatusOr<ConnectionId> second = ring.RegisterSocket(*other);
+  ASSERT_TRUE(second.ok()) << second.status();
+  ring.ExpectAlive({next.client, *second});
 }
 
 TEST_P(RingConformance, RegisterNoSocket) {

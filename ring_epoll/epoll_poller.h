@@ -34,6 +34,7 @@ class EpollPoller {
 
   int Watch(int descriptor, readiness::WatchKey key);
   void Forget(int descriptor);
+  bool Has(int descriptor) const { return descriptor == epoll_ || descriptor == bell_; }
   void Wake();
 
   template <typename Sink>

@@ -53,6 +53,7 @@ class KqueuePoller {
   int Watch(int descriptor, readiness::WatchKey key);
   // One call.
   void Forget(int descriptor);
+  bool Has(int descriptor) const { return descriptor == kq_ || waker_.Has(descriptor); }
   template <typename Sink>
   void Wait(int64_t timeout_ns, Sink& sink);
   void Wake() { waker_.Wake(); }

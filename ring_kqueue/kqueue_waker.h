@@ -4,8 +4,8 @@
 // version 10 on. PipeWaker is for systems whose <sys/event.h> has no EVFILT_USER. `Waker` is
 // the better one that the system has. Both: Attach once, by the kqueue's owner; Wake from any
 // thread and from signal handlers, one async-signal-safe system call, errno is kept; IsOwn and
-// Reset by the thread that takes the kqueue's events. A waker must not outlive the kqueue.
-// Source: kqueue(2) of these systems, pipe(2).
+// Reset by the thread that takes the kqueue's events; Has tells its descriptors. A waker must not
+// outlive the kqueue. Source: kqueue(2) of these systems, pipe(2).
 #ifndef IORING_RING_KQUEUE_KQUEUE_WAKER_H_
 #define IORING_RING_KQUEUE_KQUEUE_WAKER_H_
 
@@ -29,6 +29,7 @@ class PipeWaker {
   void Wake() const;
   // Whether the event is the waker's.
   bool IsOwn(const struct kevent& event) const;
+  bool Has(int descriptor) const { return descriptor == read_end_ || descriptor == write_end_; }
   // After an event of its own: the next Wake is an event again.
   void Reset() const;
 
@@ -43,6 +44,7 @@ class UserEventWaker {
   absl::Status Attach(int kq);
   void Wake() const;
   bool IsOwn(const struct kevent& event) const;
+  bool Has(int /*descriptor*/) const { return false; }
   // EV_CLEAR has done it: without that flag the event would stay, and waits would spin.
   void Reset() const {}
 

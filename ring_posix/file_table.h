@@ -2,6 +2,7 @@
 #ifndef IORING_RING_POSIX_FILE_TABLE_H_
 #define IORING_RING_POSIX_FILE_TABLE_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -39,6 +40,11 @@ class FileTable {
     return file.descriptor >= 0 && file.generation == id.generation ? &file : nullptr;
   }
   File& operator[](uint32_t index) { return files_[index]; }
+  // O(files).
+  bool Has(int descriptor) const {
+    return std::any_of(files_.begin(), files_.end(),
+                       [&](const File& file) { return file.descriptor == descriptor; });
+  }
 
  private:
   std::vector<File> files_;

@@ -86,6 +86,9 @@ concept Poller = requires(P& poller, int descriptor, WatchKey key, int64_t timeo
   // more) is no error. A noted change for it must not be handed over later.
   { poller.Forget(descriptor) } -> std::same_as<void>;
 
+  // Whether the descriptor is one of the poller's own, for whatever purpose.
+  { poller.Has(descriptor) } -> std::same_as<bool>;
+
   // Hands over noted changes, sleeps until there is an event, Wake, or the time is up
   // (`timeout_ns` 0: does not sleep; below 0: no limit), and gives what there is, up to some
   // hundreds, to the sink. At most one OnReady for each call of the system's event: two for

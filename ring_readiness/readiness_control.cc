@@ -2,10 +2,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdint>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "ring/endpoint.h"
 #include "ring/options.h"
 #include "ring/ring_limits.h"
@@ -13,6 +15,7 @@
 #include "ring_posix/linger.h"
 #include "ring_posix/sockets.h"
 #include "ring_readiness/readiness_core.h"
+#include "ring_table/descriptor_index.h"
 
 namespace ioring::readiness {
 
@@ -64,13 +67,37 @@ absl::StatusOr<ConnectionId> ReadinessCore::AddSocket(int descriptor, bool short
     return AllInUse(options_.max_connections, "connections", "max_connections");
   }
   connection->descriptor = descriptor;
+  NoteDescriptor(*connection);
   if (short_empties) connection->set(kShortEmpties);
   connection->set_ready(kReadyToRecv | kReadyToSend);
   return connections_.IdOf(*connection);
 }
 
+absl::Status ReadinessCore::RefuseOwn(int descriptor) {
+  if (descriptor < 0) return absl::OkStatus();  // is refused as what it is
+  const auto descriptor_of = [this](uint32_t index) {
+    const Connection& connection = connections_[index];
+    const bool has_one = connection.state != ConnectionState::kFree && connection.descriptor >= 0;
+    return has_one ? static_cast<uint64_t>(connection.descriptor) : DescriptorIndex::kNoNumber;
+  };
+  const uint32_t index = by_descriptor_.Find(static_cast<uint64_t>(descriptor), 0,
+                                             connections_.used_end(), descriptor_of);
+  if (index != DescriptorIndex::kNoSlot) {
+    return AlreadyInRing(descriptor, absl::StrCat("connection ", index));
+  }
+  for (size_t i = 0; i < listeners_.size(); ++i) {
+    if (listeners_[i].is_open() && listeners_[i].descriptor == descriptor) {
+      return AlreadyInRing(descriptor, absl::StrCat("listener ", i));
+    }
+  }
+  if (files_.Has(descriptor)) return AlreadyInRing(descriptor, "a file of it");
+  if (PollerHas(descriptor)) return AlreadyInRing(descriptor, "a part of it");
+  return absl::OkStatus();
+}
+
 absl::StatusOr<ConnectionId> ReadinessCore::RegisterSocket(NativeHandle handle) {
   const int descriptor = static_cast<int>(handle);
+  if (absl::Status status = RefuseOwn(descriptor); !status.ok()) return status;
   absl::Status status = posix::PrepareTakenOverSocket(descriptor, kNonBlocking);
   if (!status.ok()) return status;
   absl::StatusOr<ConnectionId> id = AddSocket(descriptor, posix::ShortRecvEmpties(descriptor));

@@ -30,6 +30,7 @@
 #include "ring_readiness/listener.h"
 #include "ring_readiness/operation.h"
 #include "ring_readiness/poller.h"
+#include "ring_table/descriptor_index.h"
 #include "ring_table/linger_table.h"
 #include "ring_table/slot_list.h"
 
@@ -77,6 +78,8 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
 
   // Poller::Forget.
   virtual void ForgetDescriptor(int descriptor) = 0;
+  // Poller::Has.
+  virtual bool PollerHas(int descriptor) const = 0;
 
   void Turn();
   // Something could be done in a further turn at once.
@@ -186,7 +189,14 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
 
   // Control plane: readiness_control.cc.
   absl::StatusOr<ConnectionId> AddSocket(int descriptor, bool short_empties);
+  absl::Status RefuseOwn(int descriptor);
+  // The connection has its descriptor from now on.
+  void NoteDescriptor(const Connection& connection) {
+    by_descriptor_.Note(static_cast<uint64_t>(connection.descriptor),
+                        connections_.IndexOf(connection));
+  }
 
+  DescriptorIndex by_descriptor_;
   FileThreads threads_;
   FileRequest* files_done_ = nullptr;  // those for which there was no room
   SlotList<Connection, &Connection::next_watch> to_watch_;

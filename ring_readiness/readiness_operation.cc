@@ -36,6 +36,7 @@ int32_t ReadinessCore::AddAccepted(int descriptor, const Listener& listener, uin
     return ToResult(Error::kTooManyIds);
   }
   connection->descriptor = descriptor;
+  NoteDescriptor(*connection);
   if (listener.short_empties) connection->set(kShortEmpties);
   connection->stream =
       listener.short_empties ? posix::StreamKind::kSocket : posix::StreamKind::kUnix;
@@ -48,8 +49,9 @@ void ReadinessCore::BeginConnect(Operation& operation) {
   Connection& connection = connections_[operation.connection];
   connection.set(kSendBegun);
   statistics_.kernel_submissions.Add(1);
-  OnConnectCall(connection, operation,
-                posix::StartConnect(operation.address, &connection.descriptor));
+  const CallResult result = posix::StartConnect(operation.address, &connection.descriptor);
+  if (connection.descriptor >= 0) NoteDescriptor(connection);
+  OnConnectCall(connection, operation, result);
 }
 
 void ReadinessCore::RunConnect(Connection& connection, Operation& operation) {

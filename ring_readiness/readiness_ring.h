@@ -51,6 +51,7 @@ class ReadinessRing : public ReadinessCore {
 
  private:
   void ForgetDescriptor(int descriptor) final { poller_->Forget(descriptor); }
+  bool PollerHas(int descriptor) const final { return poller_->Has(descriptor); }
 
   // How EmulatedRing polls.
   auto Polls() {

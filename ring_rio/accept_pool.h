@@ -2,6 +2,7 @@
 #ifndef IORING_RING_RIO_ACCEPT_POOL_H_
 #define IORING_RING_RIO_ACCEPT_POOL_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -67,10 +68,16 @@ class AcceptPool {
     return request;
   }
   void Return(AcceptRequest* request) {
+    request->socket = INVALID_SOCKET;
     request->next = free_;
     free_ = request;
   }
   AcceptRequest& operator[](uint32_t index) { return *all_[index]; }
+  // Whether it waits for a connection. O(requests).
+  bool Has(SOCKET socket) const {
+    return std::any_of(all_.begin(), all_.end(),
+                       [&](const auto& request) { return request->socket == socket; });
+  }
 
  private:
   std::vector<std::unique_ptr<AcceptRequest>> all_;

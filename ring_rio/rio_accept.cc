@@ -160,6 +160,7 @@ int32_t RioRing::AddAccepted(AcceptRequest& request, Listener& listener, uint32_
 }
 
 void RioRing::Join(Connection& connection) {
+  by_socket_.Note(NumberOf(connection.socket), connections_.IndexOf(connection));
   const HANDLE handle = HandleOf(connection.socket);
   if (!port_->Associate(handle)) return;
   connection.set(kOnPort);

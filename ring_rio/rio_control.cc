@@ -15,6 +15,7 @@
 #include "ring_rio/native_error.h"
 #include "ring_rio/rio_ring.h"
 #include "ring_rio/sockets.h"
+#include "ring_table/descriptor_index.h"
 
 namespace ioring::rio {
 
@@ -29,9 +30,30 @@ absl::StatusOr<ConnectionId> RioRing::AddSocket(SOCKET socket, bool is_stream) {
   return connections_.IdOf(*connection);
 }
 
+absl::Status RioRing::RefuseOwn(SOCKET socket) {
+  if (socket == INVALID_SOCKET) return absl::OkStatus();  // is refused as what it is
+  const auto number_of = [this](uint32_t index) {
+    const Connection& connection = connections_[index];
+    const bool has_one =
+        connection.state != ConnectionState::kFree && connection.socket != INVALID_SOCKET;
+    return has_one ? NumberOf(connection.socket) : DescriptorIndex::kNoNumber;
+  };
+  const auto handle = static_cast<int64_t>(socket);
+  const uint32_t index = by_socket_.Find(NumberOf(socket), 0, connections_.used_end(), number_of);
+  if (index != DescriptorIndex::kNoSlot) {
+    return AlreadyInRing(handle, absl::StrCat("connection ", index));
+  }
+  for (size_t i = 0; i < listeners_.size(); ++i) {
+    if (listeners_[i].socket == socket) return AlreadyInRing(handle, absl::StrCat("listener ", i));
+  }
+  if (poller_->Has(socket) || accepts_.Has(socket)) return AlreadyInRing(handle, "a part of it");
+  return absl::OkStatus();
+}
+
 absl::StatusOr<ConnectionId> RioRing::RegisterSocket(NativeHandle handle) {
   bool is_stream = false;
   const auto socket = static_cast<SOCKET>(handle);
+  if (absl::Status status = RefuseOwn(socket); !status.ok()) return status;
   absl::Status status = PrepareTakenOverSocket(socket, &is_stream);
   if (!status.ok()) return status;
   return AddSocket(socket, is_stream);

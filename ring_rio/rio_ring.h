@@ -48,6 +48,7 @@
 #include "ring_rio/socket_address.h"
 #include "ring_rio/socket_poll.h"
 #include "ring_rio/sockets.h"
+#include "ring_table/descriptor_index.h"
 #include "ring_table/linger_table.h"
 #include "ring_table/slot_list.h"
 
@@ -226,6 +227,9 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
 
   // Control plane: rio_control.cc.
   absl::StatusOr<ConnectionId> AddSocket(SOCKET socket, bool is_stream);
+  absl::Status RefuseOwn(SOCKET socket);
+  // Handles are multiples of four.
+  static uint64_t NumberOf(SOCKET socket) { return uint64_t{socket} / 4; }
   bool RegisterMemory(uint32_t slot, std::span<std::byte> memory);
   void DeregisterMemory(uint32_t slot) { rio_->Deregister(registered_[slot].id); }
 
@@ -237,6 +241,7 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   bool socket_rio_ = false;             // sockets use it for registered memory
   const uint32_t rio_threshold_bytes_;  // ... for slices of at least this size
   uint32_t requests_out_ = 0;           // OVERLAPPEDs that Windows has
+  DescriptorIndex by_socket_;
 
   std::vector<RegisteredMemory> registered_;
   std::string registration_problem_;

@@ -49,6 +49,7 @@ class SocketPoller {
   // Asks once. True: a packet with `request` will come when one of the events holds, at once
   // where one does; `info->events` are those that do. False: WSAGetLastError.
   bool Start(SOCKET socket, uint32_t events, PollInfo* info, Request* request);
+  bool Has(SOCKET socket) const { return socket == helper_; }
   // Its packet comes soon, with or without events.
   void Cancel(Request* request) { CancelIoEx(Handle(), &request->overlapped); }
 

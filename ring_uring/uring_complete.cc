@@ -139,6 +139,7 @@ int32_t UringRing::AddAccepted(int descriptor, const Listener& listener, uint32_
         << "the kernel accepted into slot " << index << ", which is in use";
     FinishClose(connections_[index]);
   }
+  if (!direct) by_descriptor_.Note(static_cast<uint64_t>(descriptor), index);
   Connection& connection = connections_.Open(index, descriptor, direct);
   connection.stream = StreamKindOf(listener.endpoint);
   if (connections_.open() > options_.max_connections) {

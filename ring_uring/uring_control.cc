@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -19,6 +20,7 @@
 #include "ring_posix/file_table.h"
 #include "ring_posix/linger.h"
 #include "ring_posix/sockets.h"
+#include "ring_table/descriptor_index.h"
 #include "ring_uring/uring_ring.h"
 
 namespace ioring {
@@ -95,11 +97,36 @@ absl::StatusOr<ConnectionId> UringRing::AddSocket(int fd) {
   if (index == ConnectionId::kNoIndex) {
     return AllInUse(options_.max_connections, "connections", "max_connections");
   }
+  by_descriptor_.Note(static_cast<uint64_t>(fd), index);
   return connections_.IdOf(connections_.Open(index, fd, false));
+}
+
+// A close that was submitted may have freed the number for somebody else.
+absl::Status UringRing::RefuseOwn(int fd) {
+  if (fd < 0) return absl::OkStatus();  // is refused as what it is
+  const auto descriptor_of = [this](uint32_t index) {
+    const Connection& connection = connections_[index];
+    const bool has_one = connection.state != uring::ConnectionState::kFree &&
+                         connection.state != uring::ConnectionState::kCloseSubmitted &&
+                         connection.descriptor >= 0;
+    return has_one ? static_cast<uint64_t>(connection.descriptor) : DescriptorIndex::kNoNumber;
+  };
+  const uint32_t index = by_descriptor_.Find(static_cast<uint64_t>(fd), connections_.direct(),
+                                             connections_.used_end(false), descriptor_of);
+  if (index != DescriptorIndex::kNoSlot) {
+    return AlreadyInRing(fd, absl::StrCat("connection ", index));
+  }
+  for (size_t i = 0; i < listeners_.size(); ++i) {
+    if (listeners_[i].fd == fd) return AlreadyInRing(fd, absl::StrCat("listener ", i));
+  }
+  if (files_.Has(fd)) return AlreadyInRing(fd, "a file of it");
+  if (fd == wake_fd_ || fd == ring_.ring_fd) return AlreadyInRing(fd, "a part of it");
+  return absl::OkStatus();
 }
 
 absl::StatusOr<ConnectionId> UringRing::RegisterSocket(NativeHandle handle) {
   const int fd = static_cast<int>(handle);
+  if (absl::Status status = RefuseOwn(fd); !status.ok()) return status;
   if (absl::Status status = posix::PrepareTakenOverSocket(fd, kBlocking); !status.ok()) {
     return status;
   }

@@ -49,6 +49,7 @@
 #include "ring_posix/errno_table.h"
 #include "ring_posix/file_table.h"
 #include "ring_posix/linger.h"
+#include "ring_table/descriptor_index.h"
 #include "ring_table/failure_log.h"
 #include "ring_table/linger_table.h"
 #include "ring_table/slot_array.h"
@@ -407,6 +408,7 @@ class UringRing final : public Ring {
   Listener* FindListener(ListenerId id);
   const Listener* FindListener(ListenerId id) const;
   Group* FindGroup(BufferGroupId id);
+  absl::Status RefuseOwn(int fd);
   absl::StatusOr<ConnectionId> AddSocket(int fd);
   absl::StatusOr<int> InstallDescriptor(const Connection& connection);
   absl::StatusOr<Endpoint> WithDescriptor(ConnectionId id, absl::StatusOr<Endpoint> (*ask)(int));
@@ -427,6 +429,7 @@ class UringRing final : public Ring {
 
   CompletionQueue completions_;
   uring::ConnectionTable connections_;
+  DescriptorIndex by_descriptor_;  // connections with ordinary descriptors
   uring::OperationTable operations_;
   BufferTable buffers_;
   bool kernel_buffer_table_ = false;
