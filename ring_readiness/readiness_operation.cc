@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -49,6 +50,7 @@ void ReadinessCore::BeginConnect(Operation& operation) {
   Connection& connection = connections_[operation.connection];
   connection.set(kSendBegun);
   statistics_.kernel_submissions.Add(1);
+  operation.delay_ns = 0;
   const CallResult result = posix::StartConnect(operation.address, &connection.descriptor);
   if (connection.descriptor >= 0) NoteDescriptor(connection);
   OnConnectCall(connection, operation, result);
@@ -59,14 +61,17 @@ void ReadinessCore::RunConnect(Connection& connection, Operation& operation) {
 }
 
 void ReadinessCore::OnConnectCall(Connection& connection, Operation& operation, CallResult result) {
-  // A Unix-domain listener whose queue is full: nothing tells when it is not.
-  constexpr int64_t kTryAgainAfterNanos = 1'000'000;
+  // A Unix-domain listener whose queue is full: nothing tells when it is not. The time from one
+  // attempt to the next doubles between these bounds.
+  constexpr int64_t kFirstDelayNanos = 1'000'000;
+  constexpr int64_t kLongestDelayNanos = 100'000'000;
   if (result == -EINPROGRESS) {
     connection.clear_ready(kReadyToSend | kReadyToRecv);
     return WaitForEvents(connection);
   }
   if (result == -EAGAIN && connection.descriptor >= 0) {
-    operation.due_ns = SaturatingAdd(Now(), kTryAgainAfterNanos);
+    operation.delay_ns = std::clamp(2 * operation.delay_ns, kFirstDelayNanos, kLongestDelayNanos);
+    operation.due_ns = SaturatingAdd(Now(), operation.delay_ns);
     return timers_.Add(operation);
   }
   if (result < 0) return EndConnect(operation, Fail(operation.token, result, "connect"));

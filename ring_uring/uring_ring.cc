@@ -168,6 +168,10 @@ absl::Status UringRing::SetUpDirectDescriptors() {
 }
 
 absl::Status UringRing::SetUpOptional() {
+  // Of threads that work for files, and of those for everything else. A kernel that refuses has its
+  // own bounds.
+  unsigned workers[2] = {options_.max_worker_threads, options_.max_worker_threads};
+  io_uring_register_iowq_max_workers(&ring_, workers);
   if (Has(Capability::kBusyPolling)) {
     io_uring_napi napi{};
     napi.busy_poll_to = static_cast<uint32_t>(options_.busy_poll->count());
