@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -11,10 +10,8 @@
 
 #include "absl/log/check.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "ring/conformance_ring.h"
-#include "ring/endpoint.h"
 #include "ring/options.h"
 #include "ring/ring.h"
 
@@ -27,16 +24,6 @@ std::string ConformanceName(const testing::TestParamInfo<ConformanceBackend>& in
 void PrintTo(const ConformanceBackend& backend, std::ostream* out) { *out << backend.name; }
 
 bool SkipsAllowed() { return std::getenv("IORING_ALLOW_SKIPS") != nullptr; }
-
-Endpoint UnusedPath(TestRing& ring) {
-  const std::string name = absl::StrCat("/ioring", ring.EndpointOf(ring.Listen()).port());
-  absl::StatusOr<Endpoint> endpoint = Endpoint::Unix(testing::TempDir() + name);
-  if (!endpoint.ok()) {  // too long
-    endpoint = Endpoint::Unix(std::filesystem::temp_directory_path().string() + name);
-  }
-  EXPECT_TRUE(endpoint.ok()) << endpoint.status();
-  return endpoint.value_or(Endpoint());
-}
 
 RingOptions RingConformance::Options() const {
   RingOptions options;

@@ -24,7 +24,6 @@
 #include "gtest/gtest.h"
 #include "ring/capability.h"
 #include "ring/conformance_ring.h"
-#include "ring/endpoint.h"
 #include "ring/options.h"
 #include "ring/ring.h"
 
@@ -66,9 +65,6 @@ class RingConformance : public testing::TestWithParam<ConformanceBackend> {
 
 // Whether what this system lacks may be skipped.
 bool SkipsAllowed();
-
-// An endpoint whose path no other test uses: it has the number of a port of its own.
-Endpoint UnusedPath(TestRing& ring);
 
 }  // namespace ioring
 

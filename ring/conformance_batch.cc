@@ -180,7 +180,9 @@ void ExpectEnds(Scene& scene, const Beginning& beginning, const Ending& ending) 
 }
 
 TEST_P(RingConformance, WhatIsEndedInItsOwnBatchEnds) {
-  TestRing& ring = MakeRing();
+  RingOptions options = Options();
+  options.linger_time = std::chrono::milliseconds{1};  // nobody reads
+  TestRing& ring = MakeRing(options);
   const TestGroup group = ring.MakeGroup(2, 64);
   const TestBuffer buffer = ring.MakeBuffer(4096);
   const ListenerId listener = ring.Listen();
@@ -200,7 +202,9 @@ TEST_P(RingConformance, WhatIsEndedInItsOwnBatchEnds) {
 
 // The kernel may have a send at any stage when it is to end: how much of it fits decides.
 TEST_P(RingConformance, ASendOfAnySizeIsEndedInItsOwnBatch) {
-  TestRing& ring = MakeRing();
+  RingOptions options = Options();
+  options.linger_time = std::chrono::milliseconds{1};  // nobody reads
+  TestRing& ring = MakeRing(options);
   const ListenerId tcp = ring.Listen();
   const Endpoint path = UnusedPath(ring);
   const absl::StatusOr<ListenerId> unix_domain = ring.CreateListener(path, {});
