@@ -67,6 +67,8 @@ struct alignas(64) Connection {
   Transfer send;
   Pending recv_pending;
   Pending send_pending;
+  bool peer_ended : 1;   // a receive told of it
+  bool recv_shut : 1;    // here
   RIO_RQ request_queue;  // null: none yet
   uint32_t recv_unit;    // of registered memory in use, see BufferTable
   uint32_t send_unit;
@@ -82,8 +84,6 @@ struct alignas(64) Connection {
   uint32_t next_stalled;
   uint32_t next_commit;
   uint32_t other_operations;  // neither receive nor send: polls, shutdowns
-  bool peer_ended;            // a receive told of it
-  bool recv_shut;             // here
 
   void Begin(uint32_t index) {
     socket = INVALID_SOCKET;
