@@ -1,0 +1,223 @@
+#include "ring/fuzzing/model.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "ring/completion.h"
+#include "ring/id.h"
+#include "ring/options.h"
+#include "ring/ring.h"
+#include "ring/token.h"
+
+namespace ioring::fuzzing {
+namespace {
+
+// No program has operations for nearly so many: who gives more never ends.
+constexpr uint64_t kCompletionsMax = 100'000;
+
+}  // namespace
+
+std::string_view KindName(Kind kind) {
+  static constexpr std::array<std::string_view, 20> kNames = {
+      "accept",      "connect", "recv",     "managed recv", "recv from",
+      "send",        "send to", "shutdown", "close",        "poll",
+      "poll remove", "timeout", "deadline", "cancel",       "cancel connection",
+      "cancel all",  "read",    "write",    "sync",         "nop"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
+Model::Model(std::unique_ptr<Ring> ring, const RingOptions& options, bool trace)
+    : options_(options), trace_(trace), ring_(std::move(ring), options) {}
+
+Model::~Model() = default;
+
+void Model::Log(std::string text) {
+  if (trace_) {
+    std::fprintf(stderr, "%s\n", text.c_str());
+  }
+  log_.push_back(std::move(text));
+}
+
+void Model::Fail(const std::string& what) {
+  Log(absl::StrCat("FAILURE: ", what));
+  if (failure_.empty()) failure_ = what;
+}
+
+Operation& Model::Accepted(Operation operation) {
+  const uint64_t token = NextToken().value;
+  ++made_;
+  operation.prepared = std::chrono::steady_clock::now();
+  Log(absl::StrCat("    token ", token, ": ", KindName(operation.kind),
+                   operation.many ? " many" : "", operation.all ? " all" : "",
+                   operation.connection == kNone ? "" : absl::StrCat(" c", operation.connection),
+                   operation.memory.empty() ? "" : absl::StrCat(" ", operation.memory.size(), " B"),
+                   operation.group == kNone ? "" : absl::StrCat(" g", operation.group),
+                   operation.bad_id ? " (stale)" : "", operation.bad_argument ? " (wrong)" : ""));
+  if (operation.kind != Kind::kDeadline) last_prepared = token;
+  return operations_.emplace(token, std::move(operation)).first->second;
+}
+
+void Model::MarkCanceled(Operation& cancel, uint64_t target) {
+  const auto found = operations_.find(target);
+  if (found == operations_.end()) return;
+  found->second.perhaps_canceled = true;
+  cancel.targets.push_back(target);
+}
+
+bool Model::HasTransfer(int connection, Direction direction) const {
+  return std::any_of(operations_.begin(), operations_.end(), [&](const auto& entry) {
+    const Operation& operation = entry.second;
+    if (operation.connection != connection || operation.sent) return false;
+    const bool recv = operation.kind == Kind::kRecv || operation.kind == Kind::kManaged ||
+                      operation.kind == Kind::kRecvFrom;
+    const bool send = operation.kind == Kind::kSend || operation.kind == Kind::kSendTo;
+    return (recv && direction != Direction::kSend) || (send && direction != Direction::kRecv);
+  });
+}
+
+bool Model::HasOperations(int connection) const {
+  return std::any_of(operations_.begin(), operations_.end(), [&](const auto& entry) {
+    return entry.second.connection == connection && !entry.second.bad_id;
+  });
+}
+
+int Model::AddConnection(ConnectionId id, Connection::Sort sort) {
+  const int index = static_cast<int>(connections.size());
+  Connection connection;
+  connection.id = id;
+  connection.sort = sort;
+  connection.stream = 2 * static_cast<uint64_t>(index);  // datagrams have the odd numbers
+  for (const Connection& other : connections) {
+    if (other.id == id && other.state == Connection::State::kOpen) {
+      Fail(absl::StrCat("connection ", id.index, ".", id.generation, " was given out twice"));
+    }
+  }
+  connections.push_back(std::move(connection));
+  return index;
+}
+
+void Model::Take(size_t count) {
+  while (count > 0 && !failed()) {
+    const std::span<const Completion> view = ring_.PeekCompletions();
+    if (view.empty()) break;
+    const std::span<const Completion> taken = view.first(std::min(count, view.size()));
+    for (const Completion& completion : taken) Complete(completion);
+    ring_.AdvanceCompletionQueue(taken.size());
+    count -= taken.size();
+    completions_ += taken.size();
+    if (completions_ > kCompletionsMax) Fail("completions come without end");
+  }
+}
+
+void Model::ReturnBuffer(size_t which) {
+  const auto at = held_.begin() + static_cast<std::ptrdiff_t>(which);
+  const ManagedBuffer buffer = *at;
+  held_.erase(at);
+  ring_.ReturnBuffer(buffer);
+}
+
+void Model::CheckFigures() {
+  const uint32_t in_flight = ring_.InFlight();
+  if (in_flight > operations_.size()) {
+    Fail(absl::StrCat("InFlight is ", in_flight, ", but only ", operations_.size(),
+                      " operations have had no final completion"));
+  }
+  if (ring_.CompletionQueueCount() != 0) return;
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    const Buffer& buffer = buffers[i];
+    for (uint32_t at = 0; buffer.registered && at < buffer.bytes; at += buffer.unit_bytes) {
+      uint32_t uses = 0;
+      for (const auto& [token, operation] : operations_) {
+        uses += operation.buffer == static_cast<int>(i) && !operation.bad_argument &&
+                operation.slice_offset / buffer.unit_bytes == at / buffer.unit_bytes;
+      }
+      const uint32_t told = ring_.UsesInFlight(buffer.id, at);
+      if (told > uses) {
+        Fail(absl::StrCat("UsesInFlight of buffer ", i, " at ", at, " is ", told, ", but ", uses,
+                          " operations use that unit"));
+      }
+    }
+  }
+}
+
+bool Model::Elapsed(const Operation& operation) const {
+  return std::chrono::steady_clock::now() - operation.prepared >= operation.delay;
+}
+
+bool Model::ExpectsBytes(const Operation& operation) const {
+  if (operation.connection == kNone || operation.bad_id) return false;
+  const Connection& own = connections[static_cast<size_t>(operation.connection)];
+  if (own.sort == Connection::Sort::kDatagram) {
+    // A system may drop what an end that is gone has sent: Linux does, of Unix-domain pairs.
+    return own.messages_sent > own.messages_taken && (own.peer == kNone || !PeerMayBeGone(own));
+  }
+  if (own.peer == kNone) return false;
+  const Connection& peer = connections[static_cast<size_t>(own.peer)];
+  const bool reset = peer.state != Connection::State::kOpen && peer.mode == CloseMode::kReset;
+  if (reset || own.ended) return false;
+  const uint64_t waiting = peer.sent > own.received ? peer.sent - own.received : 0;
+  return waiting >= (operation.all ? operation.memory.size() : 1) || peer.send_shut_done ||
+         peer.state == Connection::State::kClosed;
+}
+
+std::string Model::ExpectedOf(const Operation& operation) const {
+  if (operation.bad_id) return "its id is stale";
+  if (operation.bad_argument) return "its argument is wrong";
+  if (operation.must_end) return "it was asked to stop";
+  switch (operation.kind) {
+    case Kind::kRecv:
+    case Kind::kRecvFrom:
+    case Kind::kManaged:
+      return ExpectsBytes(operation) ? "what it waits for is there" : "";
+    case Kind::kPoll:
+      // A receive may take the bytes before the poll sees them.
+      return !operation.many && (operation.events & kPollReadable) != 0 &&
+                     ExpectsBytes(operation) && !HasTransfer(operation.connection, Direction::kRecv)
+                 ? "what it polls for holds"
+                 : "";
+    case Kind::kTimeout:
+    case Kind::kDeadline:
+      return !operation.many && Elapsed(operation) ? "its time has passed" : "";
+    case Kind::kShutdown:
+    case Kind::kPollRemove:
+    case Kind::kCancel:
+    case Kind::kCancelConnection:
+    case Kind::kCancelAll:
+    case Kind::kRead:
+    case Kind::kWrite:
+    case Kind::kSync:
+    case Kind::kNop:
+      return "it waits for nothing";
+    case Kind::kClose:
+      return "nothing keeps it from closing";
+    case Kind::kAccept:
+    case Kind::kConnect:
+    case Kind::kSend:
+    case Kind::kSendTo:
+      return "";
+  }
+  return "";
+}
+
+std::string Model::Expected() const {
+  for (const auto& [token, operation] : operations_) {
+    const std::string why = ExpectedOf(operation);
+    if (!why.empty()) {
+      return absl::StrCat("token ", token, ", a ", KindName(operation.kind), " on c",
+                          operation.connection, " g", operation.group, ": ", why);
+    }
+  }
+  return "";
+}
+
+}  // namespace ioring::fuzzing

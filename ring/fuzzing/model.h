@@ -1,0 +1,278 @@
+// Model: what a program did with a ring, and whether the ring answers as ring/ring.h says.
+//
+// Holds everything that the program's operations use. A breach of the contract is kept as the
+// failure, the first one counts. Whoever runs a program stops then.
+#ifndef IORING_RING_FUZZING_MODEL_H_
+#define IORING_RING_FUZZING_MODEL_H_
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ring/completion.h"
+#include "ring/conformance_ledger.h"
+#include "ring/endpoint.h"
+#include "ring/fuzzing/content.h"
+#include "ring/id.h"
+#include "ring/options.h"
+#include "ring/ring.h"
+#include "ring/token.h"
+
+namespace ioring::fuzzing {
+
+inline constexpr int kNone = -1;
+
+enum class Kind : uint8_t {
+  kAccept,
+  kConnect,
+  kRecv,
+  kManaged,
+  kRecvFrom,
+  kSend,
+  kSendTo,
+  kShutdown,
+  kClose,
+  kPoll,
+  kPollRemove,
+  kTimeout,
+  kDeadline,
+  kCancel,
+  kCancelConnection,
+  kCancelAll,
+  kRead,
+  kWrite,
+  kSync,
+  kNop,
+};
+std::string_view KindName(Kind kind);
+
+// An operation that was accepted and has had no final completion yet.
+struct Operation {
+  Kind kind = Kind::kNop;
+  bool many = false;
+  bool all = false;
+  // Indices of what it works on.
+  int connection = kNone;
+  int listener = kNone;
+  int group = kNone;
+  int buffer = kNone;
+  int message = kNone;
+  uint32_t slice_offset = 0;
+  // Errors that have a cause: the id is stale, the argument is wrong (or may be taken for wrong),
+  // an operation of that direction was there already, something cancels it.
+  bool bad_id = false;
+  bool bad_argument = false;
+  bool perhaps_bad_argument = false;
+  bool perhaps_busy = false;
+  bool perhaps_canceled = false;
+  // It was asked to stop, with success.
+  bool must_end = false;
+  // A send whose bytes are out, and whose memory is still in use.
+  bool sent = false;
+  // Transfers. `start`: a send's place in its stream, or an offset in the file.
+  std::span<std::byte> memory;
+  uint64_t start = 0;
+  std::unique_ptr<std::byte[]> own_memory;
+  std::unique_ptr<Endpoint> source;
+  // Connects: where nobody listens any more, or never did.
+  bool refused = false;
+  Direction direction = Direction::kBoth;
+  CloseMode mode = CloseMode::kGraceful;
+  uint32_t events = 0;
+  std::chrono::steady_clock::time_point prepared;
+  std::chrono::nanoseconds delay{0};
+  // Cancels and deadlines: what they meet, by token.
+  std::vector<uint64_t> targets;
+};
+
+// A socket. Kept after its end, for what it says of its peer.
+struct Connection {
+  enum class Sort : uint8_t { kStream, kDatagram };
+  enum class State : uint8_t { kOpen, kClosing, kClosed };
+
+  ConnectionId id;
+  Sort sort = Sort::kStream;
+  State state = State::kOpen;
+  CloseMode mode = CloseMode::kGraceful;
+  // The other end; kNone while it is not known.
+  int peer = kNone;
+  int listener = kNone;
+  // By the program.
+  bool recv_shut = false;
+  bool send_shut = false;
+  bool send_shut_done = false;
+  // The number of what it sends.
+  uint64_t stream = 0;
+  uint64_t sent = 0;
+  uint64_t received = 0;
+  // Two sends may have been under way at once, so that the order of their bytes is not known.
+  bool order_unknown = false;
+  // The first bytes of what it receives, until they name the peer.
+  std::array<std::byte, kNameBytes> name{};
+  // The end of the stream or an error came.
+  bool ended = false;
+  // Datagrams: its address (kNone for one of a pair), and what came.
+  Endpoint local;
+  uint64_t messages_sent = 0;
+  uint64_t messages_taken = 0;
+};
+
+struct Listener {
+  ListenerId id;
+  Endpoint endpoint;
+  bool open = true;
+};
+
+struct Group {
+  BufferGroupId id;
+  ExhaustionPolicy policy = ExhaustionPolicy::kWait;
+  uint32_t buffer_bytes = 0;
+  uint32_t buffers = 0;
+  uint32_t buffers_max = 0;
+  bool registered = true;
+  std::deque<std::unique_ptr<std::byte[]>> memory;
+};
+
+struct Buffer {
+  BufferId id;
+  uint32_t unit_bytes = 0;
+  bool registered = true;
+  std::unique_ptr<std::byte[]> memory;
+  uint32_t bytes = 0;
+};
+
+struct Message {
+  int from = kNone;
+  int to = kNone;
+  size_t bytes = 0;
+  bool failed = false;
+  bool received = false;
+};
+
+// The file. Parts of it are known once they were written.
+struct File {
+  FileId id;
+  bool open = false;
+  std::string path;
+  std::vector<int> bytes;
+};
+
+class Model {
+ public:
+  static constexpr uint64_t kFirstToken = 1000;
+
+  Model(std::unique_ptr<Ring> ring, const RingOptions& options, bool trace);
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+  ~Model();
+
+  LedgerRing& ring() { return ring_; }
+  const RingOptions& options() const { return options_; }
+  const std::string& failure() const { return failure_; }
+  bool failed() const { return !failure_.empty(); }
+  const std::vector<std::string>& log() const { return log_; }
+
+  // One thing that happened, for whoever reads a failure.
+  void Log(std::string text);
+  void Fail(const std::string& what);
+
+  // ---- Operations.
+
+  using Operations = std::map<uint64_t, Operation>;
+  const Operations& operations() const { return operations_; }
+  Token NextToken() const { return Token{kFirstToken + made_}; }
+  uint64_t tokens_made() const { return made_; }
+  // The operation with NextToken() was accepted.
+  Operation& Accepted(Operation operation);
+  // What stops whom: called when the cancel has been accepted.
+  void MarkCanceled(Operation& cancel, uint64_t target);
+  template <typename Predicate>
+  void MarkCanceledIf(Operation& cancel, Predicate predicate) {
+    for (auto& [token, operation] : operations_) {
+      if (&operation != &cancel && predicate(operation)) MarkCanceled(cancel, token);
+    }
+  }
+  // How many of that direction the connection has.
+  bool HasTransfer(int connection, Direction direction) const;
+  bool HasOperations(int connection) const;
+
+  // Takes at most `count` completions that are ready, and checks them.
+  void Take(size_t count);
+  void TakeAll() { Take(~size_t{0}); }
+  // What holds between any two steps.
+  void CheckFigures();
+
+  // Managed buffers that are held, oldest first.
+  size_t held() const { return held_.size(); }
+  void ReturnBuffer(size_t which);
+  void HoldBuffers(bool hold) { hold_buffers_ = hold; }
+
+  // ---- Things.
+
+  int AddConnection(ConnectionId id, Connection::Sort sort);
+  // Empty where nothing has to happen without anybody's doing; else what has to.
+  std::string Expected() const;
+
+  std::deque<Connection> connections;
+  std::vector<ConnectionId> stale_connections;
+  std::vector<Listener> listeners;
+  std::deque<Group> groups;
+  std::deque<Buffer> buffers;
+  std::vector<Message> messages;
+  File file;
+  // The operation that a deadline would be for; 0: none.
+  uint64_t last_prepared = 0;
+
+ private:
+  void Complete(const Completion& completion);
+  void CompleteFailed(const Operation& operation, const Completion& completion);
+  void CompleteWell(Operation& operation, const Completion& completion);
+  void CompleteTransfer(Operation& operation, const Completion& completion);
+  void CompleteRecv(Operation& operation, const Completion& completion);
+  void CompleteSend(Operation& operation, const Completion& completion);
+  void CompleteStreamEnd(const Operation& operation);
+  void CompleteDatagram(const Operation& operation, const Completion& completion,
+                        std::span<const std::byte> bytes);
+  void CompleteFile(const Operation& operation, const Completion& completion);
+  void CompleteConnection(const Operation& operation, const Completion& completion);
+  void CompleteCancel(const Operation& operation);
+  void Finish(uint64_t token, const Completion& completion);
+  void Deliver(int connection, std::span<const std::byte> bytes);
+  void Link(int connection, uint64_t name);
+  void Breach(const Completion& completion, const Operation& operation, std::string_view what);
+
+  // Whether an error of a connection, of `operation`, has a cause.
+  bool HasCause(const Operation& operation, Error error) const;
+  bool PeerMayBeGone(const Connection& connection) const;
+  bool MayEnd(const Connection& connection) const;
+  bool MayBeShort(const Operation& operation) const;
+  // Bytes that sends under way may have sent.
+  uint64_t UnderWay(int connection) const;
+  std::string ExpectedOf(const Operation& operation) const;
+  bool ExpectsBytes(const Operation& operation) const;
+  bool Elapsed(const Operation& operation) const;
+
+  const RingOptions options_;
+  const bool trace_;
+  LedgerRing ring_;
+  Operations operations_;
+  std::deque<ManagedBuffer> held_;
+  bool hold_buffers_ = true;
+  uint64_t made_ = 0;
+  uint64_t completions_ = 0;
+  std::string failure_;
+  std::vector<std::string> log_;
+};
+
+}  // namespace ioring::fuzzing
+
+#endif  // IORING_RING_FUZZING_MODEL_H_

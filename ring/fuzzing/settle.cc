@@ -1,0 +1,152 @@
+// The end of a program: what must happen happens, what is asked to stop stops, nothing is left.
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "ring/drain.h"
+#include "ring/fuzzing/model.h"
+#include "ring/fuzzing/program.h"
+#include "ring/fuzzing/random.h"
+#include "ring/options.h"
+#include "ring/token.h"
+
+namespace ioring::fuzzing {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr uint64_t kEndStep = ~uint64_t{0} - 2;
+
+}  // namespace
+
+void Program::ReturnAll() {
+  model_->HoldBuffers(false);
+  while (model_->held() > 0) model_->ReturnBuffer(0);
+}
+
+template <typename Predicate>
+void Program::AwaitNone(std::string_view what, Predicate predicate) {
+  const steady_clock::time_point until = steady_clock::now() + kPatience;
+  // At least one more look after the time has passed, on a machine that was elsewhere.
+  for (bool late = false; !model_->failed(); late = steady_clock::now() >= until) {
+    std::string left = predicate();
+    if (left.empty()) return;
+    if (late) return model_->Fail(absl::StrCat(what, ": ", left));
+    model_->ring().SubmitAndWait({.timeout = milliseconds(1)});
+    model_->TakeAll();
+    model_->CheckFigures();
+  }
+}
+
+// Without anybody's doing. What cannot be told from a deaf ring by the books is not expected.
+void Program::AwaitExpected() {
+  AwaitNone("stuck, though all buffers were given back", [&] { return model_->Expected(); });
+}
+
+void Program::CloseAll() {
+  for (size_t i = 0; i < model_->connections.size() && !model_->failed(); ++i) {
+    const Connection& connection = model_->connections[i];
+    if (connection.state != Connection::State::kOpen) continue;
+    const CloseMode mode =
+        zero_copy_ || random_.OneIn(2) ? CloseMode::kReset : CloseMode::kGraceful;
+    const steady_clock::time_point until = steady_clock::now() + kPatience;
+    const ConnectionId id = connection.id;
+    while (!model_->ring().PrepareClose(id, mode, model_->NextToken())) {
+      model_->ring().SubmitAndWait({.timeout = milliseconds(1)});
+      model_->TakeAll();
+      if (model_->failed()) return;
+      if (steady_clock::now() < until) continue;
+      // Operations that need not end may hold the whole table.
+      return;
+    }
+    Operation close = OnConnection(Kind::kClose, static_cast<int>(i));
+    close.mode = mode;
+    Operation& accepted = model_->Accepted(std::move(close));
+    model_->connections[i].state = Connection::State::kClosing;
+    model_->connections[i].mode = mode;
+    model_->MarkCanceledIf(accepted, [&](Operation& other) {
+      if (other.connection != static_cast<int>(i) || other.bad_id) return false;
+      other.must_end = true;
+      return true;
+    });
+  }
+  AwaitNone("a close does not complete", [&] { return model_->Expected(); });
+}
+
+// One cancel of everything is enough.
+void Program::StopAll() {
+  const steady_clock::time_point until = steady_clock::now() + kPatience;
+  while (!model_->ring().PrepareCancelAll(model_->NextToken())) {
+    model_->ring().SubmitAndWait({.timeout = milliseconds(1)});
+    model_->TakeAll();
+    if (model_->failed()) return;
+    if (steady_clock::now() >= until) return model_->Fail("a cancel of everything finds no place");
+  }
+  Operation operation;
+  operation.kind = Kind::kCancelAll;
+  Operation& cancel = model_->Accepted(std::move(operation));
+  model_->MarkCanceledIf(cancel, [](const Operation&) { return true; });
+  AwaitNone("in flight after a cancel of everything", [&]() -> std::string {
+    if (model_->operations().empty()) return "";
+    const auto& [token, left] = *model_->operations().begin();
+    return absl::StrCat("token ", token, ", a ", KindName(left.kind), " on c", left.connection);
+  });
+}
+
+void Program::DrainAll() {
+  const absl::Status drained = Drain(model_->ring(), steady_clock::now() + kPatience);
+  if (!drained.ok()) model_->Fail(absl::StrCat("Drain: ", drained.ToString()));
+}
+
+void Program::Release() {
+  LedgerRing& ring = model_->ring();
+  ring.CheckAtRest();
+  for (const Group& group : model_->groups) {
+    if (!group.registered) continue;
+    if (ring.FreeBuffers(group.id) != group.buffers) {
+      model_->Fail(absl::StrCat("a group of ", group.buffers, " buffers has ",
+                                ring.FreeBuffers(group.id), " when all were given back"));
+    }
+    const absl::Status status = ring.UnregisterBufferGroup(group.id);
+    if (!status.ok()) model_->Fail(absl::StrCat("a group at rest: ", status.ToString()));
+  }
+  for (const Buffer& buffer : model_->buffers) {
+    if (!buffer.registered) continue;
+    const absl::Status status = ring.UnregisterBuffer(buffer.id);
+    if (!status.ok()) model_->Fail(absl::StrCat("a buffer at rest: ", status.ToString()));
+  }
+  if (model_->file.open) {
+    const absl::Status status = ring.CloseFile(model_->file.id);
+    if (!status.ok()) model_->Fail(absl::StrCat("a file at rest: ", status.ToString()));
+  }
+}
+
+void Program::Settle() {
+  random_ = Random(seed_, kEndStep);
+  model_->Log("the end: all buffers are given back");
+  ReturnAll();
+  AwaitExpected();
+  if (!model_->failed() && (zero_copy_ || random_.OneIn(3))) {
+    model_->Log("the end: all connections are closed");
+    CloseAll();
+  }
+  if (!model_->failed() && random_.OneIn(2)) {
+    model_->Log("the end: everything is cancelled");
+    StopAll();
+  }
+  if (model_->failed()) return;
+  model_->Log("the end: drain");
+  DrainAll();
+  if (!model_->failed()) Release();
+  if (!model_->file.path.empty()) std::remove(model_->file.path.c_str());
+}
+
+}  // namespace ioring::fuzzing
