@@ -60,6 +60,13 @@ enum ConnectionTasks : uint8_t {
   kStopRecv = 1 << 0,  // cancel it in the kernel; void once it has ended
   kStopSend = 1 << 1,
   kStopAll = 1 << 2,  // the other operations too
+  // Not to be done, but done: the kernel was asked to stop it, and has not ended it yet.
+  kRecvAsked = 1 << 3,
+  kSendAsked = 1 << 4,
+  // A deadline of the kernel's is on it.
+  kRecvHasDeadline = 1 << 5,
+  kSendHasDeadline = 1 << 6,
+  kTasksToDo = kStopRecv | kStopSend | kStopAll,
 };
 
 // What is to be done, or is being done, for a connection in kLingering.
@@ -103,11 +110,11 @@ struct alignas(64) Connection {
   // The direction is free; a request to stop what it did is void.
   void EndRecv() {
     recv = Transfer::kIdle;
-    tasks = static_cast<uint8_t>(tasks & ~kStopRecv);
+    tasks = static_cast<uint8_t>(tasks & ~(kStopRecv | kRecvAsked | kRecvHasDeadline));
   }
   void EndSend() {
     send = Transfer::kIdle;
-    tasks = static_cast<uint8_t>(tasks & ~kStopSend);
+    tasks = static_cast<uint8_t>(tasks & ~(kStopSend | kSendAsked | kSendHasDeadline));
   }
 
   bool KeepsMessages() const {

@@ -12,6 +12,7 @@
 #include "ring/token.h"
 #include "ring_posix/socket_address.h"
 #include "ring_table/operation_table.h"
+#include "ring_uring/user_data.h"
 
 namespace ioring::uring {
 
@@ -66,15 +67,17 @@ struct alignas(64) Operation {
     uint16_t delay_ms;  // sends: the last wait between two tries
     SendState state;
   };
+  // What a cancel or a deadline is about: an operation, or a connection's receive or send.
+  struct Target {
+    uint32_t index;
+    uint16_t generation;
+    Source source;  // kStopOperation, kStopRecv, kStopSend
+  };
   struct Timer {
     int64_t delay_ns;        // what was asked for, or the period; below 0: a point in time was
     __kernel_timespec time;  // where the kernel runs it
     uint32_t send;           // kDeadline: of this sending operation, index plus 1; 0: of another
-  };
-
-  struct Target {
-    uint32_t index;
-    uint16_t generation;
+    Target target;           // kDeadline of the kernel's
   };
 
   Token token;
@@ -96,7 +99,7 @@ struct alignas(64) Operation {
     TransferState transfer;
     Message message;
     Timer timer;
-    Target own_target;             // kCancel of one of the ring's own
+    Target target;                 // kCancel
     posix::SocketAddress address;  // kConnect
   };
 

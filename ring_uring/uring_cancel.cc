@@ -55,8 +55,67 @@ uint32_t UringRing::EntriesToCancel(const Connection& connection, Direction dire
   return entries;
 }
 
-void UringRing::CancelEntry(uint64_t target) {
-  io_uring_prep_cancel64(NewEntry(Source::kIgnored, 0, 0), target, 0);
+// A cancel of the ring's own. `stop`: what it is about.
+void UringRing::CancelEntry(uint64_t user_data, const Operation::Target& stop) {
+  io_uring_prep_cancel64(NewEntry(stop.source, stop.index, stop.generation), user_data, 0);
+}
+
+uring::Operation::Target UringRing::TargetOf(const Operation& operation) const {
+  return {operations_.IndexOf(operation), operation.generation, Source::kStopOperation};
+}
+
+// A transfer of the operation table is an operation.
+uring::Operation::Target UringRing::TargetOf(const Connection& connection,
+                                             Direction direction) const {
+  const bool recv = direction == Direction::kRecv;
+  if ((recv ? connection.recv : connection.send) == Transfer::kOperation) {
+    return TargetOf(operations_[recv ? connection.recv_detail : connection.send_detail]);
+  }
+  return {connections_.IndexOf(connection), connection.generation,
+          recv ? Source::kStopRecv : Source::kStopSend};
+}
+
+// The kernel found nothing to cancel. But it does not find what lies between its poll and its next
+// try, when it was readable or writable at the moment in which it was armed. Asks once more where
+// the target is still there; then returns true. What cannot be found for longer than that is not
+// asked for: files' reads that wait for a page, zero-copy sends of which only the memory is not
+// free yet.
+bool UringRing::StopAgain(const Operation::Target& target) {
+  if (target.source == Source::kStopOperation) {
+    Operation& operation = operations_[target.index];
+    if (operation.generation != target.generation) return false;
+    switch (operation.kind) {
+      case OperationKind::kAccept:
+      case OperationKind::kConnect:
+      case OperationKind::kTransferAll:
+      case OperationKind::kRecvFrom:
+      case OperationKind::kSendTo:
+      case OperationKind::kPoll:
+      case OperationKind::kTimeout:
+        Stop(operation);
+        return true;
+      default:
+        return false;
+    }
+  }
+  return StopTransferAgain(target, uring::kRecvAsked, uring::kSendAsked);
+}
+
+// A deadline struck, and the kernel found nothing to cancel: see StopAgain.
+bool UringRing::StopLate(const Operation::Target& target) {
+  if (target.source == Source::kStopOperation) return StopAgain(target);
+  return StopTransferAgain(target, uring::kRecvHasDeadline, uring::kSendHasDeadline);
+}
+
+// Where the transfer is still that which has the mark.
+bool UringRing::StopTransferAgain(const Operation::Target& target, uring::ConnectionTasks of_recv,
+                                  uring::ConnectionTasks of_send) {
+  Connection& connection = connections_[target.index];
+  const bool recv = target.source == Source::kStopRecv;
+  const bool is_there = connection.generation == target.generation &&
+                        (connection.tasks & (recv ? of_recv : of_send)) != 0;
+  if (is_there) StopLater(connection, recv ? uring::kStopRecv : uring::kStopSend);
+  return is_there;
 }
 
 // Makes sure that nothing of these directions is armed again.
@@ -66,6 +125,7 @@ void UringRing::MarkCancelled(Connection& connection, Direction direction) {
       operations_[connection.recv_detail].set(uring::kCancelAsked);
     } else if (connection.recv != Transfer::kIdle) {
       connection.set(uring::kRecvCancelled);
+      connection.tasks |= uring::kRecvAsked;
     }
     if (connection.recv == Transfer::kManagedStalled) {
       UnstallConnection(connection);
@@ -76,6 +136,8 @@ void UringRing::MarkCancelled(Connection& connection, Direction direction) {
     Operation& operation = operations_[connection.send_detail];
     operation.set(uring::kCancelAsked);
     if (operation.has(uring::kOwnTimer)) DeferOperation(operation);  // ends there
+  } else if (direction != Direction::kRecv && connection.send != Transfer::kIdle) {
+    connection.tasks |= uring::kSendAsked;
   }
 }
 
@@ -83,10 +145,10 @@ void UringRing::MarkCancelled(Connection& connection, Direction direction) {
 void UringRing::CancelTransfers(Connection& connection, Direction direction) {
   MarkCancelled(connection, direction);
   if (direction != Direction::kSend && RecvInKernel(connection)) {
-    CancelEntry(RecvUserData(connection));
+    CancelEntry(RecvUserData(connection), TargetOf(connection, Direction::kRecv));
   }
   if (direction != Direction::kRecv && SendInKernel(connection)) {
-    CancelEntry(SendUserData(connection));
+    CancelEntry(SendUserData(connection), TargetOf(connection, Direction::kSend));
   }
 }
 
@@ -103,14 +165,8 @@ void UringRing::StopOthers(const Connection& connection) {
 
 // Everything on the connection. Needs two entries.
 void UringRing::CancelOnConnection(Connection& connection) {
-  if (!Has(Capability::kCancelByDescriptor)) {
-    CancelTransfers(connection, Direction::kBoth);
-    return StopOthers(connection);
-  }
-  MarkCancelled(connection, Direction::kBoth);
-  unsigned flags = IORING_ASYNC_CANCEL_ALL;
-  if (connection.has(uring::kDirect)) flags |= IORING_ASYNC_CANCEL_FD_FIXED;
-  io_uring_prep_cancel_fd(NewEntry(Source::kIgnored, 0, 0), connection.descriptor, flags);
+  CancelTransfers(connection, Direction::kBoth);
+  StopOthers(connection);
 }
 
 // Cancels an operation at the next kernel entry, whether the kernel has it or not.
@@ -125,7 +181,7 @@ bool UringRing::PrepareCancelOperation(Operation& target, Token token) {
   if (Full(1, 1, 0)) return false;
   if (target.has(uring::kOwnTimer)) {
     Operation& operation = operations_.Take(OperationKind::kCancel, token);
-    operation.own_target = {operations_.IndexOf(target), target.generation};
+    operation.target = TargetOf(target);
     own_[own_count_++] = operations_.IndexOf(operation);
     Accepted(nullptr);
     return true;
@@ -134,6 +190,7 @@ bool UringRing::PrepareCancelOperation(Operation& target, Token token) {
   if (target.has(uring::kDeferred)) return AcceptFixedResult(0, token, 0);
   const uint64_t target_data = OperationUserData(target);
   Operation& operation = operations_.Take(OperationKind::kCancel, token);
+  operation.target = TargetOf(target);
   io_uring_prep_cancel64(NewEntry(operation), target_data, 0);
   Accepted(nullptr);
   return true;
@@ -148,6 +205,7 @@ bool UringRing::PrepareCancelTransfer(Connection& connection, Direction directio
   }
   const uint64_t target = recv ? RecvUserData(connection) : SendUserData(connection);
   Operation& operation = operations_.Take(OperationKind::kCancel, token);
+  operation.target = TargetOf(connection, direction);
   io_uring_prep_cancel64(NewEntry(operation), target, 0);
   Accepted(nullptr);
   return true;

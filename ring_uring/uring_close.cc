@@ -98,7 +98,8 @@ void UringRing::ContinueLinger(Connection& connection) {
   if (EntrySpace() == 0) return DeferConnection(connection);
   const uint32_t index = connections_.IndexOf(connection);
   if (connection.linger_step == LingerStep::kStop) {
-    return CancelEntry(uring::UserData{Source::kLinger, connection.generation, index}.Pack());
+    return CancelEntry(uring::UserData{Source::kLinger, connection.generation, index}.Pack(),
+                       {0, 0, Source::kIgnored});
   }
   io_uring_sqe* entry = NewEntry(Source::kLinger, index, connection.generation);
   switch (connection.linger_step) {

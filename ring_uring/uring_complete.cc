@@ -103,9 +103,7 @@ void UringRing::OnOperation(Operation& operation, const io_uring_cqe& cqe) {
     case OperationKind::kDeadline:
       return OnDeadline(operation, cqe);
     case OperationKind::kCancel:
-      // -EALREADY: it runs on a worker thread, which was interrupted.
-      return EndOperation(operation,
-                          cqe.res >= 0 || cqe.res == -EALREADY ? 0 : ToResult(Error::kNotFound));
+      return OnCancel(operation, cqe);
     case OperationKind::kRead:
     case OperationKind::kWrite:
     case OperationKind::kSync:
@@ -116,10 +114,18 @@ void UringRing::OnOperation(Operation& operation, const io_uring_cqe& cqe) {
   LOG(FATAL) << "a completion for an operation that is not in flight";
 }
 
+// -EALREADY: it runs on a worker thread, which was interrupted.
+void UringRing::OnCancel(Operation& operation, const io_uring_cqe& cqe) {
+  const bool asked =
+      cqe.res >= 0 || cqe.res == -EALREADY || (cqe.res == -ENOENT && StopAgain(operation.target));
+  EndOperation(operation, asked ? 0 : ToResult(Error::kNotFound));
+}
+
 // -ETIME: it struck. -EALREADY: likewise, and the operation was asked to stop while it ran.
-// -ECANCELED: the operation was faster. -ENOENT: it had ended just then.
+// -ECANCELED: the operation was faster. -ENOENT: it had ended just then, or was not found.
 void UringRing::OnDeadline(Operation& operation, const io_uring_cqe& cqe) {
-  const bool struck = cqe.res == -ETIME || cqe.res == -EALREADY;
+  const bool struck = cqe.res == -ETIME || cqe.res == -EALREADY ||
+                      (cqe.res == -ENOENT && StopLate(operation.timer.target));
   EndOperation(operation, struck ? ToResult(Error::kTimedOut) : 0);
 }
 

@@ -316,7 +316,7 @@ void UringRing::FlushDeferred() {
     operation.clear(uring::kDeferred);
     if (operation.has(uring::kStopInKernel)) {
       operation.clear(uring::kStopInKernel);
-      CancelEntry(OperationUserData(operation));
+      CancelEntry(OperationUserData(operation), TargetOf(operation));
     } else {
       ArmOperationAgain(operation);
     }
@@ -325,7 +325,8 @@ void UringRing::FlushDeferred() {
 
 void UringRing::ArmConnectionAgain(Connection& connection) {
   constexpr uint8_t kStopBoth = uring::kStopRecv | uring::kStopSend;
-  if (const uint8_t tasks = std::exchange(connection.tasks, 0); tasks != 0) {
+  if (const uint8_t tasks = connection.tasks & uring::kTasksToDo; tasks != 0) {
+    connection.tasks &= static_cast<uint8_t>(~uring::kTasksToDo);
     if ((tasks & uring::kStopAll) != 0) CancelOnConnection(connection);
     if (tasks == uring::kStopRecv) CancelTransfers(connection, Direction::kRecv);
     if (tasks == uring::kStopSend) CancelTransfers(connection, Direction::kSend);
@@ -422,7 +423,7 @@ void UringRing::BeginOwn() {
 }
 
 void UringRing::BeginOwnCancel(Operation& cancel) {
-  const Operation::Target of = cancel.own_target;
+  const Operation::Target of = cancel.target;
   Operation& target = operations_[of.index];
   const bool is_there = target.generation == of.generation;
   if (is_there) Stop(target);

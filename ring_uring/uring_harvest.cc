@@ -357,6 +357,8 @@ void UringRing::ReturnBuffer(const ManagedBuffer& buffer) {
 }
 
 void UringRing::StallForBuffer(Connection& connection) {
+  if (connection.has(uring::kOnDeferredList))
+    return;  // from there it is armed, and comes back here
   connection.set(uring::kStalledForBuffer);
   Group& group = groups_[connection.recv_group];
   const uint32_t link = connections_.IndexOf(connection) + 1;
@@ -483,6 +485,13 @@ ABSL_ATTRIBUTE_NOINLINE void UringRing::DispatchOther(const io_uring_cqe& cqe) {
       }
       synchronous_done_ = true;
       synchronous_result_ = cqe.res;
+      return;
+    case Source::kStopRecv:
+    case Source::kStopSend:
+    case Source::kStopOperation:
+      if (cqe.res == -ENOENT) {
+        StopAgain({data.index, static_cast<uint16_t>(data.generation), data.source});
+      }
       return;
     case Source::kOwnTimer:  // has no entry
     case Source::kIgnored:

@@ -203,6 +203,18 @@ io_uring_sqe* UringRing::HandTimerToKernel() {
   return entry;
 }
 
+// What has a deadline of the kernel's.
+uring::Operation::Target UringRing::NoteDeadline(const uring::UserData& of) {
+  const uint16_t generation = static_cast<uint16_t>(of.generation);
+  if (of.source == Source::kOperation) {
+    operations_[of.index].set(uring::kHasDeadline);
+    return {of.index, generation, Source::kStopOperation};
+  }
+  const bool recv = of.source == Source::kRecv;
+  connections_[of.index].tasks |= recv ? uring::kRecvHasDeadline : uring::kSendHasDeadline;
+  return {of.index, generation, recv ? Source::kStopRecv : Source::kStopSend};
+}
+
 bool UringRing::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
   if (last_entry_ == nullptr || delay.count() < 0) {
     return AcceptError(Error::kInvalidArgument, token);
@@ -224,7 +236,7 @@ bool UringRing::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
     PrepareOwnTimer(operation, delay.count());
   } else {
     if (target.source == Source::kOwnTimer) last_entry_ = HandTimerToKernel();
-    if (target.source == Source::kOperation) operations_[target.index].set(uring::kHasDeadline);
+    operation.timer.target = NoteDeadline(uring::UserData::Unpack(last_entry_->user_data));
     last_entry_->flags |= IOSQE_IO_LINK;
     operation.timer.time = ToTimespec(delay.count());
     io_uring_prep_link_timeout(NewEntry(operation), &operation.timer.time, 0);

@@ -300,6 +300,7 @@ class UringRing final : public Ring {
   void FillAccept(io_uring_sqe* entry, const Listener& listener, const Operation& operation);
   void FillPoll(io_uring_sqe* entry, const Operation& operation);
   void PrepareOwnTimer(Operation& operation, int64_t delay_ns);
+  Operation::Target NoteDeadline(const uring::UserData& of);
   io_uring_sqe* HandTimerToKernel();
 
   // Cancelling: uring_cancel.cc.
@@ -309,7 +310,13 @@ class UringRing final : public Ring {
   bool RecvInKernel(const Connection& connection) const;
   bool SendInKernel(const Connection& connection) const;
   uint32_t EntriesToCancel(const Connection& connection, Direction direction) const;
-  void CancelEntry(uint64_t target);
+  void CancelEntry(uint64_t user_data, const Operation::Target& stop);
+  Operation::Target TargetOf(const Operation& operation) const;
+  Operation::Target TargetOf(const Connection& connection, Direction direction) const;
+  bool StopAgain(const Operation::Target& target);
+  bool StopLate(const Operation::Target& target);
+  bool StopTransferAgain(const Operation::Target& target, uring::ConnectionTasks of_recv,
+                         uring::ConnectionTasks of_send);
   void StopLater(Connection& connection, uring::ConnectionTasks task);
   void StopTransfersLater(Connection& connection, Direction direction);
   void StopOthers(const Connection& connection);
@@ -387,6 +394,7 @@ class UringRing final : public Ring {
   void OnTimer(Operation& timer, int64_t now_ns);
   void OnFileTransfer(Operation& operation, const io_uring_cqe& cqe);
   void OnDeadline(Operation& operation, const io_uring_cqe& cqe);
+  void OnCancel(Operation& operation, const io_uring_cqe& cqe);
   void EndTransfer(Operation& operation, int32_t result, uint32_t flags = 0);
   void EndOperation(Operation& operation, int32_t result, uint32_t flags = 0);
   inline void Complete(Token token, int32_t result, uint32_t flags);

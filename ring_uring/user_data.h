@@ -21,7 +21,10 @@ enum class Source : uint8_t {
   kWake,         // the read of the wake descriptor
   kSynchronous,  // a control-plane operation that waits for its result
   kOwnTimer,     // never the kernel's: see UringRing::own_timer_
-  kIgnored,      // nobody waits for it
+  kStopRecv,     // a cancel of the ring's own; index and generation are its target's
+  kStopSend,
+  kStopOperation,
+  kIgnored,  // nobody waits for it
 };
 
 struct UserData {
