@@ -14,6 +14,7 @@
 #ifndef IORING_RING_CONFORMANCE_H_
 #define IORING_RING_CONFORMANCE_H_
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <ostream>
@@ -23,6 +24,7 @@
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
 #include "ring/capability.h"
+#include "ring/conformance_native.h"
 #include "ring/conformance_ring.h"
 #include "ring/options.h"
 #include "ring/ring.h"
@@ -39,6 +41,10 @@ struct ConformanceBackend {
   std::function<void(RingOptions&)> adjust;
   // Honours ListenerOptions::share_port.
   bool shares_ports = false;
+  // Kinds of message sockets that its system has, besides those that rings make.
+  std::vector<NativeKind> native_kinds = {};
+  // Sets SO_LINGER on a socket: its close waits for so long until its bytes are delivered.
+  std::function<void(NativeHandle, std::chrono::seconds)> set_linger = {};
 };
 
 // The last part of a test's name.

@@ -334,6 +334,10 @@ void LedgerRing::CheckFlags(const Completion& completion, Account& account) {
   if (!has_buffer && account.kind == Kind::kManaged && completion.result > 0) {
     Breach(absl::StrCat(Describe(completion), " brought bytes without a buffer"));
   }
+  const bool is_recv = account.kind == Kind::kRecv || account.kind == Kind::kManaged;
+  if ((completion.flags & kEmptyDatagram) != 0 && (!is_recv || completion.result != 0)) {
+    Breach(absl::StrCat(Describe(completion), " is no receive of an empty datagram"));
+  }
   const bool memory_free = (completion.flags & kMemoryFree) != 0;
   if (account.kind != Kind::kSend) {
     if (memory_free) Breach(absl::StrCat(Describe(completion), " is no send's"));

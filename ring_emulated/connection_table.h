@@ -49,6 +49,8 @@ inline constexpr uint16_t kFirstOwnFlag = 1 << 11;
 //  - `state`, `generation`, `flags` with `has`, `set` and `clear`; `close_token`;
 //    `other_operations`: how many there are besides transfers; `idle()`: none at all;
 //    `peer_ended`: a receive told of the peer's end; `recv_shut`: receiving was shut down here;
+//  - `has_messages()`: each call transfers one message; `is_datagram()`: one that is received may
+//    besides be empty, and is no end of a stream then;
 //  - links, an index plus 1: `next_ready` (the free list when it is free), `next_stalled`,
 //    `first_poll` and both deadlines (operations);
 //  - `Begin(index)`, which sets what is not zero when a slot's use begins.

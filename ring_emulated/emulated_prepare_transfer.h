@@ -79,7 +79,7 @@ bool EmulatedRing<Backend, Types>::PrepareRecvRequest(ConnectionId id,
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
   if (connection->recv != Transfer::kIdle) return AcceptError(Error::kBusy, token);
-  if (request.flags == TransferFlags::kAll) {
+  if (request.flags == TransferFlags::kAll && !connection->has_messages()) {
     return PrepareTransferAll(*connection, request, /*is_send=*/false, token);
   }
   if (Full(0)) return false;
@@ -101,7 +101,7 @@ bool EmulatedRing<Backend, Types>::PrepareSendRequest(ConnectionId id,
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
   if (connection->send != Transfer::kIdle) return AcceptError(Error::kBusy, token);
-  if (request.flags == TransferFlags::kAll) {
+  if (request.flags == TransferFlags::kAll && !connection->has_messages()) {
     return PrepareTransferAll(*connection, request, /*is_send=*/true, token);
   }
   if (Full(0)) return false;

@@ -79,7 +79,8 @@ struct TransferRequest {
 //   CallResult TryPeek(Connection&)              a byte that stays there, or as TryRecv
 //   void WaitToRecv(Connection&)                 when there may be something
 //   void AfterShot(Connection&, bool is_full)    a managed receive that goes on has bytes
-//   static constexpr CallResult kWouldBlock, kNoBufferSpace       its codes
+//   static constexpr CallResult kWouldBlock, kNoBufferSpace, kTooLong   its codes; the last: a
+//                                  message was longer than the memory, and is gone
 //   bool StopRecv, StopSend(Connection&)         asked to end; false: not begun, or past that
 //   bool CancelPoll, CancelFile(Operation&)      the same, for one that is begun
 //   bool IsStream(const Connection&)
@@ -230,7 +231,8 @@ class EmulatedRing : public Ring {
   void RunManagedRecv(Connection& connection);
   void EndRecv(Connection& connection, CallResult result);
   void EndSend(Connection& connection, CallResult result);
-  void EndManagedRecv(Connection& connection, int32_t result, const ManagedBuffer* buffer);
+  void EndManagedRecv(Connection& connection, int32_t result, const ManagedBuffer* buffer,
+                      uint32_t flags = 0);
   void EndTransfer(Connection& connection, Operation& operation, bool is_send, CallResult result);
   void FreeRecv(Connection& connection);
   void FreeSend(Connection& connection);
@@ -292,7 +294,12 @@ class EmulatedRing : public Ring {
   bool PrepareCancelTarget(Target target, Token target_token, Token token);
 
   static uint32_t LengthOf(size_t size, TransferFlags flags = TransferFlags::kNone);
+  // Of a receive's completion with 0.
+  static uint32_t FlagsOfNothing(const Connection& connection) {
+    return connection.is_datagram() ? uint32_t{kEmptyDatagram} : 0;
+  }
   void OnNoBuffers(Connection& connection, Group& group);
+  bool OnUselessMessage(Connection& connection, CallResult result);
   void ResumeStalled(Group& group);
   Error Resolve(const BufferSlice& slice, TransferFlags flags, TransferRequest* request) const;
   bool PrepareRecvRequest(ConnectionId id, const TransferRequest& request, Token token);

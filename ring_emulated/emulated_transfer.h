@@ -35,10 +35,13 @@ void EmulatedRing<Backend, Types>::EndRecv(Connection& connection, CallResult re
   backend().FreeRecv(connection);
   if (ABSL_PREDICT_TRUE(result > 0)) {
     statistics_.bytes_received.Add(static_cast<uint64_t>(result));
+    Complete(token, static_cast<int32_t>(result), 0);
   } else if (result == 0) {
     NotePeerEnd(connection);
+    Complete(token, 0, FlagsOfNothing(connection));
+  } else {
+    Complete(token, Fail(token, result, "recv"), 0);
   }
-  Complete(token, result >= 0 ? static_cast<int32_t>(result) : Fail(token, result, "recv"), 0);
   if (ABSL_PREDICT_FALSE(deadline != 0)) EndDeadline(deadline);
 }
 
@@ -62,9 +65,11 @@ void EmulatedRing<Backend, Types>::EndTransfer(Connection& connection, Operation
     (is_send ? statistics_.bytes_sent : statistics_.bytes_received)
         .Add(static_cast<uint64_t>(result));
   }
-  const char* what = is_send ? "send" : "recv";
-  EndOperation(operation,
-               result >= 0 ? static_cast<int32_t>(result) : Fail(operation.token, result, what));
+  if (result < 0) {
+    return EndOperation(operation, Fail(operation.token, result, is_send ? "send" : "recv"));
+  }
+  EndOperation(operation, static_cast<int32_t>(result),
+               result == 0 && !is_send ? FlagsOfNothing(connection) : 0);
 }
 
 // ---- Managed receives.
@@ -98,17 +103,44 @@ void EmulatedRing<Backend, Types>::RunManagedRecv(Connection& connection) {
   }
   if (!group.stalled.empty()) ResumeStalled(group);  // the buffer was not needed
   if (result == Backend::kWouldBlock) return backend().WaitToRecv(connection);
+  if (OnUselessMessage(connection, result)) return;
   const Token token{connection.recv_token};
   EndManagedRecv(connection, result == 0 ? 0 : Fail(token, result, "managed recv"), nullptr);
 }
 
-// Only bytes need a buffer: an end or an error is told without one, and an idle connection
-// neither fails nor waits in line.
+// A message that is gone and brought no bytes, for it was empty or longer than a buffer: told
+// without a buffer, and the next one may come. False where it was something else.
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::OnUselessMessage(Connection& connection, CallResult result) {
+  const bool is_empty = result == 0 && connection.is_datagram();
+  const bool is_too_long = result == Backend::kTooLong && connection.has_messages();
+  if (!is_empty && !is_too_long) return false;
+  const Token token{connection.recv_token};
+  const int32_t code = is_empty ? 0 : Fail(token, result, "managed recv");
+  const uint32_t flags = is_empty ? uint32_t{kEmptyDatagram} : 0;
+  if (connection.has(kRecvMany)) {
+    Complete(token, code, flags | kMore);
+    backend().AfterShot(connection, /*is_full=*/false);
+  } else {
+    EndManagedRecv(connection, code, nullptr, flags);
+  }
+  return true;
+}
+
+// Only bytes need a buffer: an end, an empty datagram or an error is told without one, and an idle
+// connection neither fails nor waits in line.
 template <typename Backend, typename Types>
 void EmulatedRing<Backend, Types>::OnNoBuffers(Connection& connection, Group& group) {
   const Token token{connection.recv_token};
-  const CallResult result = backend().TryPeek(connection);
+  CallResult result = backend().TryPeek(connection);
+  if (result == 0 && connection.is_datagram()) {
+    std::byte none;
+    result = backend().TryRecv(connection, &none, sizeof(none));
+    // Whoever else has the socket took the empty one in between, and this was the next.
+    if (result > 0) result = Backend::kTooLong;
+  }
   if (result == Backend::kWouldBlock) return backend().WaitToRecv(connection);
+  if (OnUselessMessage(connection, result)) return;
   if (result <= 0) {
     return EndManagedRecv(connection, result == 0 ? 0 : Fail(token, result, "managed recv"),
                           nullptr);
@@ -124,7 +156,7 @@ void EmulatedRing<Backend, Types>::OnNoBuffers(Connection& connection, Group& gr
 
 template <typename Backend, typename Types>
 void EmulatedRing<Backend, Types>::EndManagedRecv(Connection& connection, int32_t result,
-                                                  const ManagedBuffer* buffer) {
+                                                  const ManagedBuffer* buffer, uint32_t flags) {
   Group& group = groups_[connection.recv_length];
   const Token token{connection.recv_token};
   const uint32_t deadline = connection.has(kRecvHasDeadline) ? connection.recv_deadline : 0;
@@ -141,7 +173,7 @@ void EmulatedRing<Backend, Types>::EndManagedRecv(Connection& connection, int32_
   backend().FreeRecv(connection);
   --group.receives;
   if (buffer == nullptr) {
-    Complete(token, result, 0);
+    Complete(token, result, flags);
   } else {
     --in_flight_;
     statistics_.completions.Add(1);

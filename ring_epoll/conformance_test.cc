@@ -13,6 +13,7 @@
 #include "ring/options.h"
 #include "ring/ring.h"
 #include "ring_epoll/epoll_ring.h"
+#include "ring_posix/testing/native_pairs.h"
 
 namespace ioring {
 namespace {
@@ -23,6 +24,8 @@ ConformanceBackend Masked(std::string name, CapabilitySet disabled) {
       .create = [](const RingOptions& options) { return EpollRing::Create(options); },
       .disabled = disabled,
       .shares_ports = true,
+      .native_kinds = posix::NativeKinds(),
+      .set_linger = &posix::SetLinger,
   };
 }
 

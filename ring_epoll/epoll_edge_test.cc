@@ -67,11 +67,13 @@ struct Ends {
   Descriptor peers;
 };
 
-Ends UnixPair() {
+Ends UnixPair(int type = SOCK_STREAM) {
   std::array<int, 2> pair;
-  PCHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) == 0);
+  PCHECK(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair.data()) == 0);
   return {Descriptor(pair[0]), Descriptor(pair[1])};
 }
+
+Ends DatagramPair() { return UnixPair(SOCK_DGRAM); }
 
 Ends TcpPair() {
   const Descriptor listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -488,6 +490,32 @@ TEST_F(EpollEdgeTest, OnlyBytesNeedABuffer) {
     idle.peers.Reset();
     EXPECT_EQ(ring().Next(recv).result(), 0);
     ring().ReturnBuffer(held.buffer);
+  }
+}
+
+// Nor do empty datagrams, which are told as they come.
+TEST_F(EpollEdgeTest, EmptyDatagramsNeedNoBuffer) {
+  for (const ExhaustionPolicy policy : {ExhaustionPolicy::kFail, ExhaustionPolicy::kWait}) {
+    Ends ends = DatagramPair();
+    const ConnectionId id = Register(ends.ours);
+    const TestGroup group = ring().MakeGroup(1, 64, policy);
+    ring().HoldBuffers();
+    const Token recv = ring().StartManaged(id, group.id, Shots::kMany);
+    Say(ends.peers, "takes it");
+    const Arrival held = ring().Next(recv);
+    ASSERT_EQ(held.result(), 8);
+    for (int i = 0; i < 3; ++i) Say(ends.peers, "");
+    for (int i = 0; i < 3; ++i) {
+      const Arrival empty = ring().Next(recv);
+      EXPECT_EQ(empty.result(), 0) << ErrorName(empty.error());
+      EXPECT_EQ(empty.completion.flags, uint32_t{kEmptyDatagram | kMore});
+    }
+    EXPECT_EQ(ring().GetStatistics().buffer_exhaustions, 0u);
+    ring().ReturnBuffer(held.buffer);
+    Say(ends.peers, "has it");
+    const Arrival next = ring().Next(recv);
+    EXPECT_EQ(next.result(), 6);
+    ring().ReturnBuffer(next.buffer);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "ring/capability.h"
 #include "ring/options.h"
 #include "ring_kqueue/kqueue_ring.h"
+#include "ring_posix/testing/native_pairs.h"
 
 namespace ioring {
 namespace {
@@ -20,6 +21,8 @@ ConformanceBackend Masked(std::string name, CapabilitySet disabled) {
       .create = [](const RingOptions& options) { return KqueueRing::Create(options); },
       .disabled = disabled,
       .shares_ports = true,
+      .native_kinds = posix::NativeKinds(),
+      .set_linger = &posix::SetLinger,
   };
 }
 

@@ -145,6 +145,7 @@ def kqueue_tests(target_compatible_with, suffix = ""):
             "//ring:conformance",
             "//ring:options",
             "//ring_posix/testing:posix_conformance",
+            "//ring_posix/testing:native_pairs",
             "@abseil-cpp//absl/status:statusor",
             "@googletest//:gtest",
             "@googletest//:gtest_main",

@@ -42,6 +42,15 @@ CallResult Repeat(Call call) {
   }
 }
 
+// recv(2) tells only on Linux (MSG_TRUNC) that a message was longer, and not for every protocol.
+CallResult RecvHeader(int socket, std::byte* data, size_t bytes, msghdr* header) {
+  iovec vector{data, bytes};
+  header->msg_iov = &vector;
+  header->msg_iovlen = 1;
+  const CallResult result = Repeat([&] { return recvmsg(socket, header, 0); });
+  return result >= 0 && (header->msg_flags & MSG_TRUNC) != 0 ? -EMSGSIZE : result;
+}
+
 int MakeStream(int family) {
 #if defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK)
   const int made = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -77,16 +86,17 @@ CallResult PeekByte(int socket) {
   return Repeat([&] { return recv(socket, &byte, 1, MSG_PEEK); });
 }
 
+CallResult RecvMessage(int socket, std::byte* data, size_t bytes) {
+  msghdr header{};
+  return RecvHeader(socket, data, bytes, &header);
+}
+
 CallResult RecvFrom(int socket, std::byte* data, size_t bytes, SocketAddress* source) {
-  iovec vector{data, bytes};
   msghdr header{};
   header.msg_name = source->get();
   header.msg_namelen = sizeof(source->storage);
-  header.msg_iov = &vector;
-  header.msg_iovlen = 1;
-  const CallResult result = Repeat([&] { return recvmsg(socket, &header, 0); });
+  const CallResult result = RecvHeader(socket, data, bytes, &header);
   source->size = header.msg_namelen;
-  if (result >= 0 && (header.msg_flags & MSG_TRUNC) != 0) return -EMSGSIZE;
   return result;
 }
 
@@ -169,16 +179,30 @@ void Close(int descriptor, bool reset) {
   close(descriptor);
 }
 
-bool ShortRecvEmpties(int socket) {
+bool Lingers(int descriptor) {
+  linger state = {};
+  socklen_t size = sizeof(state);
+  return getsockopt(descriptor, SOL_SOCKET, SO_LINGER, &state, &size) == 0 && state.l_onoff != 0;
+}
+
+void StopLingering(int socket) {
+  const linger off{0, 0};
+  setsockopt(socket, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+}
+
+SocketKind KindOf(int descriptor) {
   int type = 0;
   socklen_t size = sizeof(type);
-  if (getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM) {
-    return false;
-  }
+  if (getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return SocketKind::kOther;
+  if (type == SOCK_SEQPACKET) return SocketKind::kSequenced;
+  if (type != SOCK_STREAM) return SocketKind::kDatagram;
   sockaddr_storage local = {};
   size = sizeof(local);
-  if (getsockname(socket, reinterpret_cast<sockaddr*>(&local), &size) != 0) return false;
-  return local.ss_family == AF_INET || local.ss_family == AF_INET6;
+  if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&local), &size) != 0) {
+    return SocketKind::kOther;
+  }
+  const bool is_internet = local.ss_family == AF_INET || local.ss_family == AF_INET6;
+  return is_internet ? SocketKind::kTcp : SocketKind::kOther;
 }
 
 }  // namespace ioring::posix

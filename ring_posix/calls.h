@@ -20,10 +20,12 @@ using CallResult = int64_t;
 
 CallResult Recv(int socket, std::byte* data, size_t bytes);
 CallResult Send(int socket, const std::byte* data, size_t bytes);
-// Whether a receive would bring something: 1, 0 at the end of the stream. Takes nothing.
+// Whether a receive would bring something: 1; 0 at the end of the stream, or for an empty message.
+// Takes nothing.
 CallResult PeekByte(int socket);
 
-// -EMSGSIZE for a datagram that is longer than the memory; it is gone then.
+// Both take one message. -EMSGSIZE for one that is longer than the memory; it is gone then.
+CallResult RecvMessage(int socket, std::byte* data, size_t bytes);
 CallResult RecvFrom(int socket, std::byte* data, size_t bytes, SocketAddress* source);
 CallResult SendTo(int socket, const std::byte* data, size_t bytes,
                   const SocketAddress& destination);
@@ -50,11 +52,21 @@ CallResult PollNow(int descriptor, uint32_t wanted);
 CallResult Shutdown(int socket, int how);
 // With `reset`, what was not delivered is dropped, and the peer gets a reset.
 void Close(int descriptor, bool reset);
+// Whether closing it would wait until the peer has what was sent, or reset it (SO_LINGER,
+// socket(7)): Linux waits though the descriptor does not block. It does neither after
+// StopLingering.
+bool Lingers(int descriptor);
+void StopLingering(int socket);
 
-// Whether `socket` is one whose receive, when it brings fewer bytes than asked for, has
-// left none: TCP. (Unix-domain streams stop at descriptors and at other senders' bytes,
-// datagrams at their borders.)
-bool ShortRecvEmpties(int socket);
+// What a receive on a socket means.
+enum class SocketKind : uint8_t {
+  kOther,      // no TCP, but a stream; or no socket at all
+  kTcp,        // a receive that brings fewer bytes than asked for has left none (Unix-domain
+               // streams stop at descriptors and at other senders' bytes)
+  kSequenced,  // one message; 0 bytes are the end (SOCK_SEQPACKET)
+  kDatagram,   // one message, which may be empty; there is no end (SOCK_DGRAM and its like)
+};
+SocketKind KindOf(int descriptor);
 
 }  // namespace ioring::posix
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "ring_emulated/connection_table.h"
+#include "ring_posix/calls.h"
 #include "ring_posix/linger.h"
 
 namespace ioring::readiness {
@@ -28,9 +29,8 @@ enum WatchFlags : uint16_t {
   kOnWatchList = emulated::kFirstOwnFlag << 0,   // to be watched before the next sleep
   kWatched = emulated::kFirstOwnFlag << 1,       // the poller has it, or never will (watch_error)
   kPollsDue = emulated::kFirstOwnFlag << 2,      // an event came: polls are to look
-  kShortEmpties = emulated::kFirstOwnFlag << 3,  // TCP: a short receive leaves nothing
-                                                 // (posix::ShortRecvEmpties)
-  kMayLiveOn = emulated::kFirstOwnFlag << 4,  // was handed in: copies of its descriptor may exist
+  kShortEmpties = emulated::kFirstOwnFlag << 3,  // posix::SocketKind::kTcp
+  kMessages = emulated::kFirstOwnFlag << 4,      // kSequenced, kDatagram
 };
 
 // The first cache line is all that a message touches.
@@ -62,15 +62,27 @@ struct alignas(64) Connection {
   int32_t watch_error;        // errno: it cannot be watched
   uint32_t other_operations;  // neither receive nor send: polls, shutdowns
   posix::StreamKind stream;
-  bool peer_ended;  // a receive told of it
-  bool recv_shut;   // here
+  bool peer_ended;   // a receive told of it
+  bool recv_shut;    // here: who finds no message is at the end
+  bool has_end;      // kMessages: 0 bytes are the end, and no empty message
+  bool may_live_on;  // was handed in: copies of its descriptor may exist
+  bool lingers;      // ... with SO_LINGER: a close would block
 
   void Begin(uint32_t /*index*/) { descriptor = -1; }
+  void set_kind(posix::SocketKind kind) {
+    if (kind == posix::SocketKind::kTcp) set(kShortEmpties);
+    if (kind == posix::SocketKind::kSequenced || kind == posix::SocketKind::kDatagram) {
+      set(kMessages);
+    }
+    has_end = kind != posix::SocketKind::kDatagram;
+  }
   bool has(uint16_t flag) const { return (flags & flag) != 0; }
   void set(uint16_t flag) { flags = static_cast<uint16_t>(flags | flag); }
   void clear(uint16_t flag) { flags = static_cast<uint16_t>(flags & ~flag); }
   void clear_ready(uint8_t bits) { ready = static_cast<uint8_t>(ready & ~bits); }
   void set_ready(uint8_t bits) { ready = static_cast<uint8_t>(ready | bits); }
+  bool has_messages() const { return has(kMessages); }
+  bool is_datagram() const { return has(kMessages) && !has_end; }
   bool idle() const {
     return recv == Transfer::kIdle && send == Transfer::kIdle && other_operations == 0;
   }

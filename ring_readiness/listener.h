@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "ring/endpoint.h"
+#include "ring_posix/calls.h"
 #include "ring_readiness/operation.h"
 #include "ring_table/slot_list.h"
 
@@ -16,9 +17,9 @@ struct Listener {
   bool maybe_ready = false;  // an accept may succeed
   bool watched = false;
   bool to_watch = false;
-  bool due = false;            // to be run in the next turn
-  Endpoint endpoint;           // as asked for: its Unix-domain path is removed at the close
-  bool short_empties = false;  // for its connections, see posix::ShortRecvEmpties
+  bool due = false;   // to be run in the next turn
+  Endpoint endpoint;  // as asked for: its Unix-domain path is removed at the close
+  posix::SocketKind kind = posix::SocketKind::kOther;  // of its connections
   SlotList<Operation, &Operation::next> accepts;
 
   bool is_open() const { return descriptor >= 0; }

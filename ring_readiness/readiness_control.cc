@@ -39,7 +39,7 @@ absl::StatusOr<ListenerId> ReadinessCore::CreateListener(const Endpoint& endpoin
   listener.watched = false;
   listener.to_watch = false;
   listener.endpoint = endpoint;
-  listener.short_empties = endpoint.family() != Endpoint::Family::kUnix;
+  listener.kind = StreamKind(endpoint);
   return ListenerId{index, listener.generation};
 }
 
@@ -61,14 +61,14 @@ absl::StatusOr<Endpoint> ReadinessCore::LocalEndpoint(ListenerId id) const {
   return posix::LocalEndpoint(listener->descriptor);
 }
 
-absl::StatusOr<ConnectionId> ReadinessCore::AddSocket(int descriptor, bool short_empties) {
+absl::StatusOr<ConnectionId> ReadinessCore::AddSocket(int descriptor, posix::SocketKind kind) {
   Connection* connection = connections_.Take(ConnectionState::kOpen);
   if (connection == nullptr) {
     return AllInUse(options_.max_connections, "connections", "max_connections");
   }
   connection->descriptor = descriptor;
   NoteDescriptor(*connection);
-  if (short_empties) connection->set(kShortEmpties);
+  connection->set_kind(kind);
   connection->set_ready(kReadyToRecv | kReadyToSend);
   return connections_.IdOf(*connection);
 }
@@ -100,10 +100,12 @@ absl::StatusOr<ConnectionId> ReadinessCore::RegisterSocket(NativeHandle handle) 
   if (absl::Status status = RefuseOwn(descriptor); !status.ok()) return status;
   absl::Status status = posix::PrepareTakenOverSocket(descriptor, kNonBlocking);
   if (!status.ok()) return status;
-  absl::StatusOr<ConnectionId> id = AddSocket(descriptor, posix::ShortRecvEmpties(descriptor));
+  absl::StatusOr<ConnectionId> id = AddSocket(descriptor, posix::KindOf(descriptor));
   if (!id.ok()) return id;
-  connections_[id->index].set(kMayLiveOn);
-  connections_[id->index].stream = posix::StreamKindOf(descriptor);
+  Connection& connection = connections_[id->index];
+  connection.may_live_on = true;
+  connection.lingers = posix::Lingers(descriptor);
+  connection.stream = posix::StreamKindOf(descriptor);
   return id;
 }
 
@@ -123,7 +125,7 @@ absl::StatusOr<NativeHandle> ReadinessCore::UnregisterSocket(ConnectionId id) {
 absl::StatusOr<ConnectionId> ReadinessCore::OpenDatagram(const Endpoint& local) {
   const absl::StatusOr<int> descriptor = posix::OpenDatagram(local, kNonBlocking);
   if (!descriptor.ok()) return descriptor.status();
-  absl::StatusOr<ConnectionId> id = AddSocket(*descriptor, /*short_empties=*/false);
+  absl::StatusOr<ConnectionId> id = AddSocket(*descriptor, posix::SocketKind::kDatagram);
   if (!id.ok()) posix::Close(*descriptor, /*reset=*/false);
   return id;
 }

@@ -36,6 +36,7 @@ ReadinessCore::~ReadinessCore() {
   for (uint32_t i = 0; i < connections_.used_end(); ++i) {
     const Connection& connection = connections_[i];
     if (connection.state != ConnectionState::kFree && connection.descriptor >= 0) {
+      if (connection.lingers) posix::StopLingering(connection.descriptor);
       posix::Close(connection.descriptor, /*reset=*/false);
     }
   }

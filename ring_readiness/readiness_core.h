@@ -22,6 +22,7 @@
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring_emulated/emulated_ring.h"
+#include "ring_posix/calls.h"
 #include "ring_posix/file_table.h"
 #include "ring_posix/linger.h"
 #include "ring_posix/socket_address.h"
@@ -120,6 +121,7 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   // What EmulatedRing asks for.
   static constexpr CallResult kWouldBlock = -EAGAIN;
   static constexpr CallResult kNoBufferSpace = -ENOBUFS;
+  static constexpr CallResult kTooLong = -EMSGSIZE;
   static bool ToAddress(const Endpoint& endpoint, Address* address) {
     return posix::ToSocketAddress(endpoint, address);
   }
@@ -128,8 +130,13 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
                             Operation* /*operation*/) {}
   static void SetUpConnect(Connection& connection, const Endpoint& endpoint) {
     const bool is_unix = endpoint.family() == Endpoint::Family::kUnix;
-    if (!is_unix) connection.set(kShortEmpties);
+    connection.set_kind(StreamKind(endpoint));
     connection.stream = is_unix ? posix::StreamKind::kUnix : posix::StreamKind::kSocket;
+  }
+  // Of the sockets that CreateListener and PrepareConnect make.
+  static posix::SocketKind StreamKind(const Endpoint& endpoint) {
+    return endpoint.family() == Endpoint::Family::kUnix ? posix::SocketKind::kOther
+                                                        : posix::SocketKind::kTcp;
   }
   static void SetUpPoll(Operation& operation, uint32_t events) { operation.poll_events = events; }
   static void SetUpFile(Operation& operation, const posix::FileTable::File& file, uint64_t offset,
@@ -149,13 +156,14 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   void RunSend(Connection& connection);
   void RunPlainRecv(Connection& connection);
   CallResult TryRecv(Connection& connection, std::byte* data, uint32_t bytes);
+  CallResult TryRecvElse(Connection& connection, std::byte* data, uint32_t bytes);
+  CallResult NothingOrEnd(Connection& connection, CallResult result);
   CallResult TryPeek(Connection& connection);
   void WaitToRecv(Connection& connection) { WaitForEvents(connection); }
   void AfterShot(Connection& connection, bool is_full);
   void RunTransferAll(Connection& connection, Operation& operation, bool is_send);
   void RunRecvFrom(Connection& connection, Operation& operation);
   void RunSendTo(Connection& connection, Operation& operation);
-  void NoteRecv(Connection& connection, CallResult result, size_t asked);
   void CancelRecv(Connection& connection);
   void CancelSend(Connection& connection);
 
@@ -188,7 +196,7 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   void FreeConnection(Connection& connection);
 
   // Control plane: readiness_control.cc.
-  absl::StatusOr<ConnectionId> AddSocket(int descriptor, bool short_empties);
+  absl::StatusOr<ConnectionId> AddSocket(int descriptor, posix::SocketKind kind);
   absl::Status RefuseOwn(int descriptor);
   // The connection has its descriptor from now on.
   void NoteDescriptor(const Connection& connection) {

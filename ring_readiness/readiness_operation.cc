@@ -38,9 +38,9 @@ int32_t ReadinessCore::AddAccepted(int descriptor, const Listener& listener, uin
   }
   connection->descriptor = descriptor;
   NoteDescriptor(*connection);
-  if (listener.short_empties) connection->set(kShortEmpties);
-  connection->stream =
-      listener.short_empties ? posix::StreamKind::kSocket : posix::StreamKind::kUnix;
+  connection->set_kind(listener.kind);
+  connection->stream = listener.kind == posix::SocketKind::kTcp ? posix::StreamKind::kSocket
+                                                                : posix::StreamKind::kUnix;
   connection->set_ready(kReadyToRecv | kReadyToSend);  // maybe: calling tells
   *flags = uint32_t{connection->generation} << 16;
   return static_cast<int32_t>(connections_.IndexOf(*connection));
@@ -132,6 +132,10 @@ void ReadinessCore::BeginShutdown(Operation& operation) {
   statistics_.kernel_submissions.Add(1);
   const CallResult result = posix::Shutdown(connection.descriptor, HowOf(operation.how));
   if (result == 0) {
+    if (operation.how != Direction::kSend && connection.has_messages()) {
+      connection.recv_shut = true;
+      connection.has_end = true;
+    }
     // What waits is told, whether this system raises an event for it or not.
     connection.set_ready(kReadyToRecv | kReadyToSend | kShortProvesNothing);
     PushReady(connection);

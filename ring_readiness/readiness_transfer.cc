@@ -33,32 +33,44 @@ void ReadinessCore::RunRecv(Connection& connection) {
   }
 }
 
-// What a receive says of the next one: nothing is left when it would have blocked, or when a
-// TCP socket gave less than was asked for and no end was announced (ring_readiness/poller.h).
-void ReadinessCore::NoteRecv(Connection& connection, CallResult result, size_t asked) {
-  const bool blocked = result == -EAGAIN;
-  const bool is_short = result > 0 && static_cast<size_t>(result) < asked &&
-                        connection.has(kShortEmpties) &&
-                        (connection.ready & kShortProvesNothing) == 0;
-  if (blocked || is_short) connection.clear_ready(kReadyToRecv);
-}
-
 void ReadinessCore::RunPlainRecv(Connection& connection) {
   const CallResult result = TryRecv(connection, connection.recv_data, connection.recv_length);
   if (result == -EAGAIN) return WaitForEvents(connection);
   EndRecv(connection, result);
 }
 
+// What a receive says of the next one: nothing is left when it would have blocked, or when a
+// TCP socket gave less than was asked for and no end was announced (ring_readiness/poller.h).
 auto ReadinessCore::TryRecv(Connection& connection, std::byte* data, uint32_t bytes) -> CallResult {
+  if (ABSL_PREDICT_FALSE(!connection.has(kShortEmpties))) {
+    return TryRecvElse(connection, data, bytes);
+  }
   const CallResult result = posix::Recv(connection.descriptor, data, bytes);
-  NoteRecv(connection, result, bytes);
+  const bool is_short =
+      result > 0 && result < CallResult{bytes} && (connection.ready & kShortProvesNothing) == 0;
+  if (result == -EAGAIN || is_short) connection.clear_ready(kReadyToRecv);
+  return result;
+}
+
+// What is no TCP.
+auto ReadinessCore::TryRecvElse(Connection& connection, std::byte* data, uint32_t bytes)
+    -> CallResult {
+  const CallResult result = connection.has(kMessages)
+                                ? posix::RecvMessage(connection.descriptor, data, bytes)
+                                : posix::Recv(connection.descriptor, data, bytes);
+  return NothingOrEnd(connection, result);
+}
+
+// What would block; but of a socket of messages that was shut down, Linux says no more than that.
+auto ReadinessCore::NothingOrEnd(Connection& connection, CallResult result) -> CallResult {
+  if (result != -EAGAIN) return result;
+  if (connection.has_messages() && connection.recv_shut) return 0;
+  connection.clear_ready(kReadyToRecv);
   return result;
 }
 
 auto ReadinessCore::TryPeek(Connection& connection) -> CallResult {
-  const CallResult result = posix::PeekByte(connection.descriptor);
-  if (result == -EAGAIN) connection.clear_ready(kReadyToRecv);
-  return result;
+  return NothingOrEnd(connection, posix::PeekByte(connection.descriptor));
 }
 
 void ReadinessCore::AfterShot(Connection& connection, bool /*is_full*/) {
@@ -90,9 +102,8 @@ void ReadinessCore::RunTransferAll(Connection& connection, Operation& operation,
     std::byte* data = transfer.data + transfer.done;
     const uint32_t length = transfer.length - transfer.done;
     const CallResult result = is_send ? posix::Send(connection.descriptor, data, length)
-                                      : posix::Recv(connection.descriptor, data, length);
+                                      : TryRecv(connection, data, length);
     if (is_send && result == -EAGAIN) connection.clear_ready(kReadyToSend);
-    if (!is_send) NoteRecv(connection, result, length);
     if (result <= 0 && result != -EAGAIN) {
       return EndTransfer(connection, operation, is_send,
                          transfer.done != 0 ? CallResult{transfer.done} : result);
@@ -108,12 +119,10 @@ void ReadinessCore::RunTransferAll(Connection& connection, Operation& operation,
 
 void ReadinessCore::RunRecvFrom(Connection& connection, Operation& operation) {
   Operation::Message& message = operation.message;
-  const CallResult result =
-      posix::RecvFrom(connection.descriptor, message.data, message.length, &message.address);
-  if (result == -EAGAIN) {
-    connection.clear_ready(kReadyToRecv);
-    return WaitForEvents(connection);
-  }
+  const CallResult result = NothingOrEnd(
+      connection,
+      posix::RecvFrom(connection.descriptor, message.data, message.length, &message.address));
+  if (result == -EAGAIN) return WaitForEvents(connection);
   if (result >= 0 || result == -EMSGSIZE) {
     *message.source = posix::FromSocketAddress(message.address.get(), message.address.size);
   }

@@ -87,7 +87,17 @@ CallResult PeekByte(SOCKET socket) {
   DWORD received = 0;
   DWORD flags = MSG_PEEK;
   const int failed = WSARecv(socket, &buffer, 1, &received, &flags, nullptr, nullptr);
-  return failed == 0 ? Received(socket, received) : LastSocketError();
+  if (failed == 0) return Received(socket, received);
+  const CallResult error = LastSocketError();
+  return error == -WSAEMSGSIZE ? 1 : error;  // a datagram of more bytes
+}
+
+CallResult RecvMessageNow(SOCKET socket, std::byte* data, uint32_t bytes) {
+  WSABUF buffer{bytes, Chars(data)};
+  DWORD received = 0;
+  DWORD flags = 0;
+  const int failed = WSARecv(socket, &buffer, 1, &received, &flags, nullptr, nullptr);
+  return failed == 0 ? CallResult{received} : LastSocketError();
 }
 
 CallResult RecvFromNow(SOCKET socket, std::byte* data, size_t bytes, SocketAddress* source) {

@@ -26,8 +26,10 @@ inline constexpr uint32_t kSendMaxBytes = 1 << 20;
 // At once; -WSAEWOULDBLOCK where that cannot be.
 CallResult RecvNow(SOCKET socket, std::byte* data, uint32_t bytes);
 CallResult SendNow(SOCKET socket, const std::byte* data, uint32_t bytes);
-// Looks for a byte and takes none: 1, 0 at the end of the stream.
+// Looks for a byte and takes none: 1; 0 at the end of the stream, or for an empty datagram.
 CallResult PeekByte(SOCKET socket);
+// Both take one datagram; -WSAEMSGSIZE for one that is longer than the memory, which is gone then.
+CallResult RecvMessageNow(SOCKET socket, std::byte* data, uint32_t bytes);
 CallResult RecvFromNow(SOCKET socket, std::byte* data, size_t bytes, SocketAddress* source);
 CallResult SendToNow(SOCKET socket, const std::byte* data, size_t bytes,
                      const SocketAddress& destination);

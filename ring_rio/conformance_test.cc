@@ -11,6 +11,7 @@
 #include "ring/options.h"
 #include "ring_rio/rio_ring.h"
 #include "ring_rio/testing/nothing_left.h"
+#include "ring_rio/testing/set_linger.h"
 
 namespace ioring {
 namespace {
@@ -20,6 +21,7 @@ ConformanceBackend Masked(std::string name, CapabilitySet disabled) {
       .name = std::move(name),
       .create = [](const RingOptions& options) { return RioRing::CreateIocp(options); },
       .disabled = disabled,
+      .set_linger = &rio::SetLinger,
   };
 }
 

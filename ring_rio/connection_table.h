@@ -46,6 +46,7 @@ enum RequestFlags : uint32_t {
   kIsStream = emulated::kFirstOwnFlag << 6,    // has no messages
   kRecvMayRun = emulated::kFirstOwnFlag << 7,  // there is something: Registered I/O may have it
   kNoRio = emulated::kFirstOwnFlag << 8,       // a request queue could not be made
+  kLingers = emulated::kFirstOwnFlag << 9,     // was handed in with SO_LINGER
 };
 
 // The first two cache lines are all that a message touches.
@@ -95,6 +96,9 @@ struct alignas(64) Connection {
   bool has(uint32_t flag) const { return (flags & flag) != 0; }
   void set(uint32_t flag) { flags |= flag; }
   void clear(uint32_t flag) { flags &= ~flag; }
+  // Winsock's sequenced packets have no transport in TCP/IP: what is no stream has datagrams.
+  bool has_messages() const { return !has(kIsStream); }
+  bool is_datagram() const { return !has(kIsStream); }
   bool idle() const {
     return recv == Transfer::kIdle && send == Transfer::kIdle && other_operations == 0;
   }

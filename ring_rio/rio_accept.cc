@@ -159,8 +159,11 @@ int32_t RioRing::AddAccepted(AcceptRequest& request, Listener& listener, uint32_
   return static_cast<int32_t>(connections_.IndexOf(*connection));
 }
 
+// Datagrams are received by plain calls: of an overlapped one that ends at once because a datagram
+// was too long, Windows does not say whether its packet comes.
 void RioRing::Join(Connection& connection) {
   by_socket_.Note(NumberOf(connection.socket), connections_.IndexOf(connection));
+  if (!connection.has(kIsStream)) return;
   const HANDLE handle = HandleOf(connection.socket);
   if (!port_->Associate(handle)) return;
   connection.set(kOnPort);

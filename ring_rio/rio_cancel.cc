@@ -89,6 +89,7 @@ void RioRing::CloseNow(Connection& connection) {
     Commit(connection);
   }
   if (connection.socket == INVALID_SOCKET) return;
+  if (connection.has(kLingers)) StopLingering(connection.socket);
   CloseSocket(std::exchange(connection.socket, INVALID_SOCKET), connection.has(kReset));
 }
 

@@ -56,7 +56,9 @@ absl::StatusOr<ConnectionId> RioRing::RegisterSocket(NativeHandle handle) {
   if (absl::Status status = RefuseOwn(socket); !status.ok()) return status;
   absl::Status status = PrepareTakenOverSocket(socket, &is_stream);
   if (!status.ok()) return status;
-  return AddSocket(socket, is_stream);
+  absl::StatusOr<ConnectionId> id = AddSocket(socket, is_stream);
+  if (id.ok() && Lingers(socket)) connections_[id->index].set(kLingers);
+  return id;
 }
 
 // The socket stays on this ring's port for good, which does no harm: there are no packets

@@ -128,6 +128,7 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   // What EmulatedRing asks for; the rest is below.
   static constexpr CallResult kWouldBlock = -WSAEWOULDBLOCK;
   static constexpr CallResult kNoBufferSpace = -WSAENOBUFS;
+  static constexpr CallResult kTooLong = -WSAEMSGSIZE;
   static bool ToAddress(const Endpoint& endpoint, Address* address) {
     return ToSocketAddress(endpoint, address);
   }

@@ -91,7 +91,9 @@ void RioRing::RunStreamRecv(Connection& connection) {
         return;
       }
     } else {
-      result = RecvNow(connection.socket, piece.data, piece.length);
+      result = connection.has(kIsStream)
+                   ? RecvNow(connection.socket, piece.data, piece.length)
+                   : RecvMessageNow(connection.socket, piece.data, piece.length);
       if (result == -WSAEWOULDBLOCK) return WaitReadable(connection);
     }
     if (OnReceived(connection, result)) return;
@@ -144,7 +146,8 @@ void RioRing::WaitReadable(Connection& connection) {
 
 CallResult RioRing::TryRecv(Connection& connection, std::byte* data, uint32_t bytes) {
   statistics_.kernel_submissions.Add(1);
-  return RecvNow(connection.socket, data, bytes);
+  return connection.has(kIsStream) ? RecvNow(connection.socket, data, bytes)
+                                   : RecvMessageNow(connection.socket, data, bytes);
 }
 
 CallResult RioRing::TryPeek(Connection& connection) {

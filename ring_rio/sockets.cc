@@ -216,6 +216,15 @@ absl::StatusOr<Endpoint> PeerEndpoint(SOCKET socket) {
   return GetEndpoint(socket, &getpeername, "peer's endpoint");
 }
 
+bool Lingers(SOCKET socket) {
+  linger state = {};
+  int size = sizeof(state);
+  return getsockopt(socket, SOL_SOCKET, SO_LINGER, reinterpret_cast<char*>(&state), &size) == 0 &&
+         state.l_onoff != 0;
+}
+
+void StopLingering(SOCKET socket) { SetOption(socket, SOL_SOCKET, SO_LINGER, linger{0, 0}); }
+
 void CloseSocket(SOCKET socket, bool reset) {
   if (reset) {
     const linger at_once{1, 0};

@@ -44,6 +44,11 @@ absl::Status PrepareTakenOverSocket(SOCKET socket, bool* is_stream);
 absl::StatusOr<Endpoint> LocalEndpoint(SOCKET socket);
 absl::StatusOr<Endpoint> PeerEndpoint(SOCKET socket);
 
+// Whether closing it would wait until the peer has what was sent (SO_LINGER). A non-blocking socket
+// cannot: closesocket then fails with WSAEWOULDBLOCK, and closes nothing.
+bool Lingers(SOCKET socket);
+void StopLingering(SOCKET socket);
+
 // Ends the connection: with a FIN after what was sent, or with a reset.
 void CloseSocket(SOCKET socket, bool reset);
 

@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "ring/capability.h"
 #include "ring/options.h"
+#include "ring_posix/testing/native_pairs.h"
 #include "ring_uring/uring_ring.h"
 
 namespace ioring {
@@ -20,6 +21,8 @@ ConformanceBackend Masked(std::string name, CapabilitySet disabled) {
       .create = [](const RingOptions& options) { return UringRing::Create(options); },
       .disabled = disabled,
       .shares_ports = true,
+      .native_kinds = posix::NativeKinds(),
+      .set_linger = &posix::SetLinger,
   };
 }
 

@@ -54,6 +54,7 @@ enum ConnectionFlags : uint16_t {
   kStalledForBuffer = 1 << 6,  // kManagedStalled until the group has a buffer
   kOnDeferredList = 1 << 7,
   kPeerEnded = 1 << 8,  // a receive told of the peer's end: nothing is unread, nothing comes
+  kHasLinger = 1 << 9,  // was handed in with SO_LINGER, so that its close would block
 };
 // What the ring is to do for the connection at the next kernel entry.
 enum ConnectionTasks : uint8_t {

@@ -12,6 +12,7 @@
 #include "ring/error.h"
 #include "ring/options.h"
 #include "ring/token.h"
+#include "ring_posix/calls.h"
 #include "ring_posix/linger.h"
 #include "ring_table/linger_table.h"
 #include "ring_uring/connection_table.h"
@@ -51,7 +52,7 @@ bool UringRing::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
     StopLater(*connection, uring::kStopAll);
   }
   if (idle && !connection->has(uring::kDirect) &&
-      (mode == CloseMode::kReset || Lingers(*connection))) {
+      (mode == CloseMode::kReset || Lingers(*connection) || connection->has(uring::kHasLinger))) {
     DeferConnection(*connection);  // it takes a system call
   } else {
     ContinueClose(*connection);
@@ -233,6 +234,10 @@ void UringRing::SubmitClose(Connection& connection) {
     } else {
       setsockopt(connection.descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
     }
+  }
+  // The kernel closes on the way out of a call of this thread, which would wait there.
+  if (connection.has(uring::kHasLinger) && !connection.has(uring::kReset)) {
+    posix::StopLingering(connection.descriptor);
   }
   io_uring_sqe* entry = NewEntry(Source::kClose, index, connection.generation);
   if (connection.has(uring::kDirect)) {

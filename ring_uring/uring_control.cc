@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "ring/ring_limits.h"
+#include "ring_posix/calls.h"
 #include "ring_posix/errno_table.h"
 #include "ring_posix/file_table.h"
 #include "ring_posix/linger.h"
@@ -134,6 +135,7 @@ absl::StatusOr<ConnectionId> UringRing::RegisterSocket(NativeHandle handle) {
   int type = 0;
   socklen_t size = sizeof(type);
   if (!id.ok()) return id;
+  if (posix::Lingers(fd)) connections_[id->index].set(uring::kHasLinger);
   uring::SocketKind& kind = connections_[id->index].kind;
   if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) {
     kind = uring::SocketKind::kNone;

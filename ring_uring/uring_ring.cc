@@ -20,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "ring/ring_limits.h"
+#include "ring_posix/calls.h"
 #include "ring_posix/errno_table.h"
 #include "ring_posix/sockets.h"
 #include "ring_uring/kernel_abi.h"
@@ -242,6 +243,7 @@ UringRing::~UringRing() {
   for (uint32_t i = connections_.direct(); i < connections_.used_end(false); ++i) {
     const Connection& connection = connections_[i];
     if (connection.state != uring::ConnectionState::kFree && connection.descriptor >= 0) {
+      if (connection.has(uring::kHasLinger)) posix::StopLingering(connection.descriptor);
       close(connection.descriptor);
     }
   }

@@ -11,6 +11,7 @@
 #include "ring_rio/rio_ring.h"
 #include "ring_rio/testing/nothing_left.h"
 #include "ring_rio/testing/rio_double.h"
+#include "ring_rio/testing/set_linger.h"
 
 namespace ioring {
 namespace {
@@ -21,6 +22,7 @@ ConformanceBackend Masked(std::string name, CapabilitySet disabled) {
       .create =
           [](const RingOptions& options) { return RioRing::CreateRio(options, rio::RioDouble()); },
       .disabled = disabled,
+      .set_linger = &rio::SetLinger,
   };
 }
 
