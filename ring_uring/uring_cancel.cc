@@ -173,8 +173,8 @@ void UringRing::CancelOnConnection(Connection& connection) {
 void UringRing::Stop(Operation& operation) {
   operation.set(uring::kCancelAsked);
   if (operation.has(uring::kDeferred)) return;  // will find that it is cancelled
-  if (!operation.has(uring::kOwnTimer)) operation.set(uring::kStopInKernel);
   DeferOperation(operation);
+  if (!operation.has(uring::kOwnTimer)) operation.set(uring::kStopInKernel);
 }
 
 bool UringRing::PrepareCancelOperation(Operation& target, Token token) {

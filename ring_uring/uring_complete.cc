@@ -435,6 +435,8 @@ void UringRing::UndeferConnection(Connection& connection) {
 }
 
 void UringRing::DeferOperation(Operation& operation) {
+  // It may have come back from the kernel while it waited there to be cancelled.
+  operation.clear(uring::kStopInKernel);
   if (operation.has(uring::kDeferred)) return;
   operation.set(uring::kDeferred);
   const uint32_t link = operations_.IndexOf(operation) + 1;
