@@ -113,8 +113,8 @@ bool Model::HasCause(const Operation& operation, Error error) const {
       return IsSend(operation.kind) && (own.send_shut || peer_shut || PeerMayBeGone(own));
     case Error::kConnectionReset:
     case Error::kConnectionAborted:
-      // What comes to an end that receives no more is answered so.
-      return PeerMayBeGone(own) || peer_shut;
+      // What comes to an end that receives no more resets both.
+      return PeerMayBeGone(own) || peer_shut || own.recv_shut;
     case Error::kConnectionRefused:
       return datagram && PeerMayBeGone(own);
     case Error::kNotConnected:

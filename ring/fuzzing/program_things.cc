@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <random>
 #include <span>
@@ -26,11 +27,17 @@ namespace ioring::fuzzing {
 namespace {
 
 // So that programs of several processes do not meet.
-std::string UniquePath() {
-  static const std::string prefix =
-      absl::StrCat(testing::TempDir(), "/fuzz", absl::Hex(std::random_device()()), ".");
+std::string UniqueName() {
+  static const std::string prefix = absl::StrCat("/fuzz", absl::Hex(std::random_device()()), ".");
   static int count = 0;
   return absl::StrCat(prefix, ++count);
+}
+
+absl::StatusOr<Endpoint> UniquePath() {
+  const std::string name = UniqueName();
+  const absl::StatusOr<Endpoint> endpoint = Endpoint::Unix(testing::TempDir() + name);
+  if (endpoint.ok()) return endpoint;  // else it is too long
+  return Endpoint::Unix(std::filesystem::temp_directory_path().string() + name);
 }
 
 }  // namespace
@@ -40,7 +47,7 @@ bool Program::OpenListener() {
   const uint32_t family = random_.Below(8);
   if (family == 0) endpoint = Endpoint::Ipv6Loopback(0);
   if (family < 4 && family > 0) {
-    const absl::StatusOr<Endpoint> path = Endpoint::Unix(UniquePath());
+    const absl::StatusOr<Endpoint> path = UniquePath();
     if (path.ok()) endpoint = *path;
   }
   ListenerOptions options;
@@ -200,7 +207,7 @@ bool Program::DropBuffer() {
 bool Program::OpenFile() {
   File& file = model_->file;
   if (file.open) return false;
-  if (file.path.empty()) file.path = UniquePath();
+  if (file.path.empty()) file.path = testing::TempDir() + UniqueName();
   const absl::StatusOr<FileId> id = model_->ring().OpenFile(
       file.path,
       {.access = FileOptions::Access::kReadWrite, .create = FileOptions::Create::kTruncate});
