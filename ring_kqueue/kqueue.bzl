@@ -8,6 +8,7 @@ load("//bazel:ioring_cc.bzl", "ioring_cc_library", "ioring_cc_test")
 
 KQUEUE_SOURCES = [
     "conformance_test.cc",
+    "fuzz_test.cc",
     "kevent_change.h",
     "kqueue_poller.cc",
     "kqueue_poller.h",
@@ -146,6 +147,23 @@ def kqueue_tests(target_compatible_with, suffix = ""):
             "//ring:options",
             "//ring_posix/testing:posix_conformance",
             "//ring_posix/testing:native_pairs",
+            "@abseil-cpp//absl/status:statusor",
+            "@googletest//:gtest",
+            "@googletest//:gtest_main",
+        ],
+    )
+
+    ioring_cc_test(
+        name = "fuzz_test" + suffix,
+        size = "medium",
+        srcs = _sources(["fuzz_test.cc"]),
+        target_compatible_with = target_compatible_with,
+        deps = [
+            ":ring_kqueue" + suffix,
+            "//ring:capability",
+            "//ring:options",
+            "//ring/fuzzing",
+            "//ring_posix:fuzz_sockets",
             "@abseil-cpp//absl/status:statusor",
             "@googletest//:gtest",
             "@googletest//:gtest_main",
