@@ -434,8 +434,9 @@ void UringRing::UndeferConnection(Connection& connection) {
   if (deferred_connection_tail_ == link) deferred_connection_tail_ = previous;
 }
 
+// Also what was to be cancelled in the kernel comes here when the kernel has given it back meanwhile:
+// then there is nothing to cancel any more.
 void UringRing::DeferOperation(Operation& operation) {
-  // It may have come back from the kernel while it waited there to be cancelled.
   operation.clear(uring::kStopInKernel);
   if (operation.has(uring::kDeferred)) return;
   operation.set(uring::kDeferred);

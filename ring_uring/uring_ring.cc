@@ -11,6 +11,7 @@
 #include <bit>
 #include <chrono>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -68,6 +69,19 @@ void MaskCapabilities(const RingOptions& options, CapabilityReport& report) {
   if (report.Has(Capability::kSubmissionPolling)) {
     report.TurnOff(Capability::kDeferredTaskRun, "excluded by submission polling");
   }
+}
+
+// What a ring with these capabilities registers once it runs.
+std::vector<uint8_t> RegistrationsOf(const CapabilityReport& capabilities) {
+  std::vector<uint8_t> registrations = {IORING_REGISTER_ENABLE_RINGS};
+  const auto add = [&](Capability capability, std::initializer_list<uint8_t> needed) {
+    if (!capabilities.Has(capability)) return;
+    registrations.insert(registrations.end(), needed);
+  };
+  add(Capability::kRegisteredBuffers, {IORING_REGISTER_BUFFERS2, IORING_REGISTER_BUFFERS_UPDATE});
+  add(Capability::kProvidedBuffers, {IORING_REGISTER_PBUF_RING, IORING_UNREGISTER_PBUF_RING});
+  add(Capability::kRegisteredRing, {IORING_REGISTER_RING_FDS, IORING_UNREGISTER_RING_FDS});
+  return registrations;
 }
 
 }  // namespace
@@ -188,7 +202,8 @@ absl::Status UringRing::SetUpOptional() {
 }
 
 // All that this library ever submits or registers once the ring runs; nothing else can be
-// done with the ring's descriptor, whoever gets hold of it.
+// done with the ring's descriptor, whoever gets hold of it. Only what this kernel knows is
+// listed: it refuses a list with anything else in it.
 absl::Status UringRing::Restrict() {
   constexpr std::array kOperations = {
       IORING_OP_NOP,          IORING_OP_READ_FIXED,   IORING_OP_WRITE_FIXED,
@@ -198,21 +213,23 @@ absl::Status UringRing::Restrict() {
       IORING_OP_READ,         IORING_OP_WRITE,        IORING_OP_SEND,
       IORING_OP_RECV,         IORING_OP_SHUTDOWN,     IORING_OP_FSYNC,
       IORING_OP_SEND_ZC,      IORING_OP_URING_CMD,    IORING_OP_FIXED_FD_INSTALL};
-  constexpr std::array kRegistrations = {IORING_REGISTER_ENABLE_RINGS,   IORING_REGISTER_BUFFERS2,
-                                         IORING_REGISTER_BUFFERS_UPDATE, IORING_REGISTER_PBUF_RING,
-                                         IORING_UNREGISTER_PBUF_RING,    IORING_REGISTER_RING_FDS,
-                                         IORING_UNREGISTER_RING_FDS};
+  io_uring_probe* const known = io_uring_get_probe_ring(&ring_);
+  if (known == nullptr) {
+    return absl::UnavailableError("the kernel does not tell which operations can be restricted");
+  }
   std::vector<io_uring_restriction> rules;
   for (const auto operation : kOperations) {
+    if (io_uring_opcode_supported(known, operation) == 0) continue;
     io_uring_restriction rule{};
     rule.opcode = IORING_RESTRICTION_SQE_OP;
     rule.sqe_op = static_cast<uint8_t>(operation);
     rules.push_back(rule);
   }
-  for (const auto registration : kRegistrations) {
+  io_uring_free_probe(known);
+  for (const uint8_t registration : RegistrationsOf(capabilities_)) {
     io_uring_restriction rule{};
     rule.opcode = IORING_RESTRICTION_REGISTER_OP;
-    rule.register_op = static_cast<uint8_t>(registration);
+    rule.register_op = registration;
     rules.push_back(rule);
   }
   io_uring_restriction flags{};

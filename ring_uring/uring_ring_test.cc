@@ -2,11 +2,14 @@
 // backend must do is tested by the conformance suite; this is what io_uring makes hard.
 #include "ring_uring/uring_ring.h"
 
+#include <sys/utsname.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <set>
 #include <span>
@@ -68,12 +71,61 @@ TEST(UringCreationTest, WorksWithTheSmallestLimits) {
 }
 
 TEST(UringCreationTest, SaysWhyAFeatureIsOff) {
+  const CapabilityReport kernel = UringTester()->Capabilities();
   UringTester ring({.disabled = {Capability::kProvidedBuffers}});
   const CapabilityReport& report = ring->Capabilities();
-  EXPECT_EQ(report.reason(Capability::kProvidedBuffers), "switched off by the options");
-  EXPECT_THAT(report.reason(Capability::kBundles), HasSubstr("needs"));
+  // What the kernel lacks besides is the kernel's fault.
+  const auto reason = [&](Capability capability, const std::string& ours) {
+    return kernel.Has(capability) ? ours : kernel.reason(capability);
+  };
+  EXPECT_EQ(report.reason(Capability::kProvidedBuffers),
+            reason(Capability::kProvidedBuffers, "switched off by the options"));
+  EXPECT_EQ(report.reason(Capability::kBundles),
+            reason(Capability::kBundles, "needs provided buffers, which is off"));
   EXPECT_EQ(report.reason(Capability::kSubmissionPolling), "not asked for");
-  EXPECT_TRUE(report.Has(Capability::kDeferredTaskRun)) << report.ToString();
+  for (int i = 0; i < kCapabilityCount; ++i) {
+    const auto capability = static_cast<Capability>(i);
+    EXPECT_EQ(report.reason(capability).empty(), report.Has(capability))
+        << CapabilityName(capability);
+  }
+}
+
+// Which kernel brought what stands in capability.h; what a kernel lacks may have been put
+// into an older one, but not taken out of a newer.
+TEST(UringCreationTest, UsesWhatTheKernelBrought) {
+  struct Since {
+    Capability capability;
+    int major_number;
+    int minor_number;
+  };
+  constexpr std::array<Since, 13> kSince = {{
+      {Capability::kMultishotAccept, 6, 8},  // since 5.19 in the kernel
+      {Capability::kMultishotRecv, 6, 0},
+      {Capability::kProvidedBuffers, 5, 19},
+      {Capability::kIncrementalBuffers, 6, 16},  // since 6.12 in the kernel
+      {Capability::kBundles, 6, 16},             // since 6.10 in the kernel
+      {Capability::kDirectDescriptors, 6, 8},
+      {Capability::kRegisteredBuffers, 5, 13},
+      {Capability::kFixedSocketIo, 6, 17},
+      {Capability::kDeferredTaskRun, 6, 1},
+      {Capability::kRegisteredRing, 5, 18},
+      {Capability::kBatchWait, 6, 12},
+      {Capability::kCancelByDescriptor, 5, 19},
+      {Capability::kNoIoWait, 6, 15},
+  }};
+  utsname kernel{};
+  ASSERT_EQ(uname(&kernel), 0);
+  int major_number = 0;
+  int minor_number = 0;
+  ASSERT_EQ(std::sscanf(kernel.release, "%d.%d", &major_number, &minor_number), 2);
+  UringTester ring;
+  const CapabilityReport& report = ring->Capabilities();
+  for (const Since& since : kSince) {
+    const bool brought = major_number != since.major_number ? major_number > since.major_number
+                                                            : minor_number >= since.minor_number;
+    if (!brought) continue;
+    EXPECT_TRUE(report.Has(since.capability)) << kernel.release << ": " << report.ToString();
+  }
 }
 
 // Statistics: what a submit or wait costs.
