@@ -28,7 +28,6 @@ constexpr std::array<Words, kCapabilityCount> kWords = {{
     {Capability::kDeferredTaskRun, "deferred task run"},
     {Capability::kRegisteredRing, "registered ring"},
     {Capability::kBatchWait, "batch wait"},
-    {Capability::kCancelByDescriptor, "cancel by descriptor"},
     {Capability::kNoIoWait, "no I/O wait"},
     {Capability::kSubmissionPolling, "submission polling"},
     {Capability::kBusyPolling, "busy polling"},

@@ -26,13 +26,12 @@ enum class Capability : uint8_t {
   kDeferredTaskRun,     // io_uring 6.1: SINGLE_ISSUER and DEFER_TASKRUN
   kRegisteredRing,      // io_uring 5.18: entering without a descriptor look-up
   kBatchWait,           // io_uring 6.12: a minimum batch with a bounded delay, in the kernel
-  kCancelByDescriptor,  // io_uring 5.19
   kNoIoWait,            // io_uring 6.15: waits do not count as I/O wait
   kSubmissionPolling,   // io_uring SQPOLL: opt-in
   kBusyPolling,         // io_uring 6.9 NAPI: opt-in
   kRestrictions,        // io_uring 5.10: opt-in hardening
 };
-inline constexpr int kCapabilityCount = 17;
+inline constexpr int kCapabilityCount = 16;
 
 // "multishot accept", as it stands in start lines and reports.
 std::string_view CapabilityName(Capability capability);

@@ -48,8 +48,8 @@ TEST(CapabilitySetTest, NewerThan5_15LeavesWhat5_15Had) {
   for (Capability lacked :
        {Capability::kMultishotAccept, Capability::kMultishotRecv, Capability::kProvidedBuffers,
         Capability::kDirectDescriptors, Capability::kZeroCopySend, Capability::kDeferredTaskRun,
-        Capability::kRegisteredRing, Capability::kBatchWait, Capability::kCancelByDescriptor,
-        Capability::kNoIoWait, Capability::kBusyPolling}) {
+        Capability::kRegisteredRing, Capability::kBatchWait, Capability::kNoIoWait,
+        Capability::kBusyPolling}) {
     EXPECT_TRUE(newer.Has(lacked)) << CapabilityName(lacked);
   }
 }

@@ -43,7 +43,7 @@ struct RingOptions {
   // Operations in flight besides managed receives and plain receives and sends: transfers
   // with TransferFlags::kAll, zero-copy sends, datagrams, accepts, connects, shutdowns,
   // timers, polls, files, nops, cancels, failed requests. Cost: about 320 bytes each when
-  // used. When all are in use, Prepare returns false. Backends: all.
+  // used. When all are in use, Prepare returns false until one of them completes. Backends: all.
   uint32_t max_operations = 4096;
 
   // Kill switches: features that are not used even where the system has them.
@@ -51,8 +51,9 @@ struct RingOptions {
   CapabilitySet disabled;
 
   // CloseMode::kGraceful reads and drops what the peer still sends, so that no reset overtakes what
-  // was sent, until the peer's end, until so much time has passed, or until so many bytes were
-  // dropped; then it closes all the same. A time of 0 closes at once. Backends: all.
+  // was sent: until the peer's end, until all is acknowledged and the peer is silent, until so much
+  // time has passed, or until so many bytes were dropped. Then it closes all the same, and the
+  // system goes on delivering. A time of 0 closes at once. Backends: all.
   std::chrono::nanoseconds linger_time = std::chrono::seconds(2);
   uint64_t linger_bytes = uint64_t{16} << 20;
 
@@ -116,7 +117,7 @@ enum class TransferFlags : uint8_t {
 };
 
 enum class CloseMode : uint8_t {
-  kGraceful,  // what was sent is delivered, then FIN
+  kGraceful,  // what was sent is delivered, whatever the peer sends meanwhile; then FIN
   kReset,     // what was not delivered is dropped, the peer gets a reset
 };
 

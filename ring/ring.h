@@ -16,8 +16,11 @@
 // The contract, the same for every backend:
 //
 //  1. `Prepare…` queues one operation and makes no system call. It returns false, and
-//     changes nothing, when the submission queue (or the table of operations, see
-//     RingOptions::max_operations) is full: submit, take completions, prepare again.
+//     changes nothing, when the submission queue or the table of operations (see
+//     RingOptions::max_operations) is full. A submit makes room in the queue; only
+//     completions make room in the table. So submit and prepare once more; keep what is
+//     refused again, and prepare it after the next completions were taken. A loop that
+//     only submits until an operation is accepted may never end.
 //     An accepted operation yields exactly one final completion; completions before it
 //     are marked `kMore`. A bad argument is no reason to return false: the operation is
 //     accepted and completes with the error. Cancels have a few places of the table to
@@ -40,12 +43,14 @@
 //     `GetStatistics`; a signal handler may call `Wake`.
 // 11. After creation, no allocation, lock or system call of the ring's own on the hot
 //     path (prepare, submit, wait, peek, advance, take and return of buffers): the
-//     kernel is entered once per submit or wait.
+//     kernel is entered once per submit or wait. (Making a socket to connect, and the first
+//     step of a graceful close, take a call each.)
 // 12. A ring is destroyed only when nothing is in flight (`Drain`, ring/drain.h); doing
 //     so with work in flight ends the program with a message. Open connections,
 //     listeners and files are closed. Other users of the ring (pools) go first. A
 //     zero-copy send whose bytes the peer does not take is in flight until its
-//     connection is reset, so that Drain may time out on one.
+//     connection is reset, so that Drain may time out on one. A graceful close is in flight
+//     for up to RingOptions::linger_time, and a Drain waits for it.
 // 13. Interrupted calls, short submits and a busy kernel are the ring's business. (Other
 //     blocking calls of the ring's thread may see EINTR where they would not without a
 //     ring: io_uring interrupts them to run its work.)
@@ -104,7 +109,9 @@ class Ring {
 
   // Takes over a descriptor made elsewhere: a connected or bound socket, or on POSIX
   // anything that can be polled (receives and sends then complete with kNotSupported).
-  // On success the ring owns it. TCP sockets lose the Nagle delay.
+  // On success the ring owns it. TCP sockets lose the Nagle delay. AlreadyExists where the ring
+  // has the descriptor already, or made it. Two descriptors of one socket (dup) are two
+  // connections that share its bytes.
   virtual absl::StatusOr<ConnectionId> RegisterSocket(NativeHandle handle) = 0;
   // Gives the descriptor of a connection back to the caller, who owns it from then on. May
   // submit what is queued, and so bind the ring to this thread. FailedPrecondition while
@@ -151,7 +158,10 @@ class Ring {
   // kTooManyIds: max_connections reached, that connection was closed. kTooManyFiles.
   virtual bool PrepareAccept(ListenerId listener, Shots shots, Token token) = 0;
   // Makes a socket and connects it; completes with the new connection. An endpoint whose
-  // scope is a name is resolved here, by a system call: give a number.
+  // scope is a name is resolved here, by a system call: give a number. Where a Unix-domain
+  // listener's queue is full it waits (Linux; elsewhere: kConnectionRefused). Until there is room
+  // it costs an attempt every 100 ms on epoll, and on io_uring a place among
+  // RingOptions::max_worker_threads, in which those that find none wait without a thread.
   virtual bool PrepareConnect(const Endpoint& endpoint, Token token) = 0;
 
   // Completes with the bytes received; 0: the peer sent its end (FIN). An empty span is
@@ -159,9 +169,13 @@ class Ring {
   // most kTransferBytesMax bytes are transferred.
   // On a datagram socket a receive takes one datagram. An empty one completes with 0 and
   // kEmptyDatagram. One longer than the memory loses its rest and completes with kMessageTooLong.
+  // A socket of sequenced packets (SOCK_SEQPACKET) is like one, but 0 is its end, as on a stream;
+  // an empty packet looks the same.
   virtual bool PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
                            TransferFlags flags = TransferFlags::kNone) = 0;
-  // Completes with the bytes sent, which may be fewer than given.
+  // Completes with the bytes sent, which may be fewer than given. An empty span is
+  // kInvalidArgument. On a datagram socket a send is one datagram, whole or not at all:
+  // kMessageTooLong where the network takes none of that size.
   virtual bool PrepareSend(ConnectionId connection, std::span<const std::byte> memory, Token token,
                            TransferFlags flags = TransferFlags::kNone) = 0;
   // The same on a slice of a registered buffer.
@@ -190,6 +204,15 @@ class Ring {
   virtual bool PrepareShutdown(ConnectionId connection, Direction direction, Token token) = 0;
   // Cancels what is in flight on the connection, lets it complete, closes, and only then
   // completes with 0. The id is stale from acceptance on.
+  // kGraceful lets the peer have all that was sent. The end is sent; what the peer has sent and
+  // still sends is read and dropped. The socket is closed at the peer's end, at an error, once the
+  // peer has acknowledged everything and is silent (for 100 ms, where bytes of it were dropped), or
+  // at RingOptions::linger_time or linger_bytes. Until then it counts as a connection. No cancel
+  // ends it sooner. The socket is closed at once where a receive told of the peer's end, and where
+  // it is no stream. (A Unix-domain stream takes nothing any more from the close on. Where
+  // receiving was shut down before, some systems answer what comes later with a reset themselves.
+  // Sockets that the caller never got to know, and those that are open when the ring is destroyed,
+  // are closed at once.)
   virtual bool PrepareClose(ConnectionId connection, CloseMode mode, Token token) = 0;
 
   // Completes with the PollEvents that hold. kMany: each time they come to hold.
@@ -218,7 +241,7 @@ class Ring {
   // Cancels receive, send or all operations of a connection. Result: how many there were.
   virtual bool PrepareCancelConnection(ConnectionId connection, Direction direction,
                                        Token token) = 0;
-  // Cancels everything in flight. Result: 0.
+  // Cancels everything in flight but closes. Result: 0.
   virtual bool PrepareCancelAll(Token token) = 0;
 
   // Files, at an offset in bytes. A read completes with the bytes read, 0 at the end of
@@ -262,7 +285,8 @@ class Ring {
   // A view of completions that are ready, oldest first, at most CompletionQueueCount()
   // (fewer where the queue wraps). The view stays until AdvanceCompletionQueue consumes it:
   // operations may be prepared and submitted while it is read, so that a caller who finds
-  // the submission queue full submits and goes on where it was.
+  // the submission queue full submits and goes on where it was. (That does not help where
+  // the table of operations is full: see rule 1.)
   virtual std::span<const Completion> PeekCompletions() = 0;
   // Consumes the oldest `count` completions, at most the size of the last view.
   virtual void AdvanceCompletionQueue(size_t count) = 0;

@@ -24,8 +24,6 @@ std::string_view WhatStandsFor(Capability capability, const StandIns& stand_ins)
       return "registered memory is used as any other";
     case Capability::kBatchWait:
       return "the ring sees to minimum and delay";
-    case Capability::kCancelByDescriptor:
-      return stand_ins.cancel_by_descriptor;
     default:
       return "no such thing";
   }

@@ -11,7 +11,6 @@ namespace ioring::emulated {
 // What stands for those that backends have something of their own for.
 struct StandIns {
   std::string_view multishot_accept;
-  std::string_view cancel_by_descriptor;
 };
 
 // None, and why: `disabled` ones are switched off, and for the rest `backend` says what stands

@@ -16,10 +16,8 @@ namespace ioring::readiness {
 ReadinessCore::ReadinessCore(const RingOptions& options, std::string_view poller,
                              absl::AnyInvocable<void() const> bell)
     : EmulatedRing(options, &posix::ErrorFromErrno, &posix::ErrnoText), threads_(std::move(bell)) {
-  capabilities_ =
-      emulated::ReportNone(options.disabled, poller,
-                           {.multishot_accept = "one call per connection",
-                            .cancel_by_descriptor = "the kernel holds nothing to cancel"});
+  capabilities_ = emulated::ReportNone(options.disabled, poller,
+                                       {.multishot_accept = "one call per connection"});
 }
 
 void ReadinessCore::EndThreads() {

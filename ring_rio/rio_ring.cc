@@ -71,10 +71,8 @@ RioRing::RioRing(const RingOptions& options, std::unique_ptr<CompletionPort> por
 }
 
 void RioRing::Report() {
-  capabilities_ =
-      emulated::ReportNone(options_.disabled, BackendName(),
-                           {.multishot_accept = "AcceptEx, several in flight",
-                            .cancel_by_descriptor = "each request is cancelled by itself"});
+  capabilities_ = emulated::ReportNone(options_.disabled, BackendName(),
+                                       {.multishot_accept = "AcceptEx, several in flight"});
   for (const Capability capability : {Capability::kRegisteredBuffers, Capability::kFixedSocketIo}) {
     if (rio_ != nullptr && !options_.disabled.Has(capability)) capabilities_.TurnOn(capability);
   }

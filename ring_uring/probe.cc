@@ -185,14 +185,6 @@ bool TryDirectDescriptors(ScratchRing& ring) {
   return true;
 }
 
-bool TryCancelByDescriptor(ScratchRing& ring) {
-  SocketPair pair;
-  if (!pair.Open()) return false;
-  io_uring_prep_cancel_fd(ring.NewEntry(), pair.a.get(), IORING_ASYNC_CANCEL_ALL);
-  const auto result = ring.Next();
-  return result.has_value() && (result->result == 0 || result->result == -ENOENT);
-}
-
 bool TryRegisteredBuffers(ScratchRing& ring) {
   iovec none[2] = {};
   __u64 tags[2] = {};
@@ -283,7 +275,6 @@ CapabilityReport ProbeWith(ScratchRing& ring, bool deferred_task_run, const Kern
   Report(report, Capability::kDirectDescriptors, TryDirectDescriptors(ring), kernel, "6.8");
   Report(report, Capability::kRegisteredBuffers, TryRegisteredBuffers(ring), kernel, "5.13");
   Report(report, Capability::kFixedSocketIo, TryFixedSocketIo(ring), kernel, "6.17");
-  Report(report, Capability::kCancelByDescriptor, TryCancelByDescriptor(ring), kernel, "5.19");
   Report(report, Capability::kRegisteredRing, TryRegisteredRing(ring), kernel, "5.18");
   Report(report, Capability::kDeferredTaskRun, deferred_task_run, kernel, "6.1");
   Report(report, Capability::kBatchWait, (ring.get()->features & IORING_FEAT_MIN_TIMEOUT) != 0,

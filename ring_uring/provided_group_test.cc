@@ -184,9 +184,8 @@ TEST_F(KernelGroupTest, WholeBuffersComeBackToTheKernel) {
 }
 
 TEST_F(KernelGroupTest, PiecesOfALargeBufferComeBackTogether) {
-  absl::StatusOr<std::unique_ptr<ProvidedGroup>> created =
-      ProvidedGroup::Create(ring_.get(), kGroup, {.memory = Memory(1), .buffer_bytes = kBufferBytes},
-                            Mode::kIncremental);
+  absl::StatusOr<std::unique_ptr<ProvidedGroup>> created = ProvidedGroup::Create(
+      ring_.get(), kGroup, {.memory = Memory(1), .buffer_bytes = kBufferBytes}, Mode::kIncremental);
   if (!created.ok()) {
     // Linux before 6.12. A ring does not ask for it there.
     const absl::StatusOr<CapabilityReport> kernel = ProbeKernel();

@@ -109,13 +109,12 @@ TEST_P(CloseTest, EndsASendThatThePeerDoesNotRead) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Masks, CloseTest,
-    testing::Values(Mask{"Native", {}},
-                    Mask{"NoCancelByDescriptor", {Capability::kCancelByDescriptor}},
-                    Mask{"OrdinaryDescriptors", {Capability::kDirectDescriptors}},
-                    Mask{"EmulatedBuffers", {Capability::kProvidedBuffers}}),
-    MaskName);
+INSTANTIATE_TEST_SUITE_P(Masks, CloseTest,
+                         testing::Values(Mask{"Native", {}},
+                                         Mask{"OrdinaryDescriptors",
+                                              {Capability::kDirectDescriptors}},
+                                         Mask{"EmulatedBuffers", {Capability::kProvidedBuffers}}),
+                         MaskName);
 
 // The end of a stream is sent by way of an ordinary descriptor where the connection's is a direct
 // one. Where there is none to be had, the kernel sends it in a thread of its own.

@@ -434,8 +434,8 @@ void UringRing::UndeferConnection(Connection& connection) {
   if (deferred_connection_tail_ == link) deferred_connection_tail_ = previous;
 }
 
-// Also what was to be cancelled in the kernel comes here when the kernel has given it back meanwhile:
-// then there is nothing to cancel any more.
+// Also what was to be cancelled in the kernel comes here when the kernel has given it back
+// meanwhile: then there is nothing to cancel any more.
 void UringRing::DeferOperation(Operation& operation) {
   operation.clear(uring::kStopInKernel);
   if (operation.has(uring::kDeferred)) return;

@@ -110,7 +110,6 @@ TEST(UringCreationTest, UsesWhatTheKernelBrought) {
       {Capability::kDeferredTaskRun, 6, 1},
       {Capability::kRegisteredRing, 5, 18},
       {Capability::kBatchWait, 6, 12},
-      {Capability::kCancelByDescriptor, 5, 19},
       {Capability::kNoIoWait, 6, 15},
   }};
   utsname kernel{};
