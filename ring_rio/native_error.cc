@@ -43,7 +43,7 @@ constexpr Row kRows[] = {
     IORING_ROW(WSAEAFNOSUPPORT, kInvalidArgument),
     IORING_ROW(WSAEPROTOTYPE, kInvalidArgument),
     IORING_ROW(WSAENAMETOOLONG, kInvalidArgument),
-    IORING_ROW(WSAEDESTADDRREQ, kInvalidArgument),
+    IORING_ROW(WSAEDESTADDRREQ, kNotConnected),
     IORING_ROW(ERROR_INVALID_PARAMETER, kInvalidArgument),
     IORING_ROW(ERROR_INVALID_NAME, kInvalidArgument),
     IORING_ROW(ERROR_NOACCESS, kInvalidArgument),
