@@ -131,7 +131,10 @@ void ReadinessCore::BeginShutdown(Operation& operation) {
   Connection& connection = connections_[operation.connection];
   statistics_.kernel_submissions.Add(1);
   const CallResult result = posix::Shutdown(connection.descriptor, HowOf(operation.how));
-  if (result == 0) {
+  // Linux shuts a datagram socket down that is not connected, and says that it is not
+  // (inet_shutdown).
+  const bool is_shut = result == 0 || (result == -ENOTCONN && connection.has_messages());
+  if (is_shut) {
     if (operation.how != Direction::kSend && connection.has_messages()) {
       connection.recv_shut = true;
       connection.has_end = true;
