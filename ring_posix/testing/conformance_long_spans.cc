@@ -95,6 +95,8 @@ TEST_P(RingConformance, DatagramsOfLongSpans) {
   EXPECT_EQ(span.Text(5), "hello");
 }
 
+// ThreadSanitizer looks at each of the 2 GiB that a file's transfer is given, which takes minutes.
+#if !defined(__SANITIZE_THREAD__)
 TEST_P(RingConformance, FileTransfersOfLongSpansAreShort) {
   TestRing& ring = MakeRing();
   const LongSpan span;
@@ -122,6 +124,7 @@ TEST_P(RingConformance, FileTransfersOfLongSpansAreShort) {
   EXPECT_TRUE(ring.CloseFile(*file).ok());
   EXPECT_EQ(unlink(path.c_str()), 0);
 }
+#endif
 
 }  // namespace
 }  // namespace ioring
