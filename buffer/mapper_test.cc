@@ -7,8 +7,10 @@
 
 #include <csignal>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "absl/base/config.h"
 #include "absl/status/status.h"
@@ -116,6 +118,34 @@ TEST(MapperTest, AForkedChildDoesNotShareTheMemory) {
   absl::StatusOr<MemoryRegion> plain = MemoryRegion::Create(size_t{4} << 20);
   ASSERT_TRUE(plain.ok()) << plain.status();
   ExpectNotInherited(plain->memory());
+}
+
+// Where the memory was, the child may have mapped something else by the time the objects end.
+TEST(MapperTest, AForkedChildUnmapsNothing) {
+  constexpr size_t kBytes = size_t{1} << 20;
+  std::optional<MirroredRegion> mirrored = *MirroredRegion::Create(kBytes / 2, 1);
+  std::optional<MemoryRegion> plain = *MemoryRegion::Create(kBytes);
+  const pid_t child = fork();
+  if (child == 0) {
+    std::signal(SIGSEGV, SIG_DFL);
+    for (std::byte* const place : {mirrored->memory().data(), plain->memory().data()}) {
+      void* const taken = mmap(place, kBytes, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+      if (taken != place) _exit(1);
+    }
+    volatile std::byte* const first = mirrored->memory().data();
+    volatile std::byte* const second = plain->memory().data();
+    MirroredRegion moved = *std::move(mirrored);
+    *mirrored = std::move(moved);  // what it knows of its maker moves too
+    mirrored.reset();
+    plain.reset();
+    *first = std::byte{1};
+    *second = std::byte{1};
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "buffer/mapper.h"
+#include "process/fork_watch.h"
 
 namespace ioring {
 namespace {
@@ -31,16 +32,19 @@ absl::StatusOr<MemoryRegion> MemoryRegion::Create(size_t size_bytes) {
 }
 
 MemoryRegion::MemoryRegion(MemoryRegion&& other) noexcept
-    : memory_(std::exchange(other.memory_, {})) {}
+    : memory_(std::exchange(other.memory_, {})), fork_generation_(other.fork_generation_) {}
 
 MemoryRegion& MemoryRegion::operator=(MemoryRegion&& other) noexcept {
   MemoryRegion taken(std::move(other));
   std::swap(memory_, taken.memory_);
+  std::swap(fork_generation_, taken.fork_generation_);
   return *this;
 }
 
 MemoryRegion::~MemoryRegion() {
-  if (!memory_.empty()) mapper::UnmapPlain(memory_.data(), memory_.size());
+  // In the child of a fork something else may be there by now.
+  if (memory_.empty() || fork_generation_ != process::ForkGeneration()) return;
+  mapper::UnmapPlain(memory_.data(), memory_.size());
 }
 
 }  // namespace ioring

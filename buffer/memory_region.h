@@ -8,10 +8,12 @@
 #define IORING_BUFFER_MEMORY_REGION_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "absl/base/attributes.h"
 #include "absl/status/statusor.h"
+#include "process/fork_watch.h"
 
 namespace ioring {
 
@@ -30,9 +32,11 @@ class MemoryRegion {
   std::span<std::byte> memory() const ABSL_ATTRIBUTE_LIFETIME_BOUND { return memory_; }
 
  private:
-  explicit MemoryRegion(std::span<std::byte> memory) : memory_(memory) {}
+  explicit MemoryRegion(std::span<std::byte> memory)
+      : memory_(memory), fork_generation_(process::ForkGeneration()) {}
 
   std::span<std::byte> memory_;
+  uint32_t fork_generation_;  // in which it was made
 };
 
 }  // namespace ioring

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_format.h"
 #include "buffer/mapper.h"
+#include "process/fork_watch.h"
 
 namespace ioring {
 namespace {
@@ -24,7 +25,7 @@ absl::Status CheckSize(size_t size_bytes, size_t count) {
   }
   if (count == 0) return absl::InvalidArgumentError("a region needs at least one buffer");
   // Checked first, so that the sizes proposed below exist.
-  if (size_bytes > kBytesMax / 2 / count) {
+  if (size_bytes > kBytesMax / 2 / count || count > std::numeric_limits<uint32_t>::max()) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "%d mirrored buffers of %d bytes are more than an address space holds: use fewer or "
         "smaller ones",
@@ -57,7 +58,8 @@ absl::StatusOr<MirroredRegion> MirroredRegion::Create(size_t size_bytes, size_t 
 MirroredRegion::MirroredRegion(MirroredRegion&& other) noexcept
     : base_(std::exchange(other.base_, nullptr)),
       size_bytes_(std::exchange(other.size_bytes_, 0)),
-      count_(std::exchange(other.count_, 0)) {}
+      count_(std::exchange(other.count_, 0)),
+      fork_generation_(other.fork_generation_) {}
 
 MirroredRegion& MirroredRegion::operator=(MirroredRegion&& other) noexcept {
   // What this one held goes with `taken`, also when `other` is this one.
@@ -65,11 +67,14 @@ MirroredRegion& MirroredRegion::operator=(MirroredRegion&& other) noexcept {
   std::swap(base_, taken.base_);
   std::swap(size_bytes_, taken.size_bytes_);
   std::swap(count_, taken.count_);
+  std::swap(fork_generation_, taken.fork_generation_);
   return *this;
 }
 
 MirroredRegion::~MirroredRegion() {
-  if (base_ != nullptr) mapper::UnmapMirrors(base_, size_bytes_, count_);
+  // In the child of a fork something else may be there by now.
+  if (base_ == nullptr || fork_generation_ != process::ForkGeneration()) return;
+  mapper::UnmapMirrors(base_, size_bytes_, count_);
 }
 
 }  // namespace ioring

@@ -11,7 +11,7 @@
 //
 // Ownership: the region owns the memory; spans of it end with it. Threads: creation from
 // any thread at any time; the memory is like any other. Processes: the child of a fork
-// has no part of the memory (touching it is a fault) and must not run the destructor.
+// has no part of the memory (touching it is a fault), and the destructor does nothing there.
 // Cost: creation and destruction enter the kernel; a region takes count + 1 of the
 // mappings a process may have (Linux: vm.max_map_count, 65530 by default), no descriptor,
 // and twice its size of address space. Pages cost memory once, when first touched.
@@ -19,11 +19,13 @@
 #define IORING_BUFFER_MIRRORED_REGION_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "absl/base/attributes.h"
 #include "absl/log/check.h"
 #include "absl/status/statusor.h"
+#include "process/fork_watch.h"
 
 namespace ioring {
 
@@ -59,11 +61,15 @@ class MirroredRegion {
 
  private:
   MirroredRegion(std::byte* base, size_t size_bytes, size_t count)
-      : base_(base), size_bytes_(size_bytes), count_(count) {}
+      : base_(base),
+        size_bytes_(size_bytes),
+        count_(static_cast<uint32_t>(count)),
+        fork_generation_(process::ForkGeneration()) {}
 
   std::byte* base_;
   size_t size_bytes_;
-  size_t count_;
+  uint32_t count_;            // so small that what knows of forks costs no space
+  uint32_t fork_generation_;  // in which it was made
 };
 
 }  // namespace ioring

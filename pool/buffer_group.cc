@@ -88,6 +88,7 @@ BufferGroup::BufferGroup(Ring& ring, const GroupOptions& options)
       may_grow_(options.exhaustion == GroupExhaustion::kGrow) {}
 
 BufferGroup::~BufferGroup() {
+  if (thread_.IsOfAnotherProcess()) return;  // the ring and the memory are the parent's
   CHECK_EQ(taken_.value(), returned_.value())
       << "a BufferGroup is destroyed while bytes of it are leased: release them first";
   if (id_.is_set()) {
@@ -208,7 +209,7 @@ ManagedLease BufferGroup::Take(const Completion& completion) {
 }
 
 void BufferGroup::Return(ManagedLease& lease) {
-  thread_.Check("a BufferGroup");
+  if (!thread_.CheckReturn("a BufferGroup")) return;
   BufferState& state = states_[lease.buffer_];
   const uint32_t pieces = lease.pieces_;
   CHECK_GE(state.pieces, pieces) << "more is returned of a buffer than was taken";

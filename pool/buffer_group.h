@@ -156,7 +156,8 @@ class BufferGroup {
 
   BufferGroup(const BufferGroup&) = delete;
   BufferGroup& operator=(const BufferGroup&) = delete;
-  // All leases must be back, and no receive may be in flight on the group (CHECKed).
+  // All leases must be back, and no receive may be in flight on the group (CHECKed). In the
+  // child of a fork, where leases end without effect too, it does not touch the ring.
   ~BufferGroup();
 
   // For Ring::PrepareRecvManaged.

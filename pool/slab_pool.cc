@@ -99,10 +99,22 @@ SlabPool::SlabPool(Ring& ring, const SlabPoolOptions& options) : ring_(ring), op
 }
 
 SlabPool::~SlabPool() {
+  if (thread_.IsOfAnotherProcess()) {
+    LeaveToParent();
+    return;
+  }
   const uint64_t leased = acquired_.value() - released_.value() + singles_.size();
   CHECK_EQ(leased, 0u) << "a SlabPool is destroyed while buffers of it are leased: release them "
                        << "first";
   for (const Slab& slab : slabs_) Unregister(slab.buffer, slab.region);
+}
+
+// In the child of a fork the ring and the memory are the parent's.
+void SlabPool::LeaveToParent() {
+  for (const Slab& slab : slabs_) pool_internal::AllowUse(slab.region.memory());
+  for (const std::unique_ptr<Single>& single : singles_) {
+    pool_internal::AllowUse(single->region.memory());
+  }
 }
 
 absl::StatusOr<BufferId> SlabPool::Register(const MirroredRegion& region) {
@@ -169,7 +181,7 @@ absl::StatusOr<BufferLease> SlabPool::AcquireSingle() {
 }
 
 void SlabPool::Release(BufferRecord* record) {
-  thread_.Check("a SlabPool");
+  if (!thread_.CheckReturn("a SlabPool")) return;
   CHECK(record->leased) << "a buffer is released that is not leased";
   const uint32_t uses = ring_.UsesInFlight(record->buffer, record->offset);
   CHECK_EQ(uses, 0u) << "a buffer is released while operations in flight use it: wait for their "

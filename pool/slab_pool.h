@@ -167,7 +167,8 @@ class SlabPool {
 
   SlabPool(const SlabPool&) = delete;
   SlabPool& operator=(const SlabPool&) = delete;
-  // All leases must be back (CHECKed).
+  // All leases must be back (CHECKed). In the child of a fork, where leases end without effect
+  // too, it does not touch the ring or the memory.
   ~SlabPool();
 
   // The buffer that was released last, or nullopt when all are in use. O(1) over any
@@ -206,6 +207,7 @@ class SlabPool {
 
   absl::StatusOr<BufferId> Register(const MirroredRegion& region);
   void Unregister(BufferId buffer, const MirroredRegion& region);
+  void LeaveToParent();
   absl::Status AddSlab();
   absl::StatusOr<BufferLease> AcquireSingle();
   void Release(BufferRecord* record);

@@ -4,8 +4,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string_view>
 
 namespace ioring {
+
+// What ends the program in the child of a fork, where it uses its parent's ring.
+inline constexpr std::string_view kUsedInAnotherProcess =
+    "a ring was used in another process than the one that made it: a ring does not survive fork "
+    "(nor daemon). Make rings after the fork; a child may only destroy its parent's";
 
 namespace owner_thread_internal {
 
@@ -16,7 +22,8 @@ inline thread_local constinit uint64_t number = 0;
 
 }  // namespace owner_thread_internal
 
-// Nobody's until Bind. Cost: a comparison, no system call.
+// Nobody's until Bind. Cost: a comparison, no system call. In the child of a fork its thread still
+// counts as the parent's thread that forked, until it is told to Disown.
 class OwnerThread {
  public:
   bool is_bound() const { return owner_ != kNobody; }
@@ -26,6 +33,8 @@ class OwnerThread {
     if (number == 0) number = ++owner_thread_internal::last_number;
     owner_ = number;
   }
+  // This thread owns nothing of what was bound before.
+  static void Disown() { owner_thread_internal::number = 0; }
 
  private:
   static constexpr uint64_t kNobody = ~uint64_t{0};

@@ -41,13 +41,19 @@
 // 10. Threads: one thread per ring, the one that first submits or waits (the ring may be
 //     made and filled by another before that). Any thread may call `Wake` and
 //     `GetStatistics`; a signal handler may call `Wake`.
+//     A ring belongs to the process that made it. In the child of a fork it can be
+//     destroyed; `Wake` does nothing; every other use that reaches the system ends the
+//     program. Make rings after fork(2) or daemon(3). (The ring sees the C library's forks,
+//     not vfork(2), nor a clone(2) of the program's own.)
 // 11. After creation, no allocation, lock or system call of the ring's own on the hot
 //     path (prepare, submit, wait, peek, advance, take and return of buffers): the
 //     kernel is entered once per submit or wait. (Making a socket to connect, and the first
 //     step of a graceful close, take a call each.)
 // 12. A ring is destroyed only when nothing is in flight (`Drain`, ring/drain.h); doing
 //     so with work in flight ends the program with a message. Open connections,
-//     listeners and files are closed. Other users of the ring (pools) go first. A
+//     listeners and files are closed. A copy in the child of a fork closes its descriptors
+//     and does nothing else, even with work in flight: the parent's ring goes on. Other
+//     users of the ring (pools) go first. A
 //     zero-copy send whose bytes the peer does not take is in flight until its
 //     connection is reset, so that Drain may time out on one. A graceful close is in flight
 //     for up to RingOptions::linger_time, and a Drain waits for it.
@@ -98,8 +104,11 @@ class Ring {
   virtual const CapabilityReport& Capabilities() const = 0;
 
   // Binds and listens. Port 0 takes a free port: see LocalEndpoint. Accepted connections
-  // inherit: no Nagle delay, no SIGPIPE, close-on-exec. A Unix-domain path must not exist
-  // unless nothing listens on it any more; it is removed by CloseListener.
+  // inherit: no Nagle delay, no SIGPIPE, close-on-exec. A Unix-domain path must not exist,
+  // unless it is a socket that nothing is bound to any more: that is removed first.
+  // CloseListener and the ring's destructor remove the path, wherever the working directory is by
+  // then, but only if it still names the file that this listener made. A successor that was
+  // renamed over it keeps it.
   virtual absl::StatusOr<ListenerId> CreateListener(const Endpoint& endpoint,
                                                     const ListenerOptions& options) = 0;
   // Stops accepting at once: later connects are refused, accepts in flight complete with
@@ -109,16 +118,25 @@ class Ring {
 
   // Takes over a descriptor made elsewhere: a connected or bound socket, or on POSIX
   // anything that can be polled (receives and sends then complete with kNotSupported).
-  // On success the ring owns it. TCP sockets lose the Nagle delay. AlreadyExists where the ring
-  // has the descriptor already, or made it. Two descriptors of one socket (dup) are two
-  // connections that share its bytes.
+  // On success the ring owns it; otherwise it stays the caller's, as it was. A socket becomes
+  // close-on-exec, and a TCP socket loses the Nagle delay, until it is given back or closed. The
+  // blocking mode stays as it is, because other processes may share it; either mode serves (macOS:
+  // the ring's sockets are non-blocking meanwhile). What can only be polled (no socket, or one that
+  // listens) is left as it is.
+  // AlreadyExists where the ring has the descriptor already, or made it. Two descriptors of one
+  // socket (dup) are two connections that share its bytes. Closing one, or cancelling all of it,
+  // may also end what is in flight on the other (io_uring finds operations by the file). The
+  // stream ends when both are closed or one is shut down.
   virtual absl::StatusOr<ConnectionId> RegisterSocket(NativeHandle handle) = 0;
-  // Gives the descriptor of a connection back to the caller, who owns it from then on. May
-  // submit what is queued, and so bind the ring to this thread. FailedPrecondition while
-  // operations are in flight on it; ResourceExhausted where the queues are full, or
-  // descriptors short.
+  // Gives the descriptor of a connection back to the caller, who owns it from then on.
+  // RegisterSocket's changes are undone. (Windows does not tell whether a socket was in blocking
+  // mode: there it comes back non-blocking. A socket that the ring made itself comes back as its
+  // backend makes them.) May submit what is queued, and so bind the ring to this thread.
+  // FailedPrecondition while operations are in flight on it; ResourceExhausted where the queues are
+  // full, or descriptors short.
   virtual absl::StatusOr<NativeHandle> UnregisterSocket(ConnectionId connection) = 0;
-  // A datagram socket bound to `local` (port 0: any; kNone is InvalidArgument).
+  // A datagram socket bound to `local` (port 0: any; kNone is InvalidArgument). A Unix-domain path
+  // that it is bound to stays when it is closed, and is the caller's to remove.
   virtual absl::StatusOr<ConnectionId> OpenDatagram(const Endpoint& local) = 0;
   // Like UnregisterSocket they may submit. NotFound for a stale id.
   virtual absl::StatusOr<Endpoint> PeerEndpoint(ConnectionId connection) = 0;
@@ -215,7 +233,12 @@ class Ring {
   // are closed at once.)
   virtual bool PrepareClose(ConnectionId connection, CloseMode mode, Token token) = 0;
 
-  // Completes with the PollEvents that hold. kMany: each time they come to hold.
+  // Completes with the PollEvents that hold. kMany: each time that one of them comes to hold, with
+  // all that hold then. An event that goes on holding is told again when more arrives (readable) or
+  // more room is made (writable), and all are told again when the connection's state changes. An
+  // arrival does not tell of room again, nor room of an arrival. An event that always holds (on a
+  // regular file) is told once. (Windows does not see who else reads and writes: an event that was
+  // told is told again there only after the ring received or sent on the connection.)
   virtual bool PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots,
                               Token token) = 0;
   // Cancels the poll with the token `target`; 0, or kNotFound.

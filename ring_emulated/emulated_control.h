@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "ring/options.h"
+#include "ring/owner_thread.h"
 #include "ring/ring_limits.h"
 #include "ring_emulated/emulated_ring.h"
 
@@ -43,7 +44,20 @@ EmulatedRing<Backend, Types>::EmulatedRing(const RingOptions& options,
           std::max(std::bit_ceil(options.submission_entries), kSubmissionEntriesMin)) {}
 
 template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::LeaveProcess() {
+  of_another_process_ = true;
+  OwnerThread::Disown();
+  prepared_ = submission_entries_;  // so that it is seen where an operation is prepared
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::CheckProcess() const {
+  CHECK(!of_another_process_) << kUsedInAnotherProcess;
+}
+
+template <typename Backend, typename Types>
 void EmulatedRing<Backend, Types>::CheckAtRest() const {
+  if (of_another_process_) return;
   CHECK_EQ(in_flight_, 0u) << "a ring was destroyed with operations in flight, whose memory it may "
                               "still write to: call Drain (ring/drain.h) first";
   for (const Group& group : groups_) {
@@ -70,6 +84,7 @@ uint32_t EmulatedRing<Backend, Types>::FreeListener() const {
 template <typename Backend, typename Types>
 absl::StatusOr<BufferId> EmulatedRing<Backend, Types>::RegisterBuffer(
     const RegisteredBufferOptions& options) {
+  CheckProcess();
   if (absl::Status status = CheckRegisteredBuffer(options); !status.ok()) return status;
   const uint32_t slot = buffers_.FreeSlot();
   if (slot == BufferId::kNoIndex) {
@@ -81,6 +96,7 @@ absl::StatusOr<BufferId> EmulatedRing<Backend, Types>::RegisterBuffer(
 
 template <typename Backend, typename Types>
 absl::Status EmulatedRing<Backend, Types>::UnregisterBuffer(BufferId id) {
+  CheckProcess();
   if (!buffers_.IsCurrent(id)) return StaleId("buffer");
   if (buffers_.TotalUses(id) != 0) return BufferInFlight();
   if (buffers_.InKernel(id)) backend().DeregisterMemory(id.index);
@@ -98,6 +114,7 @@ auto EmulatedRing<Backend, Types>::FindGroup(BufferGroupId id) -> Group* {
 template <typename Backend, typename Types>
 absl::StatusOr<BufferGroupId> EmulatedRing<Backend, Types>::RegisterBufferGroup(
     const BufferGroupOptions& options) {
+  CheckProcess();
   uint32_t index = 0;
   while (index < groups_.size() && groups_[index].buffers != nullptr) ++index;
   if (index == groups_.size()) {
@@ -112,6 +129,7 @@ absl::StatusOr<BufferGroupId> EmulatedRing<Backend, Types>::RegisterBufferGroup(
 template <typename Backend, typename Types>
 absl::Status EmulatedRing<Backend, Types>::AddBuffers(BufferGroupId id,
                                                       std::span<std::byte> memory) {
+  CheckProcess();
   Group* group = FindGroup(id);
   if (group == nullptr) return StaleId("buffer group");
   if (absl::Status status = group->buffers->AddBuffers(memory); !status.ok()) return status;
@@ -121,6 +139,7 @@ absl::Status EmulatedRing<Backend, Types>::AddBuffers(BufferGroupId id,
 
 template <typename Backend, typename Types>
 absl::Status EmulatedRing<Backend, Types>::UnregisterBufferGroup(BufferGroupId id) {
+  CheckProcess();
   Group* group = FindGroup(id);
   if (group == nullptr) return StaleId("buffer group");
   if (group->receives != 0 || group->buffers->taken() != 0) {

@@ -18,6 +18,7 @@ bool EmulatedRing<Backend, Types>::Full(uint32_t operations, uint32_t kept) {
   const bool room_for_operations =
       operations == 0 || operations_.size() - operations_.in_use() >= operations + kept;
   if (prepared_ < submission_entries_ && room_for_operations) return false;
+  CheckProcess();
   statistics_.submission_queue_full.Add(1);
   return true;
 }

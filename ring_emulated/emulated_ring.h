@@ -108,7 +108,10 @@ class EmulatedRing : public Ring {
   absl::Status AddBuffers(BufferGroupId group, std::span<std::byte> memory) final;
   absl::Status UnregisterBufferGroup(BufferGroupId group) final;
   uint32_t FreeBuffers(BufferGroupId group) const final;
-  absl::Status CloseFile(FileId file) final { return files_.Close(file); }
+  absl::Status CloseFile(FileId file) final {
+    CheckProcess();
+    return files_.Close(file);
+  }
 
   bool PrepareAccept(ListenerId listener, Shots shots, Token token) final;
   bool PrepareConnect(const Endpoint& endpoint, Token token) final;
@@ -190,8 +193,15 @@ class EmulatedRing : public Ring {
   EmulatedRing(const RingOptions& options, Error (*to_error)(int native),
                std::string (*to_text)(int native));
   // Ends the program where something is in flight, or a buffer not returned: first thing of a
-  // destructor.
+  // destructor. Not in another process: nothing is in flight there.
   void CheckAtRest() const;
+
+  // To be called once in the child of a fork: what uses the ring ends the program from then on.
+  // Here there is only the parent's ring to be harmed.
+  void LeaveProcess();
+  bool IsOfAnotherProcess() const { return of_another_process_; }
+  // Ends the program where this is not the process that made the ring.
+  void CheckProcess() const;
 
   // Null where the id is stale.
   Listener* FindListener(ListenerId id);
@@ -338,6 +348,7 @@ class EmulatedRing : public Ring {
   uint32_t Wait(const WaitOptions& options, Poll& poll);
 
   OwnerThread owner_;
+  bool of_another_process_ = false;
   uint32_t turns_without_poll_ = 0;
   FailureLog failures_;
 

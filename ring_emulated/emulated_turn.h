@@ -21,6 +21,7 @@ namespace ioring::emulated {
 template <typename Backend, typename Types>
 void EmulatedRing<Backend, Types>::CheckThread() {
   if (ABSL_PREDICT_TRUE(owner_.IsCurrent())) return;
+  CheckProcess();
   CHECK(!owner_.is_bound()) << "a ring was used by two threads: a ring belongs to the thread that "
                                "first submits or waits";
   owner_.Bind();

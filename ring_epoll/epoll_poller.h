@@ -36,6 +36,8 @@ class EpollPoller {
   void Forget(int descriptor);
   bool Has(int descriptor) const { return descriptor == epoll_ || descriptor == bell_; }
   void Wake();
+  // All of it is inherited, and the epoll is shared: nothing may be taken off it.
+  void LeaveProcess() {}
 
   template <typename Sink>
   void Wait(int64_t timeout_ns, Sink& sink) {

@@ -58,7 +58,9 @@ absl::StatusOr<std::unique_ptr<KqueuePoller>> KqueuePoller::Create() {
   return poller;
 }
 
-KqueuePoller::~KqueuePoller() { close(kq_); }
+KqueuePoller::~KqueuePoller() {
+  if (kq_ >= 0) close(kq_);
+}
 
 int KqueuePoller::Watch(int descriptor, readiness::WatchKey key) {
   const std::array<struct kevent, 2> both = {

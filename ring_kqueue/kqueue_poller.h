@@ -57,6 +57,8 @@ class KqueuePoller {
   template <typename Sink>
   void Wait(int64_t timeout_ns, Sink& sink);
   void Wake() { waker_.Wake(); }
+  // No system's child of a fork has the kqueue: the descriptor may be somebody else's there.
+  void LeaveProcess() { kq_ = -1; }
 
  private:
   // Descriptors whose changes are handed over in one call, and events taken in one.
@@ -84,7 +86,7 @@ class KqueuePoller {
   template <typename Sink>
   void Deliver(const struct kevent& event, Sink& sink);
 
-  const int kq_;
+  int kq_;
   Waker waker_;
   // Two for each descriptor: its reader, its writer.
   size_t noted_ = 0;

@@ -26,6 +26,10 @@ constexpr int kNoSignal = MSG_NOSIGNAL;
 constexpr int kNoSignal = 0;
 #endif
 
+// The socket may be in blocking mode, see kTransfersAreNonBlocking.
+constexpr int kRecvFlags = MSG_DONTWAIT;
+constexpr int kSendFlags = MSG_DONTWAIT | kNoSignal;
+
 #if defined(POLLRDHUP)
 constexpr int kPeerEnded = POLLRDHUP;
 #else
@@ -47,9 +51,17 @@ CallResult RecvHeader(int socket, std::byte* data, size_t bytes, msghdr* header)
   iovec vector{data, bytes};
   header->msg_iov = &vector;
   header->msg_iovlen = 1;
-  const CallResult result = Repeat([&] { return recvmsg(socket, header, 0); });
+  const CallResult result = Repeat([&] { return recvmsg(socket, header, kRecvFlags); });
   return result >= 0 && (header->msg_flags & MSG_TRUNC) != 0 ? -EMSGSIZE : result;
 }
+
+#if !defined(__linux__)
+// What is refused is done without, see Accept.
+void MakeLikeOurs(int made) {
+  SocketChanges changes;
+  static_cast<void>(TakeOverSocket(made, NonBlocking::kBySocket, &changes));
+}
+#endif
 
 int MakeStream(int family) {
 #if defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK)
@@ -66,7 +78,7 @@ int MakeStream(int family) {
   return made;
 #else
   const int made = socket(family, SOCK_STREAM, 0);
-  if (made >= 0) static_cast<void>(PrepareTakenOverSocket(made, BlockingMode::kNonBlocking));
+  if (made >= 0) MakeLikeOurs(made);
   return made;
 #endif
 }
@@ -74,16 +86,16 @@ int MakeStream(int family) {
 }  // namespace
 
 CallResult Recv(int socket, std::byte* data, size_t bytes) {
-  return Repeat([&] { return recv(socket, data, bytes, 0); });
+  return Repeat([&] { return recv(socket, data, bytes, kRecvFlags); });
 }
 
 CallResult Send(int socket, const std::byte* data, size_t bytes) {
-  return Repeat([&] { return send(socket, data, bytes, kNoSignal); });
+  return Repeat([&] { return send(socket, data, bytes, kSendFlags); });
 }
 
 CallResult PeekByte(int socket) {
   char byte;
-  return Repeat([&] { return recv(socket, &byte, 1, MSG_PEEK); });
+  return Repeat([&] { return recv(socket, &byte, 1, kRecvFlags | MSG_PEEK); });
 }
 
 CallResult RecvMessage(int socket, std::byte* data, size_t bytes) {
@@ -103,7 +115,7 @@ CallResult RecvFrom(int socket, std::byte* data, size_t bytes, SocketAddress* so
 CallResult SendTo(int socket, const std::byte* data, size_t bytes,
                   const SocketAddress& destination) {
   return Repeat(
-      [&] { return sendto(socket, data, bytes, kNoSignal, destination.get(), destination.size); });
+      [&] { return sendto(socket, data, bytes, kSendFlags, destination.get(), destination.size); });
 }
 
 CallResult Accept(int listener) {
@@ -117,7 +129,7 @@ CallResult Accept(int listener) {
     // A socket whose peer is gone already may refuse its options: it is accepted all the same,
     // and says so itself; close-on-exec and the blocking mode are set first.
     if (made >= 0) {
-      static_cast<void>(PrepareTakenOverSocket(made, BlockingMode::kNonBlocking));
+      MakeLikeOurs(made);
       return made;
     }
 #endif

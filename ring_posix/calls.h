@@ -3,7 +3,7 @@
 // Each makes the system call that its name says and, where a system lacks a flag, what
 // stands for it. Results are the call's own, 0 or more, or the negative of errno: -EAGAIN
 // where it would block. Interrupted calls are repeated. Nothing allocates; no SIGPIPE is
-// raised on sockets that this package made or prepared. Free functions without state: any
+// raised on sockets that this package made or took over. Free functions without state: any
 // thread. Sources: recv(2), send(2), accept(2), connect(2), poll(2) and the systems' own.
 #ifndef IORING_RING_POSIX_CALLS_H_
 #define IORING_RING_POSIX_CALLS_H_
@@ -12,11 +12,21 @@
 #include <cstdint>
 
 #include "ring_posix/socket_address.h"
+#include "ring_posix/sockets.h"
 
 namespace ioring::posix {
 
 // A result, or the negative of errno.
 using CallResult = int64_t;
+
+// What receives and sends need of a socket: a blocking mode is shared by all who have the socket,
+// so it is left alone where a call can say by itself that it is not to block (MSG_DONTWAIT).
+// macOS documents that for receives only.
+#if defined(__APPLE__)
+inline constexpr NonBlocking kTransfersAreNonBlocking = NonBlocking::kBySocket;
+#else
+inline constexpr NonBlocking kTransfersAreNonBlocking = NonBlocking::kByCall;
+#endif
 
 CallResult Recv(int socket, std::byte* data, size_t bytes);
 CallResult Send(int socket, const std::byte* data, size_t bytes);

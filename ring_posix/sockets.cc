@@ -22,6 +22,7 @@
 #include "ring/options.h"
 #include "ring_posix/errno_table.h"
 #include "ring_posix/socket_address.h"
+#include "ring_posix/unix_path.h"
 
 namespace ioring::posix {
 namespace {
@@ -47,12 +48,6 @@ bool IsInternet(const Endpoint& endpoint) {
          endpoint.family() == Endpoint::Family::kIpv6;
 }
 
-// A path in the file system, as opposed to an abstract name.
-bool IsPath(const Endpoint& endpoint) {
-  return endpoint.family() == Endpoint::Family::kUnix && !endpoint.path().empty() &&
-         endpoint.path()[0] != '\0';
-}
-
 bool IsSocketFile(const std::string& path) {
   struct stat status;
   return lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
@@ -72,7 +67,7 @@ std::string_view WhyUnixRefused(int code, const Endpoint& endpoint) {
   const std::string path(endpoint.path());
   switch (code) {
     case EADDRINUSE:
-      if (IsPath(endpoint) && Exists(path) && !IsSocketFile(path)) {
+      if (IsUnixPath(endpoint) && Exists(path) && !IsSocketFile(path)) {
         return "a file that is no socket has that path; remove it or choose another path";
       }
       return "the path is in use; stop the program that has it or choose another path";
@@ -153,22 +148,6 @@ bool SetOption(int fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
 }
 
-// Close-on-exec and the blocking mode of a descriptor that exists already.
-absl::Status SetDescriptorFlags(int fd, BlockingMode blocking) {
-  const int descriptor_flags = fcntl(fd, F_GETFD);
-  const int status_flags = fcntl(fd, F_GETFL);
-  if (descriptor_flags < 0 || status_flags < 0) {
-    return ErrnoStatus(errno, absl::StrCat("the descriptor ", fd, " is not open"));
-  }
-  const int wanted = blocking == BlockingMode::kNonBlocking ? status_flags | O_NONBLOCK
-                                                            : status_flags & ~O_NONBLOCK;
-  if (fcntl(fd, F_SETFD, descriptor_flags | FD_CLOEXEC) < 0 ||
-      (wanted != status_flags && fcntl(fd, F_SETFL, wanted) < 0)) {
-    return ErrnoStatus(errno, absl::StrCat("the system refuses to set flags on descriptor ", fd));
-  }
-  return absl::OkStatus();
-}
-
 // No SIGPIPE, and no Nagle delay where it is TCP. Fails softly where the peer is gone
 // already (macOS says EINVAL) or the protocol has no such option.
 absl::Status SetTransferOptions(int fd, bool is_tcp) {
@@ -185,6 +164,37 @@ absl::Status SetTransferOptions(int fd, bool is_tcp) {
   return absl::OkStatus();
 }
 
+bool GetOption(int fd, int level, int option, int* value) {
+  socklen_t size = sizeof(*value);
+  return getsockopt(fd, level, option, value, &size) == 0;
+}
+
+absl::Status ChangeFlags(int fd, NonBlocking non_blocking, SocketChanges* changes) {
+  const int descriptor_flags = fcntl(fd, F_GETFD);
+  const int status_flags = fcntl(fd, F_GETFL);
+  const bool change_exec = (descriptor_flags & FD_CLOEXEC) == 0;
+  const bool change_mode =
+      non_blocking == NonBlocking::kBySocket && (status_flags & O_NONBLOCK) == 0;
+  changes->close_on_exec = change_exec && fcntl(fd, F_SETFD, descriptor_flags | FD_CLOEXEC) == 0;
+  changes->non_blocking = change_mode && fcntl(fd, F_SETFL, status_flags | O_NONBLOCK) == 0;
+  if (change_exec == changes->close_on_exec && change_mode == changes->non_blocking) {
+    return absl::OkStatus();
+  }
+  return ErrnoStatus(errno, absl::StrCat("the system refuses to set flags on descriptor ", fd));
+}
+
+// As SetTransferOptions, noting what was not set before.
+absl::Status ChangeOptions(int fd, bool is_tcp, SocketChanges* changes) {
+  int no_delay = 0;
+  const bool delays = is_tcp && GetOption(fd, IPPROTO_TCP, TCP_NODELAY, &no_delay) && no_delay == 0;
+#if defined(SO_NOSIGPIPE)
+  int no_signal = 0;
+  changes->no_signal = GetOption(fd, SOL_SOCKET, SO_NOSIGPIPE, &no_signal) && no_signal == 0;
+#endif
+  changes->no_delay = delays;
+  return SetTransferOptions(fd, is_tcp);
+}
+
 int DomainOf(Endpoint::Family family) {
   switch (family) {
     case Endpoint::Family::kIpv4:
@@ -199,6 +209,24 @@ int DomainOf(Endpoint::Family family) {
   return AF_UNSPEC;
 }
 
+#if !defined(SOCK_CLOEXEC) || !defined(SOCK_NONBLOCK)
+// Close-on-exec and the blocking mode of a descriptor that exists already.
+absl::Status SetDescriptorFlags(int fd, BlockingMode blocking) {
+  const int descriptor_flags = fcntl(fd, F_GETFD);
+  const int status_flags = fcntl(fd, F_GETFL);
+  if (descriptor_flags < 0 || status_flags < 0) {
+    return ErrnoStatus(errno, absl::StrCat("the descriptor ", fd, " is not open"));
+  }
+  const int wanted = blocking == BlockingMode::kNonBlocking ? status_flags | O_NONBLOCK
+                                                            : status_flags & ~O_NONBLOCK;
+  if (fcntl(fd, F_SETFD, descriptor_flags | FD_CLOEXEC) < 0 ||
+      (wanted != status_flags && fcntl(fd, F_SETFL, wanted) < 0)) {
+    return ErrnoStatus(errno, absl::StrCat("the system refuses to set flags on descriptor ", fd));
+  }
+  return absl::OkStatus();
+}
+#endif
+
 // -1 with errno where it fails. Close-on-exec, in the blocking mode asked for.
 int MakeSocket(Endpoint::Family family, int type, BlockingMode blocking) {
 #if defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK)
@@ -212,16 +240,6 @@ int MakeSocket(Endpoint::Family family, int type, BlockingMode blocking) {
 #endif
 }
 
-// A socket file refuses connections when the process that made it is gone. (So does one
-// that is bound and not listening yet; that moment cannot be told apart.)
-bool IsAbandoned(const std::string& path, const SocketAddress& address, const Purpose& purpose) {
-  if (!IsSocketFile(path)) return false;
-  const Descriptor probe(
-      MakeSocket(Endpoint::Family::kUnix, purpose.type, BlockingMode::kNonBlocking));
-  return probe.get() >= 0 && connect(probe.get(), address.get(), address.size) != 0 &&
-         errno == ECONNREFUSED;
-}
-
 // Binds, taking over the path of a process that is gone.
 absl::Status Bind(int fd, const Endpoint& endpoint, const Purpose& purpose) {
   const absl::StatusOr<SocketAddress> address = ToSocketAddress(endpoint);
@@ -231,13 +249,9 @@ absl::Status Bind(int fd, const Endpoint& endpoint, const Purpose& purpose) {
   }
   if (bind(fd, address->get(), address->size) == 0) return absl::OkStatus();
   int code = errno;
-  if (code == EADDRINUSE && IsPath(endpoint)) {
-    const std::string path(endpoint.path());
-    if (IsAbandoned(path, *address, purpose)) {
-      unlink(path.c_str());
-      if (bind(fd, address->get(), address->size) == 0) return absl::OkStatus();
-      code = errno;
-    }
+  if (code == EADDRINUSE && IsUnixPath(endpoint)) {
+    code = BindOverAbandoned(fd, endpoint, *address);
+    if (code == 0) return absl::OkStatus();
   }
   return Refused(code, purpose, endpoint);
 }
@@ -326,8 +340,8 @@ absl::StatusOr<Endpoint> NameOf(int fd, int (*ask)(int, sockaddr*, socklen_t*),
 
 }  // namespace
 
-absl::StatusOr<int> OpenListener(const Endpoint& endpoint, const ListenerOptions& options,
-                                 BlockingMode blocking) {
+absl::StatusOr<BoundSocket> OpenListener(const Endpoint& endpoint, const ListenerOptions& options,
+                                         BlockingMode blocking) {
   if (absl::Status status = CheckListenerOptions(endpoint, options); !status.ok()) return status;
   Descriptor listener(MakeSocket(endpoint.family(), SOCK_STREAM, blocking));
   if (listener.get() < 0) return Refused(errno, kListen, endpoint);
@@ -335,15 +349,16 @@ absl::StatusOr<int> OpenListener(const Endpoint& endpoint, const ListenerOptions
     return status;
   }
   if (absl::Status status = Bind(listener.get(), endpoint, kListen); !status.ok()) return status;
+  UnixPath path = UnixPath::JustBound(endpoint);
   if (listen(listener.get(), options.backlog) != 0) {
     const int code = errno;
-    RemoveUnixPath(endpoint).IgnoreError();  // what Bind made; the first error is told
+    path.Remove().IgnoreError();  // the first error is told
     return Refused(code, kListen, endpoint);
   }
-  return listener.Release();
+  return BoundSocket{listener.Release(), std::move(path)};
 }
 
-absl::StatusOr<int> OpenDatagram(const Endpoint& local, BlockingMode blocking) {
+absl::StatusOr<BoundSocket> OpenDatagram(const Endpoint& local, BlockingMode blocking) {
   if (absl::Status status = RefuseNone(local, kDatagram); !status.ok()) return status;
   Descriptor socket(MakeSocket(local.family(), SOCK_DGRAM, blocking));
   if (socket.get() < 0) return Refused(errno, kDatagram, local);
@@ -352,7 +367,7 @@ absl::StatusOr<int> OpenDatagram(const Endpoint& local, BlockingMode blocking) {
     return status;
   }
   if (absl::Status status = Bind(socket.get(), local, kDatagram); !status.ok()) return status;
-  return socket.Release();
+  return BoundSocket{socket.Release(), UnixPath::JustBound(local)};
 }
 
 absl::StatusOr<int> OpenStream(Endpoint::Family family, BlockingMode blocking) {
@@ -370,34 +385,46 @@ absl::StatusOr<int> OpenStream(Endpoint::Family family, BlockingMode blocking) {
   return stream.Release();
 }
 
-absl::Status PrepareTakenOverSocket(int fd, BlockingMode blocking) {
-  if (absl::Status status = SetDescriptorFlags(fd, blocking); !status.ok()) return status;
+absl::Status TakeOverSocket(int fd, NonBlocking non_blocking, SocketChanges* changes) {
+  *changes = SocketChanges{};
   int type = 0;
-  socklen_t size = sizeof(type);
-  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) {
+  if (!GetOption(fd, SOL_SOCKET, SO_TYPE, &type)) {
     if (errno == ENOTSOCK) return absl::OkStatus();
-    return ErrnoStatus(errno, absl::StrCat("the type of descriptor ", fd, " is not to be had"));
+    return ErrnoStatus(
+        errno, errno == EBADF ? absl::StrCat("the descriptor ", fd, " is not open")
+                              : absl::StrCat("the type of descriptor ", fd, " is not to be had"));
   }
+  int listens = 0;
+  if (GetOption(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens) && listens != 0) return absl::OkStatus();
   sockaddr_storage local = {};
-  size = sizeof(local);
+  socklen_t size = sizeof(local);
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size) != 0) {
     return ErrnoStatus(errno, absl::StrCat("the family of descriptor ", fd, " is not to be had"));
   }
+  if (absl::Status status = ChangeFlags(fd, non_blocking, changes); !status.ok()) return status;
   const bool is_internet = local.ss_family == AF_INET || local.ss_family == AF_INET6;
-  return SetTransferOptions(fd, is_internet && type == SOCK_STREAM);
+  return ChangeOptions(fd, is_internet && type == SOCK_STREAM, changes);
+}
+
+void GiveBackShared(int fd, SocketChanges changes) {
+  if (changes.no_delay) SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 0);
+#if defined(SO_NOSIGPIPE)
+  if (changes.no_signal) SetOption(fd, SOL_SOCKET, SO_NOSIGPIPE, 0);
+#endif
+  if (!changes.non_blocking) return;
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags >= 0) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+void GiveBackSocket(int fd, SocketChanges changes) {
+  GiveBackShared(fd, changes);
+  if (!changes.close_on_exec) return;
+  const int flags = fcntl(fd, F_GETFD);
+  if (flags >= 0) fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC);
 }
 
 absl::StatusOr<Endpoint> LocalEndpoint(int fd) { return NameOf(fd, getsockname, "local"); }
 
 absl::StatusOr<Endpoint> PeerEndpoint(int fd) { return NameOf(fd, getpeername, "peer's"); }
-
-absl::Status RemoveUnixPath(const Endpoint& endpoint) {
-  if (!IsPath(endpoint)) return absl::OkStatus();
-  const std::string path(endpoint.path());
-  if (!IsSocketFile(path) || unlink(path.c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
-  return ErrnoStatus(errno, absl::StrCat("cannot remove ", path,
-                                         ", which a listener left; remove "
-                                         "it by hand"));
-}
 
 }  // namespace ioring::posix

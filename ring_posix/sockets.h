@@ -14,48 +14,69 @@
 #include "absl/status/statusor.h"
 #include "ring/endpoint.h"
 #include "ring/options.h"
+#include "ring_posix/unix_path.h"
 
 namespace ioring::posix {
 
 enum class BlockingMode : uint8_t { kBlocking, kNonBlocking };
+
+struct BoundSocket {
+  int descriptor = -1;
+  UnixPath path;  // to be removed before the descriptor is closed
+};
 
 // Binds and listens. Port 0 takes a free one (LocalEndpoint tells). Accepted sockets
 // inherit the buffer sizes and, on Linux and FreeBSD, TCP_NODELAY; close-on-exec and the
 // blocking mode are for accept4 to say.
 //
 // A Unix-domain path that is left over from a process that is gone is removed first: it
-// is a socket and refuses a connection. The probe connects once to a listener that is
-// alive. A path that is in use, or no socket, is left alone: AlreadyExists. On macOS and
-// BSD a listener whose queue is full refuses too, and is taken for one that is gone
-// (Linux says EAGAIN).
+// is a socket to which none is bound any more (BindOverAbandoned). A path that is in use, or
+// no socket, is left alone: AlreadyExists.
 //
 // AlreadyExists: the port is in use. PermissionDenied. ResourceExhausted: descriptors.
 // NotFound: the path's folder. InvalidArgument: not an address of this machine, or not one
 // that can be listened on; a Unix-domain path with `share_port`.
-absl::StatusOr<int> OpenListener(const Endpoint& endpoint, const ListenerOptions& options,
-                                 BlockingMode blocking);
+absl::StatusOr<BoundSocket> OpenListener(const Endpoint& endpoint, const ListenerOptions& options,
+                                         BlockingMode blocking);
 
 // A datagram socket bound to `local` (port 0: any); errors and paths as OpenListener.
-absl::StatusOr<int> OpenDatagram(const Endpoint& local, BlockingMode blocking);
+absl::StatusOr<BoundSocket> OpenDatagram(const Endpoint& local, BlockingMode blocking);
 
 // A stream socket to connect with. InvalidArgument for kNone or where the system lacks
 // the family.
 absl::StatusOr<int> OpenStream(Endpoint::Family family, BlockingMode blocking);
 
-// Makes a descriptor that was made elsewhere, or was accepted, like the ones made here.
-// Descriptors that are no sockets get close-on-exec and the blocking mode only. On an
-// error the descriptor stays the caller's and may be partly set up.
-absl::Status PrepareTakenOverSocket(int fd, BlockingMode blocking);
+// What keeps transfers on a socket from blocking.
+enum class NonBlocking : uint8_t {
+  kByCall,    // each call says so itself, or the caller may block: the mode is left as it is
+  kBySocket,  // its mode (O_NONBLOCK)
+};
+
+// What TakeOverSocket changed.
+struct SocketChanges {
+  bool close_on_exec : 1 = false;
+  bool non_blocking : 1 = false;
+  bool no_delay : 1 = false;
+  bool no_signal : 1 = false;
+
+  // Of what all who have the socket share: copies of the descriptor, other processes.
+  bool any_shared() const { return non_blocking || no_delay || no_signal; }
+};
+
+// Makes a socket that was made elsewhere, or was accepted, like the ones made here, and notes
+// what that changed, also where it fails half-way. What can only be polled, because it is no
+// socket or because it listens, is left as it is. InvalidArgument where it is not open.
+absl::Status TakeOverSocket(int fd, NonBlocking non_blocking, SocketChanges* changes);
+
+// Changes back what was changed, for whom the socket goes back to.
+void GiveBackSocket(int fd, SocketChanges changes);
+// The same for who has a copy of a descriptor that is to be closed.
+void GiveBackShared(int fd, SocketChanges changes);
 
 // kNone for an unnamed Unix-domain socket. FailedPrecondition where there is no peer,
 // Unimplemented where `fd` is no socket, InvalidArgument where it is not open.
 absl::StatusOr<Endpoint> LocalEndpoint(int fd);
 absl::StatusOr<Endpoint> PeerEndpoint(int fd);
-
-// Removes what a listener on a Unix-domain path left in the file system. Only sockets
-// are removed; other files, missing ones, abstract names and other families are left
-// alone, which is no error.
-absl::Status RemoveUnixPath(const Endpoint& endpoint);
 
 }  // namespace ioring::posix
 

@@ -11,11 +11,14 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <fstream>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -28,6 +31,7 @@
 #include "ring/options.h"
 #include "ring_posix/errno_table.h"
 #include "ring_posix/socket_address.h"
+#include "ring_posix/unix_path.h"
 
 namespace ioring::posix {
 namespace {
@@ -45,6 +49,10 @@ class Socket {
   explicit Socket(int fd) : fd_(fd) {}
   explicit Socket(absl::StatusOr<int> fd) : fd_(fd.ok() ? *fd : -1) {
     EXPECT_TRUE(fd.ok()) << fd.status();
+  }
+  explicit Socket(const absl::StatusOr<BoundSocket>& bound)
+      : fd_(bound.ok() ? bound->descriptor : -1) {
+    EXPECT_TRUE(bound.ok()) << bound.status();
   }
   Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   Socket& operator=(Socket&&) = delete;
@@ -91,6 +99,10 @@ std::string MessageOf(const absl::StatusOr<int>& result) {
   if (result.ok()) close(*result);
   return std::string(result.status().message());
 }
+std::string MessageOf(const absl::StatusOr<BoundSocket>& result) {
+  if (result.ok()) close(result->descriptor);
+  return std::string(result.status().message());
+}
 
 // A folder of its own: paths in it are short, and gone afterwards.
 class UnixSocketsTest : public ::testing::Test {
@@ -114,9 +126,9 @@ class UnixSocketsTest : public ::testing::Test {
   }
 
   const Endpoint endpoint_ = Parsed("unix:socket");
+  std::string folder_;
 
  private:
-  std::string folder_;
   int original_;
 };
 
@@ -171,7 +183,7 @@ TEST(SocketsTest, Ipv6TakesNoIpv4) {
   if (!HasIpv6()) GTEST_SKIP() << "this system has no IPv6";
   // The same port of IPv4 is still free. Some other program may have just that one, but not all.
   constexpr int kPorts = 20;
-  absl::StatusOr<int> opened;
+  absl::StatusOr<BoundSocket> opened;
   std::vector<Socket> all;
   while (!opened.ok() && all.size() < kPorts) {
     all.emplace_back(OpenListener(Parsed("[::]:0"), {}, kBlocking));
@@ -191,7 +203,7 @@ TEST(SocketsTest, Ipv6TakesNoIpv4) {
 TEST(SocketsTest, PortInUseIsSaid) {
   const Socket listener(OpenListener(Parsed("127.0.0.1:0"), {}, kBlocking));
   const Endpoint taken = LocalEndpoint(listener.get()).value();
-  const absl::StatusOr<int> second = OpenListener(taken, {}, kBlocking);
+  const absl::StatusOr<BoundSocket> second = OpenListener(taken, {}, kBlocking);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(MessageOf(second),
             absl::StrCat("cannot listen on ", taken.ToString(),
@@ -221,13 +233,13 @@ TEST(SocketsTest, PortIsFreeAgainAfterConnectionsThatTheServerClosed) {
 }
 
 TEST(SocketsTest, AddressOfAnotherMachine) {
-  const absl::StatusOr<int> listener = OpenListener(Parsed("192.0.2.1:0"), {}, kBlocking);
+  const absl::StatusOr<BoundSocket> listener = OpenListener(Parsed("192.0.2.1:0"), {}, kBlocking);
   EXPECT_EQ(listener.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(MessageOf(listener),
               AllOf(StartsWith("cannot listen on 192.0.2.1:0: the address is not one of this "
                                "machine; choose"),
                     HasSubstr("EADDRNOTAVAIL")));
-  const absl::StatusOr<int> datagram = OpenDatagram(Parsed("192.0.2.1:0"), kBlocking);
+  const absl::StatusOr<BoundSocket> datagram = OpenDatagram(Parsed("192.0.2.1:0"), kBlocking);
   EXPECT_THAT(MessageOf(datagram),
               StartsWith("cannot open a datagram socket on 192.0.2.1:0: the address is not"));
 }
@@ -260,7 +272,7 @@ TEST(SocketsTest, TooFewDescriptorsIsSaid) {
   rlimit none_left = original;
   none_left.rlim_cur = 0;
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none_left), 0);
-  const absl::StatusOr<int> listener = OpenListener(Parsed("127.0.0.1:0"), {}, kBlocking);
+  const absl::StatusOr<BoundSocket> listener = OpenListener(Parsed("127.0.0.1:0"), {}, kBlocking);
   const absl::StatusOr<int> stream = OpenStream(Endpoint::Family::kIpv4, kBlocking);
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &original), 0);
   EXPECT_EQ(listener.status().code(), absl::StatusCode::kResourceExhausted);
@@ -272,7 +284,7 @@ TEST(SocketsTest, PortsBelow1024TakeAPrivilege) {
   constexpr uid_t kNobody = 65534;
   const bool is_root = geteuid() == 0;
   if (is_root && seteuid(kNobody) != 0) GTEST_SKIP() << "root cannot give its privileges up here";
-  const absl::StatusOr<int> listener = OpenListener(Parsed("127.0.0.1:1"), {}, kBlocking);
+  const absl::StatusOr<BoundSocket> listener = OpenListener(Parsed("127.0.0.1:1"), {}, kBlocking);
   if (is_root) {
     ASSERT_EQ(seteuid(0), 0);
   }
@@ -300,7 +312,8 @@ TEST(SocketsTest, DatagramsArrive) {
 // Several programs on one datagram port would take one another's datagrams.
 TEST(SocketsTest, DatagramPortInUseIsSaid) {
   const Socket first(OpenDatagram(Parsed("127.0.0.1:0"), kBlocking));
-  const absl::StatusOr<int> second = OpenDatagram(LocalEndpoint(first.get()).value(), kBlocking);
+  const absl::StatusOr<BoundSocket> second =
+      OpenDatagram(LocalEndpoint(first.get()).value(), kBlocking);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kAlreadyExists);
   EXPECT_THAT(MessageOf(second), HasSubstr("the port is in use"));
 }
@@ -316,32 +329,60 @@ TEST(SocketsTest, EndpointsOfWhatHasNone) {
   EXPECT_EQ(LocalEndpoint(-1).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(SocketsTest, TakenOverSocketsAreSetUp) {
-  const Socket plain(socket(AF_INET, SOCK_STREAM, 0));
-  ASSERT_FALSE(IsCloseOnExec(plain.get()));
-  ASSERT_FALSE(HasNoDelay(plain.get()));
-  ASSERT_TRUE(PrepareTakenOverSocket(plain.get(), kNonBlocking).ok());
-  EXPECT_TRUE(IsCloseOnExec(plain.get()));
-  EXPECT_TRUE(IsNonBlocking(plain.get()));
-  EXPECT_TRUE(HasNoDelay(plain.get()));
-  ASSERT_TRUE(PrepareTakenOverSocket(plain.get(), kBlocking).ok());
-  EXPECT_FALSE(IsNonBlocking(plain.get()));
+TEST(SocketsTest, TakenOverSocketsAreSetUpAndGivenBackAsTheyWere) {
+  for (const NonBlocking mode : {NonBlocking::kByCall, NonBlocking::kBySocket}) {
+    for (const bool was_set_up : {false, true}) {
+      const Socket plain(socket(AF_INET, SOCK_STREAM, 0));
+      if (was_set_up) {
+        const int on = 1;
+        ASSERT_EQ(fcntl(plain.get(), F_SETFD, FD_CLOEXEC), 0);
+        ASSERT_EQ(fcntl(plain.get(), F_SETFL, O_NONBLOCK), 0);
+        ASSERT_EQ(setsockopt(plain.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);
+      }
+      SocketChanges changes;
+      ASSERT_TRUE(TakeOverSocket(plain.get(), mode, &changes).ok());
+      EXPECT_TRUE(IsCloseOnExec(plain.get()));
+      EXPECT_EQ(IsNonBlocking(plain.get()), was_set_up || mode == NonBlocking::kBySocket);
+      EXPECT_TRUE(HasNoDelay(plain.get()));
+      EXPECT_EQ(changes.any_shared(), !was_set_up);
+      GiveBackShared(plain.get(), changes);
+      EXPECT_TRUE(IsCloseOnExec(plain.get())) << "that is the descriptor's own";
+      EXPECT_EQ(IsNonBlocking(plain.get()), was_set_up);
+      EXPECT_EQ(HasNoDelay(plain.get()), was_set_up);
+      GiveBackSocket(plain.get(), changes);
+      EXPECT_EQ(IsCloseOnExec(plain.get()), was_set_up);
+    }
+  }
 }
 
-TEST(SocketsTest, OtherDescriptorsCanBeTakenOverToo) {
+TEST(SocketsTest, WhatCanOnlyBePolledIsLeftAsItIs) {
   std::array<int, 2> ends;
   ASSERT_EQ(pipe(ends.data()), 0);
   const Socket in(ends[0]);
   const Socket out(ends[1]);
-  EXPECT_TRUE(PrepareTakenOverSocket(in.get(), kNonBlocking).ok());
-  EXPECT_TRUE(IsCloseOnExec(in.get()));
-  EXPECT_TRUE(IsNonBlocking(in.get()));
+  const Socket listener(socket(AF_INET, SOCK_STREAM, 0));
+  ASSERT_EQ(listen(listener.get(), 1), 0);
+  for (const Socket* polled : {&in, &listener}) {
+    SocketChanges changes;
+    EXPECT_TRUE(TakeOverSocket(polled->get(), NonBlocking::kBySocket, &changes).ok());
+    EXPECT_FALSE(IsCloseOnExec(polled->get()));
+    EXPECT_FALSE(IsNonBlocking(polled->get()));
+    EXPECT_FALSE(changes.any_shared() || changes.close_on_exec);
+  }
+  EXPECT_FALSE(HasNoDelay(listener.get()));
+}
+
+TEST(SocketsTest, OtherSocketsCanBeTakenOverToo) {
+  SocketChanges changes;
+  std::array<int, 2> ends;
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
   const Socket left(ends[0]);
   const Socket right(ends[1]);
-  EXPECT_TRUE(PrepareTakenOverSocket(left.get(), kBlocking).ok());
+  EXPECT_TRUE(TakeOverSocket(left.get(), NonBlocking::kBySocket, &changes).ok());
+  EXPECT_TRUE(IsNonBlocking(left.get()));
   const Socket datagram(socket(AF_INET, SOCK_DGRAM, 0));
-  EXPECT_TRUE(PrepareTakenOverSocket(datagram.get(), kBlocking).ok());
+  EXPECT_TRUE(TakeOverSocket(datagram.get(), NonBlocking::kByCall, &changes).ok());
+  EXPECT_TRUE(IsCloseOnExec(datagram.get()));
 }
 
 TEST(SocketsTest, ASocketWhosePeerResetItCanBeTakenOver) {
@@ -353,30 +394,106 @@ TEST(SocketsTest, ASocketWhosePeerResetItCanBeTakenOver) {
   client.Close();
   pollfd arrived = {.fd = server.get(), .events = POLLIN};
   ASSERT_EQ(poll(&arrived, 1, -1), 1);
-  EXPECT_TRUE(PrepareTakenOverSocket(server.get(), kNonBlocking).ok());
+  SocketChanges changes;
+  EXPECT_TRUE(TakeOverSocket(server.get(), NonBlocking::kBySocket, &changes).ok());
 }
 
 TEST(SocketsTest, ADescriptorThatIsNotOpenIsRefused) {
-  const absl::Status status = PrepareTakenOverSocket(-1, kNonBlocking);
+  SocketChanges changes;
+  const absl::Status status = TakeOverSocket(-1, NonBlocking::kBySocket, &changes);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(status.message(), HasSubstr("the descriptor -1 is not open"));
 }
 
 TEST_F(UnixSocketsTest, ListensAndGoesWithItsPath) {
-  const Socket listener(OpenListener(endpoint_, {}, kBlocking));
+  absl::StatusOr<BoundSocket> bound = OpenListener(endpoint_, {}, kBlocking);
+  const Socket listener(bound);
   EXPECT_EQ(LocalEndpoint(listener.get()).value(), endpoint_);
   const Socket client = Connected(endpoint_);
   const Socket server(accept(listener.get(), nullptr, nullptr));
   EXPECT_EQ(PeerEndpoint(client.get()).value(), endpoint_);
   EXPECT_EQ(PeerEndpoint(server.get()).value(), Endpoint());
-  EXPECT_TRUE(RemoveUnixPath(endpoint_).ok());
+  UnixPath copy = bound->path;
+  EXPECT_TRUE(bound->path.Remove().ok());
   EXPECT_FALSE(Exists("socket"));
-  EXPECT_TRUE(RemoveUnixPath(endpoint_).ok()) << "a missing path is no error";
+  EXPECT_TRUE(bound->path.Remove().ok());
+  EXPECT_TRUE(copy.Remove().ok()) << "a missing path is no error";
+}
+
+// A path belongs to whoever bound it last.
+TEST_F(UnixSocketsTest, AnotherSocketsPathIsLeftAlone) {
+  absl::StatusOr<BoundSocket> first = OpenListener(endpoint_, {}, kBlocking);
+  const Socket old(first);
+  ASSERT_EQ(rename("socket", "link"), 0);
+  absl::StatusOr<BoundSocket> second = OpenListener(endpoint_, {}, kBlocking);
+  const Socket successor(second);
+  EXPECT_TRUE(first->path.Remove().ok());
+  Connected(endpoint_);
+  EXPECT_TRUE(second->path.Remove().ok());
+  EXPECT_FALSE(Exists("socket"));
+  EXPECT_TRUE(Exists("link")) << "moved by somebody, who knows where it is";
+}
+
+TEST_F(UnixSocketsTest, ARelativePathIsFoundFromEverywhere) {
+  absl::StatusOr<BoundSocket> bound = OpenListener(endpoint_, {}, kBlocking);
+  const Socket listener(bound);
+  ASSERT_EQ(chdir("/"), 0);
+  EXPECT_TRUE(bound->path.Remove().ok());
+  ASSERT_EQ(chdir(folder_.c_str()), 0);
+  EXPECT_FALSE(Exists("socket"));
+}
+
+// Also one that does not listen yet, or never will: a client may have a path too.
+TEST_F(UnixSocketsTest, APathThatASocketIsBoundToIsLeftAlone) {
+  const SocketAddress address = ToSocketAddress(endpoint_).value();
+  for (const int type : {SOCK_STREAM, SOCK_DGRAM}) {
+    const Socket bound(socket(AF_UNIX, type, 0));
+    ASSERT_EQ(bind(bound.get(), address.get(), address.size), 0);
+    EXPECT_EQ(OpenListener(endpoint_, {}, kBlocking).status().code(),
+              absl::StatusCode::kAlreadyExists);
+    EXPECT_EQ(OpenDatagram(endpoint_, kBlocking).status().code(), absl::StatusCode::kAlreadyExists);
+    ASSERT_EQ(unlink("socket"), 0) << "it is there still";
+  }
+}
+
+// The question whether somebody listens makes no connection.
+TEST_F(UnixSocketsTest, AListenerDoesNotNoticeOneThatWantsItsPath) {
+  const Socket listener(OpenListener(endpoint_, {}, kNonBlocking));
+  EXPECT_FALSE(OpenListener(endpoint_, {}, kBlocking).ok());
+  EXPECT_EQ(accept(listener.get(), nullptr, nullptr), -1);
+}
+
+// One of them gets it, and nobody removes that one's file.
+TEST_F(UnixSocketsTest, OneOfManyTakesAPathOver) {
+  constexpr int kThreads = 4;
+  for (int round = 0; round < 100; ++round) {
+    Socket(OpenListener(endpoint_, {}, kBlocking)).Close();
+    std::array<int, kThreads> listeners;
+    std::vector<std::thread> threads;
+    std::atomic<int> waiting{kThreads};
+    for (int& listener : listeners) {
+      threads.emplace_back([this, &listener, &waiting] {
+        --waiting;
+        while (waiting != 0) std::this_thread::yield();
+        const absl::StatusOr<BoundSocket> bound = OpenListener(endpoint_, {}, kNonBlocking);
+        listener = bound.ok() ? bound->descriptor : -1;
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    const auto winner =
+        std::find_if(listeners.begin(), listeners.end(), [](int fd) { return fd >= 0; });
+    ASSERT_NE(winner, listeners.end());
+    ASSERT_EQ(std::count(listeners.begin(), listeners.end(), -1), kThreads - 1);
+    const Socket listener(*winner);
+    const Socket client = Connected(endpoint_);
+    const Socket server(accept(listener.get(), nullptr, nullptr));
+    ASSERT_GE(server.get(), 0) << "the path is another's";
+  }
 }
 
 TEST_F(UnixSocketsTest, APathInUseIsLeftAlone) {
   const Socket listener(OpenListener(endpoint_, {}, kBlocking));
-  const absl::StatusOr<int> second = OpenListener(endpoint_, {}, kBlocking);
+  const absl::StatusOr<BoundSocket> second = OpenListener(endpoint_, {}, kBlocking);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kAlreadyExists);
   EXPECT_THAT(MessageOf(second),
               StartsWith("cannot listen on unix:socket: the path is in use; stop the program"));
@@ -394,10 +511,10 @@ TEST_F(UnixSocketsTest, APathInUseWithAFullQueueIsLeftAlone) {
   }
 #if defined(__linux__)
   ASSERT_EQ(code, EAGAIN);
+#endif
   EXPECT_EQ(OpenListener(endpoint_, {}, kBlocking).status().code(),
             absl::StatusCode::kAlreadyExists);
   EXPECT_TRUE(Exists("socket"));
-#endif
 }
 
 TEST_F(UnixSocketsTest, APathThatIsLeftOverIsTakenOver) {
@@ -411,19 +528,20 @@ TEST_F(UnixSocketsTest, APathThatIsLeftOverIsTakenOver) {
 TEST_F(UnixSocketsTest, AFileThatIsNoSocketIsNeverRemoved) {
   std::ofstream("file") << "precious";
   const Endpoint at_file = Parsed("unix:file");
-  const absl::StatusOr<int> listener = OpenListener(at_file, {}, kBlocking);
+  const absl::StatusOr<BoundSocket> listener = OpenListener(at_file, {}, kBlocking);
   EXPECT_EQ(listener.status().code(), absl::StatusCode::kAlreadyExists);
   EXPECT_THAT(MessageOf(listener), HasSubstr("a file that is no socket has that path"));
-  EXPECT_TRUE(RemoveUnixPath(at_file).ok());
+  EXPECT_TRUE(UnixPath::JustBound(at_file).Remove().ok());
   EXPECT_TRUE(Exists("file"));
   ASSERT_EQ(symlink("file", "link"), 0);
   EXPECT_FALSE(OpenListener(Parsed("unix:link"), {}, kBlocking).ok());
-  EXPECT_TRUE(RemoveUnixPath(Parsed("unix:link")).ok());
+  EXPECT_TRUE(UnixPath::JustBound(Parsed("unix:link")).Remove().ok());
   EXPECT_TRUE(Exists("link"));
 }
 
 TEST_F(UnixSocketsTest, AFolderThatIsMissingIsSaid) {
-  const absl::StatusOr<int> listener = OpenListener(Parsed("unix:missing/socket"), {}, kBlocking);
+  const absl::StatusOr<BoundSocket> listener =
+      OpenListener(Parsed("unix:missing/socket"), {}, kBlocking);
   EXPECT_EQ(listener.status().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(MessageOf(listener), HasSubstr("the folder of the path does not exist"));
 }
@@ -442,11 +560,12 @@ TEST_F(UnixSocketsTest, DatagramsOnAPath) {
 #if defined(__linux__)
 TEST(SocketsTest, AbstractNamesLeaveNothing) {
   const Endpoint endpoint = Parsed(absl::StrCat("unix:@ioring-sockets-test-", getpid()));
-  Socket listener(OpenListener(endpoint, {}, kBlocking));
+  absl::StatusOr<BoundSocket> bound = OpenListener(endpoint, {}, kBlocking);
+  Socket listener(bound);
   EXPECT_EQ(LocalEndpoint(listener.get()).value(), endpoint);
   Connected(endpoint);
   EXPECT_THAT(MessageOf(OpenListener(endpoint, {}, kBlocking)), HasSubstr("the path is in use"));
-  EXPECT_TRUE(RemoveUnixPath(endpoint).ok());
+  EXPECT_TRUE(bound->path.Remove().ok());
   listener.Close();
   const Socket again(OpenListener(endpoint, {}, kBlocking));
 }

@@ -8,6 +8,7 @@
 #include "ring_emulated/connection_table.h"
 #include "ring_posix/calls.h"
 #include "ring_posix/linger.h"
+#include "ring_posix/sockets.h"
 
 namespace ioring::readiness {
 
@@ -62,11 +63,12 @@ struct alignas(64) Connection {
   int32_t watch_error;        // errno: it cannot be watched
   uint32_t other_operations;  // neither receive nor send: polls, shutdowns
   posix::StreamKind stream;
-  bool peer_ended;   // a receive told of it
-  bool recv_shut;    // here: who finds no message is at the end
-  bool has_end;      // kMessages: 0 bytes are the end, and no empty message
-  bool may_live_on;  // was handed in: copies of its descriptor may exist
-  bool lingers;      // ... with SO_LINGER: a close would block
+  bool peer_ended;               // a receive told of it
+  bool recv_shut;                // here: who finds no message is at the end
+  bool has_end;                  // kMessages: 0 bytes are the end, and no empty message
+  bool may_live_on;              // was handed in: copies of its descriptor may exist
+  bool lingers;                  // ... with SO_LINGER: a close would block
+  posix::SocketChanges changes;  // when it was handed in
 
   void Begin(uint32_t /*index*/) { descriptor = -1; }
   void set_kind(posix::SocketKind kind) {

@@ -61,13 +61,13 @@ FileThreads::FileThreads(absl::AnyInvocable<void() const> bell) : bell_(std::mov
 }
 
 void FileThreads::Stop() {
+  if (std::exchange(stopped_, true)) return;
   {
     absl::MutexLock lock(&mutex_);
     CHECK(queued_.first == nullptr) << "file operations are still queued";
     stopping_ = true;
   }
-  for (std::thread& thread : threads_) thread.join();
-  threads_.clear();
+  for (const pthread_t thread : threads_) pthread_join(thread, nullptr);
 }
 
 void FileThreads::Start(FileRequest* request) {
@@ -78,6 +78,15 @@ void FileThreads::Start(FileRequest* request) {
     queued_.Push(request);
   }
   if (all_busy && threads_.size() < kThreadsMax) AddThread();
+  if (!threads_.empty()) return;
+  Withdraw(request);
+  Do(request);
+  Finish(request);
+}
+
+void* FileThreads::RunThread(void* threads) {
+  static_cast<FileThreads*>(threads)->Run();
+  return nullptr;
 }
 
 // The program's signal handlers are not for these threads.
@@ -86,8 +95,10 @@ void FileThreads::AddThread() {
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  threads_.emplace_back([this] { Run(); });
+  pthread_t thread;
+  const int code = pthread_create(&thread, nullptr, &RunThread, this);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (code == 0) threads_.push_back(thread);
 }
 
 void FileThreads::Run() {
@@ -104,15 +115,19 @@ void FileThreads::Run() {
       if (queued_.first == nullptr) queued_.last = nullptr;
     }
     Do(request);
-    bool ring_bell;
-    {
-      absl::MutexLock lock(&mutex_);
-      done_.Push(request);
-      ring_bell = !has_done_.load(std::memory_order_relaxed);
-      has_done_.store(true, std::memory_order_release);
-    }
-    if (ring_bell) bell_();  // what it rings is there still: Stop joins this thread
+    Finish(request);
   }
+}
+
+void FileThreads::Finish(FileRequest* request) {
+  bool ring_bell;
+  {
+    absl::MutexLock lock(&mutex_);
+    done_.Push(request);
+    ring_bell = !has_done_.load(std::memory_order_relaxed);
+    has_done_.store(true, std::memory_order_release);
+  }
+  if (ring_bell) bell_();  // what it rings is there still: Stop joins this thread
 }
 
 bool FileThreads::Withdraw(FileRequest* request) {

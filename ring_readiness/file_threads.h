@@ -4,10 +4,11 @@
 #ifndef IORING_RING_READINESS_FILE_THREADS_H_
 #define IORING_RING_READINESS_FILE_THREADS_H_
 
+#include <pthread.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -45,6 +46,9 @@ class FileThreads {
 
   // Ends the threads, for good. Nothing may be queued or running.
   void Stop();
+  // Instead of Stop in the child of a fork, which has no threads and perhaps locks that nobody
+  // opens again: only the destructor may follow.
+  void LeaveProcess() { stopped_ = true; }
 
   // Queues a request; makes a thread where all are busy and there may be more. Threads that
   // the system does not give are done without; with none, the work is done here.
@@ -63,14 +67,17 @@ class FileThreads {
     void Push(FileRequest* request);
   };
 
+  static void* RunThread(void* threads);
   void Run();
+  void Finish(FileRequest* request);
   void AddThread();
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return stopping_ || queued_.first != nullptr;
   }
 
   const absl::AnyInvocable<void() const> bell_;
-  std::vector<std::thread> threads_;
+  std::vector<pthread_t> threads_;
+  bool stopped_ = false;
   std::atomic<bool> has_done_{false};
   absl::Mutex mutex_;
   List queued_ ABSL_GUARDED_BY(mutex_);

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "ring/endpoint.h"
 #include "ring_posix/calls.h"
+#include "ring_posix/unix_path.h"
 #include "ring_readiness/operation.h"
 #include "ring_table/slot_list.h"
 
@@ -17,8 +17,8 @@ struct Listener {
   bool maybe_ready = false;  // an accept may succeed
   bool watched = false;
   bool to_watch = false;
-  bool due = false;   // to be run in the next turn
-  Endpoint endpoint;  // as asked for: its Unix-domain path is removed at the close
+  bool due = false;                                    // to be run in the next turn
+  posix::UnixPath path;                                // removed at the close
   posix::SocketKind kind = posix::SocketKind::kOther;  // of its connections
   SlotList<Operation, &Operation::next> accepts;
 

@@ -98,6 +98,11 @@ concept Poller = requires(P& poller, int descriptor, WatchKey key, int64_t timeo
   // ring could not go on.
   { poller.Wait(timeout_ns, sink) } -> std::same_as<void>;
 
+  // To be called in the child of a fork: the poller there is only going to be destroyed. That
+  // closes the descriptors that were inherited and forgets those that were not. Only
+  // async-signal-safe calls.
+  { poller.LeaveProcess() } -> std::same_as<void>;
+
   // Makes the current Wait, or the next, return and call OnWake. Any thread, and signal
   // handlers: only async-signal-safe calls, errno is kept. At most one system call.
   { poller.Wake() } -> std::same_as<void>;

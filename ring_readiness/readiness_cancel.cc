@@ -2,6 +2,7 @@
 #include "ring/error.h"
 #include "ring_posix/calls.h"
 #include "ring_posix/linger.h"
+#include "ring_posix/sockets.h"
 #include "ring_readiness/readiness_core.h"
 
 namespace ioring::readiness {
@@ -59,6 +60,9 @@ void ReadinessCore::FreeConnection(Connection& connection) {
     }
     // Nobody waits for a peer here; what was sent is delivered all the same.
     if (connection.lingers) posix::StopLingering(connection.descriptor);
+    if (connection.changes.any_shared()) {
+      posix::GiveBackShared(connection.descriptor, connection.changes);
+    }
     posix::Close(connection.descriptor, connection.has(kReset));
   }
   connections_.Free(connection);

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -27,35 +28,39 @@ constexpr posix::BlockingMode kNonBlocking = posix::BlockingMode::kNonBlocking;
 
 absl::StatusOr<ListenerId> ReadinessCore::CreateListener(const Endpoint& endpoint,
                                                          const ListenerOptions& options) {
+  CheckProcess();
   const uint32_t index = FreeListener();
   if (index == listeners_.size()) {
     return AllInUse(listeners_.size(), "listeners", "max_listeners");
   }
-  const absl::StatusOr<int> descriptor = posix::OpenListener(endpoint, options, kNonBlocking);
-  if (!descriptor.ok()) return descriptor.status();
+  absl::StatusOr<posix::BoundSocket> bound = posix::OpenListener(endpoint, options, kNonBlocking);
+  if (!bound.ok()) return bound.status();
   Listener& listener = listeners_[index];
-  listener.descriptor = *descriptor;
+  listener.descriptor = bound->descriptor;
+  listener.path = std::move(bound->path);
   listener.maybe_ready = true;
   listener.watched = false;
   listener.to_watch = false;
-  listener.endpoint = endpoint;
   listener.kind = StreamKind(endpoint);
   return ListenerId{index, listener.generation};
 }
 
 absl::Status ReadinessCore::CloseListener(ListenerId id) {
+  CheckProcess();
   Listener* listener = FindListener(id);
   if (listener == nullptr) return StaleId("listener");
   CancelAccepts(*listener);
+  absl::Status removed = listener->path.Remove();
   posix::Close(listener->descriptor, /*reset=*/false);
   listener->descriptor = -1;
   listener->maybe_ready = true;
   listener->to_watch = false;
   ++listener->generation;
-  return posix::RemoveUnixPath(listener->endpoint);
+  return removed;
 }
 
 absl::StatusOr<Endpoint> ReadinessCore::LocalEndpoint(ListenerId id) const {
+  CheckProcess();
   const Listener* listener = const_cast<ReadinessCore*>(this)->FindListener(id);
   if (listener == nullptr) return StaleId("listener");
   return posix::LocalEndpoint(listener->descriptor);
@@ -96,13 +101,20 @@ absl::Status ReadinessCore::RefuseOwn(int descriptor) {
 }
 
 absl::StatusOr<ConnectionId> ReadinessCore::RegisterSocket(NativeHandle handle) {
+  CheckProcess();
   const int descriptor = static_cast<int>(handle);
   if (absl::Status status = RefuseOwn(descriptor); !status.ok()) return status;
-  absl::Status status = posix::PrepareTakenOverSocket(descriptor, kNonBlocking);
-  if (!status.ok()) return status;
-  absl::StatusOr<ConnectionId> id = AddSocket(descriptor, posix::KindOf(descriptor));
-  if (!id.ok()) return id;
+  posix::SocketChanges changes;
+  absl::Status status =
+      posix::TakeOverSocket(descriptor, posix::kTransfersAreNonBlocking, &changes);
+  absl::StatusOr<ConnectionId> id =
+      status.ok() ? AddSocket(descriptor, posix::KindOf(descriptor)) : status;
+  if (!id.ok()) {
+    posix::GiveBackSocket(descriptor, changes);
+    return id;
+  }
   Connection& connection = connections_[id->index];
+  connection.changes = changes;
   connection.may_live_on = true;
   connection.lingers = posix::Lingers(descriptor);
   connection.stream = posix::StreamKindOf(descriptor);
@@ -110,6 +122,7 @@ absl::StatusOr<ConnectionId> ReadinessCore::RegisterSocket(NativeHandle handle) 
 }
 
 absl::StatusOr<NativeHandle> ReadinessCore::UnregisterSocket(ConnectionId id) {
+  CheckProcess();
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return StaleId("connection");
   if (!connection->idle()) {
@@ -118,25 +131,32 @@ absl::StatusOr<NativeHandle> ReadinessCore::UnregisterSocket(ConnectionId id) {
   const int descriptor = connection->descriptor;
   if (connection->has(kWatched)) ForgetDescriptor(descriptor);
   connection->descriptor = -1;
+  posix::GiveBackSocket(descriptor, connection->changes);
   FreeConnection(*connection);
   return NativeHandle{descriptor};
 }
 
 absl::StatusOr<ConnectionId> ReadinessCore::OpenDatagram(const Endpoint& local) {
-  const absl::StatusOr<int> descriptor = posix::OpenDatagram(local, kNonBlocking);
-  if (!descriptor.ok()) return descriptor.status();
-  absl::StatusOr<ConnectionId> id = AddSocket(*descriptor, posix::SocketKind::kDatagram);
-  if (!id.ok()) posix::Close(*descriptor, /*reset=*/false);
+  CheckProcess();
+  absl::StatusOr<posix::BoundSocket> bound = posix::OpenDatagram(local, kNonBlocking);
+  if (!bound.ok()) return bound.status();
+  absl::StatusOr<ConnectionId> id = AddSocket(bound->descriptor, posix::SocketKind::kDatagram);
+  if (!id.ok()) {
+    bound->path.Remove().IgnoreError();  // the first error is told
+    posix::Close(bound->descriptor, /*reset=*/false);
+  }
   return id;
 }
 
 absl::StatusOr<Endpoint> ReadinessCore::PeerEndpoint(ConnectionId id) {
+  CheckProcess();
   const Connection* connection = connections_.Find(id);
   if (connection == nullptr) return StaleId("connection");
   return posix::PeerEndpoint(connection->descriptor);
 }
 
 absl::StatusOr<Endpoint> ReadinessCore::LocalEndpoint(ConnectionId id) {
+  CheckProcess();
   const Connection* connection = connections_.Find(id);
   if (connection == nullptr) return StaleId("connection");
   return posix::LocalEndpoint(connection->descriptor);

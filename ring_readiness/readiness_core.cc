@@ -21,22 +21,25 @@ ReadinessCore::ReadinessCore(const RingOptions& options, std::string_view poller
 }
 
 void ReadinessCore::EndThreads() {
+  if (IsOfAnotherProcess()) return threads_.LeaveProcess();
   CheckAtRest();
   threads_.Stop();
 }
 
 ReadinessCore::~ReadinessCore() {
-  for (const Listener& listener : listeners_) {
+  for (Listener& listener : listeners_) {
     if (!listener.is_open()) continue;
+    if (!IsOfAnotherProcess()) listener.path.Remove().IgnoreError();
     posix::Close(listener.descriptor, /*reset=*/false);
-    posix::RemoveUnixPath(listener.endpoint).IgnoreError();
   }
   for (uint32_t i = 0; i < connections_.used_end(); ++i) {
     const Connection& connection = connections_[i];
-    if (connection.state != ConnectionState::kFree && connection.descriptor >= 0) {
+    if (connection.state == ConnectionState::kFree || connection.descriptor < 0) continue;
+    if (!IsOfAnotherProcess()) {
       if (connection.lingers) posix::StopLingering(connection.descriptor);
-      posix::Close(connection.descriptor, /*reset=*/false);
+      posix::GiveBackShared(connection.descriptor, connection.changes);
     }
+    posix::Close(connection.descriptor, /*reset=*/false);
   }
 }
 

@@ -58,6 +58,7 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   absl::StatusOr<Endpoint> LocalEndpoint(ConnectionId connection) final;
   std::string_view RegistrationProblem() const final { return {}; }
   absl::StatusOr<FileId> OpenFile(const std::string& path, const FileOptions& options) final {
+    CheckProcess();
     return files_.Open(path, options);
   }
 
@@ -74,7 +75,7 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   ~ReadinessCore() override;
 
   // Checks that nothing is in flight and ends the threads: first thing of a destructor, while
-  // what the bell needs is there still.
+  // what the bell needs is there still. The child of a fork has none of either.
   void EndThreads();
 
   // Poller::Forget.

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "process/fork_watch.h"
 #include "ring/options.h"
 #include "ring_readiness/poller.h"
 #include "ring_readiness/readiness_core.h"
@@ -38,6 +39,8 @@ class ReadinessRing : public ReadinessCore {
 
   // The count first: whoever hears the bell must find it. Both are safe in signal handlers.
   void Wake() final {
+    // The child of a fork shares the bell, and may have inherited a signal handler that rings it.
+    if (IsOfAnotherProcess()) return;
     wakes_pending_.fetch_add(1, std::memory_order_release);
     poller_->Wake();
   }
@@ -53,6 +56,12 @@ class ReadinessRing : public ReadinessCore {
   void ForgetDescriptor(int descriptor) final { poller_->Forget(descriptor); }
   bool PollerHas(int descriptor) const final { return poller_->Has(descriptor); }
 
+  static void InChildOfFork(void* object) {
+    auto& ring = *static_cast<ReadinessRing*>(object);
+    ring.LeaveProcess();
+    ring.poller_->LeaveProcess();
+  }
+
   // How EmulatedRing polls.
   auto Polls() {
     return [this](int64_t now_ns, int64_t until_ns) { Poll(now_ns, until_ns); };
@@ -66,6 +75,7 @@ class ReadinessRing : public ReadinessCore {
   }
 
   const std::unique_ptr<P> poller_;
+  const process::ForkObserver fork_observer_{&InChildOfFork, this};  // last: needs the rest
 };
 
 }  // namespace ioring::readiness

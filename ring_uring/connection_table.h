@@ -10,6 +10,7 @@
 
 #include "ring/id.h"
 #include "ring_posix/linger.h"
+#include "ring_posix/sockets.h"
 #include "ring_table/slot_array.h"
 
 namespace ioring::uring {
@@ -55,6 +56,11 @@ enum ConnectionFlags : uint16_t {
   kOnDeferredList = 1 << 7,
   kPeerEnded = 1 << 8,  // a receive told of the peer's end: nothing is unread, nothing comes
   kHasLinger = 1 << 9,  // was handed in with SO_LINGER, so that its close would block
+  // Handed in non-blocking. Only reads and writes heed that, not receives and sends.
+  kNonBlocking = 1 << 10,
+  // What RegisterSocket changed, see changes().
+  kMadeCloseOnExec = 1 << 11,
+  kMadeNoDelay = 1 << 12,
 };
 // What the ring is to do for the connection at the next kernel entry.
 enum ConnectionTasks : uint8_t {
@@ -118,6 +124,9 @@ struct alignas(64) Connection {
     tasks = static_cast<uint8_t>(tasks & ~(kStopSend | kSendAsked | kSendHasDeadline));
   }
 
+  posix::SocketChanges changes() const {
+    return {.close_on_exec = has(kMadeCloseOnExec), .no_delay = has(kMadeNoDelay)};
+  }
   bool KeepsMessages() const {
     return kind == SocketKind::kDatagrams || kind == SocketKind::kPackets;
   }

@@ -46,7 +46,7 @@ ProvidedGroup::~ProvidedGroup() { LeaveKernel(); }
 void ProvidedGroup::LeaveKernel() {
   if (shared_ == nullptr) return;
   // Fails on another thread than the ring's; the kernel's part then goes with the ring.
-  if (io_uring_free_buf_ring(ring_, shared_, entries_, kernel_id()) != 0) {
+  if (ring_ == nullptr || io_uring_free_buf_ring(ring_, shared_, entries_, kernel_id()) != 0) {
     munmap(shared_, entries_ * sizeof(io_uring_buf));
   }
   shared_ = nullptr;

@@ -34,6 +34,8 @@ class ProvidedGroup {
   ProvidedGroup(const ProvidedGroup&) = delete;
   ProvidedGroup& operator=(const ProvidedGroup&) = delete;
   ~ProvidedGroup();
+  // In the child of a fork: the kernel's part is the parent's.
+  void LeaveProcess() { ring_ = nullptr; }
 
   absl::Status AddBuffers(std::span<std::byte> memory);
 

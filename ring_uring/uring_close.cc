@@ -14,6 +14,7 @@
 #include "ring/token.h"
 #include "ring_posix/calls.h"
 #include "ring_posix/linger.h"
+#include "ring_posix/sockets.h"
 #include "ring_table/linger_table.h"
 #include "ring_uring/connection_table.h"
 #include "ring_uring/kernel_abi.h"
@@ -51,9 +52,10 @@ bool UringRing::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
   } else if (!idle) {
     StopLater(*connection, uring::kStopAll);
   }
+  constexpr uint16_t kTakesCalls = uring::kReset | uring::kHasLinger | uring::kMadeNoDelay;
   if (idle && !connection->has(uring::kDirect) &&
-      (mode == CloseMode::kReset || Lingers(*connection) || connection->has(uring::kHasLinger))) {
-    DeferConnection(*connection);  // it takes a system call
+      ((connection->flags & kTakesCalls) != 0 || Lingers(*connection))) {
+    DeferConnection(*connection);
   } else {
     ContinueClose(*connection);
   }
@@ -223,6 +225,9 @@ void UringRing::EndLinger(Connection& connection) {
 void UringRing::SubmitClose(Connection& connection) {
   connection.state = uring::ConnectionState::kCloseSubmitted;
   const uint32_t index = connections_.IndexOf(connection);
+  if (connection.has(uring::kMadeNoDelay)) {
+    posix::GiveBackShared(connection.descriptor, connection.changes());
+  }
   if (connection.has(uring::kReset)) {
     static linger at_once{1, 0};
     if (connection.has(uring::kDirect)) {

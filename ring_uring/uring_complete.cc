@@ -147,7 +147,7 @@ int32_t UringRing::AddAccepted(int descriptor, const Listener& listener, uint32_
   }
   if (!direct) by_descriptor_.Note(static_cast<uint64_t>(descriptor), index);
   Connection& connection = connections_.Open(index, descriptor, direct);
-  connection.stream = StreamKindOf(listener.endpoint);
+  connection.stream = listener.stream;
   if (connections_.open() > options_.max_connections) {
     CloseSilently(connection);
     return ToResult(Error::kTooManyIds);

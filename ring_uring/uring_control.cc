@@ -1,5 +1,6 @@
 // Control plane: listeners, sockets, registered memory, groups, files.
 #include <errno.h>
+#include <fcntl.h>
 #include <liburing.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -23,14 +24,16 @@
 #include "ring_posix/sockets.h"
 #include "ring_table/descriptor_index.h"
 #include "ring_uring/uring_ring.h"
+#include "ring_uring/uring_ring_inline.h"
 
 namespace ioring {
 namespace {
 
 using posix::StaleId;
 
-// Blocking, because io_uring itself waits; a descriptor in non-blocking mode would make
-// it fail with EAGAIN instead.
+// Of sockets that are made here. Those that are handed in keep their mode: receives and sends of
+// io_uring wait whatever it is, unless the request says otherwise (MSG_DONTWAIT). Reads and writes,
+// which transfers of registered memory are, heed it on some kernels.
 constexpr posix::BlockingMode kBlocking = posix::BlockingMode::kBlocking;
 
 }  // namespace
@@ -48,20 +51,23 @@ const UringRing::Listener* UringRing::FindListener(ListenerId id) const {
 
 absl::StatusOr<ListenerId> UringRing::CreateListener(const Endpoint& endpoint,
                                                      const ListenerOptions& options) {
+  CheckProcess();
   uint32_t index = 0;
   while (index < listeners_.size() && listeners_[index].fd >= 0) ++index;
   if (index == listeners_.size()) {
     return AllInUse(listeners_.size(), "listeners", "max_listeners");
   }
-  absl::StatusOr<int> fd = posix::OpenListener(endpoint, options, kBlocking);
-  if (!fd.ok()) return fd.status();
-  listeners_[index].fd = *fd;
+  absl::StatusOr<posix::BoundSocket> bound = posix::OpenListener(endpoint, options, kBlocking);
+  if (!bound.ok()) return bound.status();
+  listeners_[index].fd = bound->descriptor;
   listeners_[index].closed = false;
-  listeners_[index].endpoint = endpoint;
+  listeners_[index].path = std::move(bound->path);
+  listeners_[index].stream = StreamKindOf(endpoint);
   return ListenerId{index, listeners_[index].generation};
 }
 
 absl::Status UringRing::CloseListener(ListenerId id) {
+  CheckProcess();
   Listener* listener = FindListener(id);
   if (listener == nullptr) return StaleId("listener");
   for (uint32_t i = 0; i < operations_.used_end(); ++i) {
@@ -74,9 +80,10 @@ absl::Status UringRing::CloseListener(ListenerId id) {
   shutdown(listener->fd, SHUT_RDWR);
   ++listener->generation;
   listener->closed = true;
+  absl::Status removed = listener->path.Remove();
   ++listener->accepts;  // until here
   DropAccept(*listener);
-  return posix::RemoveUnixPath(listener->endpoint);
+  return removed;
 }
 
 void UringRing::DropAccept(Listener& listener) {
@@ -86,6 +93,7 @@ void UringRing::DropAccept(Listener& listener) {
 }
 
 absl::StatusOr<Endpoint> UringRing::LocalEndpoint(ListenerId id) const {
+  CheckProcess();
   const Listener* listener = FindListener(id);
   if (listener == nullptr) return StaleId("listener");
   return posix::LocalEndpoint(listener->fd);
@@ -126,32 +134,41 @@ absl::Status UringRing::RefuseOwn(int fd) {
 }
 
 absl::StatusOr<ConnectionId> UringRing::RegisterSocket(NativeHandle handle) {
+  CheckProcess();
   const int fd = static_cast<int>(handle);
   if (absl::Status status = RefuseOwn(fd); !status.ok()) return status;
-  if (absl::Status status = posix::PrepareTakenOverSocket(fd, kBlocking); !status.ok()) {
-    return status;
+  posix::SocketChanges changes;
+  absl::Status status = posix::TakeOverSocket(fd, posix::NonBlocking::kByCall, &changes);
+  absl::StatusOr<ConnectionId> id = status.ok() ? AddSocket(fd) : status;
+  if (!id.ok()) {
+    posix::GiveBackSocket(fd, changes);
+    return id;
   }
-  absl::StatusOr<ConnectionId> id = AddSocket(fd);
+  Connection& connection = connections_[id->index];
+  if (changes.close_on_exec) connection.set(uring::kMadeCloseOnExec);
+  if (changes.no_delay) connection.set(uring::kMadeNoDelay);
+  if ((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0) connection.set(uring::kNonBlocking);
+  if (posix::Lingers(fd)) connection.set(uring::kHasLinger);
+  connection.stream = posix::StreamKindOf(fd);
   int type = 0;
   socklen_t size = sizeof(type);
-  if (!id.ok()) return id;
-  if (posix::Lingers(fd)) connections_[id->index].set(uring::kHasLinger);
-  uring::SocketKind& kind = connections_[id->index].kind;
+  uring::SocketKind& kind = connection.kind;
   if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) {
     kind = uring::SocketKind::kNone;
   } else if (type != SOCK_STREAM) {
     kind = type == SOCK_SEQPACKET ? uring::SocketKind::kPackets : uring::SocketKind::kDatagrams;
   }
-  if (id.ok()) connections_[id->index].stream = posix::StreamKindOf(fd);
   return id;
 }
 
 absl::StatusOr<ConnectionId> UringRing::OpenDatagram(const Endpoint& local) {
-  absl::StatusOr<int> fd = posix::OpenDatagram(local, kBlocking);
-  if (!fd.ok()) return fd.status();
-  absl::StatusOr<ConnectionId> id = AddSocket(*fd);
+  CheckProcess();
+  absl::StatusOr<posix::BoundSocket> bound = posix::OpenDatagram(local, kBlocking);
+  if (!bound.ok()) return bound.status();
+  absl::StatusOr<ConnectionId> id = AddSocket(bound->descriptor);
   if (!id.ok()) {
-    close(*fd);
+    bound->path.Remove().IgnoreError();  // the first error is told
+    close(bound->descriptor);
   } else {
     connections_[id->index].kind = uring::SocketKind::kDatagrams;
   }
@@ -159,6 +176,7 @@ absl::StatusOr<ConnectionId> UringRing::OpenDatagram(const Endpoint& local) {
 }
 
 absl::StatusOr<NativeHandle> UringRing::UnregisterSocket(ConnectionId id) {
+  CheckProcess();
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return StaleId("connection");
   if (connection->kernel_entries != 0 || connection->recv != Transfer::kIdle ||
@@ -167,6 +185,7 @@ absl::StatusOr<NativeHandle> UringRing::UnregisterSocket(ConnectionId id) {
   }
   if (!connection->has(uring::kDirect)) {
     const int fd = connection->descriptor;
+    posix::GiveBackSocket(fd, connection->changes());
     connections_.Free(*connection);
     return NativeHandle{fd};
   }
@@ -216,6 +235,7 @@ absl::StatusOr<Endpoint> UringRing::LocalEndpoint(ConnectionId id) {
 
 absl::StatusOr<Endpoint> UringRing::WithDescriptor(ConnectionId id,
                                                    absl::StatusOr<Endpoint> (*ask)(int)) {
+  CheckProcess();
   const Connection* connection = connections_.Find(id);
   if (connection == nullptr) return StaleId("connection");
   if (!connection->has(uring::kDirect)) return ask(connection->descriptor);
@@ -258,6 +278,7 @@ bool UringRing::RegisterInKernel(uint32_t slot, std::span<std::byte> memory) {
 }
 
 absl::StatusOr<BufferId> UringRing::RegisterBuffer(const RegisteredBufferOptions& options) {
+  CheckProcess();
   if (absl::Status status = CheckRegisteredBuffer(options); !status.ok()) return status;
   const uint32_t slot = buffers_.FreeSlot();
   if (slot == BufferId::kNoIndex) {
@@ -270,6 +291,7 @@ absl::StatusOr<BufferId> UringRing::RegisterBuffer(const RegisteredBufferOptions
 }
 
 absl::Status UringRing::UnregisterBuffer(BufferId id) {
+  CheckProcess();
   if (!buffers_.IsCurrent(id)) return StaleId("buffer");
   if (buffers_.TotalUses(id) != 0) {
     return BufferInFlight();
@@ -293,6 +315,7 @@ UringRing::Group* UringRing::FindGroup(BufferGroupId id) {
 }
 
 absl::StatusOr<BufferGroupId> UringRing::RegisterBufferGroup(const BufferGroupOptions& options) {
+  CheckProcess();
   using Mode = uring::ProvidedGroup::Mode;
   uint32_t index = 0;
   while (index < groups_.size() && groups_[index].buffers != nullptr) ++index;
@@ -317,6 +340,7 @@ absl::StatusOr<BufferGroupId> UringRing::RegisterBufferGroup(const BufferGroupOp
 }
 
 absl::Status UringRing::AddBuffers(BufferGroupId id, std::span<std::byte> memory) {
+  CheckProcess();
   Group* group = FindGroup(id);
   if (group == nullptr) return StaleId("buffer group");
   if (absl::Status status = group->buffers->AddBuffers(memory); !status.ok()) return status;
@@ -325,6 +349,7 @@ absl::Status UringRing::AddBuffers(BufferGroupId id, std::span<std::byte> memory
 }
 
 absl::Status UringRing::UnregisterBufferGroup(BufferGroupId id) {
+  CheckProcess();
   Group* group = FindGroup(id);
   if (group == nullptr) return StaleId("buffer group");
   if (group->receives != 0 || group->buffers->taken() != 0) {
@@ -343,9 +368,13 @@ uint32_t UringRing::FreeBuffers(BufferGroupId id) const {
 }
 
 absl::StatusOr<FileId> UringRing::OpenFile(const std::string& path, const FileOptions& options) {
+  CheckProcess();
   return files_.Open(path, options);
 }
 
-absl::Status UringRing::CloseFile(FileId id) { return files_.Close(id); }
+absl::Status UringRing::CloseFile(FileId id) {
+  CheckProcess();
+  return files_.Close(id);
+}
 
 }  // namespace ioring

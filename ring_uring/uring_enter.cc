@@ -117,6 +117,7 @@ bool UringRing::Enter(EnterArguments arguments) {
   // The kernel's own check (SINGLE_ISSUER) is not enough: what it knows as the registered ring may
   // be another ring in another thread.
   if (!owner_.IsCurrent()) {
+    CheckProcess();
     CHECK(!owner_.is_bound())
         << "a ring was used by two threads: a ring belongs to the thread that "
            "first submits or waits";

@@ -421,6 +421,8 @@ void UringRing::TakeWakes() {
 
 // The count first: whoever sees the bell must find it. Both are safe in signal handlers.
 void UringRing::Wake() {
+  // The child of a fork shares the bell, and may have inherited a signal handler that rings it.
+  if (of_another_process_) return;
   wakes_pending_.fetch_add(1, std::memory_order_release);
   const int saved_errno = errno;
   const uint64_t one = 1;

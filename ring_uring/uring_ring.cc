@@ -118,7 +118,9 @@ UringRing::UringRing(const RingOptions& options, CapabilityReport capabilities, 
       groups_(options.max_buffer_groups),
       timers_(operations_.size()),
       lingers_(connections_.size(), options.linger_time, options.linger_bytes),
-      dropped_(std::make_unique_for_overwrite<std::byte[]>(kDroppedBytes)) {}
+      dropped_(std::make_unique_for_overwrite<std::byte[]>(kDroppedBytes)) {
+  fork_observer_.emplace([](void* ring) { static_cast<UringRing*>(ring)->LeaveProcess(); }, this);
+}
 
 absl::Status UringRing::Initialise() {
   if (absl::Status status = SetUpQueues(); !status.ok()) return status;
@@ -242,7 +244,37 @@ absl::Status UringRing::Restrict() {
   return posix::ErrnoStatus(-error, "the kernel refused to restrict the ring's operations");
 }
 
+// Every look at the queues finds them full, or empty: so that no check is needed on the way, and
+// what uses the ring comes to one in the end.
+void UringRing::LeaveProcess() {
+  of_another_process_ = true;
+  OwnerThread::Disown();
+  if (!ring_made_) return;
+  io_uring_sq& submissions = ring_.sq;
+  io_uring_cq& completions = ring_.cq;
+  submissions.sqe_head = submissions.sqe_tail = no_entries_ = 0;
+  for (unsigned** pointer :
+       {&submissions.khead, &submissions.ktail, &submissions.kflags, &submissions.kdropped,
+        &completions.khead, &completions.ktail, &completions.kflags, &completions.koverflow}) {
+    *pointer = &no_entries_;
+  }
+  submissions.ring_entries = 0;
+  own_count_ = 0;
+  for (Group& group : groups_) {
+    if (group.buffers != nullptr) group.buffers->LeaveProcess();
+  }
+}
+
+void UringRing::CheckProcess() const { CHECK(!of_another_process_) << kUsedInAnotherProcess; }
+
 UringRing::~UringRing() {
+  fork_observer_.reset();
+  if (of_another_process_) {
+    // The queues are not mapped here, something else may be.
+    if (ring_made_) close(ring_.ring_fd);
+    CloseDescriptors();
+    return;
+  }
   CHECK_EQ(in_flight_, 0u) << "a ring was destroyed with operations in flight, whose memory the "
                               "kernel may still write to: call Drain (ring/drain.h) first";
   for (const Group& group : groups_) {
@@ -252,17 +284,24 @@ UringRing::~UringRing() {
   if (IsOfAnotherThread()) ForgetRegisteredRing();
   groups_.clear();  // before the ring that they are registered with
   if (ring_made_) io_uring_queue_exit(&ring_);
+  for (Listener& listener : listeners_) listener.path.Remove().IgnoreError();
+  for (uint32_t i = connections_.direct(); i < connections_.used_end(false); ++i) {
+    const Connection& connection = connections_[i];
+    if (connection.state == uring::ConnectionState::kFree || connection.descriptor < 0) continue;
+    if (connection.has(uring::kHasLinger)) posix::StopLingering(connection.descriptor);
+    posix::GiveBackShared(connection.descriptor, connection.changes());
+  }
+  CloseDescriptors();
+}
+
+void UringRing::CloseDescriptors() {
   for (const Listener& listener : listeners_) {
-    if (listener.fd < 0) continue;
-    close(listener.fd);
-    if (!listener.closed) posix::RemoveUnixPath(listener.endpoint).IgnoreError();
+    if (listener.fd >= 0) close(listener.fd);
   }
   for (uint32_t i = connections_.direct(); i < connections_.used_end(false); ++i) {
     const Connection& connection = connections_[i];
-    if (connection.state != uring::ConnectionState::kFree && connection.descriptor >= 0) {
-      if (connection.has(uring::kHasLinger)) posix::StopLingering(connection.descriptor);
-      close(connection.descriptor);
-    }
+    if (connection.state == uring::ConnectionState::kFree || connection.descriptor < 0) continue;
+    close(connection.descriptor);
   }
   if (wake_fd_ >= 0) close(wake_fd_);
 }

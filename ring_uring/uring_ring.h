@@ -26,6 +26,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,6 +35,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "process/fork_watch.h"
 #include "ring/buffer_table.h"
 #include "ring/capability.h"
 #include "ring/completion.h"
@@ -49,6 +51,7 @@
 #include "ring_posix/errno_table.h"
 #include "ring_posix/file_table.h"
 #include "ring_posix/linger.h"
+#include "ring_posix/unix_path.h"
 #include "ring_table/descriptor_index.h"
 #include "ring_table/failure_log.h"
 #include "ring_table/linger_table.h"
@@ -153,8 +156,9 @@ class UringRing final : public Ring {
     int fd = -1;  // stays open until the last accept has ended, or it would name another file
     uint16_t generation = 0;
     bool closed = false;
-    uint32_t accepts = 0;  // in flight
-    Endpoint endpoint;     // as asked for: its Unix-domain path is removed at the close
+    uint32_t accepts = 0;                                 // in flight
+    posix::UnixPath path;                                 // removed at the close
+    posix::StreamKind stream = posix::StreamKind::kNone;  // of its connections
   };
   struct Group {
     std::unique_ptr<uring::ProvidedGroup> buffers;
@@ -209,6 +213,11 @@ class UringRing final : public Ring {
   void BindToThread();
   // The ring is bound, and to another thread than this one.
   bool IsOfAnotherThread() const;
+  // Called in the child of a fork, which shares the kernel's ring and does not have its queues.
+  void LeaveProcess();
+  // Ends the program where this is not the process that made the ring.
+  void CheckProcess() const;
+  void CloseDescriptors();
   void ForgetRegisteredRing();
   // Hands over what is prepared and lets completions arrive; sleeps for `wait_for`
   // completions at most until `timeout`. Returns false when the kernel could take no
@@ -286,7 +295,7 @@ class UringRing final : public Ring {
                           Token token);
   bool UsesFixed(const Connection& connection, const TransferRequest& request) const {
     return request.in_kernel && request.length >= fixed_threshold_ &&
-           connection.kind == SocketKind::kStream;
+           connection.kind == SocketKind::kStream && !connection.has(uring::kNonBlocking);
   }
   // May go as an entry of its own: a stream's, and not to be completed; one test for both.
   static bool IsOrdinary(const Connection& connection, const TransferRequest& request) {
@@ -430,6 +439,8 @@ class UringRing final : public Ring {
   io_uring ring_{};
   bool ring_made_ = false;
   OwnerThread owner_;
+  bool of_another_process_ = false;
+  unsigned no_entries_ = 0;  // what the queues' pointers point to then
   unsigned enter_flags_ = 0;
   static constexpr uint32_t kNever = std::numeric_limits<uint32_t>::max();
   uint32_t fixed_threshold_;
@@ -487,6 +498,8 @@ class UringRing final : public Ring {
   FailureLog failures_{&posix::ErrorFromErrno, &posix::ErrnoText};
 
   StatisticsCounters statistics_;
+
+  std::optional<process::ForkObserver> fork_observer_;  // while the ring is whole
 };
 
 }  // namespace ioring

@@ -24,6 +24,7 @@ inline bool UringRing::Full(uint32_t entries, uint32_t operations, uint32_t kept
                         (operations == 0 || HasOperations(operations, kept)))) {
     return false;
   }
+  CheckProcess();
   statistics_.submission_queue_full.Add(1);
   return true;
 }

@@ -36,6 +36,7 @@ def mapper_tests(name, mapper, tests, deps = [], **attributes):
         ],
         deps = [
             mapper,
+            "//process:fork_watch",
             "@abseil-cpp//absl/base:core_headers",
             "@abseil-cpp//absl/log:check",
             "@abseil-cpp//absl/status",

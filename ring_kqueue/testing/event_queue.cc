@@ -79,12 +79,16 @@ int EventQueue::Open(int descriptor) {
   return 0;
 }
 
-void EventQueue::Close() {
+void EventQueue::CloseDescriptors() {
   for (int* inner : {&read_epoll_, &write_epoll_, &ready_event_, &timer_}) {
     if (*inner >= 0) close(*inner);
     *inner = -1;
   }
   descriptor_ = -1;
+}
+
+void EventQueue::Close() {
+  CloseDescriptors();
   raised_ = false;
   armed_ns_ = 0;
   knotes_.clear();

@@ -37,6 +37,8 @@ class EventQueue {
   int Open(int descriptor);
   // Forgets everything. It can be opened again.
   void Close();
+  // Only that; safe in the child of a fork.
+  void CloseDescriptors();
   // Whether `descriptor` still is the one it was opened with.
   bool IsOpenAs(int descriptor) const;
 

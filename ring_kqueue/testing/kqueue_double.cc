@@ -1,5 +1,6 @@
 // kqueue() and kevent() of the double. See sys/event.h.
 #include <poll.h>
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/event.h>
 #include <sys/resource.h>
@@ -11,6 +12,7 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -55,7 +57,7 @@ class SignalsBlocked {
 class Registry {
  public:
   static Registry& Get() {
-    static Registry& registry = *new Registry;
+    static Registry& registry = Make();
     return registry;
   }
 
@@ -80,6 +82,25 @@ class Registry {
   }
 
  private:
+  // Who forks holds the lock, so that the child has the registry whole.
+  static Registry& Make() {
+    static Registry& registry = *new Registry;
+    const int code = pthread_atfork([] { registry.mutex_.lock(); },
+                                    [] { registry.mutex_.unlock(); }, [] { registry.InChild(); });
+    if (code != 0) std::abort();
+    return registry;
+  }
+
+  // Kqueues are not inherited. Their memory is left alone: other threads were at it.
+  void InChild() {
+    for (auto& [descriptor, queue] : queues_) {
+      if (queue->IsOpenAs(descriptor)) close(descriptor);
+      queue.release()->CloseDescriptors();
+    }
+    queues_.clear();
+    mutex_.unlock();
+  }
+
   // Closes what belongs to kqueues that were closed.
   void Sweep(int reused) {
     for (auto queue = queues_.begin(); queue != queues_.end();) {

@@ -69,17 +69,21 @@ bool Connect(int socket, int to) {
 }
 
 absl::StatusOr<NativePair> MakeUdp(const Endpoint& any_port) {
-  const absl::StatusOr<int> ours = OpenDatagram(any_port, BlockingMode::kBlocking);
+  const absl::StatusOr<BoundSocket> ours = OpenDatagram(any_port, BlockingMode::kBlocking);
   if (!ours.ok()) return ours.status();
-  const absl::StatusOr<int> peers = OpenDatagram(any_port, BlockingMode::kBlocking);
-  if (!peers.ok() || !Connect(*ours, *peers) || !Connect(*peers, *ours)) {
+  const absl::StatusOr<BoundSocket> peers = OpenDatagram(any_port, BlockingMode::kBlocking);
+  if (!peers.ok()) {
+    close(ours->descriptor);
+    return peers.status();
+  }
+  if (!Connect(ours->descriptor, peers->descriptor) ||
+      !Connect(peers->descriptor, ours->descriptor)) {
     const int code = errno;
-    close(*ours);
-    if (!peers.ok()) return peers.status();
-    close(*peers);
+    close(ours->descriptor);
+    close(peers->descriptor);
     return absl::ErrnoToStatus(code, "two datagram sockets cannot be connected");
   }
-  return NativePair{*ours, std::make_unique<Peer>(*peers)};
+  return NativePair{ours->descriptor, std::make_unique<Peer>(peers->descriptor)};
 }
 
 }  // namespace

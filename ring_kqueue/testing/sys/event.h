@@ -26,7 +26,7 @@
 //    (dup2 of a copy); and, because all of them share one inode, an eventfd, timerfd or epoll
 //    replaced by another one while a copy is open.
 //  * A kqueue that was closed gives its inner descriptors back at the next kqueue().
-//  * A kqueue survives fork() here. On BSD it does not. Use it in one process only.
+//  * As on BSD, the child of a fork() has no kqueue. Here that holds for the C library's fork.
 //  * EVFILT_READ of a Unix-domain listener: data is 1, not the backlog's length. Of a datagram
 //    socket: the size of the next datagram (FreeBSD: of all). Of a regular file: an append is
 //    no event by itself; EVFILT_WRITE of one is EINVAL.
