@@ -105,6 +105,49 @@ TEST_P(RingConformance, PollManyShots) {
   }
 }
 
+// What arrives does not tell of room again, nor does room tell of what is there still.
+TEST_P(RingConformance, PollManyShotsTellsOfItsOwnDirection) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const Token writable = StartPoll(ring, pair.server, kPollWritable, Shots::kMany);
+  EXPECT_EQ(EventsOf(ring.Next(writable)), kPollWritable);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(ring.Send(pair.client, "xy").result(), 2);
+    EXPECT_EQ(ring.RecvText(pair.server, 1), i == 1 ? "y" : "x");
+    ring.Quiet();
+    EXPECT_FALSE(ring.HasArrived(writable)) << "at arrival " << i;
+  }
+
+  const Token readable = StartPoll(ring, pair.server, kPollReadable, Shots::kMany);
+  EXPECT_NE(EventsOf(ring.Next(readable)) & kPollReadable, 0u);
+  constexpr size_t kMuch = 8 << 20;
+  const Token send = ring.StartSend(pair.server, ring.Memory(kMuch), TransferFlags::kAll);
+  EXPECT_EQ(ring.RecvText(pair.client, kMuch).size(), kMuch);
+  EXPECT_EQ(ring.Await(send).result(), static_cast<int32_t>(kMuch));
+  ring.Quiet();
+  EXPECT_FALSE(ring.HasArrived(readable));
+}
+
+// A poll that begins after others, and after events, is told what holds; once.
+TEST_P(RingConformance, PollManyShotsBeginsWithWhatHolds) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  EXPECT_EQ(ring.Send(pair.client, "x").result(), 1);
+  for (int i = 0; i < 3; ++i) {
+    const Token both = StartPoll(ring, pair.server, kPollReadable | kPollWritable, Shots::kMany);
+    uint32_t told = 0;
+    while ((told & kPollReadable) == 0 || (told & kPollWritable) == 0) {
+      told |= EventsOf(ring.Next(both));
+    }
+    ring.Quiet();
+    EXPECT_FALSE(ring.HasArrived(both));
+    if (i == 1) {
+      EXPECT_EQ(ring.Await(ring.StartCancel(both)).result(), 0);
+      EXPECT_EQ(ring.Next(both).error(), Error::kCanceled);
+    }
+  }
+}
+
 // Polls, receives and sends of one connection do not disturb one another (trap 14), nor do
 // two polls.
 TEST_P(RingConformance, PollBesideTransfers) {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include "absl/log/log.h"
 #include "absl/status/statusor.h"
@@ -34,6 +35,18 @@ int ToMilliseconds(int64_t nanos) {
   if (nanos < 0) return -1;
   const int64_t millis = nanos / kNanosPerMilli + (nanos % kNanosPerMilli != 0 ? 1 : 0);
   return static_cast<int>(std::min<int64_t>(millis, std::numeric_limits<int>::max()));
+}
+
+// Returns errno's value, or 0.
+int Add(int epoll, int descriptor, uint32_t events, readiness::WatchKey key) {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = key;
+  if (epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) == 0) return 0;
+  // Its number and file were watched before under another key: a ring gave the descriptor
+  // back, and got it again.
+  if (errno == EEXIST && epoll_ctl(epoll, EPOLL_CTL_MOD, descriptor, &event) == 0) return 0;
+  return errno;
 }
 
 }  // namespace
@@ -64,22 +77,59 @@ absl::StatusOr<std::unique_ptr<EpollPoller>> EpollPoller::Create() {
 }
 
 EpollPoller::~EpollPoller() {
+  for (const Edges& edges : edges_) {
+    if (edges.epoll >= 0) close(edges.epoll);
+  }
   close(bell_);
   close(epoll_);
 }
 
 int EpollPoller::Watch(int descriptor, readiness::WatchKey key) {
-  epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
-  event.data.u64 = key;
-  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) == 0) return 0;
-  // Its number and file were watched before under another key: a ring gave the descriptor
-  // back, and got it again.
-  if (errno == EEXIST && epoll_ctl(epoll_, EPOLL_CTL_MOD, descriptor, &event) == 0) return 0;
-  return errno;
+  return Add(epoll_, descriptor, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET, key);
 }
 
-void EpollPoller::Forget(int descriptor) { epoll_ctl(epoll_, EPOLL_CTL_DEL, descriptor, nullptr); }
+void EpollPoller::Forget(int descriptor) {
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, descriptor, nullptr);
+  ForgetEdges(descriptor);
+}
+
+bool EpollPoller::Has(int descriptor) const {
+  return descriptor == epoll_ || descriptor == bell_ ||
+         (descriptor >= 0 && std::ranges::any_of(edges_, [&](const Edges& edges) {
+            return edges.epoll == descriptor;
+          }));
+}
+
+int EpollPoller::MakeEdges() {
+  for (size_t i = 0; i < edges_.size(); ++i) {
+    int& made = edges_[i].epoll;
+    if (made >= 0) continue;
+    made = epoll_create1(EPOLL_CLOEXEC);
+    if (made < 0) return errno;
+    if (const int error = Add(epoll_, made, EPOLLIN, kFirstEdgesKey + i); error != 0) {
+      close(std::exchange(made, -1));
+      return error;
+    }
+  }
+  return 0;
+}
+
+int EpollPoller::WatchEdges(int descriptor, readiness::WatchKey key) {
+  if (const int error = MakeEdges(); error != 0) return error;
+  for (const Edges& edges : edges_) {
+    if (const int error = Add(edges.epoll, descriptor, edges.events | EPOLLET, key); error != 0) {
+      ForgetEdges(descriptor);
+      return error;
+    }
+  }
+  return 0;
+}
+
+void EpollPoller::ForgetEdges(int descriptor) {
+  for (const Edges& edges : edges_) {
+    if (edges.epoll >= 0) epoll_ctl(edges.epoll, EPOLL_CTL_DEL, descriptor, nullptr);
+  }
+}
 
 void EpollPoller::Wake() {
   const int saved_errno = errno;

@@ -31,10 +31,12 @@ using readiness::WatchKey;
 
 struct Sink {
   void OnReady(WatchKey key, uint8_t bits) { events.emplace_back(key, bits); }
+  void OnEdge(WatchKey key, uint8_t bits) { edges.emplace_back(key, bits); }
   void OnWatchFailed(WatchKey /*key*/, int error) { failure = error; }
   void OnWake() { ++wakes; }
 
   std::vector<std::pair<WatchKey, uint8_t>> events;
+  std::vector<std::pair<WatchKey, uint8_t>> edges;
   int failure = 0;
   int wakes = 0;
 };
@@ -122,10 +124,41 @@ TEST_F(EpollPollerTest, ForgetsAndWatchesAgain) {
   EXPECT_EQ(Event(), kReadyToRecv | kReadyToSend);
 }
 
+// Each direction's edges are told apart, which one watch for both cannot do.
+TEST_F(EpollPollerTest, TellsInWhichDirectionAnEdgeWas) {
+  using Edges = std::vector<std::pair<WatchKey, uint8_t>>;
+  Send();
+  ASSERT_EQ(poller_->WatchEdges(pair_[0], kKey), 0);
+  Edges edges = Wait(kSoonNanos).edges;
+  std::ranges::sort(edges);
+  EXPECT_EQ(edges, (Edges{{kKey, kReadyToRecv}, {kKey, kReadyToSend}})) << "what held before";
+  EXPECT_EQ(Wait(0).edges, Edges{}) << "it was told";
+  Send();
+  EXPECT_EQ(Wait(kSoonNanos).edges, (Edges{{kKey, kReadyToRecv}}));
+  std::array<char, 4096> block{};
+  while (write(pair_[0], block.data(), block.size()) > 0) continue;
+  Wait(0);
+  while (read(pair_[1], block.data(), block.size()) > 0) continue;
+  EXPECT_EQ(Wait(kSoonNanos).edges, (Edges{{kKey, kReadyToSend}}));
+  poller_->ForgetEdges(pair_[0]);
+  Send();
+  EXPECT_EQ(Wait(0).edges, Edges{});
+  // Anew, also where it is watched already.
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_EQ(poller_->WatchEdges(pair_[0], kKey), 0);
+    EXPECT_EQ(Wait(kSoonNanos).edges.size(), 2u);
+  }
+  // To forget a descriptor is to forget its edges.
+  poller_->Forget(pair_[0]);
+  Send();
+  EXPECT_EQ(Wait(0).edges, Edges{});
+}
+
 TEST_F(EpollPollerTest, SaysWhatItCannotWatch) {
   const int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
   ASSERT_GE(file, 0);
   EXPECT_EQ(poller_->Watch(file, kKey), EPERM);
+  EXPECT_EQ(poller_->WatchEdges(file, kKey), EPERM);
   close(file);
   EXPECT_EQ(poller_->Watch(file, kKey), EBADF);
 }

@@ -42,6 +42,7 @@ namespace ioring::kqueue {
 class KqueuePoller {
  public:
   static constexpr std::string_view kName = "kqueue";
+  static constexpr bool kTellsEdges = true;
 
   // ResourceExhausted where there is no descriptor or memory left.
   static absl::StatusOr<std::unique_ptr<KqueuePoller>> Create();

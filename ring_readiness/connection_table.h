@@ -34,6 +34,11 @@ enum WatchFlags : uint16_t {
   kMessages = emulated::kFirstOwnFlag << 4,      // kSequenced, kDatagram
 };
 
+// What came for the polls of a connection: ReadyBits of edges, and this.
+enum PollEdges : uint8_t {
+  kSomeEvent = 1 << 7,  // one-shot polls are to look
+};
+
 // The first cache line is all that a message touches.
 struct alignas(64) Connection {
   uint64_t recv_token;
@@ -63,6 +68,8 @@ struct alignas(64) Connection {
   int32_t watch_error;        // errno: it cannot be watched
   uint32_t other_operations;  // neither receive nor send: polls, shutdowns
   posix::StreamKind stream;
+  uint8_t poll_edges;            // PollEdges that the polls are to look at
+  bool edges_watched;            // Poller::WatchEdges
   bool peer_ended;               // a receive told of it
   bool recv_shut;                // here: who finds no message is at the end
   bool has_end;                  // kMessages: 0 bytes are the end, and no empty message

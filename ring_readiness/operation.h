@@ -29,6 +29,10 @@ struct alignas(64) Operation : emulated::OperationHead {
     uint32_t length;
     uint32_t done;
   };
+  struct Poll {
+    uint32_t events;
+    bool due;  // is to look
+  };
   struct Message {
     std::byte* data;
     size_t length;
@@ -42,7 +46,7 @@ struct alignas(64) Operation : emulated::OperationHead {
     Target target;  // kDeadline
     Cancel cancel;
     FileRequest file;
-    uint32_t poll_events;
+    Poll poll;
     Direction how;                 // kShutdown
     uint32_t listener_generation;  // kAccept
     posix::SocketAddress address;  // kConnect

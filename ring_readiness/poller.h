@@ -27,6 +27,10 @@
 //    socket is read until it says so itself.
 //  * A descriptor that is watched late misses nothing: watching reports what holds already.
 //    So the ring collects what is to be watched, and watches it just before it waits.
+//  * A multishot poll is to be told of an edge in one direction, not of everything that holds
+//    whenever there is an edge in either. A poller whose events name the direction of the edge
+//    (kTellsEdges) needs no more for that. Another has WatchEdges, which the ring asks of the few
+//    descriptors that have such polls.
 //
 // A poller belongs to the ring's thread; only Wake may be called from elsewhere. Nothing but
 // Create allocates.
@@ -61,10 +65,23 @@ using WatchKey = uint64_t;
 // What Wait calls for each event. The ring's side; this class says its shape.
 struct PollerSink {
   void OnReady(WatchKey key, uint8_t ready_bits);
+  // There was an edge in these directions (ReadyBits; kShortProvesNothing: in the state of the
+  // connection). Only from pollers that have WatchEdges.
+  void OnEdge(WatchKey key, uint8_t edges);
   // The descriptor is not watched, and never will be: errno's value. What waits on it fails.
   void OnWatchFailed(WatchKey key, int error);
   // Wake was called since the last OnWake.
   void OnWake();
+};
+
+// What a poller has whose events do not name the direction of their edge.
+template <typename P>
+concept HasEdges = requires(P& poller, int descriptor, WatchKey key) {
+  // Calls OnEdge for each edge in either direction from now on, for what holds already too, until
+  // the descriptor is closed, forgotten, or ForgetEdges is called. Independent of Watch. Returns
+  // errno's value where that cannot be, else 0.
+  { poller.WatchEdges(descriptor, key) } -> std::same_as<int>;
+  { poller.ForgetEdges(descriptor) } -> std::same_as<void>;
 };
 
 template <typename P>
@@ -72,6 +89,9 @@ concept Poller = requires(P& poller, int descriptor, WatchKey key, int64_t timeo
                           PollerSink& sink) {
   // Ring::BackendName: "epoll".
   { P::kName } -> std::convertible_to<std::string_view>;
+
+  // The bits of each OnReady are one edge's, and say in which direction it was.
+  { P::kTellsEdges } -> std::convertible_to<bool>;
 
   // Makes it, with what Wake needs. On an error the status says in a sentence what to do.
   { P::Create() } -> std::same_as<absl::StatusOr<std::unique_ptr<P>>>;
@@ -106,7 +126,8 @@ concept Poller = requires(P& poller, int descriptor, WatchKey key, int64_t timeo
   // Makes the current Wait, or the next, return and call OnWake. Any thread, and signal
   // handlers: only async-signal-safe calls, errno is kept. At most one system call.
   { poller.Wake() } -> std::same_as<void>;
-};
+}
+&&(P::kTellsEdges || HasEdges<P>);
 
 }  // namespace ioring::readiness
 

@@ -55,7 +55,7 @@ void ReadinessCore::FreeConnection(Connection& connection) {
   if (connection.has(kOnReadyList)) ready_.Remove(connections_, connection);
   if (connection.descriptor >= 0) {
     // A copy of the descriptor would keep the watch alive, and give events for ever.
-    if (connection.may_live_on && connection.has(kWatched)) {
+    if (connection.may_live_on && (connection.has(kWatched) || connection.edges_watched)) {
       ForgetDescriptor(connection.descriptor);
     }
     // Nobody waits for a peer here; what was sent is delivered all the same.

@@ -129,7 +129,7 @@ absl::StatusOr<NativeHandle> ReadinessCore::UnregisterSocket(ConnectionId id) {
     return ConnectionInFlight();
   }
   const int descriptor = connection->descriptor;
-  if (connection->has(kWatched)) ForgetDescriptor(descriptor);
+  if (connection->has(kWatched) || connection->edges_watched) ForgetDescriptor(descriptor);
   connection->descriptor = -1;
   posix::GiveBackSocket(descriptor, connection->changes);
   FreeConnection(*connection);

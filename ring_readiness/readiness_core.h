@@ -64,6 +64,7 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
 
   // What a poller calls (PollerSink).
   void OnReady(WatchKey key, uint8_t ready_bits);
+  void OnEdge(WatchKey key, uint8_t edges);
   void OnWatchFailed(WatchKey key, int error);
   void OnWake() {}  // the turn that follows looks for what it is about
 
@@ -82,6 +83,10 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   virtual void ForgetDescriptor(int descriptor) = 0;
   // Poller::Has.
   virtual bool PollerHas(int descriptor) const = 0;
+  // Poller::kTellsEdges; else the other two are the poller's.
+  virtual bool TellsEdges() const = 0;
+  virtual int WatchEdges(int descriptor, WatchKey key) = 0;
+  virtual void ForgetEdges(int descriptor) = 0;
 
   void Turn();
   // Something could be done in a further turn at once.
@@ -139,7 +144,9 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
     return endpoint.family() == Endpoint::Family::kUnix ? posix::SocketKind::kOther
                                                         : posix::SocketKind::kTcp;
   }
-  static void SetUpPoll(Operation& operation, uint32_t events) { operation.poll_events = events; }
+  static void SetUpPoll(Operation& operation, uint32_t events) {
+    operation.poll = {.events = events, .due = false};
+  }
   static void SetUpFile(Operation& operation, const posix::FileTable::File& file, uint64_t offset,
                         const emulated::TransferRequest& request, SyncMode mode);
   static bool RegisterMemory(uint32_t /*slot*/, std::span<std::byte> /*memory*/) { return false; }
@@ -176,6 +183,9 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   int32_t AddAccepted(int descriptor, const Listener& listener, uint32_t* flags);
   void BeginPoll(Operation& operation);
   bool LookAtPoll(Operation& operation);
+  void BeginMultishotPoll(Operation& operation);
+  void BeginEdges(Operation& operation);
+  static bool Concerns(uint8_t edges, const Operation& operation);
   void RunPolls(Connection& connection);
   void BeginShutdown(Operation& operation);
   void OnTimer(Operation& operation);

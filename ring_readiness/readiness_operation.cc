@@ -94,7 +94,7 @@ void ReadinessCore::EndConnect(Operation& operation, int32_t result) {
 bool ReadinessCore::LookAtPoll(Operation& operation) {
   statistics_.kernel_submissions.Add(1);
   const int descriptor = connections_[operation.connection].descriptor;
-  const CallResult events = posix::PollNow(descriptor, operation.poll_events);
+  const CallResult events = posix::PollNow(descriptor, operation.poll.events);
   if (events == 0) return false;
   if (events < 0) {
     EndOperation(operation, Fail(operation.token, events, "poll"));
@@ -109,21 +109,67 @@ bool ReadinessCore::LookAtPoll(Operation& operation) {
 }
 
 void ReadinessCore::BeginPoll(Operation& operation) {
+  if (operation.has(kManyShots)) return BeginMultishotPoll(operation);
   if (LookAtPoll(operation)) return;
   LinkPoll(operation);
   WaitForEvents(connections_[operation.connection]);
 }
 
+// What holds at the beginning is told by whoever begins to watch, and told here where edges are
+// watched already.
+void ReadinessCore::BeginMultishotPoll(Operation& operation) {
+  Connection& connection = connections_[operation.connection];
+  const bool watched = TellsEdges() ? connection.has(kWatched) : connection.edges_watched;
+  if (watched && LookAtPoll(operation)) return;
+  LinkPoll(operation);
+  if (watched) return;
+  operation.poll.due = true;
+  if (TellsEdges()) return WaitForEvents(connection);
+  BeginEdges(operation);
+}
+
+void ReadinessCore::BeginEdges(Operation& operation) {
+  Connection& connection = connections_[operation.connection];
+  statistics_.kernel_submissions.Add(1);
+  const int error = WatchEdges(connection.descriptor, KeyOf(connection));
+  connection.edges_watched = error == 0;
+  if (error == 0) return;
+  // It is no file that one could wait for: what holds does so for ever.
+  if (error == EPERM) {
+    operation.poll.due = false;
+    LookAtPoll(operation);
+    return;
+  }
+  EndOperation(operation, Fail(operation.token, -error, "poll"));
+}
+
+// True: an edge concerns the poll.
+bool ReadinessCore::Concerns(uint8_t edges, const Operation& operation) {
+  if (!operation.has(kManyShots)) return true;
+  const uint32_t events = operation.poll.events;
+  return (edges & kShortProvesNothing) != 0 ||
+         ((edges & kReadyToRecv) != 0 && (events & kPollReadable) != 0) ||
+         ((edges & kReadyToSend) != 0 && (events & kPollWritable) != 0);
+}
+
 void ReadinessCore::RunPolls(Connection& connection) {
   connection.clear(kPollsDue);
+  const uint8_t edges = std::exchange(connection.poll_edges, uint8_t{0});
+  for (uint32_t link = edges == 0 ? 0 : connection.first_poll; link != 0;) {
+    Operation& operation = operations_[link - 1];
+    link = operation.next;
+    if (Concerns(edges, operation)) operation.poll.due = true;
+  }
   for (uint32_t link = connection.first_poll; link != 0;) {
+    Operation& operation = operations_[link - 1];
+    link = operation.next;
+    if (!operation.poll.due || operation.has(kEnding)) continue;
     if (!HasRoom()) {
       connection.set(kPollsDue);
       return PushReady(connection);
     }
-    Operation& operation = operations_[link - 1];
-    link = operation.next;
-    if (!operation.has(kEnding)) LookAtPoll(operation);
+    operation.poll.due = false;
+    LookAtPoll(operation);
   }
 }
 

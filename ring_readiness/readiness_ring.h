@@ -56,6 +56,15 @@ class ReadinessRing : public ReadinessCore {
   void ForgetDescriptor(int descriptor) final { poller_->Forget(descriptor); }
   bool PollerHas(int descriptor) const final { return poller_->Has(descriptor); }
 
+  bool TellsEdges() const final { return P::kTellsEdges; }
+  int WatchEdges(int descriptor, WatchKey key) final {
+    if constexpr (HasEdges<P>) return poller_->WatchEdges(descriptor, key);
+    return 0;
+  }
+  void ForgetEdges(int descriptor) final {
+    if constexpr (HasEdges<P>) poller_->ForgetEdges(descriptor);
+  }
+
   static void InChildOfFork(void* object) {
     auto& ring = *static_cast<ReadinessRing*>(object);
     ring.LeaveProcess();

@@ -53,14 +53,17 @@ void ReadinessCore::RunConnection(Connection& connection) {
   }
 }
 
-// No event will come: what waits for one ends. But what cannot be watched because it is always
-// ready (a regular file) has told a poll so, and nothing new ever comes.
+// No event will come: what waits for one ends. But a multishot poll of what cannot be watched
+// because it is always ready (a regular file) tells so once, and goes on.
 void ReadinessCore::FailWaiting(Connection& connection) {
   const posix::CallResult result = -std::exchange(connection.watch_error, 0);
   connection.clear(kWatched);
-  for (uint32_t link = connection.first_poll; link != 0 && result != -EPERM;) {
+  for (uint32_t link = connection.first_poll; link != 0;) {
     Operation& operation = operations_[link - 1];
     link = operation.next;
+    if (operation.has(kEnding)) continue;
+    if (std::exchange(operation.poll.due, false) && LookAtPoll(operation)) continue;
+    if (result == -EPERM || result == -EINVAL) continue;
     EndSoon(operation, Fail(operation.token, result, "poll"));
   }
   if (connection.has(kRecvBegun)) {
@@ -136,10 +139,24 @@ void ReadinessCore::OnReady(WatchKey key, uint8_t ready_bits) {
   const bool recv_waits = (ready_bits & kReadyToRecv) != 0 && connection.has(kRecvBegun);
   const bool send_waits = (ready_bits & kReadyToSend) != 0 && connection.has(kSendBegun);
   if (ABSL_PREDICT_FALSE(connection.first_poll != 0)) {
+    connection.poll_edges |= kSomeEvent;
+    if (TellsEdges()) connection.poll_edges |= ready_bits;
     connection.set(kPollsDue);
   } else if (!recv_waits && !send_waits && connection.state != ConnectionState::kLingering) {
     return;
   }
+  PushReady(connection);
+}
+
+void ReadinessCore::OnEdge(WatchKey key, uint8_t edges) {
+  Connection& connection = connections_[static_cast<uint32_t>(key)];
+  if (connection.state == ConnectionState::kFree || KeyOf(connection) != key) return;
+  if (connection.first_poll == 0) {
+    connection.edges_watched = false;
+    return ForgetEdges(connection.descriptor);
+  }
+  connection.poll_edges |= edges;
+  connection.set(kPollsDue);
   PushReady(connection);
 }
 

@@ -43,7 +43,7 @@ enum OperationFlags : uint8_t {
   kHasDeadline = 1 << 4,   // must not be armed again: the deadline would not hold
   kStopInKernel = 1 << 5,  // on the deferred list, to be cancelled in the kernel
   kPartIsEnough = 1 << 6,  // kTransferAll: asked for without TransferFlags::kAll
-  kOwnTimer = 1 << 7,      // a timer, or waits for one, in the ring; the kernel has nothing of it
+  kOutOfKernel = 1 << 7,   // the ring has all of it: a timer, a wait for one, a poll that is told
 };
 
 struct alignas(64) Operation {
@@ -66,6 +66,11 @@ struct alignas(64) Operation {
     uint32_t deadline;  // sends: the operation of the deadline, index plus 1; 0: none
     uint16_t delay_ms;  // sends: the last wait between two tries
     SendState state;
+  };
+  struct Poll {
+    uint16_t events;
+    bool was_ended;      // multishot: by the kernel, and was armed again since
+    uint32_t overflows;  // then: how many the ring had seen
   };
   // What a cancel or a deadline is about: an operation, or a connection's receive or send.
   struct Target {
@@ -92,7 +97,7 @@ struct alignas(64) Operation {
   uint32_t unit;            // registered memory in use, see BufferTable
   uint32_t heap_place;      // timers, see TimerHeap
   union {
-    uint32_t poll_events;
+    Poll poll;
     int64_t due_ns;  // timers: steady clock
   };
   union {

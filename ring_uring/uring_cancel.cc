@@ -43,7 +43,7 @@ bool UringRing::RecvInKernel(const Connection& connection) const {
 bool UringRing::SendInKernel(const Connection& connection) const {
   if (connection.send == Transfer::kOperation) {
     const Operation& operation = operations_[connection.send_detail];
-    return !operation.has(uring::kDeferred) && !operation.has(uring::kOwnTimer);
+    return !operation.has(uring::kDeferred) && !operation.has(uring::kOutOfKernel);
   }
   return connection.send != Transfer::kIdle;
 }
@@ -135,7 +135,7 @@ void UringRing::MarkCancelled(Connection& connection, Direction direction) {
   if (direction != Direction::kRecv && connection.send == Transfer::kOperation) {
     Operation& operation = operations_[connection.send_detail];
     operation.set(uring::kCancelAsked);
-    if (operation.has(uring::kOwnTimer)) DeferOperation(operation);  // ends there
+    if (operation.has(uring::kOutOfKernel)) DeferOperation(operation);  // ends there
   } else if (direction != Direction::kRecv && connection.send != Transfer::kIdle) {
     connection.tasks |= uring::kSendAsked;
   }
@@ -174,12 +174,12 @@ void UringRing::Stop(Operation& operation) {
   operation.set(uring::kCancelAsked);
   if (operation.has(uring::kDeferred)) return;  // will find that it is cancelled
   DeferOperation(operation);
-  if (!operation.has(uring::kOwnTimer)) operation.set(uring::kStopInKernel);
+  if (!operation.has(uring::kOutOfKernel)) operation.set(uring::kStopInKernel);
 }
 
 bool UringRing::PrepareCancelOperation(Operation& target, Token token) {
   if (Full(1, 1, 0)) return false;
-  if (target.has(uring::kOwnTimer)) {
+  if (target.has(uring::kOutOfKernel)) {
     Operation& operation = operations_.Take(OperationKind::kCancel, token);
     operation.target = TargetOf(target);
     own_[own_count_++] = operations_.IndexOf(operation);

@@ -310,7 +310,7 @@ bool UringRing::SendGoesOn(Operation& operation, int result) {
   if (message.state == State::kRetrying) {
     message.delay_ms = std::clamp<uint16_t>(2 * message.delay_ms, 1, kDelayMillisMax);
     operation.due_ns = NowNanos() + int64_t{message.delay_ms} * 1'000'000;
-    operation.set(uring::kOwnTimer);
+    operation.set(uring::kOutOfKernel);
     if (operation.has(uring::kCancelAsked)) {
       DeferOperation(operation);
     } else {
@@ -323,16 +323,34 @@ bool UringRing::SendGoesOn(Operation& operation, int result) {
   return true;
 }
 
+// The kernel has ended a multishot poll by itself. Either its completion queue had no room for an
+// event, or the file has nothing to wait in (a regular file, a terminal that was hung up), and what
+// holds does so for ever (io_uring/poll.c, __io_arm_poll_handler). Where it ends at once a second
+// time, and the queue did not overflow, it is the latter, and all is told.
+void UringRing::OnPollEnded(Operation& operation, int events) {
+  Operation::Poll& poll = operation.poll;
+  if (poll.was_ended && poll.overflows == overflows_seen_) {
+    operation.set(uring::kOutOfKernel);
+    return;
+  }
+  poll.was_ended = true;
+  poll.overflows = overflows_seen_;
+  Complete(operation.token, PollEventsFromMask(events), kMore);
+  DeferOperation(operation);
+}
+
 void UringRing::OnPoll(Operation& operation, const io_uring_cqe& cqe) {
   Connection& connection = connections_[operation.connection];
-  const bool goes_on = (cqe.flags & IORING_CQE_F_MORE) != 0;
   if (cqe.res >= 0 && operation.has(uring::kManyShots)) {
-    Complete(operation.token, PollEventsFromMask(cqe.res), kMore);
-    if (goes_on) return;
+    if ((cqe.flags & IORING_CQE_F_MORE) != 0) {
+      operation.poll.was_ended = false;
+      return Complete(operation.token, PollEventsFromMask(cqe.res), kMore);
+    }
     if (!operation.has(uring::kCancelAsked) && connection.state == uring::ConnectionState::kOpen) {
-      DeferOperation(operation);
+      OnPollEnded(operation, cqe.res);
       return DropKernelEntry(connection);
     }
+    Complete(operation.token, PollEventsFromMask(cqe.res), kMore);
     --connection.other_operations;
     EndOperation(operation, ToResult(Error::kCanceled));
     return DropKernelEntry(connection);
@@ -352,7 +370,7 @@ void UringRing::OnTimeout(Operation& operation, const io_uring_cqe& cqe) {
 // One of the ring's own is due.
 void UringRing::OnTimer(Operation& timer, int64_t now_ns) {
   if (timer.kind == OperationKind::kSendTo) {  // is tried again
-    timer.clear(uring::kOwnTimer);
+    timer.clear(uring::kOutOfKernel);
     return DeferOperation(timer);
   }
   if (timer.kind == OperationKind::kDeadline) {

@@ -88,6 +88,10 @@ bool UringRing::KernelHasWork() const {
 
 int UringRing::EnterOnce(const EnterArguments& arguments, uint32_t to_submit) {
   unsigned flags = enter_flags_ | IORING_ENTER_GETEVENTS;
+  // Seen here before the kernel gives out what did not fit.
+  if ((__atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW) != 0) {
+    ++overflows_seen_;
+  }
   if ((ring_.flags & IORING_SETUP_SQPOLL) != 0) {
     if ((__atomic_load_n(ring_.sq.kflags, __ATOMIC_SEQ_CST) & IORING_SQ_NEED_WAKEUP) != 0) {
       flags |= IORING_ENTER_SQ_WAKEUP;

@@ -124,7 +124,7 @@ bool UringRing::PrepareShutdown(ConnectionId id, Direction direction, Token toke
 }
 
 void UringRing::FillPoll(io_uring_sqe* entry, const Operation& operation) {
-  const unsigned mask = static_cast<unsigned short>(PollMask(operation.poll_events));
+  const unsigned mask = static_cast<unsigned short>(PollMask(operation.poll.events));
   if (operation.has(uring::kManyShots)) {
     io_uring_prep_poll_multishot(entry, 0, mask);
   } else {
@@ -143,7 +143,7 @@ bool UringRing::PreparePollAdd(ConnectionId id, uint32_t events, Shots shots, To
   if (Full(1, 1)) return false;
   Operation& operation = operations_.Take(OperationKind::kPoll, token);
   operation.connection = id.index;
-  operation.poll_events = events;
+  operation.poll.events = static_cast<uint16_t>(events);
   if (shots == Shots::kMany) operation.set(uring::kManyShots);
   ++connection->other_operations;
   io_uring_sqe* entry = NewEntry(operation);
@@ -162,7 +162,7 @@ bool UringRing::PreparePollRemove(Token target, Token token) {
 
 // The kernel's timers would do, but it finds one to cancel in a list.
 void UringRing::PrepareOwnTimer(Operation& operation, int64_t delay_ns) {
-  operation.set(uring::kOwnTimer);
+  operation.set(uring::kOutOfKernel);
   operation.timer.delay_ns = delay_ns;
   own_[own_count_++] = operations_.IndexOf(operation);
 }
@@ -194,7 +194,7 @@ bool UringRing::PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Tok
 // entry.
 io_uring_sqe* UringRing::HandTimerToKernel() {
   Operation& operation = operations_[own_[--own_count_]];
-  operation.clear(uring::kOwnTimer);
+  operation.clear(uring::kOutOfKernel);
   Operation::Timer& timer = operation.timer;
   const bool relative = timer.delay_ns >= 0;
   timer.time = ToTimespec(relative ? timer.delay_ns : operation.due_ns);

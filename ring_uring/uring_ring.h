@@ -399,6 +399,7 @@ class UringRing final : public Ring {
   bool SendGoesOn(Operation& operation, int result);
   void EndSendDeadline(Operation& operation);
   void OnPoll(Operation& operation, const io_uring_cqe& cqe);
+  void OnPollEnded(Operation& operation, int events);
   void OnTimeout(Operation& operation, const io_uring_cqe& cqe);
   void OnTimer(Operation& timer, int64_t now_ns);
   void OnFileTransfer(Operation& operation, const io_uring_cqe& cqe);
@@ -442,6 +443,7 @@ class UringRing final : public Ring {
   bool of_another_process_ = false;
   unsigned no_entries_ = 0;  // what the queues' pointers point to then
   unsigned enter_flags_ = 0;
+  uint32_t overflows_seen_ = 0;
   static constexpr uint32_t kNever = std::numeric_limits<uint32_t>::max();
   uint32_t fixed_threshold_;
   uint32_t zero_copy_threshold_;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/statistics.h"
 #include "ring/token.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_test_util.h"
@@ -88,6 +90,44 @@ TEST_P(UnregisterTest, ManyTimesOverLeaksNothing) {
 }
 
 INSTANTIATE_TEST_SUITE_P(DirectAndOrdinary, UnregisterTest, testing::Bool());
+
+// ---- Polling.
+
+// The kernel ends a multishot poll whose event did not fit into its completion queue. It is no poll
+// of what is always ready: it goes on, however often that happens.
+TEST(MultishotPollTest, GoesOnAfterEveryOverflow) {
+  constexpr int kMany = 64;
+  UringTester ring({.submission_entries = 8, .completion_entries = 16});
+  const UringTester::Accepted connection = ring.Register(UnixPair());
+  const UringTester::Accepted other = ring.Register(UnixPair());
+  const Token poll = ring.Start([&](Token token) {
+    return ring->PreparePollAdd(connection.id, kPollReadable, Shots::kMany, token);
+  });
+  for (int round = 0; round < 10; ++round) {
+    std::vector<Token> fill;
+    for (int i = 0; i < kMany; ++i) {
+      fill.push_back(ring.NewToken());
+      const auto prepare = [&] {
+        return ring->PreparePollAdd(other.id, kPollReadable, Shots::kOne, fill.back());
+      };
+      if (prepare()) continue;
+      ring->Submit();
+      ASSERT_TRUE(prepare());
+    }
+    ring->Submit();
+    ASSERT_TRUE(SendAll(other.peer.get(), "x"));
+    ASSERT_TRUE(SendAll(connection.peer.get(), "x"));
+    for (const Token token : fill) EXPECT_EQ(ring.Next(token).result, int{kPollReadable});
+    const Event event = ring.Next(poll);
+    EXPECT_EQ(event.result, int{kPollReadable});
+    EXPECT_TRUE(event.more());
+    ring.PumpFor(std::chrono::milliseconds(5));  // told twice: it was armed anew
+    while (ring.Ready(poll) != 0) ring.Next(poll);
+    EXPECT_EQ(ring.Receive(other.id, 8), "x");
+    EXPECT_EQ(ring.Receive(connection.id, 8), "x");
+  }
+  EXPECT_GT(ring->GetStatistics().overflows, 0u) << "this tests nothing";
+}
 
 // ---- Taking descriptors over.
 

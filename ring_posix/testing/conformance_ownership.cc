@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,88 +30,24 @@
 #include "ring_posix/calls.h"
 #include "ring_posix/sockets.h"
 #include "ring_posix/testing/conformance_process.h"
+#include "ring_posix/testing/shared_descriptors.h"
 
 namespace ioring {
 namespace {
 
+using posix::Copy;
+using posix::Descriptor;
+using posix::Listening;
+using posix::Pipe;
+using posix::Shared;
+using posix::TcpPair;
+using posix::Terminal;
+using posix::Udp;
+using posix::UnixDatagrams;
+using posix::UnixStreams;
 using posix::WorkingFolder;
 
 // ---- Descriptors that others have too.
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) { PCHECK(fd >= 0); }
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
-
-Descriptor Copy(const Descriptor& descriptor) { return Descriptor(dup(descriptor.get())); }
-
-// Something that can be registered, and what keeps it what it is.
-struct Shared {
-  const char* name;
-  Descriptor descriptor;
-  std::vector<Descriptor> others;
-};
-
-Shared Pipe() {
-  int ends[2];
-  PCHECK(pipe(ends) == 0);
-  Shared shared{"pipe", Descriptor(ends[0]), {}};
-  shared.others.emplace_back(ends[1]);
-  return shared;
-}
-
-Shared Terminal() {
-  Descriptor master(posix_openpt(O_RDWR | O_NOCTTY));
-  PCHECK(grantpt(master.get()) == 0);
-  PCHECK(unlockpt(master.get()) == 0);
-  const char* name = ptsname(master.get());
-  PCHECK(name != nullptr);
-  Shared shared{"terminal", Descriptor(open(name, O_RDWR | O_NOCTTY)), {}};
-  shared.others.push_back(std::move(master));
-  return shared;
-}
-
-Shared Listening() {
-  Shared shared{"listening socket", Descriptor(socket(AF_INET, SOCK_STREAM, 0)), {}};
-  PCHECK(listen(shared.descriptor.get(), 8) == 0);
-  return shared;
-}
-
-Shared UnixPair(int type) {
-  int ends[2];
-  PCHECK(socketpair(AF_UNIX, type, 0, ends) == 0);
-  Shared shared{type == SOCK_STREAM ? "stream pair" : "datagram pair", Descriptor(ends[0]), {}};
-  shared.others.emplace_back(ends[1]);
-  return shared;
-}
-
-Shared UnixStreams() { return UnixPair(SOCK_STREAM); }
-Shared UnixDatagrams() { return UnixPair(SOCK_DGRAM); }
-
-Shared TcpPair() {
-  const Shared listener = Listening();
-  sockaddr_in address{};
-  socklen_t size = sizeof(address);
-  auto* const generic = reinterpret_cast<sockaddr*>(&address);
-  PCHECK(getsockname(listener.descriptor.get(), generic, &size) == 0);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  Shared shared{"TCP", Descriptor(socket(AF_INET, SOCK_STREAM, 0)), {}};
-  PCHECK(connect(shared.descriptor.get(), generic, size) == 0);
-  shared.others.emplace_back(accept(listener.descriptor.get(), nullptr, nullptr));
-  return shared;
-}
-
-Shared Udp() { return {"UDP", Descriptor(socket(AF_INET, SOCK_DGRAM, 0)), {}}; }
 
 bool IsNonBlocking(const Descriptor& descriptor) {
   return (fcntl(descriptor.get(), F_GETFL) & O_NONBLOCK) != 0;
