@@ -20,6 +20,10 @@ namespace ioring::process {
 // first call an allocation.
 uint32_t ForkGeneration();
 
+// Whether this process has forked since the program began to ask for any of this: children may have
+// copies of its descriptors. Any thread; a load.
+bool HasForked();
+
 // While one of these lives, each child of a fork calls `in_child` with `object` before the fork
 // returns there. It may only make calls that are safe in a signal handler: other threads of the
 // parent were anywhere. Any thread may make and destroy one; both take a lock.
@@ -38,7 +42,8 @@ class ForkObserver {
   void (*const in_child_)(void*);
   void* const object_;
   ForkObserver* next_ = nullptr;
-  ForkObserver** link_ = nullptr;  // what points to this
+  [[maybe_unused]] ForkObserver** link_ = nullptr;  // what points to this; no system without fork
+                                                    // needs it
 };
 
 }  // namespace ioring::process

@@ -6,6 +6,7 @@
 namespace ioring::process {
 
 uint32_t ForkGeneration() { return 0; }
+bool HasForked() { return false; }
 
 ForkObserver::ForkObserver(void (*in_child)(void*), void* object)
     : in_child_(in_child), object_(object) {}

@@ -10,6 +10,7 @@ namespace ioring::process {
 namespace {
 
 std::atomic<uint32_t> generation{0};
+std::atomic<bool> has_forked{false};
 
 // Of the list. The one who forks holds it while it does, so that the child has it whole.
 pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -18,6 +19,11 @@ ForkObserver* first = nullptr;
 void Lock() { pthread_mutex_lock(&mutex); }
 void Unlock() { pthread_mutex_unlock(&mutex); }
 
+void InParent() {
+  has_forked.store(true, std::memory_order_relaxed);
+  Unlock();
+}
+
 void InChild() {
   generation.fetch_add(1, std::memory_order_relaxed);
   for (const ForkObserver* one = first; one != nullptr; one = one->next()) one->Call();
@@ -25,7 +31,7 @@ void InChild() {
 }
 
 void Watch() {
-  static const int code = pthread_atfork(&Lock, &Unlock, &InChild);
+  static const int code = pthread_atfork(&Lock, &InParent, &InChild);
   CHECK_EQ(code, 0) << "no memory to watch for forks";
 }
 
@@ -35,6 +41,8 @@ uint32_t ForkGeneration() {
   Watch();
   return generation.load(std::memory_order_relaxed);
 }
+
+bool HasForked() { return has_forked.load(std::memory_order_relaxed); }
 
 ForkObserver::ForkObserver(void (*in_child)(void*), void* object)
     : in_child_(in_child), object_(object) {

@@ -37,6 +37,15 @@ TEST(ForkWatchTest, EachChildHasANumberOfItsOwn) {
   EXPECT_EQ(ForkGeneration(), mine);
 }
 
+TEST(ForkWatchTest, AParentHasForked) {
+  ForkGeneration();
+  EXPECT_TRUE(HoldsInChild([] {
+    const bool before = HasForked();  // its parent may have, before this
+    return HoldsInChild([] { return true; }) && HasForked() && (before || HasForked());
+  }));
+  EXPECT_TRUE(HasForked());
+}
+
 TEST(ForkWatchTest, ObserversAreCalledInTheChildOnly) {
   int one = 0;
   int two = 0;

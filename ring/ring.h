@@ -125,8 +125,9 @@ class Ring {
   // listens) is left as it is.
   // AlreadyExists where the ring has the descriptor already, or made it. Two descriptors of one
   // socket (dup) are two connections that share its bytes. Closing one, or cancelling all of it,
-  // may also end what is in flight on the other (io_uring finds operations by the file). The
-  // stream ends when both are closed or one is shut down.
+  // may also end what is in flight on the other (io_uring finds operations by the file), and undoes
+  // what registering changed for both. The stream ends when both are closed or one is shut down.
+  // A close changes SO_LINGER for all copies of the socket.
   virtual absl::StatusOr<ConnectionId> RegisterSocket(NativeHandle handle) = 0;
   // Gives the descriptor of a connection back to the caller, who owns it from then on.
   // RegisterSocket's changes are undone. (Windows does not tell whether a socket was in blocking
@@ -234,11 +235,13 @@ class Ring {
   virtual bool PrepareClose(ConnectionId connection, CloseMode mode, Token token) = 0;
 
   // Completes with the PollEvents that hold. kMany: each time that one of them comes to hold, with
-  // all that hold then. An event that goes on holding is told again when more arrives (readable) or
-  // more room is made (writable), and all are told again when the connection's state changes. An
-  // arrival does not tell of room again, nor room of an arrival. An event that always holds (on a
-  // regular file) is told once. (Windows does not see who else reads and writes: an event that was
-  // told is told again there only after the ring received or sent on the connection.)
+  // all that hold then. An event that goes on holding is told again when more arrives (readable),
+  // may be told again when more room is made (writable), when the connection's state changes, and
+  // once where the poll begins. An arrival does not tell of room again, nor room of an arrival. An
+  // event that always holds (on a regular file) is told once; a poll of what the system cannot
+  // watch (kqueue: some devices) ends with an error. (Windows does not see who else reads and
+  // writes: an event that was told is told again there only after the ring received or sent on the
+  // connection.)
   virtual bool PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots,
                               Token token) = 0;
   // Cancels the poll with the token `target`; 0, or kNotFound.

@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -161,6 +162,11 @@ CallResult ConnectResult(int socket) {
   peer.size = sizeof(peer.storage);
   if (getpeername(socket, peer.get(), &peer.size) == 0) return 0;
   return errno == ENOTCONN ? -EINPROGRESS : -errno;
+}
+
+bool IsRegularFile(int descriptor) {
+  struct stat status;
+  return fstat(descriptor, &status) == 0 && (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode));
 }
 
 CallResult PollNow(int descriptor, uint32_t wanted) {

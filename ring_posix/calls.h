@@ -57,6 +57,8 @@ CallResult ConnectResult(int socket);
 // Which of the PollEvents `wanted` (ring/options.h) hold now; kPollHangUp and kPollError
 // are told though nobody asked.
 CallResult PollNow(int descriptor, uint32_t wanted);
+// A regular file or a directory: it is always ready.
+bool IsRegularFile(int descriptor);
 
 // `how` as for shutdown(2): SHUT_RD, SHUT_WR, SHUT_RDWR.
 CallResult Shutdown(int socket, int how);

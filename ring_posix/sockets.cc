@@ -396,12 +396,13 @@ absl::Status TakeOverSocket(int fd, NonBlocking non_blocking, SocketChanges* cha
   }
   int listens = 0;
   if (GetOption(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens) && listens != 0) return absl::OkStatus();
+  // First, since macOS does not tell the family of an accepted socket whose peer is gone.
+  if (absl::Status status = ChangeFlags(fd, non_blocking, changes); !status.ok()) return status;
   sockaddr_storage local = {};
   socklen_t size = sizeof(local);
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size) != 0) {
     return ErrnoStatus(errno, absl::StrCat("the family of descriptor ", fd, " is not to be had"));
   }
-  if (absl::Status status = ChangeFlags(fd, non_blocking, changes); !status.ok()) return status;
   const bool is_internet = local.ss_family == AF_INET || local.ss_family == AF_INET6;
   return ChangeOptions(fd, is_internet && type == SOCK_STREAM, changes);
 }

@@ -54,6 +54,7 @@ class FolderLock {
     constexpr int kTries = 100;
     constexpr timespec kPause{0, 1'000'000};
     for (int i = 0; fd_ >= 0 && i < kTries && flock(fd_, LOCK_EX | LOCK_NB) != 0; ++i) {
+      if (errno != EWOULDBLOCK && errno != EINTR) return;  // a file system without locks
       nanosleep(&kPause, nullptr);
     }
   }

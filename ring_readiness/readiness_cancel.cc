@@ -1,4 +1,5 @@
 // Cancelling and closing.
+#include "process/fork_watch.h"
 #include "ring/error.h"
 #include "ring_posix/calls.h"
 #include "ring_posix/linger.h"
@@ -55,7 +56,8 @@ void ReadinessCore::FreeConnection(Connection& connection) {
   if (connection.has(kOnReadyList)) ready_.Remove(connections_, connection);
   if (connection.descriptor >= 0) {
     // A copy of the descriptor would keep the watch alive, and give events for ever.
-    if (connection.may_live_on && (connection.has(kWatched) || connection.edges_watched)) {
+    const bool may_live_on = connection.may_live_on || process::HasForked();
+    if (may_live_on && (connection.has(kWatched) || connection.edges_watched)) {
       ForgetDescriptor(connection.descriptor);
     }
     // Nobody waits for a peer here; what was sent is delivered all the same.

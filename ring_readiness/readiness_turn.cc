@@ -57,13 +57,19 @@ void ReadinessCore::RunConnection(Connection& connection) {
 // because it is always ready (a regular file) tells so once, and goes on.
 void ReadinessCore::FailWaiting(Connection& connection) {
   const posix::CallResult result = -std::exchange(connection.watch_error, 0);
+  // epoll watches no file of this kind; kqueue watches it, but not for room.
+  const bool always_ready = result == -EPERM || posix::IsRegularFile(connection.descriptor);
   connection.clear(kWatched);
   for (uint32_t link = connection.first_poll; link != 0;) {
     Operation& operation = operations_[link - 1];
     link = operation.next;
     if (operation.has(kEnding)) continue;
+    if (operation.poll.due && !HasRoom()) {
+      connection.watch_error = static_cast<int32_t>(-result);
+      return PushReady(connection);
+    }
     if (std::exchange(operation.poll.due, false) && LookAtPoll(operation)) continue;
-    if (result == -EPERM || result == -EINVAL) continue;
+    if (always_ready) continue;
     EndSoon(operation, Fail(operation.token, result, "poll"));
   }
   if (connection.has(kRecvBegun)) {

@@ -326,10 +326,12 @@ bool UringRing::SendGoesOn(Operation& operation, int result) {
 // The kernel has ended a multishot poll by itself. Either its completion queue had no room for an
 // event, or the file has nothing to wait in (a regular file, a terminal that was hung up), and what
 // holds does so for ever (io_uring/poll.c, __io_arm_poll_handler). Where it ends at once a second
-// time, and the queue did not overflow, it is the latter, and all is told.
+// time, and the queue did not overflow, it is the latter, and all is told. (A socket always has
+// something to wait in. So what a polling thread may do unseen is no danger there.)
 void UringRing::OnPollEnded(Operation& operation, int events) {
   Operation::Poll& poll = operation.poll;
-  if (poll.was_ended && poll.overflows == overflows_seen_) {
+  const bool is_socket = connections_[operation.connection].kind != SocketKind::kNone;
+  if (poll.was_ended && poll.overflows == overflows_seen_ && !is_socket) {
     operation.set(uring::kOutOfKernel);
     return;
   }

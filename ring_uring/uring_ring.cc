@@ -272,7 +272,7 @@ UringRing::~UringRing() {
   if (of_another_process_) {
     // The queues are not mapped here, something else may be.
     if (ring_made_) close(ring_.ring_fd);
-    CloseDescriptors();
+    CloseDescriptors(/*kernel_has_all=*/true);
     return;
   }
   CHECK_EQ(in_flight_, 0u) << "a ring was destroyed with operations in flight, whose memory the "
@@ -283,24 +283,28 @@ UringRing::~UringRing() {
   }
   if (IsOfAnotherThread()) ForgetRegisteredRing();
   groups_.clear();  // before the ring that they are registered with
+  const bool kernel_has_all = ring_made_ && io_uring_sq_ready(&ring_) == 0;
   if (ring_made_) io_uring_queue_exit(&ring_);
   for (Listener& listener : listeners_) listener.path.Remove().IgnoreError();
   for (uint32_t i = connections_.direct(); i < connections_.used_end(false); ++i) {
     const Connection& connection = connections_[i];
     if (connection.state == uring::ConnectionState::kFree || connection.descriptor < 0) continue;
+    if (connection.state == uring::ConnectionState::kCloseSubmitted) continue;
     if (connection.has(uring::kHasLinger)) posix::StopLingering(connection.descriptor);
     posix::GiveBackShared(connection.descriptor, connection.changes());
   }
-  CloseDescriptors();
+  CloseDescriptors(kernel_has_all);
 }
 
-void UringRing::CloseDescriptors() {
+void UringRing::CloseDescriptors(bool kernel_has_all) {
   for (const Listener& listener : listeners_) {
     if (listener.fd >= 0) close(listener.fd);
   }
   for (uint32_t i = connections_.direct(); i < connections_.used_end(false); ++i) {
     const Connection& connection = connections_[i];
     if (connection.state == uring::ConnectionState::kFree || connection.descriptor < 0) continue;
+    // The kernel may have closed it, and the number be somebody else's by now.
+    if (connection.state == uring::ConnectionState::kCloseSubmitted && kernel_has_all) continue;
     close(connection.descriptor);
   }
   if (wake_fd_ >= 0) close(wake_fd_);

@@ -217,7 +217,8 @@ class UringRing final : public Ring {
   void LeaveProcess();
   // Ends the program where this is not the process that made the ring.
   void CheckProcess() const;
-  void CloseDescriptors();
+  // What the ring has open. `kernel_has_all`: so that it has closed what it was told to close.
+  void CloseDescriptors(bool kernel_has_all);
   void ForgetRegisteredRing();
   // Hands over what is prepared and lets completions arrive; sleeps for `wait_for`
   // completions at most until `timeout`. Returns false when the kernel could take no

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "gtest/gtest.h"
 #include "ring/completion.h"
 #include "ring/conformance.h"
@@ -161,6 +162,8 @@ TEST_P(RingConformance, PollManyShotsOfWhatIsAlwaysReadyTellsOnce) {
   for (const char* path : {"/dev/null", "/dev/zero", "/", "/etc/hosts"}) {
     SCOPED_TRACE(path);
     TestRing& ring = MakeRing();
+    // kqueue refuses devices, and their polls end with an error.
+    if (ring.BackendName() == "kqueue" && absl::StartsWith(path, "/dev/")) continue;
     const ConnectionId id = Register(ring, Descriptor(open(path, O_RDONLY)));
     const auto ends = [&](Token poll) {
       const Arrival last = ring.Next(poll);
