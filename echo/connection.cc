@@ -9,6 +9,7 @@
 #include "ring/completion.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 
 namespace ioring {
@@ -30,14 +31,16 @@ void ConnectionBase::Close(CloseMode mode) {
 
 bool ConnectionBase::PrepareClose(Ring& ring) {
   if (close_in_flight_) return true;
-  close_in_flight_ = ring.PrepareClose(id_, close_mode_, TokenOf(ConnectionOperation::kClose));
+  close_in_flight_ = ring.PrepareClose(id_, close_mode_, TokenOf(ConnectionOperation::kClose)) ==
+                     Prepared::kAccepted;
   return close_in_flight_;
 }
 
 bool ConnectionBase::PrepareFin(Ring& ring) {
   if (sent_fin_) return true;
   // Its result does not matter: a peer that is gone shows in the receive.
-  sent_fin_ = ring.PrepareShutdown(id_, Direction::kSend, TokenOf(ConnectionOperation::kShutdown));
+  sent_fin_ = ring.PrepareShutdown(id_, Direction::kSend,
+                                   TokenOf(ConnectionOperation::kShutdown)) == Prepared::kAccepted;
   return sent_fin_;
 }
 
@@ -52,14 +55,14 @@ void MirrorConnection::Open(ConnectionId id, BufferLease buffer) {
 inline bool MirrorConnection::PrepareSend(Ring& ring) {
   send_in_flight_ =
       ring.PrepareSendBuffer(id_, buffer_.Slice(positions_.read_offset(), positions_.readable()),
-                             TokenOf(ConnectionOperation::kSend));
+                             TokenOf(ConnectionOperation::kSend)) == Prepared::kAccepted;
   return send_in_flight_;
 }
 
 inline bool MirrorConnection::PrepareRecv(Ring& ring) {
   recv_in_flight_ =
       ring.PrepareRecvBuffer(id_, buffer_.Slice(positions_.write_offset(), positions_.writable()),
-                             TokenOf(ConnectionOperation::kRecv));
+                             TokenOf(ConnectionOperation::kRecv)) == Prepared::kAccepted;
   return recv_in_flight_;
 }
 

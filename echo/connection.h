@@ -67,9 +67,9 @@ class ConnectionBase {
   Token TokenOf(ConnectionOperation operation) const {
     return TokenFields{static_cast<uint8_t>(operation), id_.generation, id_.index}.Pack();
   }
-  // Requires closing(). False when the queue is full.
+  // Requires closing(). False when the ring has no room.
   bool PrepareClose(Ring& ring);
-  // The FIN of a drained connection that has sent everything. False when the queue is full.
+  // The FIN of a drained connection that has sent everything. False when the ring has no room.
   bool PrepareFin(Ring& ring);
 
   ConnectionId id_;
@@ -91,7 +91,7 @@ class MirrorConnection : public ConnectionBase {
   // Starts over with a new socket. Not while the last one is open.
   void Open(ConnectionId id, BufferLease buffer);
 
-  // Prepares what the state calls for. False when the ring's queue is full: call it again.
+  // Prepares what the state calls for. False when the ring has no room: call it again.
   bool Progress(Ring& ring);
 
   void OnRecv(const Completion& completion);

@@ -24,6 +24,7 @@
 #include "ring/endpoint.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/token.h"
 #include "ring_native/create_ring.h"
@@ -106,8 +107,8 @@ class ConnectionTest : public testing::Test {
     const absl::StatusOr<ListenerId> listener = ring_->CreateListener(
         Endpoint::Ipv4Loopback(0), {.recv_buffer_bytes = 16 << 10, .send_buffer_bytes = 16 << 10});
     CHECK_OK(listener.status());
-    CHECK(ring_->PrepareAccept(*listener, Shots::kOne, kSetUp));
-    CHECK(ring_->PrepareConnect(*ring_->LocalEndpoint(*listener), kPeerEnd));
+    CHECK(ring_->PrepareAccept(*listener, Shots::kOne, kSetUp) == Prepared::kAccepted);
+    CHECK(ring_->PrepareConnect(*ring_->LocalEndpoint(*listener), kPeerEnd) == Prepared::kAccepted);
     std::optional<ConnectionId> accepted;
     while (!accepted || !peer_.is_set()) {
       CHECK_GT(ring_->SubmitAndWait({.timeout = std::chrono::seconds(10)}), 0u);
@@ -194,7 +195,7 @@ class ConnectionTest : public testing::Test {
   void StartPeerSend(uint64_t bytes) {
     peer_outgoing_.resize(bytes);
     for (uint64_t i = 0; i < bytes; ++i) peer_outgoing_[i] = PatternAt(sent_ + i);
-    EXPECT_TRUE(ring_->PrepareSend(peer_, peer_outgoing_, kPeerSend));
+    EXPECT_EQ(ring_->PrepareSend(peer_, peer_outgoing_, kPeerSend), Prepared::kAccepted);
     peer_sending_ = true;
   }
   // The peer receives until it has received `bytes` in all, or the end.
@@ -202,7 +203,7 @@ class ConnectionTest : public testing::Test {
     EXPECT_TRUE(RunUntil([&] {
       if (received_ >= bytes || peer_saw_end_) return true;
       if (!peer_receiving_) {
-        EXPECT_TRUE(ring_->PrepareRecv(peer_, peer_memory_, kPeerRecv));
+        EXPECT_EQ(ring_->PrepareRecv(peer_, peer_memory_, kPeerRecv), Prepared::kAccepted);
         peer_receiving_ = true;
       }
       return false;
@@ -218,12 +219,14 @@ class ConnectionTest : public testing::Test {
   void PeerReceivesEnd() {
     PeerReceives(received_);
     if (!peer_receiving_) {
-      EXPECT_TRUE(ring_->PrepareRecv(peer_, peer_memory_, kPeerRecv));
+      EXPECT_EQ(ring_->PrepareRecv(peer_, peer_memory_, kPeerRecv), Prepared::kAccepted);
       peer_receiving_ = true;
     }
     EXPECT_TRUE(RunUntil([&] { return peer_saw_end_; }));
   }
-  void PeerShutsDown() { EXPECT_TRUE(ring_->PrepareShutdown(peer_, Direction::kSend, kPeerEnd)); }
+  void PeerShutsDown() {
+    EXPECT_EQ(ring_->PrepareShutdown(peer_, Direction::kSend, kPeerEnd), Prepared::kAccepted);
+  }
 
   std::unique_ptr<Ring> ring_;
   std::optional<Kind> kind_;
@@ -285,7 +288,8 @@ TYPED_TEST(ConnectionTest, Trap7AResetWithUnsentDataFreesEverything) {
   this->PeerSends(8 << 20);
   EXPECT_TRUE(this->connection_.has_unsent());
   EXPECT_GT(this->kind_->InUse(), 0u);
-  EXPECT_TRUE(this->ring_->PrepareClose(this->peer_, CloseMode::kReset, this->kPeerEnd));
+  EXPECT_EQ(this->ring_->PrepareClose(this->peer_, CloseMode::kReset, this->kPeerEnd),
+            Prepared::kAccepted);
   EXPECT_TRUE(this->RunUntil([&] { return this->closed_; }));
   EXPECT_EQ(this->kind_->InUse(), 0u);
 }
@@ -305,7 +309,7 @@ TYPED_TEST(ConnectionTest, Trap5GoesOnAfterAFullQueue) {
       if (TokenFields::Unpack(completion.token).kind ==
           static_cast<uint8_t>(ConnectionOperation::kRecv)) {
         recv = &completion;
-        while (this->ring_->PrepareNop(this->kOther)) {
+        while (this->ring_->PrepareNop(this->kOther) == Prepared::kAccepted) {
         }
         this->connection_.OnRecv(completion);
         EXPECT_FALSE(this->connection_.Progress(*this->ring_));
@@ -430,7 +434,7 @@ TEST_F(ManagedConnectionTest, IsResetWhereItWouldTakeTooMuchMemoryOfItsOwn) {
 TEST_F(ManagedConnectionTest, ResetWhileItSendsFromItsOwnMemory) {
   PeerSends(8 << 20);
   AskForBuffersTwice();
-  EXPECT_TRUE(ring_->PrepareClose(peer_, CloseMode::kReset, kPeerEnd));
+  EXPECT_EQ(ring_->PrepareClose(peer_, CloseMode::kReset, kPeerEnd), Prepared::kAccepted);
   EXPECT_TRUE(RunUntil([&] { return closed_; }));
   EXPECT_EQ(kind_->context->spill_bytes, 0u);
 }

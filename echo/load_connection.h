@@ -5,7 +5,9 @@
 //
 //   connection.Admit(now);                             // one more message may be sent
 //   std::span<const std::byte> bytes = connection.NextSend();
-//   if (ring.PrepareSend(id, bytes, token)) connection.OnSendPrepared(bytes.size());
+//   if (ring.PrepareSend(id, bytes, token) == Prepared::kAccepted) {
+//     connection.OnSendPrepared(bytes.size());
+//   }
 //   connection.OnSent(completion.result);              // at the send's completion
 //   connection.OnReceived(received, now, &histogram);  // at a receive's completion
 //

@@ -26,6 +26,7 @@
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/token.h"
 #include "ring_native/create_ring.h"
@@ -198,9 +199,12 @@ absl::Status LoadRun::Connect() {
 void LoadRun::PrepareConnects(uint32_t& next, uint32_t established) {
   while (next < slots_.size() && next - established < kConnectsInFlightMax &&
          ring_->SubmissionQueueSpace() >= 2) {
-    if (!ring_->PrepareConnect(options_.target, TokenOf(kConnect, next))) return;
+    if (ring_->PrepareConnect(options_.target, TokenOf(kConnect, next)) != Prepared::kAccepted) {
+      return;
+    }
     const bool prepared =
-        ring_->PrepareDeadline(options_.connect_timeout, TokenOf(kConnectDeadline, next));
+        ring_->PrepareDeadline(options_.connect_timeout, TokenOf(kConnectDeadline, next)) ==
+        Prepared::kAccepted;
     CHECK(prepared) << "there was space for a connect but not for its deadline";
     ++next;
   }
@@ -415,11 +419,13 @@ void LoadRun::AdmitInto(Slot& slot) {
 void LoadRun::Pump(Slot& slot) {
   const uint32_t index = static_cast<uint32_t>(&slot - slots_.data());
   if (!slot.receiving) {
-    slot.receiving = ring_->PrepareRecv(slot.id, slot.recv_memory, TokenOf(kRecv, index));
+    slot.receiving =
+        ring_->PrepareRecv(slot.id, slot.recv_memory, TokenOf(kRecv, index)) == Prepared::kAccepted;
   }
   bool full = !slot.receiving;
   if (const std::span<const std::byte> bytes = slot.connection.NextSend(); !bytes.empty()) {
-    if (ring_->PrepareSend(slot.id, bytes, TokenOf(kSend, index), TransferFlags::kAll)) {
+    if (ring_->PrepareSend(slot.id, bytes, TokenOf(kSend, index), TransferFlags::kAll) ==
+        Prepared::kAccepted) {
       slot.connection.OnSendPrepared(bytes.size());
     } else {
       full = true;
@@ -463,7 +469,8 @@ absl::Status LoadRun::Close() {
   size_t closed = 0;
   while (closed < slots_.size() && Now() < end) {
     while (prepared < slots_.size() &&
-           ring_->PrepareClose(slots_[prepared].id, CloseMode::kGraceful, TokenOf(kClose, 0))) {
+           ring_->PrepareClose(slots_[prepared].id, CloseMode::kGraceful, TokenOf(kClose, 0)) ==
+               Prepared::kAccepted) {
       ++prepared;
     }
     ring_->SubmitAndWait({.timeout = kStopResolution});

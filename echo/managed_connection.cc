@@ -13,6 +13,7 @@
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/token.h"
 
@@ -43,9 +44,11 @@ inline bool ManagedConnection::PrepareSend(Ring& ring) {
   const Token token = TokenOf(ConnectionOperation::kSend);
   if (spill_ != nullptr) {
     const std::span<const std::byte> spill(spill_.get(), spill_bytes_);
-    send_in_flight_ = ring.PrepareSend(id_, spill.subspan(spill_sent_bytes_), token);
+    const Prepared prepared = ring.PrepareSend(id_, spill.subspan(spill_sent_bytes_), token);
+    send_in_flight_ = prepared == Prepared::kAccepted;
   } else {
-    send_in_flight_ = ring.PrepareSendBuffer(id_, queue_.Front(), token);
+    const Prepared prepared = ring.PrepareSendBuffer(id_, queue_.Front(), token);
+    send_in_flight_ = prepared == Prepared::kAccepted;
   }
   return send_in_flight_;
 }
@@ -73,14 +76,16 @@ bool ManagedConnection::Progress(Ring& ring) {
 }
 
 bool ManagedConnection::PrepareRecv(Ring& ring) {
-  recv_in_flight_ = ring.PrepareRecvManaged(id_, context_->group.id(), Shots::kMany,
-                                            TokenOf(ConnectionOperation::kRecv));
+  recv_in_flight_ =
+      ring.PrepareRecvManaged(id_, context_->group.id(), Shots::kMany,
+                              TokenOf(ConnectionOperation::kRecv)) == Prepared::kAccepted;
   return recv_in_flight_;
 }
 
 bool ManagedConnection::PrepareCancel(Ring& ring, Direction direction, bool& asked) {
   if (asked) return true;
-  asked = ring.PrepareCancelConnection(id_, direction, TokenOf(ConnectionOperation::kCancel));
+  asked = ring.PrepareCancelConnection(id_, direction, TokenOf(ConnectionOperation::kCancel)) ==
+          Prepared::kAccepted;
   return asked;
 }
 

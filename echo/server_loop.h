@@ -28,6 +28,7 @@
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/token.h"
 #include "ring_native/create_ring.h"
@@ -114,7 +115,7 @@ class ServerLoop final : public EchoServer {
 
   std::vector<uint32_t> delayed_;  // slots whose Progress found the queue full
   bool accept_in_flight_ = false;
-  bool accept_delayed_ = false;  // the queue was full
+  bool accept_delayed_ = false;  // the ring had no room
   bool accept_failed_ = false;   // for want of descriptors: not before one is free
   bool tick_delayed_ = false;
   uint32_t tick_ = 0;
@@ -264,8 +265,8 @@ inline void ServerLoop<Engine>::OnMoved(Slot& slot, const Completion& completion
   Progress(slot);
 }
 
-// Prepares what the connection's state calls for; when the queue is full also after a
-// submit, it is tried again later.
+// Prepares what the connection's state calls for. When the ring has no room even after
+// a submit, it is tried again later.
 template <typename Engine>
 inline void ServerLoop<Engine>::Progress(Slot& slot) {
   if (ABSL_PREDICT_FALSE(!slot.connection.Progress(*ring_))) ProgressAfterSubmit(slot);
@@ -314,7 +315,8 @@ void ServerLoop<Engine>::OnClosed(Slot& slot) {
 template <typename Engine>
 void ServerLoop<Engine>::ArmAccept() {
   accept_failed_ = false;
-  accept_in_flight_ = ring_->PrepareAccept(listener_, Shots::kMany, TokenOf(Operation::kAccept));
+  accept_in_flight_ = ring_->PrepareAccept(listener_, Shots::kMany, TokenOf(Operation::kAccept)) ==
+                      Prepared::kAccepted;
   accept_delayed_ = !accept_in_flight_;
 }
 
@@ -385,7 +387,8 @@ void ServerLoop<Engine>::StartConnection(ConnectionId id) {
 template <typename Engine>
 void ServerLoop<Engine>::ArmTick() {
   const nanoseconds period = std::max<nanoseconds>(options_.idle_timeout / kIdleTicks, kTickMin);
-  tick_delayed_ = !ring_->PrepareTimeout(period, Shots::kMany, TokenOf(Operation::kTick));
+  tick_delayed_ =
+      ring_->PrepareTimeout(period, Shots::kMany, TokenOf(Operation::kTick)) != Prepared::kAccepted;
 }
 
 template <typename Engine>

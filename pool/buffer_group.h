@@ -3,11 +3,12 @@
 //
 //   absl::StatusOr<std::unique_ptr<BufferGroup>> group = BufferGroup::Create(ring, {});
 //   if (!group.ok()) return group.status();
-//   ring.PrepareRecvManaged(connection, (*group)->id(), Shots::kMany, token);
+//   Prepared prepared =
+//       ring.PrepareRecvManaged(connection, (*group)->id(), Shots::kMany, token);
 //   ...
 //   if ((completion.flags & kBuffer) != 0) {
 //     client.lease = (*group)->Take(completion);  // kept until the send has completed
-//     ring.PrepareSendBuffer(connection, client.lease.Slice(), token);  // no copy
+//     prepared = ring.PrepareSendBuffer(connection, client.lease.Slice(), token);  // no copy
 //   }
 //
 // An idle connection holds no memory; what arrived may be sent or written to a file from

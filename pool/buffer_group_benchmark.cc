@@ -16,6 +16,7 @@
 #include "ring/completion.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/token.h"
 
@@ -34,7 +35,7 @@ struct Fixture {
   }
   ~Fixture() { Quiesce(*ring); }
 
-  void Send() { CHECK(ring->PrepareSend(pair.first, message, kSend)); }
+  void Send() { CHECK(ring->PrepareSend(pair.first, message, kSend) == Prepared::kAccepted); }
   // Until something has arrived; it goes to `leases`. Returns its bytes.
   size_t Recv(std::vector<ManagedLease>& leases) {
     size_t bytes = 0;
@@ -62,7 +63,7 @@ struct Fixture {
 void Managed(benchmark::State& state) {
   Fixture fixture({});
   CHECK(fixture.ring->PrepareRecvManaged(fixture.pair.second, fixture.group->id(), Shots::kMany,
-                                         kRecv));
+                                         kRecv) == Prepared::kAccepted);
   std::vector<ManagedLease> leases;
   leases.reserve(16);
   while (state.KeepRunning()) {
@@ -79,7 +80,7 @@ void Plain(benchmark::State& state) {
   Ring& ring = *fixture.ring;
   std::array<std::byte, kMessageBytes> memory{};
   while (state.KeepRunning()) {
-    CHECK(ring.PrepareRecv(fixture.pair.second, memory, kRecv));
+    CHECK(ring.PrepareRecv(fixture.pair.second, memory, kRecv) == Prepared::kAccepted);
     fixture.Send();
     Await(ring, kRecv);
   }
@@ -97,12 +98,12 @@ void Exhaustion(benchmark::State& state) {
                    .max_buffers = kBuffers,
                    .exhaustion = GroupExhaustion::kWait});
   CHECK(fixture.ring->PrepareRecvManaged(fixture.pair.second, fixture.group->id(), Shots::kMany,
-                                         kRecv));
+                                         kRecv) == Prepared::kAccepted);
   std::vector<ManagedLease> leases;
   leases.reserve(2 * kBuffers);
   const std::vector<std::byte> bytes(burst * kMessageBytes);
   while (state.KeepRunningBatch(static_cast<int64_t>(burst))) {
-    CHECK(fixture.ring->PrepareSend(fixture.pair.first, bytes, kSend));
+    CHECK(fixture.ring->PrepareSend(fixture.pair.first, bytes, kSend) == Prepared::kAccepted);
     for (size_t left = burst * kMessageBytes; left > 0;) {
       left -= fixture.Recv(leases);
       if (leases.size() >= kBuffers || left == 0) leases.clear();

@@ -24,6 +24,7 @@
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/token.h"
 #include "ring_native/create_ring.h"
@@ -96,15 +97,17 @@ class BufferGroupTest : public ::testing::TestWithParam<Filling> {
   bool FillsPieces() const { return ring_->Capabilities().Has(Capability::kIncrementalBuffers); }
   // Sends on the first connection of the pair; completions of receives are handled.
   void Send(const std::string& text, BufferGroup& group) {
-    ASSERT_TRUE(ring_->PrepareSend(pair_.first, std::as_bytes(std::span(text)), kSend,
-                                   TransferFlags::kAll));
+    ASSERT_EQ(
+        ring_->PrepareSend(pair_.first, std::as_bytes(std::span(text)), kSend, TransferFlags::kAll),
+        Prepared::kAccepted);
     RunUntil(*ring_, [&](const Completion& completion) {
       Handle(completion, group);
       return completion.token == kSend;
     });
   }
   void Receive(BufferGroup& group) {
-    ASSERT_TRUE(ring_->PrepareRecvManaged(pair_.second, group.id(), Shots::kMany, kRecv));
+    ASSERT_EQ(ring_->PrepareRecvManaged(pair_.second, group.id(), Shots::kMany, kRecv),
+              Prepared::kAccepted);
   }
   // Keeps what a receive brings. The last completion of kRecv stays in last_.
   void Handle(const Completion& completion, BufferGroup& group) {
@@ -223,11 +226,12 @@ TEST_P(BufferGroupTest, WhatArrivedIsSentFromWhereItLies) {
   ManagedLease& lease = leases_[1];
   lease.TrimFront(7);
   EXPECT_EQ(Text(lease.bytes()), "piece");
-  ASSERT_TRUE(ring_->PrepareSendBuffer(pair_.second, lease.Slice(), kSend));
+  ASSERT_EQ(ring_->PrepareSendBuffer(pair_.second, lease.Slice(), kSend), Prepared::kAccepted);
   EXPECT_EQ(Await(*ring_, kSend).result, 5);
   std::string echoed(5, '\0');
-  ASSERT_TRUE(ring_->PrepareRecv(pair_.first, std::as_writable_bytes(std::span(echoed)), kSend,
-                                 TransferFlags::kAll));
+  ASSERT_EQ(ring_->PrepareRecv(pair_.first, std::as_writable_bytes(std::span(echoed)), kSend,
+                               TransferFlags::kAll),
+            Prepared::kAccepted);
   EXPECT_EQ(Await(*ring_, kSend).result, 5);
   EXPECT_EQ(echoed, "piece");
   lease.TrimFront(5);
@@ -293,12 +297,14 @@ TEST_P(BufferGroupTest, GrowsWhenTheLastBufferIsTakenThenWaits) {
   EXPECT_EQ(received_.size(), 8u * kBufferBytes);
   EXPECT_TRUE(last_.more()) << "the receive ended";
   // Slices of grown slabs reach the right memory.
-  ASSERT_TRUE(ring_->PrepareSendBuffer(pair_.second, leases_.back().Slice(), kSend));
+  ASSERT_EQ(ring_->PrepareSendBuffer(pair_.second, leases_.back().Slice(), kSend),
+            Prepared::kAccepted);
   const uint32_t sent = leases_.back().size_bytes();
   EXPECT_EQ(Await(*ring_, kSend).result, static_cast<int32_t>(sent));
   std::string echoed(sent, '\0');
-  ASSERT_TRUE(ring_->PrepareRecv(pair_.first, std::as_writable_bytes(std::span(echoed)), kSend,
-                                 TransferFlags::kAll));
+  ASSERT_EQ(ring_->PrepareRecv(pair_.first, std::as_writable_bytes(std::span(echoed)), kSend,
+                               TransferFlags::kAll),
+            Prepared::kAccepted);
   RunUntil(*ring_, [](const Completion& completion) { return completion.token == kSend; });
   EXPECT_EQ(echoed, Text(leases_.back().bytes()));
   leases_.clear();
@@ -357,8 +363,9 @@ TEST_P(BufferGroupTest, AStreamThroughFewBuffersKeepsEveryByteInOrder) {
   size_t verified = 0;
   const auto send = [&] {
     const size_t bytes = std::min<size_t>(1 + random() % 20'000, kStreamBytes - sent);
-    ASSERT_TRUE(ring_->PrepareSend(pair_.first,
-                                   std::as_bytes(std::span(stream)).subspan(sent, bytes), kSend));
+    ASSERT_EQ(ring_->PrepareSend(pair_.first, std::as_bytes(std::span(stream)).subspan(sent, bytes),
+                                 kSend),
+              Prepared::kAccepted);
   };
   send();
   RunUntil(*ring_, [&](const Completion& completion) {
@@ -391,7 +398,8 @@ TEST_P(BufferGroupTest, TakingAndReleasingDoesNotAllocate) {
   Receive(*group);
   uint64_t allocated = 0;
   for (int round = 0; round < 100; ++round) {
-    ASSERT_TRUE(ring_->PrepareSend(pair_.first, std::as_bytes(std::span("message")), kSend));
+    ASSERT_EQ(ring_->PrepareSend(pair_.first, std::as_bytes(std::span("message")), kSend),
+              Prepared::kAccepted);
     RunUntil(*ring_, [&](const Completion& completion) {
       if (completion.token != kRecv) return false;
       const AllocationCounter allocations;
@@ -471,7 +479,7 @@ TEST_P(BufferGroupDeathTest, ReleasingBytesInFlightEndsTheProgram) {
   EXPECT_DEATH(
       {
         Exchange({"text"}, *group);
-        ring_->PrepareSendBuffer(pair_.second, leases_[0].Slice(), kSend);
+        static_cast<void>(ring_->PrepareSendBuffer(pair_.second, leases_[0].Slice(), kSend));
         leases_.clear();
       },
       "released while operations in flight use them");

@@ -22,6 +22,7 @@
 #include "pool/test_ring.h"
 #include "ring/completion.h"
 #include "ring/id.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/token.h"
 
@@ -83,9 +84,11 @@ void TransferThroughUnregisteredSlab() {
   const std::string text = "works all the same";
   const size_t offset = from->size_bytes() - 5;
   std::memcpy(from->Span(offset, text.size()).data(), text.data(), text.size());
-  ASSERT_TRUE(ring->PrepareSendBuffer(pair.first, from->Slice(offset, text.size()), kSend));
+  ASSERT_EQ(ring->PrepareSendBuffer(pair.first, from->Slice(offset, text.size()), kSend),
+            Prepared::kAccepted);
   EXPECT_EQ(Await(*ring, kSend).result, static_cast<int32_t>(text.size()));
-  ASSERT_TRUE(ring->PrepareRecvBuffer(pair.second, to->Slice(offset, text.size()), kRecv));
+  ASSERT_EQ(ring->PrepareRecvBuffer(pair.second, to->Slice(offset, text.size()), kRecv),
+            Prepared::kAccepted);
   EXPECT_EQ(Await(*ring, kRecv).result, static_cast<int32_t>(text.size()));
   EXPECT_EQ(std::memcmp(to->Span(offset, text.size()).data(), text.data(), text.size()), 0);
 }
@@ -102,8 +105,10 @@ void TransferThroughUnregisteredGroup() {
   EXPECT_EQ((*group)->Statistics().unregistered_slabs, 1u);
 
   const std::string text = "works all the same";
-  ASSERT_TRUE(ring->PrepareSend(pair.first, std::as_bytes(std::span(text)), kSend));
-  ASSERT_TRUE(ring->PrepareRecvManaged(pair.second, (*group)->id(), Shots::kOne, kRecv));
+  ASSERT_EQ(ring->PrepareSend(pair.first, std::as_bytes(std::span(text)), kSend),
+            Prepared::kAccepted);
+  ASSERT_EQ(ring->PrepareRecvManaged(pair.second, (*group)->id(), Shots::kOne, kRecv),
+            Prepared::kAccepted);
   ManagedLease lease;
   RunUntil(*ring, [&](const Completion& completion) {
     if (completion.token != kRecv) return false;
@@ -111,7 +116,7 @@ void TransferThroughUnregisteredGroup() {
     return true;
   });
   ASSERT_EQ(lease.size_bytes(), text.size());
-  ASSERT_TRUE(ring->PrepareSendBuffer(pair.second, lease.Slice(), kSend));
+  ASSERT_EQ(ring->PrepareSendBuffer(pair.second, lease.Slice(), kSend), Prepared::kAccepted);
   EXPECT_EQ(Await(*ring, kSend).result, static_cast<int32_t>(text.size()));
   lease.Release();
 }

@@ -25,6 +25,7 @@
 #include "pool/test_ring.h"
 #include "ring/completion.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/token.h"
 
@@ -96,8 +97,10 @@ class PoolForkTest : public testing::Test {
     CHECK_OK(group.status());
     group_ = *std::move(group);
     static constexpr char kText[] = "text";
-    CHECK(ring_->PrepareRecvManaged(pair_.second, group_->id(), Shots::kMany, kRecv));
-    CHECK(ring_->PrepareSend(pair_.first, std::as_bytes(std::span(kText)), kSend));
+    CHECK(ring_->PrepareRecvManaged(pair_.second, group_->id(), Shots::kMany, kRecv) ==
+          Prepared::kAccepted);
+    CHECK(ring_->PrepareSend(pair_.first, std::as_bytes(std::span(kText)), kSend) ==
+          Prepared::kAccepted);
     RunUntil(*ring_, [&](const Completion& completion) {
       if (completion.token == kRecv) managed_ = group_->Take(completion);
       return managed_.has_value();

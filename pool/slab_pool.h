@@ -6,8 +6,8 @@
 //   absl::StatusOr<BufferLease> lease = (*pool)->Acquire();
 //   if (!lease.ok()) return lease.status();
 //   CircularPositions positions(lease->size_bytes());
-//   ring.PrepareRecvBuffer(connection,
-//                          lease->Slice(positions.write_offset(), positions.writable()), token);
+//   Prepared prepared = ring.PrepareRecvBuffer(
+//       connection, lease->Slice(positions.write_offset(), positions.writable()), token);
 //
 // A slab is one memory object, one reservation of address space and one registration,
 // whatever the number of its buffers. Where the kernel refuses the registration (locked

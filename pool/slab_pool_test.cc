@@ -28,6 +28,7 @@
 #include "ring/completion.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/token.h"
 
@@ -300,7 +301,8 @@ TEST_F(SlabPoolTest, AnotherThreadMayMakeThePool) {
 void SendText(Ring& ring, ConnectionId connection, const BufferLease& lease, size_t offset,
               const std::string& text) {
   std::memcpy(lease.Span(offset, text.size()).data(), text.data(), text.size());
-  ASSERT_TRUE(ring.PrepareSendBuffer(connection, lease.Slice(offset, text.size()), kSend));
+  ASSERT_EQ(ring.PrepareSendBuffer(connection, lease.Slice(offset, text.size()), kSend),
+            Prepared::kAccepted);
   const Completion sent = Await(ring, kSend);
   ASSERT_EQ(sent.result, static_cast<int32_t>(text.size())) << ring.ExplainError(sent);
 }
@@ -358,8 +360,9 @@ TEST_P(SlabTransferTest, ReceivesAndSendsThroughTheSeamOfEveryBuffer) {
     const std::string text = "message " + std::to_string(i) + " through the seam";
     const size_t send_offset = BufferBytes() - 1 - i;
     const size_t recv_offset = BufferBytes() - text.size() + 1 + i;
-    ASSERT_TRUE(ring_->PrepareRecvBuffer(pair_.second, to.Slice(recv_offset, text.size()), kRecv,
-                                         TransferFlags::kAll));
+    ASSERT_EQ(ring_->PrepareRecvBuffer(pair_.second, to.Slice(recv_offset, text.size()), kRecv,
+                                       TransferFlags::kAll),
+              Prepared::kAccepted);
     SendText(*ring_, pair_.first, from, send_offset, text);
     if (to.UsesInFlight() != 0) Await(*ring_, kRecv);
     EXPECT_EQ(std::memcmp(to.Span(recv_offset, text.size()).data(), text.data(), text.size()), 0);
@@ -381,10 +384,12 @@ TEST_P(SlabTransferTest, AStreamOfCircularReceivesLosesNothing) {
       chunk[i] = static_cast<std::byte>((sent.tail() + i) * 37 >> 3 & 0xff);
     }
     sent.CommitWrite(kChunkBytes);
-    ASSERT_TRUE(ring_->PrepareSendBuffer(
-        pair_.first, out.Slice(sent.read_offset(), sent.readable()), kSend, TransferFlags::kAll));
-    ASSERT_TRUE(ring_->PrepareRecvBuffer(
-        pair_.second, in.Slice(received.write_offset(), kChunkBytes), kRecv, TransferFlags::kAll));
+    ASSERT_EQ(ring_->PrepareSendBuffer(pair_.first, out.Slice(sent.read_offset(), sent.readable()),
+                                       kSend, TransferFlags::kAll),
+              Prepared::kAccepted);
+    ASSERT_EQ(ring_->PrepareRecvBuffer(pair_.second, in.Slice(received.write_offset(), kChunkBytes),
+                                       kRecv, TransferFlags::kAll),
+              Prepared::kAccepted);
     int finished = 0;
     RunUntil(*ring_, [&](const Completion& completion) {
       EXPECT_EQ(completion.result, static_cast<int32_t>(kChunkBytes));
@@ -404,10 +409,12 @@ TEST_P(SlabTransferTest, UsesInFlightAreThoseOfTheOneBuffer) {
   const BufferLease used = Acquire(*pool_);
   const BufferLease idle = Acquire(*pool_);
   EXPECT_EQ(used.UsesInFlight(), 0u);
-  ASSERT_TRUE(ring_->PrepareRecvBuffer(pair_.second, used.Slice(BufferBytes() - 1, 10), kRecv));
+  ASSERT_EQ(ring_->PrepareRecvBuffer(pair_.second, used.Slice(BufferBytes() - 1, 10), kRecv),
+            Prepared::kAccepted);
   EXPECT_EQ(used.UsesInFlight(), 1u);
   EXPECT_EQ(idle.UsesInFlight(), 0u);
-  ASSERT_TRUE(ring_->PrepareCancelConnection(pair_.second, Direction::kRecv, kCancel));
+  ASSERT_EQ(ring_->PrepareCancelConnection(pair_.second, Direction::kRecv, kCancel),
+            Prepared::kAccepted);
   EXPECT_FALSE(Await(*ring_, kRecv).ok());
   EXPECT_EQ(used.UsesInFlight(), 0u);
 }
@@ -417,7 +424,7 @@ TEST_P(SlabTransferTest, ReleasingABufferInFlightEndsTheProgram) {
   EXPECT_DEATH(
       {
         BufferLease lease = Acquire(*pool_);
-        ring_->PrepareRecvBuffer(pair_.second, lease.Slice(0, 10), kRecv);
+        static_cast<void>(ring_->PrepareRecvBuffer(pair_.second, lease.Slice(0, 10), kRecv));
         ring_->Submit();
         lease.Release();
       },
@@ -425,7 +432,7 @@ TEST_P(SlabTransferTest, ReleasingABufferInFlightEndsTheProgram) {
   EXPECT_DEATH(
       {
         const BufferLease lease = Acquire(*pool_);
-        ring_->PrepareRecvBuffer(pair_.second, lease.Slice(0, 10), kRecv);
+        static_cast<void>(ring_->PrepareRecvBuffer(pair_.second, lease.Slice(0, 10), kRecv));
         // The destructor.
       },
       "released while operations in flight use it");
@@ -441,8 +448,9 @@ TEST_P(SlabTransferTest, AFallbackBufferTransfersToo) {
   ASSERT_EQ(small->Statistics().fallbacks_in_use, 1u);
   const std::string text = "from a single buffer";
   SendText(*ring_, pair_.first, leases[1], BufferBytes() - 4, text);
-  ASSERT_TRUE(ring_->PrepareRecvBuffer(
-      pair_.second, leases[1].Slice(BufferBytes() - 7, text.size()), kRecv, TransferFlags::kAll));
+  ASSERT_EQ(ring_->PrepareRecvBuffer(pair_.second, leases[1].Slice(BufferBytes() - 7, text.size()),
+                                     kRecv, TransferFlags::kAll),
+            Prepared::kAccepted);
   EXPECT_EQ(Await(*ring_, kRecv).result, static_cast<int32_t>(text.size()));
   EXPECT_EQ(
       std::memcmp(leases[1].Span(BufferBytes() - 7, text.size()).data(), text.data(), text.size()),

@@ -15,6 +15,7 @@
 #include "ring/endpoint.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/token.h"
 #include "ring_native/create_ring.h"
@@ -48,8 +49,8 @@ ConnectedPair Connect(Ring& ring) {
   CHECK_OK(listener.status());
   const absl::StatusOr<Endpoint> endpoint = ring.LocalEndpoint(*listener);
   CHECK_OK(endpoint.status());
-  CHECK(ring.PrepareAccept(*listener, Shots::kOne, kAcceptToken));
-  CHECK(ring.PrepareConnect(*endpoint, kConnectToken));
+  CHECK(ring.PrepareAccept(*listener, Shots::kOne, kAcceptToken) == Prepared::kAccepted);
+  CHECK(ring.PrepareConnect(*endpoint, kConnectToken) == Prepared::kAccepted);
   ConnectedPair pair;
   RunUntil(ring, [&pair](const Completion& completion) {
     CHECK(completion.ok()) << ErrorText(completion.error());

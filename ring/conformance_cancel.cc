@@ -15,6 +15,7 @@
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/token.h"
 
 namespace ioring {
@@ -195,7 +196,7 @@ TEST_P(RingConformance, CancelWhatIsNotThere) {
 TEST_P(RingConformance, CancelItself) {
   TestRing& ring = MakeRing();
   const Token token = ring.NewToken();
-  ASSERT_TRUE(ring.PrepareCancel(token, token));
+  ASSERT_EQ(ring.PrepareCancel(token, token), Prepared::kAccepted);
   EXPECT_EQ(ring.Await(token).error(), Error::kNotFound);
 }
 
@@ -205,10 +206,11 @@ TEST_P(RingConformance, CancelAmongEqualTokens) {
   TestRing& ring = MakeRing();
   const Token token = ring.NewToken();
   for (int i = 0; i < 3; ++i) {
-    ASSERT_TRUE(ring.PrepareNop(token));
+    ASSERT_EQ(ring.PrepareNop(token), Prepared::kAccepted);
     EXPECT_EQ(ring.Await(token).result(), 0);
   }
-  for (int i = 0; i < 3; ++i) ASSERT_TRUE(ring.PrepareTimeout(kLong, Shots::kOne, token));
+  for (int i = 0; i < 3; ++i)
+    ASSERT_EQ(ring.PrepareTimeout(kLong, Shots::kOne, token), Prepared::kAccepted);
   ring.Submit();
   for (uint32_t left = 3; left > 0; --left) {
     EXPECT_EQ(ring.InFlight(), left);
@@ -225,8 +227,8 @@ TEST_P(RingConformance, CancelComparesWholeTokens) {
   TestRing& ring = MakeRing();
   const Token low{0x1234'5678};
   const Token high{0xabcd'0000'1234'5678};
-  ASSERT_TRUE(ring.PrepareTimeout(kLong, Shots::kOne, low));
-  ASSERT_TRUE(ring.PrepareTimeout(kLong, Shots::kOne, high));
+  ASSERT_EQ(ring.PrepareTimeout(kLong, Shots::kOne, low), Prepared::kAccepted);
+  ASSERT_EQ(ring.PrepareTimeout(kLong, Shots::kOne, high), Prepared::kAccepted);
   EXPECT_EQ(ring.Await(ring.StartCancel(high)).result(), 0);
   EXPECT_EQ(ring.Await(high).error(), Error::kCanceled);
   ring.Quiet();

@@ -21,6 +21,7 @@
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/statistics.h"
 #include "ring/token.h"
@@ -68,25 +69,31 @@ void LedgerRing::Breach(const std::string& what) {
 }
 
 template <typename Prepare>
-bool LedgerRing::Book(Token token, Kind kind, Shots shots, Prepare prepare) {
+Prepared LedgerRing::Book(Token token, Kind kind, Shots shots, Prepare prepare) {
   const uint32_t space_before = ring_->SubmissionQueueSpace();
   const uint32_t in_flight_before = ring_->InFlight();
   const uint64_t entries_before = ring_->GetStatistics().kernel_entries;
-  const bool accepted = prepare();
+  const Prepared prepared = prepare();
   if (ring_->GetStatistics().kernel_entries != entries_before) {
     Breach("Prepare entered the kernel (rule 1)");
   }
   const uint32_t in_flight = ring_->InFlight();
-  if (!accepted) {
+  if (prepared != Prepared::kAccepted) {
     ++refused_;
-    if (ring_->SubmissionQueueSpace() != space_before || in_flight != in_flight_before) {
-      Breach("Prepare returned false and changed something (rule 1)");
+    const uint32_t space = ring_->SubmissionQueueSpace();
+    if (space != space_before || in_flight != in_flight_before) {
+      Breach(absl::StrCat("Prepare returned ", PreparedName(prepared),
+                          " and changed something (rule 1)"));
     }
-    if (space_before != 0 && in_flight < options_.max_operations) {
-      Breach(absl::StrCat("Prepare returned false with room for ", space_before, " operations and ",
-                          in_flight, " of ", options_.max_operations, " in flight (rule 1)"));
+    const bool is_true = prepared == Prepared::kSubmissionQueueFull
+                             ? space == 0
+                             : space != 0 && in_flight >= options_.max_operations;
+    if (!is_true) {
+      Breach(absl::StrCat("Prepare returned ", PreparedName(prepared), " with room for ", space,
+                          " operations and ", in_flight, " of ", options_.max_operations,
+                          " in flight (rule 1)"));
     }
-    return false;
+    return prepared;
   }
   // Equal where the completion is in the queue already.
   if (in_flight != in_flight_before && in_flight != in_flight_before + 1) {
@@ -98,142 +105,142 @@ bool LedgerRing::Book(Token token, Kind kind, Shots shots, Prepare prepare) {
   account.kind = kind;
   ++account.open;
   if (shots == Shots::kMany || kind == Kind::kSend) ++account.open_many;
-  return true;
+  return Prepared::kAccepted;
 }
 
-bool LedgerRing::PrepareAccept(ListenerId listener, Shots shots, Token token) {
+Prepared LedgerRing::PrepareAccept(ListenerId listener, Shots shots, Token token) {
   return Book(token, Kind::kOther, shots,
               [&] { return ring_->PrepareAccept(listener, shots, token); });
 }
 
-bool LedgerRing::PrepareConnect(const Endpoint& endpoint, Token token) {
+Prepared LedgerRing::PrepareConnect(const Endpoint& endpoint, Token token) {
   return Book(token, Kind::kOther, Shots::kOne,
               [&] { return ring_->PrepareConnect(endpoint, token); });
 }
 
-bool LedgerRing::PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
-                             TransferFlags flags) {
+Prepared LedgerRing::PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
+                                 TransferFlags flags) {
   return Book(token, Kind::kRecv, Shots::kOne,
               [&] { return ring_->PrepareRecv(connection, memory, token, flags); });
 }
 
-bool LedgerRing::PrepareSend(ConnectionId connection, std::span<const std::byte> memory,
-                             Token token, TransferFlags flags) {
+Prepared LedgerRing::PrepareSend(ConnectionId connection, std::span<const std::byte> memory,
+                                 Token token, TransferFlags flags) {
   return Book(token, Kind::kSend, Shots::kOne,
               [&] { return ring_->PrepareSend(connection, memory, token, flags); });
 }
 
-bool LedgerRing::PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                                   TransferFlags flags) {
+Prepared LedgerRing::PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice,
+                                       Token token, TransferFlags flags) {
   return Book(token, Kind::kRecv, Shots::kOne,
               [&] { return ring_->PrepareRecvBuffer(connection, slice, token, flags); });
 }
 
-bool LedgerRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                                   TransferFlags flags) {
+Prepared LedgerRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice,
+                                       Token token, TransferFlags flags) {
   return Book(token, Kind::kSend, Shots::kOne,
               [&] { return ring_->PrepareSendBuffer(connection, slice, token, flags); });
 }
 
-bool LedgerRing::PrepareRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
-                                    Token token) {
+Prepared LedgerRing::PrepareRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
+                                        Token token) {
   return Book(token, Kind::kManaged, shots,
               [&] { return ring_->PrepareRecvManaged(connection, group, shots, token); });
 }
 
-bool LedgerRing::PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, Endpoint* source,
-                                 Token token) {
+Prepared LedgerRing::PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory,
+                                     Endpoint* source, Token token) {
   return Book(token, Kind::kRecv, Shots::kOne,
               [&] { return ring_->PrepareRecvFrom(socket, memory, source, token); });
 }
 
-bool LedgerRing::PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
-                               const Endpoint& destination, Token token) {
+Prepared LedgerRing::PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
+                                   const Endpoint& destination, Token token) {
   return Book(token, Kind::kSend, Shots::kOne,
               [&] { return ring_->PrepareSendTo(socket, memory, destination, token); });
 }
 
-bool LedgerRing::PrepareShutdown(ConnectionId connection, Direction direction, Token token) {
+Prepared LedgerRing::PrepareShutdown(ConnectionId connection, Direction direction, Token token) {
   return Book(token, Kind::kOther, Shots::kOne,
               [&] { return ring_->PrepareShutdown(connection, direction, token); });
 }
 
-bool LedgerRing::PrepareClose(ConnectionId connection, CloseMode mode, Token token) {
+Prepared LedgerRing::PrepareClose(ConnectionId connection, CloseMode mode, Token token) {
   return Book(token, Kind::kOther, Shots::kOne,
               [&] { return ring_->PrepareClose(connection, mode, token); });
 }
 
-bool LedgerRing::PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots,
-                                Token token) {
+Prepared LedgerRing::PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots,
+                                    Token token) {
   return Book(token, Kind::kOther, shots,
               [&] { return ring_->PreparePollAdd(connection, events, shots, token); });
 }
 
-bool LedgerRing::PreparePollRemove(Token target, Token token) {
+Prepared LedgerRing::PreparePollRemove(Token target, Token token) {
   return Book(token, Kind::kOther, Shots::kOne,
               [&] { return ring_->PreparePollRemove(target, token); });
 }
 
-bool LedgerRing::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) {
+Prepared LedgerRing::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) {
   return Book(token, Kind::kOther, shots,
               [&] { return ring_->PrepareTimeout(delay, shots, token); });
 }
 
-bool LedgerRing::PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) {
+Prepared LedgerRing::PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) {
   return Book(token, Kind::kOther, Shots::kOne,
               [&] { return ring_->PrepareTimeoutAt(time, token); });
 }
 
-bool LedgerRing::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
+Prepared LedgerRing::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
   return Book(token, Kind::kOther, Shots::kOne,
               [&] { return ring_->PrepareDeadline(delay, token); });
 }
 
-bool LedgerRing::PrepareCancel(Token target, Token token) {
+Prepared LedgerRing::PrepareCancel(Token target, Token token) {
   return Book(token, Kind::kOther, Shots::kOne,
               [&] { return ring_->PrepareCancel(target, token); });
 }
 
-bool LedgerRing::PrepareCancelConnection(ConnectionId connection, Direction direction,
-                                         Token token) {
+Prepared LedgerRing::PrepareCancelConnection(ConnectionId connection, Direction direction,
+                                             Token token) {
   return Book(token, Kind::kOther, Shots::kOne,
               [&] { return ring_->PrepareCancelConnection(connection, direction, token); });
 }
 
-bool LedgerRing::PrepareCancelAll(Token token) {
+Prepared LedgerRing::PrepareCancelAll(Token token) {
   return Book(token, Kind::kOther, Shots::kOne, [&] { return ring_->PrepareCancelAll(token); });
 }
 
-bool LedgerRing::PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
-                             Token token) {
+Prepared LedgerRing::PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
+                                 Token token) {
   return Book(token, Kind::kRead, Shots::kOne,
               [&] { return ring_->PrepareRead(file, offset, memory, token); });
 }
 
-bool LedgerRing::PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
-                              Token token) {
+Prepared LedgerRing::PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
+                                  Token token) {
   return Book(token, Kind::kWrite, Shots::kOne,
               [&] { return ring_->PrepareWrite(file, offset, memory, token); });
 }
 
-bool LedgerRing::PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                   Token token) {
+Prepared LedgerRing::PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
+                                       Token token) {
   return Book(token, Kind::kRead, Shots::kOne,
               [&] { return ring_->PrepareReadBuffer(file, offset, slice, token); });
 }
 
-bool LedgerRing::PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                    Token token) {
+Prepared LedgerRing::PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
+                                        Token token) {
   return Book(token, Kind::kWrite, Shots::kOne,
               [&] { return ring_->PrepareWriteBuffer(file, offset, slice, token); });
 }
 
-bool LedgerRing::PrepareSync(FileId file, SyncMode mode, Token token) {
+Prepared LedgerRing::PrepareSync(FileId file, SyncMode mode, Token token) {
   return Book(token, Kind::kOther, Shots::kOne,
               [&] { return ring_->PrepareSync(file, mode, token); });
 }
 
-bool LedgerRing::PrepareNop(Token token) {
+Prepared LedgerRing::PrepareNop(Token token) {
   return Book(token, Kind::kOther, Shots::kOne, [&] { return ring_->PrepareNop(token); });
 }
 

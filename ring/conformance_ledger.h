@@ -27,6 +27,7 @@
 #include "ring/endpoint.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/statistics.h"
 #include "ring/token.h"
@@ -104,41 +105,44 @@ class LedgerRing : public Ring {
   }
   absl::Status CloseFile(FileId file) override { return ring_->CloseFile(file); }
 
-  bool PrepareAccept(ListenerId listener, Shots shots, Token token) override;
-  bool PrepareConnect(const Endpoint& endpoint, Token token) override;
-  bool PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
-                   TransferFlags flags = TransferFlags::kNone) override;
-  bool PrepareSend(ConnectionId connection, std::span<const std::byte> memory, Token token,
-                   TransferFlags flags = TransferFlags::kNone) override;
-  bool PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                         TransferFlags flags = TransferFlags::kNone) override;
-  bool PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                         TransferFlags flags = TransferFlags::kNone) override;
-  bool PrepareRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
+  Prepared PrepareAccept(ListenerId listener, Shots shots, Token token) override;
+  Prepared PrepareConnect(const Endpoint& endpoint, Token token) override;
+  Prepared PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
+                       TransferFlags flags = TransferFlags::kNone) override;
+  Prepared PrepareSend(ConnectionId connection, std::span<const std::byte> memory, Token token,
+                       TransferFlags flags = TransferFlags::kNone) override;
+  Prepared PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
+                             TransferFlags flags = TransferFlags::kNone) override;
+  Prepared PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
+                             TransferFlags flags = TransferFlags::kNone) override;
+  Prepared PrepareRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
+                              Token token) override;
+  Prepared PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, Endpoint* source,
+                           Token token) override;
+  Prepared PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
+                         const Endpoint& destination, Token token) override;
+  Prepared PrepareShutdown(ConnectionId connection, Direction direction, Token token) override;
+  Prepared PrepareClose(ConnectionId connection, CloseMode mode, Token token) override;
+  Prepared PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots,
                           Token token) override;
-  bool PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, Endpoint* source,
+  Prepared PreparePollRemove(Token target, Token token) override;
+  Prepared PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) override;
+  Prepared PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) override;
+  Prepared PrepareDeadline(std::chrono::nanoseconds delay, Token token) override;
+  Prepared PrepareCancel(Token target, Token token) override;
+  Prepared PrepareCancelConnection(ConnectionId connection, Direction direction,
+                                   Token token) override;
+  Prepared PrepareCancelAll(Token token) override;
+  Prepared PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
                        Token token) override;
-  bool PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
-                     const Endpoint& destination, Token token) override;
-  bool PrepareShutdown(ConnectionId connection, Direction direction, Token token) override;
-  bool PrepareClose(ConnectionId connection, CloseMode mode, Token token) override;
-  bool PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots, Token token) override;
-  bool PreparePollRemove(Token target, Token token) override;
-  bool PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) override;
-  bool PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) override;
-  bool PrepareDeadline(std::chrono::nanoseconds delay, Token token) override;
-  bool PrepareCancel(Token target, Token token) override;
-  bool PrepareCancelConnection(ConnectionId connection, Direction direction, Token token) override;
-  bool PrepareCancelAll(Token token) override;
-  bool PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory, Token token) override;
-  bool PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
-                    Token token) override;
-  bool PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                         Token token) override;
-  bool PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                          Token token) override;
-  bool PrepareSync(FileId file, SyncMode mode, Token token) override;
-  bool PrepareNop(Token token) override;
+  Prepared PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
+                        Token token) override;
+  Prepared PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
+                             Token token) override;
+  Prepared PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
+                              Token token) override;
+  Prepared PrepareSync(FileId file, SyncMode mode, Token token) override;
+  Prepared PrepareNop(Token token) override;
 
   uint32_t SubmissionQueueSpace() const override { return ring_->SubmissionQueueSpace(); }
   uint32_t Submit() override { return ring_->Submit(); }
@@ -175,7 +179,7 @@ class LedgerRing : public Ring {
   };
 
   template <typename Prepare>
-  bool Book(Token token, Kind kind, Shots shots, Prepare prepare);
+  Prepared Book(Token token, Kind kind, Shots shots, Prepare prepare);
   void BookCompletion(const Completion& completion);
   void BookWake(const Completion& completion);
   void CheckFlags(const Completion& completion, Account& account);

@@ -276,7 +276,7 @@ TEST_P(RingConformance, DestroyWithWorkInFlightDies) {
       {
         absl::StatusOr<std::unique_ptr<Ring>> ring = GetParam().create(options);
         if (ring.ok()) {
-          (*ring)->PrepareTimeout(hours{1}, Shots::kOne, Token{1});
+          static_cast<void>((*ring)->PrepareTimeout(hours{1}, Shots::kOne, Token{1}));
           (*ring)->Submit();
           ring->reset();
         }

@@ -16,6 +16,7 @@
 #include "ring/drain.h"
 #include "ring/error.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/statistics.h"
 #include "ring/token.h"
 
@@ -40,7 +41,7 @@ TEST_P(RingConformance, TokensComeBackAsTheyWere) {
   TestRing& ring = MakeRing();
   for (const uint64_t value : {uint64_t{0}, uint64_t{1}, uint64_t{1} << 63, ~uint64_t{1},
                                uint64_t{0x0123'4567'89ab'cdef}}) {
-    ASSERT_TRUE(ring.PrepareNop(Token{value}));
+    ASSERT_EQ(ring.PrepareNop(Token{value}), Prepared::kAccepted);
     EXPECT_EQ(ring.Await(Token{value}).result(), 0);
   }
 }
@@ -52,7 +53,7 @@ TEST_P(RingConformance, MoreOperationsThanTheQueueTakes) {
   std::vector<Token> tokens;
   while (tokens.size() < kOperations) {
     const Token token = ring.NewToken();
-    if (ring.PrepareNop(token)) {
+    if (ring.PrepareNop(token) == Prepared::kAccepted) {
       tokens.push_back(token);
     } else {
       ASSERT_GT(ring.Pump({.timeout = kPatience}), 0u) << "full, and nothing completes";
@@ -72,18 +73,19 @@ TEST_P(RingConformance, SubmissionQueueFull) {
     for (;;) {
       const uint32_t space = ring.SubmissionQueueSpace();
       const Token token = ring.NewToken();
-      const bool accepted = ring.PrepareNop(token);
-      EXPECT_TRUE(accepted || space == 0);
-      if (!accepted) break;
+      const Prepared prepared = ring.PrepareNop(token);
+      EXPECT_EQ(prepared, space == 0 ? Prepared::kSubmissionQueueFull : Prepared::kAccepted);
+      if (prepared != Prepared::kAccepted) break;
       tokens.push_back(token);
       ASSERT_LE(tokens.size(), 1024u) << "it is never full";
     }
     EXPECT_GE(tokens.size(), 8u);
     EXPECT_EQ(ring.SubmissionQueueSpace(), 0u);
     const Token refused = ring.NewToken();
-    EXPECT_FALSE(ring.PrepareNop(refused));
-    EXPECT_FALSE(ring.PrepareTimeout(milliseconds{1}, Shots::kOne, refused));
-    EXPECT_FALSE(ring.PrepareCancelAll(refused));
+    EXPECT_EQ(ring.PrepareNop(refused), Prepared::kSubmissionQueueFull);
+    EXPECT_EQ(ring.PrepareTimeout(milliseconds{1}, Shots::kOne, refused),
+              Prepared::kSubmissionQueueFull);
+    EXPECT_EQ(ring.PrepareCancelAll(refused), Prepared::kSubmissionQueueFull);
     EXPECT_EQ(ring.Submit(), tokens.size());
     EXPECT_GE(ring.SubmissionQueueSpace(), 8u);
     for (const Token token : tokens) EXPECT_EQ(ring.Await(token).result(), 0);
@@ -101,7 +103,7 @@ TEST_P(RingConformance, LastPlaceTakesAnyOperation) {
   const TestGroup group = ring.MakeGroup(2, 64);
   const TestBuffer buffer = ring.MakeBuffer(64);
   const std::span<std::byte> memory = ring.Memory(64);
-  using Prepare = std::function<bool(Token)>;
+  using Prepare = std::function<Prepared(Token)>;
   const std::vector<Prepare> operations = {
       [&](Token token) { return ring.PrepareRecv(pair.server, memory, token); },
       [&](Token token) { return ring.PrepareSendBuffer(pair.client, buffer.Slice(0, 8), token); },
@@ -140,7 +142,7 @@ TEST_P(RingConformance, SubmissionQueueFullWhileReadingCompletions) {
   std::vector<int> seen(1000, 0);
   size_t prepared = 1;
   size_t completed = 0;
-  ASSERT_TRUE(ring.PrepareNop(Token{0}));
+  ASSERT_EQ(ring.PrepareNop(Token{0}), Prepared::kAccepted);
   const steady_clock::time_point deadline = steady_clock::now() + kPatience;
   while (completed < seen.size() && steady_clock::now() < deadline) {
     ring.SubmitAndWait({.timeout = kPatience});
@@ -151,9 +153,9 @@ TEST_P(RingConformance, SubmissionQueueFullWhileReadingCompletions) {
       ++completed;
       ++seen[completion.token.value];
       for (int i = 0; i < 2 && prepared < seen.size(); ++i) {
-        if (!ring.PrepareNop(Token{prepared})) {
+        if (ring.PrepareNop(Token{prepared}) != Prepared::kAccepted) {
           ring.Submit();
-          ASSERT_TRUE(ring.PrepareNop(Token{prepared})) << "a submit makes room";
+          ASSERT_EQ(ring.PrepareNop(Token{prepared}), Prepared::kAccepted) << "a submit makes room";
         }
         ++prepared;
       }
@@ -189,9 +191,11 @@ TEST_P(RingConformance, CompletionQueueOverflow) {
   const steady_clock::time_point deadline = steady_clock::now() + kPatience;
   while (tokens.size() < kTimers && steady_clock::now() < deadline) {
     const Token token = ring.NewToken();
-    if (ring.PrepareTimeout(milliseconds{50}, Shots::kOne, token)) {
+    const Prepared prepared = ring.PrepareTimeout(milliseconds{50}, Shots::kOne, token);
+    if (prepared == Prepared::kAccepted) {
       tokens.push_back(token);
     } else {
+      ASSERT_EQ(prepared, Prepared::kSubmissionQueueFull);
       ring.Submit();
     }
   }
@@ -217,7 +221,7 @@ TEST_P(RingConformance, CompletionQueueOverflowOfNops) {
   int refusals = 0;
   while (tokens.size() < 900 && refusals < 100) {
     const Token token = ring.NewToken();
-    if (ring.PrepareNop(token)) {
+    if (ring.PrepareNop(token) == Prepared::kAccepted) {
       tokens.push_back(token);
     } else {
       ++refusals;
@@ -280,7 +284,11 @@ TEST_P(RingConformance, OperationLimit) {
   std::vector<Token> tokens;
   for (;;) {
     const Token token = ring.NewToken();
-    if (!ring.PrepareTimeout(milliseconds{30}, Shots::kOne, token)) break;
+    const Prepared prepared = ring.PrepareTimeout(milliseconds{30}, Shots::kOne, token);
+    if (prepared != Prepared::kAccepted) {
+      EXPECT_EQ(prepared, Prepared::kOperationTableFull);
+      break;
+    }
     tokens.push_back(token);
     if (ring.SubmissionQueueSpace() == 0) ring.Submit();
     ASSERT_LE(tokens.size(), 1000u) << "there is no limit";
@@ -290,12 +298,50 @@ TEST_P(RingConformance, OperationLimit) {
   // A connection's receive and send do not count.
   const Token recv = ring.NewToken();
   const Token send = ring.NewToken();
-  EXPECT_TRUE(ring.PrepareRecv(pair.server, ring.Memory(1), recv));
-  EXPECT_TRUE(ring.PrepareSend(pair.client, ring.Text("x"), send));
+  EXPECT_EQ(ring.PrepareRecv(pair.server, ring.Memory(1), recv), Prepared::kAccepted);
+  EXPECT_EQ(ring.PrepareSend(pair.client, ring.Text("x"), send), Prepared::kAccepted);
   EXPECT_EQ(ring.Await(recv).result(), 1);
   EXPECT_EQ(ring.Await(send).result(), 1);
   for (const Token token : tokens) EXPECT_EQ(ring.Await(token).result(), 0);
   EXPECT_EQ(ring.Await(ring.StartTimeout(milliseconds{1})).result(), 0);
+}
+
+// Rule 1: it is told which of the two is full, and so what makes room.
+TEST_P(RingConformance, TellsWhatIsFull) {
+  constexpr int kOperations = 12;
+  RingOptions options = Options();
+  options.submission_entries = 8;
+  options.max_operations = kOperations;
+  TestRing& ring = MakeRing(options);
+  std::vector<Token> timers;
+  for (int i = 0; i < kOperations; ++i) {
+    if (ring.SubmissionQueueSpace() == 0) ring.Submit();
+    timers.push_back(ring.StartTimeout(hours{1}));
+  }
+  ring.Quiet();
+  ASSERT_GT(ring.SubmissionQueueSpace(), 0u);
+  const Token token = ring.NewToken();
+  const auto prepare = [&] { return ring.PrepareTimeout(milliseconds{1}, Shots::kOne, token); };
+  EXPECT_EQ(prepare(), Prepared::kOperationTableFull);
+  EXPECT_EQ(ring.Submit(), 0u);
+  EXPECT_EQ(prepare(), Prepared::kOperationTableFull);
+  // Both are full: the submission queue is told first. Cancels have places of their own.
+  const Token nothing = ring.NewToken();
+  std::vector<Token> cancels;
+  while (ring.SubmissionQueueSpace() > 0) {
+    cancels.push_back(ring.StartCancel(nothing));
+    ASSERT_LE(cancels.size(), 16u);
+  }
+  EXPECT_EQ(prepare(), Prepared::kSubmissionQueueFull);
+  ring.Submit();
+  EXPECT_EQ(prepare(), Prepared::kOperationTableFull);
+  for (const Token cancel : cancels) EXPECT_EQ(ring.Await(cancel).error(), Error::kNotFound);
+  EXPECT_EQ(prepare(), Prepared::kOperationTableFull);
+  // One operation fewer.
+  EXPECT_EQ(ring.Await(ring.StartCancel(timers.back())).result(), 0);
+  EXPECT_EQ(ring.Await(timers.back()).error(), Error::kCanceled);
+  EXPECT_EQ(prepare(), Prepared::kAccepted);
+  EXPECT_EQ(ring.Await(token).result(), 0);
 }
 
 // Rule 12: a ring whose table of operations is full of what never ends can be drained.
@@ -303,10 +349,13 @@ TEST_P(RingConformance, OperationLimitAndDrain) {
   RingOptions options = Options();
   options.max_operations = 32;
   TestRing& ring = MakeRing(options);
-  for (int i = 0; ring.PrepareTimeout(hours{1}, Shots::kOne, ring.NewToken()); ++i) {
+  Prepared prepared = Prepared::kAccepted;
+  for (int i = 0; prepared == Prepared::kAccepted; ++i) {
     ASSERT_LE(i, 1000) << "there is no limit";
     if (ring.SubmissionQueueSpace() == 0) ring.Submit();
+    prepared = ring.PrepareTimeout(hours{1}, Shots::kOne, ring.NewToken());
   }
+  EXPECT_EQ(prepared, Prepared::kOperationTableFull);
   ring.Submit();
   const absl::Status status = Drain(ring, steady_clock::now() + milliseconds{1000});
   EXPECT_TRUE(status.ok()) << status;

@@ -25,6 +25,7 @@
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/token.h"
 
@@ -38,6 +39,7 @@ using std::chrono::steady_clock;
 }  // namespace
 
 void PrintTo(Error error, std::ostream* out) { *out << ErrorName(error); }
+void PrintTo(Prepared prepared, std::ostream* out) { *out << PreparedName(prepared); }
 
 std::span<const std::byte> AsBytes(std::string_view text) {
   return std::as_bytes(std::span<const char>(text.data(), text.size()));
@@ -378,7 +380,7 @@ void TestRing::Finish() {
   if (zero_copy_) {
     // Memory that waits for a peer that does not read is free only when that ends.
     for (const ConnectionId connection : std::exchange(connections_, {})) {
-      PrepareClose(connection, CloseMode::kReset, NewToken());
+      static_cast<void>(PrepareClose(connection, CloseMode::kReset, NewToken()));
       Pump();
     }
   }

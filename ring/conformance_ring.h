@@ -27,13 +27,15 @@
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/token.h"
 
 namespace ioring {
 
-// So that a failed expectation names the error.
+// So that a failed expectation names the error, and what was full.
 void PrintTo(Error error, std::ostream* out);
+void PrintTo(Prepared prepared, std::ostream* out);
 
 // How long a test waits for what must happen.
 inline constexpr std::chrono::seconds kPatience{20};
@@ -98,7 +100,7 @@ class TestRing final : public LedgerRing {
   template <typename Prepare>
   Token Start(Prepare prepare) {
     const Token token = NewToken();
-    EXPECT_TRUE(prepare(token)) << "an operation was not accepted";
+    EXPECT_EQ(prepare(token), Prepared::kAccepted);
     return token;
   }
   Token StartRecv(ConnectionId connection, std::span<std::byte> memory,

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "ring/completion.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/token.h"
 
@@ -37,12 +38,13 @@ void DropCompletions(Ring& ring) {
 }
 
 void CancelAll(Ring& ring) {
-  if (ring.PrepareCancelAll(kDrainToken)) return;
+  if (ring.PrepareCancelAll(kDrainToken) == Prepared::kAccepted) return;
   // Full of what was prepared before. Where that makes no room, what completes in the
   // next wait does.
   ring.Submit();
   DropCompletions(ring);
-  ring.PrepareCancelAll(kDrainToken);
+  // What is refused even then is asked again after kCancelAgainAfter.
+  static_cast<void>(ring.PrepareCancelAll(kDrainToken));
 }
 
 bool AtRest(const Ring& ring) { return ring.InFlight() == 0 && ring.CompletionQueueCount() == 0; }

@@ -43,7 +43,8 @@ struct RingOptions {
   // Operations in flight besides managed receives and plain receives and sends: transfers
   // with TransferFlags::kAll, zero-copy sends, datagrams, accepts, connects, shutdowns,
   // timers, polls, files, nops, cancels, failed requests. Cost: about 320 bytes each when
-  // used. When all are in use, Prepare returns false until one of them completes. Backends: all.
+  // used. When all are in use, Prepare returns kOperationTableFull until one of them completes.
+  // Backends: all.
   uint32_t max_operations = 4096;
 
   // Kill switches: features that are not used even where the system has them.

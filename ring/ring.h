@@ -5,7 +5,7 @@
 //
 //   std::unique_ptr<Ring> ring = CreateRing(RingOptions{})->ring;  // ring_native/create_ring.h
 //   ListenerId listener = *ring->CreateListener(*Endpoint::Parse("127.0.0.1:0"), {});
-//   ring->PrepareAccept(listener, Shots::kMany, Token{1});
+//   CHECK(ring->PrepareAccept(listener, Shots::kMany, Token{1}) == Prepared::kAccepted);
 //   for (;;) {
 //     ring->SubmitAndWait(WaitOptions{});
 //     std::span<const Completion> completions = ring->PeekCompletions();
@@ -15,14 +15,18 @@
 //
 // The contract, the same for every backend:
 //
-//  1. `Prepare…` queues one operation and makes no system call. It returns false, and
-//     changes nothing, when the submission queue or the table of operations (see
-//     RingOptions::max_operations) is full. A submit makes room in the queue; only
-//     completions make room in the table. So submit and prepare once more; keep what is
-//     refused again, and prepare it after the next completions were taken. A loop that
-//     only submits until an operation is accepted may never end.
+//  1. `Prepare…` queues one operation and makes no system call. It returns
+//     Prepared::kAccepted, or says what was full and changes nothing:
+//     - kSubmissionQueueFull: `Submit` makes room. Prepare once more then.
+//     - kOperationTableFull: RingOptions::max_operations are in flight. `Submit` makes no
+//       room there; only an operation that completes does. Keep what was refused, and
+//       prepare it after the next completions were taken.
+//     Where both are full, Prepare returns kSubmissionQueueFull. After a submit, the same
+//     operation may therefore be refused with kOperationTableFull. A loop
+//     `while (prepare() != Prepared::kAccepted) Submit();` never ends then. Use Retries
+//     (ring/retries.h): it submits, keeps what is still refused, and offers it again.
 //     An accepted operation yields exactly one final completion; completions before it
-//     are marked `kMore`. A bad argument is no reason to return false: the operation is
+//     are marked `kMore`. A bad argument is no reason for a refusal: the operation is
 //     accepted and completes with the error. Cancels have a few places of the table to
 //     themselves, so that what filled it can be cancelled.
 //  2. From acceptance until its final completion has been peeked, an operation's memory
@@ -83,6 +87,7 @@
 #include "ring/endpoint.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/statistics.h"
 #include "ring/token.h"
 
@@ -171,17 +176,18 @@ class Ring {
   // FailedPrecondition while operations are in flight on it.
   virtual absl::Status CloseFile(FileId file) = 0;
 
-  // ---- Preparing. Every one: no system call, false when full, ring's thread only.
+  // ---- Preparing. Every one: no system call; tells what is full, if anything is (rule 1);
+  // ring's thread only.
 
   // Completes with the new connection (`Completion::connection`), already set up.
   // kTooManyIds: max_connections reached, that connection was closed. kTooManyFiles.
-  virtual bool PrepareAccept(ListenerId listener, Shots shots, Token token) = 0;
+  virtual Prepared PrepareAccept(ListenerId listener, Shots shots, Token token) = 0;
   // Makes a socket and connects it; completes with the new connection. An endpoint whose
   // scope is a name is resolved here, by a system call: give a number. Where a Unix-domain
   // listener's queue is full it waits (Linux; elsewhere: kConnectionRefused). Until there is room
   // it costs an attempt every 100 ms on epoll, and on io_uring a place among
   // RingOptions::max_worker_threads, in which those that find none wait without a thread.
-  virtual bool PrepareConnect(const Endpoint& endpoint, Token token) = 0;
+  virtual Prepared PrepareConnect(const Endpoint& endpoint, Token token) = 0;
 
   // Completes with the bytes received; 0: the peer sent its end (FIN). An empty span is
   // kInvalidArgument, and so is one above kTransferBytesMax with TransferFlags::kAll; without it at
@@ -190,37 +196,37 @@ class Ring {
   // kEmptyDatagram. One longer than the memory loses its rest and completes with kMessageTooLong.
   // A socket of sequenced packets (SOCK_SEQPACKET) is like one, but 0 is its end, as on a stream;
   // an empty packet looks the same.
-  virtual bool PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
-                           TransferFlags flags = TransferFlags::kNone) = 0;
+  virtual Prepared PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
+                               TransferFlags flags = TransferFlags::kNone) = 0;
   // Completes with the bytes sent, which may be fewer than given. An empty span is
   // kInvalidArgument. On a datagram socket a send is one datagram, whole or not at all:
   // kMessageTooLong where the network takes none of that size.
-  virtual bool PrepareSend(ConnectionId connection, std::span<const std::byte> memory, Token token,
-                           TransferFlags flags = TransferFlags::kNone) = 0;
+  virtual Prepared PrepareSend(ConnectionId connection, std::span<const std::byte> memory,
+                               Token token, TransferFlags flags = TransferFlags::kNone) = 0;
   // The same on a slice of a registered buffer.
-  virtual bool PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                                 TransferFlags flags = TransferFlags::kNone) = 0;
-  virtual bool PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                                 TransferFlags flags = TransferFlags::kNone) = 0;
+  virtual Prepared PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
+                                     TransferFlags flags = TransferFlags::kNone) = 0;
+  virtual Prepared PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
+                                     TransferFlags flags = TransferFlags::kNone) = 0;
   // Managed: when bytes arrive, the ring picks a buffer of the group for them (kBuffer
   // is set: TakeBuffer). An idle connection holds no memory. kMany ends at the end of
   // the stream (result 0), at an error, when cancelled, or with kNoBuffers (by policy).
   // On a datagram socket each datagram has a completion and a buffer of its own. An empty one
   // completes with 0 and kEmptyDatagram, one longer than a buffer with kMessageTooLong: both
   // without a buffer, and neither ends kMany.
-  virtual bool PrepareRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
-                                  Token token) = 0;
+  virtual Prepared PrepareRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
+                                      Token token) = 0;
 
   // Datagrams. A receive writes the sender to `*source` (which may not be null) before
   // it completes; otherwise it is PrepareRecv on a datagram socket. A send completes with the
   // bytes of the datagram, which may be 0.
-  virtual bool PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, Endpoint* source,
-                               Token token) = 0;
-  virtual bool PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
-                             const Endpoint& destination, Token token) = 0;
+  virtual Prepared PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory,
+                                   Endpoint* source, Token token) = 0;
+  virtual Prepared PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
+                                 const Endpoint& destination, Token token) = 0;
 
   // kSend: sends FIN after what was sent; receiving goes on. Result 0.
-  virtual bool PrepareShutdown(ConnectionId connection, Direction direction, Token token) = 0;
+  virtual Prepared PrepareShutdown(ConnectionId connection, Direction direction, Token token) = 0;
   // Cancels what is in flight on the connection, lets it complete, closes, and only then
   // completes with 0. The id is stale from acceptance on.
   // kGraceful lets the peer have all that was sent. The end is sent; what the peer has sent and
@@ -232,7 +238,7 @@ class Ring {
   // receiving was shut down before, some systems answer what comes later with a reset themselves.
   // Sockets that the caller never got to know, and those that are open when the ring is destroyed,
   // are closed at once.)
-  virtual bool PrepareClose(ConnectionId connection, CloseMode mode, Token token) = 0;
+  virtual Prepared PrepareClose(ConnectionId connection, CloseMode mode, Token token) = 0;
 
   // Completes with the PollEvents that hold. kMany: each time that one of them comes to hold, with
   // all that hold then. An event that goes on holding is told again when more arrives (readable),
@@ -242,48 +248,48 @@ class Ring {
   // watch (kqueue: some devices) ends with an error. (Windows does not see who else reads and
   // writes: an event that was told is told again there only after the ring received or sent on the
   // connection.)
-  virtual bool PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots,
-                              Token token) = 0;
+  virtual Prepared PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots,
+                                  Token token) = 0;
   // Cancels the poll with the token `target`; 0, or kNotFound.
-  virtual bool PreparePollRemove(Token target, Token token) = 0;
+  virtual Prepared PreparePollRemove(Token target, Token token) = 0;
 
   // Completes with 0 after `delay`, or every `delay` (kMany, marked kMore; a period must
   // be positive). Late ticks are not made up for.
-  virtual bool PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) = 0;
+  virtual Prepared PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) = 0;
   // Completes with 0 at `time`, at once if it is past.
-  virtual bool PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) = 0;
+  virtual Prepared PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) = 0;
   // A deadline on the operation prepared just before this one, in the same batch, which
   // must not be multishot: after `delay` that operation is cancelled, and completes with
   // kCanceled or what it truly did. The deadline completes with kTimedOut if it struck,
   // else with 0. kInvalidArgument where there is no such operation. Prepare both only
   // where SubmissionQueueSpace() is at least 2.
-  virtual bool PrepareDeadline(std::chrono::nanoseconds delay, Token token) = 0;
+  virtual Prepared PrepareDeadline(std::chrono::nanoseconds delay, Token token) = 0;
 
   // Cancels an operation that has this token (one of them, where several have). Result 0:
   // it was asked to stop; kNotFound: there is none, or it is past stopping. O(1), O(log n)
   // for timers, but for a connection's receive or send, which is O(max_connections): cancel those
   // by connection.
-  virtual bool PrepareCancel(Token target, Token token) = 0;
+  virtual Prepared PrepareCancel(Token target, Token token) = 0;
   // Cancels receive, send or all operations of a connection. Result: how many there were.
-  virtual bool PrepareCancelConnection(ConnectionId connection, Direction direction,
-                                       Token token) = 0;
+  virtual Prepared PrepareCancelConnection(ConnectionId connection, Direction direction,
+                                           Token token) = 0;
   // Cancels everything in flight but closes. Result: 0.
-  virtual bool PrepareCancelAll(Token token) = 0;
+  virtual Prepared PrepareCancelAll(Token token) = 0;
 
   // Files, at an offset in bytes. A read completes with the bytes read, 0 at the end of
   // the file; reads and writes may be short.
-  virtual bool PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
-                           Token token) = 0;
-  virtual bool PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
-                            Token token) = 0;
-  virtual bool PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                 Token token) = 0;
-  virtual bool PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                  Token token) = 0;
-  virtual bool PrepareSync(FileId file, SyncMode mode, Token token) = 0;
+  virtual Prepared PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
+                               Token token) = 0;
+  virtual Prepared PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
+                                Token token) = 0;
+  virtual Prepared PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
+                                     Token token) = 0;
+  virtual Prepared PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
+                                      Token token) = 0;
+  virtual Prepared PrepareSync(FileId file, SyncMode mode, Token token) = 0;
 
   // Completes with 0.
-  virtual bool PrepareNop(Token token) = 0;
+  virtual Prepared PrepareNop(Token token) = 0;
 
   // ---- Submitting and waiting. Ring's thread only.
 

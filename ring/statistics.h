@@ -29,7 +29,8 @@ struct Statistics {
   uint64_t kernel_submissions = 0;     // entries handed to the kernel, the ring's own included
                                        // (others: calls on descriptors and sockets)
   uint64_t overflows = 0;              // times the kernel's completion queue overflowed
-  uint64_t submission_queue_full = 0;  // times Prepare returned false
+  uint64_t submission_queue_full = 0;  // prepares that were refused: the submission queue or the
+                                       // table of operations was full
   uint64_t emulations = 0;             // operations done without the native feature
   uint64_t buffer_exhaustions = 0;     // managed receives that found no buffer
   uint64_t fallbacks = 0;              // registrations that the kernel refused

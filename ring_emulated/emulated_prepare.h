@@ -9,18 +9,24 @@
 
 #include "ring/endpoint.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring_emulated/emulated_ring.h"
 
 namespace ioring::emulated {
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::Full(uint32_t operations, uint32_t kept) {
+bool EmulatedRing<Backend, Types>::Full(uint32_t operations, uint32_t kept) const {
   const bool room_for_operations =
       operations == 0 || operations_.size() - operations_.in_use() >= operations + kept;
-  if (prepared_ < submission_entries_ && room_for_operations) return false;
+  return prepared_ >= submission_entries_ || !room_for_operations;
+}
+
+template <typename Backend, typename Types>
+Prepared EmulatedRing<Backend, Types>::Refused() {
   CheckProcess();
   statistics_.submission_queue_full.Add(1);
-  return true;
+  return prepared_ >= submission_entries_ ? Prepared::kSubmissionQueueFull
+                                          : Prepared::kOperationTableFull;
 }
 
 template <typename Backend, typename Types>
@@ -51,18 +57,19 @@ Target EmulatedRing<Backend, Types>::TargetOf(const Connection& connection,
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::AcceptFixedResult(int32_t result, Token token, uint32_t kept) {
-  if (Full(1, kept)) return false;
+Prepared EmulatedRing<Backend, Types>::AcceptFixedResult(int32_t result, Token token,
+                                                         uint32_t kept) {
+  if (Full(1, kept)) return Refused();
   Operation& operation = operations_.Take(OperationKind::kFixedResult, token);
   operation.result = result;
   Accepted(operation, true);
-  return true;
+  return Prepared::kAccepted;
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareAccept(ListenerId id, Shots shots, Token token) {
+Prepared EmulatedRing<Backend, Types>::PrepareAccept(ListenerId id, Shots shots, Token token) {
   if (FindListener(id) == nullptr) return AcceptError(Error::kBadId, token);
-  if (Full(1)) return false;
+  if (Full(1)) return Refused();
   Operation& operation = operations_.Take(OperationKind::kAccept, token);
   operation.connection = id.index;
   operation.listener_generation = id.generation;
@@ -71,12 +78,12 @@ bool EmulatedRing<Backend, Types>::PrepareAccept(ListenerId id, Shots shots, Tok
     statistics_.emulations.Add(1);
   }
   Accepted(operation, shots == Shots::kOne);
-  return true;
+  return Prepared::kAccepted;
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareConnect(const Endpoint& endpoint, Token token) {
-  if (Full(1)) return false;
+Prepared EmulatedRing<Backend, Types>::PrepareConnect(const Endpoint& endpoint, Token token) {
+  if (Full(1)) return Refused();
   Address address;
   if (!Backend::ToAddress(endpoint, &address)) {
     return AcceptError(Error::kInvalidArgument, token);
@@ -90,43 +97,43 @@ bool EmulatedRing<Backend, Types>::PrepareConnect(const Endpoint& endpoint, Toke
   connection->send = Transfer::kOperation;
   connection->send_length = operations_.IndexOf(operation);
   Accepted(operation, true);
-  return true;
+  return Prepared::kAccepted;
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareShutdown(ConnectionId id, Direction direction,
-                                                   Token token) {
+Prepared EmulatedRing<Backend, Types>::PrepareShutdown(ConnectionId id, Direction direction,
+                                                       Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  if (Full(1)) return false;
+  if (Full(1)) return Refused();
   Operation& operation = operations_.Take(OperationKind::kShutdown, token);
   operation.connection = id.index;
   operation.how = direction;
   if (direction != Direction::kSend) connection->recv_shut = true;
   ++connection->other_operations;
   Accepted(operation, true);
-  return true;
+  return Prepared::kAccepted;
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PreparePollAdd(ConnectionId id, uint32_t events, Shots shots,
-                                                  Token token) {
+Prepared EmulatedRing<Backend, Types>::PreparePollAdd(ConnectionId id, uint32_t events, Shots shots,
+                                                      Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   constexpr uint32_t kKnown = kPollReadable | kPollWritable | kPollHangUp | kPollError;
   if (events == 0 || (events & ~kKnown) != 0) return AcceptError(Error::kInvalidArgument, token);
-  if (Full(1)) return false;
+  if (Full(1)) return Refused();
   Operation& operation = operations_.Take(OperationKind::kPoll, token);
   operation.connection = id.index;
   backend().SetUpPoll(operation, events);
   if (shots == Shots::kMany) operation.set(kManyShots);
   ++connection->other_operations;
   Accepted(operation, shots == Shots::kOne);
-  return true;
+  return Prepared::kAccepted;
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PreparePollRemove(Token target, Token token) {
+Prepared EmulatedRing<Backend, Types>::PreparePollRemove(Token target, Token token) {
   Operation* operation = operations_.Find(target);
   if (operation == nullptr || operation->kind != OperationKind::kPoll) {
     return AcceptError(Error::kNotFound, token);
@@ -135,48 +142,48 @@ bool EmulatedRing<Backend, Types>::PreparePollRemove(Token target, Token token) 
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareTimer(OperationKind kind, int64_t delay_ns, Token token,
-                                                Operation** made) {
-  if (Full(1)) return false;
+auto EmulatedRing<Backend, Types>::TakeTimer(OperationKind kind, int64_t delay_ns, Token token)
+    -> Operation* {
+  if (Full(1)) return nullptr;
   Operation& operation = operations_.Take(kind, token);
   operation.delay_ns = delay_ns;
-  *made = &operation;
-  return true;
+  return &operation;
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots,
-                                                  Token token) {
+Prepared EmulatedRing<Backend, Types>::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots,
+                                                      Token token) {
   const bool many = shots == Shots::kMany;
   if (delay.count() < 0 || (many && delay.count() == 0)) {
     return AcceptError(Error::kInvalidArgument, token);
   }
-  Operation* operation;
-  if (!PrepareTimer(OperationKind::kTimeout, delay.count(), token, &operation)) return false;
+  Operation* operation = TakeTimer(OperationKind::kTimeout, delay.count(), token);
+  if (operation == nullptr) return Refused();
   if (many) operation->set(kManyShots);
   Accepted(*operation, !many);
-  return true;
+  return Prepared::kAccepted;
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareTimeoutAt(std::chrono::steady_clock::time_point time,
-                                                    Token token) {
-  Operation* operation;
-  if (!PrepareTimer(OperationKind::kTimeout, -1, token, &operation)) return false;
+Prepared EmulatedRing<Backend, Types>::PrepareTimeoutAt(std::chrono::steady_clock::time_point time,
+                                                        Token token) {
+  Operation* operation = TakeTimer(OperationKind::kTimeout, -1, token);
+  if (operation == nullptr) return Refused();
   const int64_t nanos = std::chrono::nanoseconds(time.time_since_epoch()).count();
   operation->due_ns = std::max<int64_t>(nanos, 0);
   Accepted(*operation, true);
-  return true;
+  return Prepared::kAccepted;
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
+Prepared EmulatedRing<Backend, Types>::PrepareDeadline(std::chrono::nanoseconds delay,
+                                                       Token token) {
   const Target target = last_target_;
   if (target.kind == Target::Kind::kNone || delay.count() < 0) {
     return AcceptError(Error::kInvalidArgument, token);
   }
-  Operation* operation;
-  if (!PrepareTimer(OperationKind::kDeadline, delay.count(), token, &operation)) return false;
+  Operation* operation = TakeTimer(OperationKind::kDeadline, delay.count(), token);
+  if (operation == nullptr) return Refused();
   operation->target = target;
   const uint32_t link = operations_.IndexOf(*operation) + 1;
   if (target.kind == Target::Kind::kOperation) {
@@ -189,19 +196,19 @@ bool EmulatedRing<Backend, Types>::PrepareDeadline(std::chrono::nanoseconds dela
     connections_[target.index].set(kSendHasDeadline);
   }
   Accepted(*operation, false);
-  return true;
+  return Prepared::kAccepted;
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareFile(FileId id, OperationKind kind, uint64_t offset,
-                                               const TransferRequest& request, Token token,
-                                               SyncMode mode) {
+Prepared EmulatedRing<Backend, Types>::PrepareFile(FileId id, OperationKind kind, uint64_t offset,
+                                                   const TransferRequest& request, Token token,
+                                                   SyncMode mode) {
   auto* file = files_.Find(id);
   if (file == nullptr) return AcceptError(Error::kBadId, token);
   if (request.length == 0 && kind != OperationKind::kSync) {
     return AcceptError(Error::kInvalidArgument, token);
   }
-  if (Full(1)) return false;
+  if (Full(1)) return Refused();
   Operation& operation = operations_.Take(kind, token);
   operation.connection = id.index;
   operation.unit = request.unit;
@@ -209,26 +216,26 @@ bool EmulatedRing<Backend, Types>::PrepareFile(FileId id, OperationKind kind, ui
   backend().SetUpFile(operation, *file, offset, request, mode);
   ++file->operations;
   Accepted(operation, true);
-  return true;
+  return Prepared::kAccepted;
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareSync(FileId file, SyncMode mode, Token token) {
+Prepared EmulatedRing<Backend, Types>::PrepareSync(FileId file, SyncMode mode, Token token) {
   return PrepareFile(file, OperationKind::kSync, 0, {}, token, mode);
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareCancelTarget(Target target, Token target_token,
-                                                       Token token) {
-  if (Full(1, 0)) return false;
+Prepared EmulatedRing<Backend, Types>::PrepareCancelTarget(Target target, Token target_token,
+                                                           Token token) {
+  if (Full(1, 0)) return Refused();
   Operation& operation = operations_.Take(OperationKind::kCancel, token);
   operation.cancel = {target, target_token, Direction::kBoth};
   Accepted(operation, false);
-  return true;
+  return Prepared::kAccepted;
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareCancel(Token target, Token token) {
+Prepared EmulatedRing<Backend, Types>::PrepareCancel(Token target, Token token) {
   if (Operation* operation = operations_.Find(target); operation != nullptr) {
     return PrepareCancelTarget(TargetOf(*operation), target, token);
   }
@@ -248,34 +255,34 @@ bool EmulatedRing<Backend, Types>::PrepareCancel(Token target, Token token) {
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareCancelConnection(ConnectionId id, Direction direction,
-                                                           Token token) {
+Prepared EmulatedRing<Backend, Types>::PrepareCancelConnection(ConnectionId id, Direction direction,
+                                                               Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  if (Full(1, 0)) return false;
+  if (Full(1, 0)) return Refused();
   Operation& operation = operations_.Take(OperationKind::kCancelConnection, token);
   operation.cancel = {TargetOf(*connection, Target::Kind::kNone), Token{}, direction};
   Accepted(operation, false);
-  return true;
+  return Prepared::kAccepted;
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareCancelAll(Token token) {
-  if (Full(1, 0)) return false;
+Prepared EmulatedRing<Backend, Types>::PrepareCancelAll(Token token) {
+  if (Full(1, 0)) return Refused();
   Accepted(operations_.Take(OperationKind::kCancelAll, token), false);
-  return true;
+  return Prepared::kAccepted;
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
+Prepared EmulatedRing<Backend, Types>::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  if (Full(0)) return false;
+  if (Full(0)) return Refused();
   connection->state = ConnectionState::kCloseAccepted;
   connection->close_token = token.value;
   if (mode == CloseMode::kReset) connection->set(kReset);
   Accepted(Step::kClose, id.index);
-  return true;
+  return Prepared::kAccepted;
 }
 
 }  // namespace ioring::emulated

@@ -13,6 +13,7 @@
 #include "ring/endpoint.h"
 #include "ring/error.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring_emulated/emulated_ring.h"
 
 namespace ioring::emulated {
@@ -38,24 +39,25 @@ Error EmulatedRing<Backend, Types>::Resolve(const BufferSlice& slice, TransferFl
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareRecv(ConnectionId connection, std::span<std::byte> memory,
-                                               Token token, TransferFlags flags) {
+Prepared EmulatedRing<Backend, Types>::PrepareRecv(ConnectionId connection,
+                                                   std::span<std::byte> memory, Token token,
+                                                   TransferFlags flags) {
   return PrepareRecvRequest(connection, {memory.data(), LengthOf(memory.size(), flags), flags},
                             token);
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareSend(ConnectionId connection,
-                                               std::span<const std::byte> memory, Token token,
-                                               TransferFlags flags) {
+Prepared EmulatedRing<Backend, Types>::PrepareSend(ConnectionId connection,
+                                                   std::span<const std::byte> memory, Token token,
+                                                   TransferFlags flags) {
   std::byte* data = const_cast<std::byte*>(memory.data());  // it is only read
   return PrepareSendRequest(connection, {data, LengthOf(memory.size(), flags), flags}, token);
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareRecvBuffer(ConnectionId connection,
-                                                     const BufferSlice& slice, Token token,
-                                                     TransferFlags flags) {
+Prepared EmulatedRing<Backend, Types>::PrepareRecvBuffer(ConnectionId connection,
+                                                         const BufferSlice& slice, Token token,
+                                                         TransferFlags flags) {
   TransferRequest request;
   const Error error = Resolve(slice, flags, &request);
   if (error != Error::kOk) return AcceptError(error, token);
@@ -63,9 +65,9 @@ bool EmulatedRing<Backend, Types>::PrepareRecvBuffer(ConnectionId connection,
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareSendBuffer(ConnectionId connection,
-                                                     const BufferSlice& slice, Token token,
-                                                     TransferFlags flags) {
+Prepared EmulatedRing<Backend, Types>::PrepareSendBuffer(ConnectionId connection,
+                                                         const BufferSlice& slice, Token token,
+                                                         TransferFlags flags) {
   TransferRequest request;
   const Error error = Resolve(slice, flags, &request);
   if (error != Error::kOk) return AcceptError(error, token);
@@ -73,8 +75,9 @@ bool EmulatedRing<Backend, Types>::PrepareSendBuffer(ConnectionId connection,
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareRecvRequest(ConnectionId id,
-                                                      const TransferRequest& request, Token token) {
+Prepared EmulatedRing<Backend, Types>::PrepareRecvRequest(ConnectionId id,
+                                                          const TransferRequest& request,
+                                                          Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
@@ -82,7 +85,7 @@ bool EmulatedRing<Backend, Types>::PrepareRecvRequest(ConnectionId id,
   if (request.flags == TransferFlags::kAll && !connection->has_messages()) {
     return PrepareTransferAll(*connection, request, /*is_send=*/false, token);
   }
-  if (Full(0)) return false;
+  if (Full(0)) return Refused();
   connection->recv = Transfer::kPlain;
   connection->recv_token = token.value;
   connection->recv_data = request.data;
@@ -91,12 +94,13 @@ bool EmulatedRing<Backend, Types>::PrepareRecvRequest(ConnectionId id,
   backend().SetUpTransfer(*connection, request, /*is_send=*/false, nullptr);
   buffers_.AddUse(request.unit);
   Accepted(Step::kRecv, id.index, TargetOf(*connection, Target::Kind::kRecv));
-  return true;
+  return Prepared::kAccepted;
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareSendRequest(ConnectionId id,
-                                                      const TransferRequest& request, Token token) {
+Prepared EmulatedRing<Backend, Types>::PrepareSendRequest(ConnectionId id,
+                                                          const TransferRequest& request,
+                                                          Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
@@ -104,7 +108,7 @@ bool EmulatedRing<Backend, Types>::PrepareSendRequest(ConnectionId id,
   if (request.flags == TransferFlags::kAll && !connection->has_messages()) {
     return PrepareTransferAll(*connection, request, /*is_send=*/true, token);
   }
-  if (Full(0)) return false;
+  if (Full(0)) return Refused();
   connection->send = Transfer::kPlain;
   connection->send_token = token.value;
   connection->send_data = request.data;
@@ -113,14 +117,14 @@ bool EmulatedRing<Backend, Types>::PrepareSendRequest(ConnectionId id,
   backend().SetUpTransfer(*connection, request, /*is_send=*/true, nullptr);
   buffers_.AddUse(request.unit);
   Accepted(Step::kSend, id.index, TargetOf(*connection, Target::Kind::kSend));
-  return true;
+  return Prepared::kAccepted;
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareTransferAll(Connection& connection,
-                                                      const TransferRequest& request, bool is_send,
-                                                      Token token) {
-  if (Full(1)) return false;
+Prepared EmulatedRing<Backend, Types>::PrepareTransferAll(Connection& connection,
+                                                          const TransferRequest& request,
+                                                          bool is_send, Token token) {
+  if (Full(1)) return Refused();
   Operation& operation =
       operations_.Take(is_send ? OperationKind::kSendAll : OperationKind::kRecvAll, token);
   operation.connection = connections_.IndexOf(connection);
@@ -133,17 +137,17 @@ bool EmulatedRing<Backend, Types>::PrepareTransferAll(Connection& connection,
   (is_send ? connection.send : connection.recv) = Transfer::kOperation;
   (is_send ? connection.send_length : connection.recv_length) = operations_.IndexOf(operation);
   Accepted(operation, true);
-  return true;
+  return Prepared::kAccepted;
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareRecvManaged(ConnectionId id, BufferGroupId group_id,
-                                                      Shots shots, Token token) {
+Prepared EmulatedRing<Backend, Types>::PrepareRecvManaged(ConnectionId id, BufferGroupId group_id,
+                                                          Shots shots, Token token) {
   Connection* connection = connections_.Find(id);
   Group* group = FindGroup(group_id);
   if (connection == nullptr || group == nullptr) return AcceptError(Error::kBadId, token);
   if (connection->recv != Transfer::kIdle) return AcceptError(Error::kBusy, token);
-  if (Full(0)) return false;
+  if (Full(0)) return Refused();
   connection->recv = Transfer::kManaged;
   connection->recv_token = token.value;
   connection->recv_length = group_id.index;
@@ -153,26 +157,28 @@ bool EmulatedRing<Backend, Types>::PrepareRecvManaged(ConnectionId id, BufferGro
   const bool many = shots == Shots::kMany;
   if (many) connection->set(kRecvMany);
   Accepted(Step::kRecv, id.index, many ? Target{} : TargetOf(*connection, Target::Kind::kRecv));
-  return true;
+  return Prepared::kAccepted;
 }
 
-// Null where it was refused, or accepted as an error: `*accepted`.
+// Null where it was refused, or accepted as an error: `*prepared` says which.
 template <typename Backend, typename Types>
 auto EmulatedRing<Backend, Types>::PrepareMessage(ConnectionId id, OperationKind kind, Token token,
-                                                  bool* accepted) -> Operation* {
+                                                  Prepared* prepared) -> Operation* {
   const bool is_send = kind == OperationKind::kSendTo;
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) {
-    *accepted = AcceptError(Error::kBadId, token);
+    *prepared = AcceptError(Error::kBadId, token);
     return nullptr;
   }
   Transfer& transfer = is_send ? connection->send : connection->recv;
   if (transfer != Transfer::kIdle) {
-    *accepted = AcceptError(Error::kBusy, token);
+    *prepared = AcceptError(Error::kBusy, token);
     return nullptr;
   }
-  *accepted = !Full(1);
-  if (!*accepted) return nullptr;
+  if (Full(1)) {
+    *prepared = Refused();
+    return nullptr;
+  }
   Operation& operation = operations_.Take(kind, token);
   operation.connection = id.index;
   transfer = Transfer::kOperation;
@@ -182,66 +188,68 @@ auto EmulatedRing<Backend, Types>::PrepareMessage(ConnectionId id, OperationKind
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory,
-                                                   Endpoint* source, Token token) {
+Prepared EmulatedRing<Backend, Types>::PrepareRecvFrom(ConnectionId socket,
+                                                       std::span<std::byte> memory,
+                                                       Endpoint* source, Token token) {
   if (memory.empty() || source == nullptr) return AcceptError(Error::kInvalidArgument, token);
-  bool accepted;
-  Operation* operation = PrepareMessage(socket, OperationKind::kRecvFrom, token, &accepted);
-  if (operation == nullptr) return accepted;
+  Prepared prepared;
+  Operation* operation = PrepareMessage(socket, OperationKind::kRecvFrom, token, &prepared);
+  if (operation == nullptr) return prepared;
   operation->message.data = memory.data();
   operation->message.length = LengthOf(memory.size());
   operation->message.source = source;
-  return true;
+  return Prepared::kAccepted;
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareSendTo(ConnectionId socket,
-                                                 std::span<const std::byte> memory,
-                                                 const Endpoint& destination, Token token) {
+Prepared EmulatedRing<Backend, Types>::PrepareSendTo(ConnectionId socket,
+                                                     std::span<const std::byte> memory,
+                                                     const Endpoint& destination, Token token) {
   Address address;
   if (!Backend::ToAddress(destination, &address)) {
     return AcceptError(Error::kInvalidArgument, token);
   }
-  bool accepted;
-  Operation* operation = PrepareMessage(socket, OperationKind::kSendTo, token, &accepted);
-  if (operation == nullptr) return accepted;
+  Prepared prepared;
+  Operation* operation = PrepareMessage(socket, OperationKind::kSendTo, token, &prepared);
+  if (operation == nullptr) return prepared;
   operation->message.data = const_cast<std::byte*>(memory.data());  // it is only read
   operation->message.length = LengthOf(memory.size());
   operation->message.address = address;
-  return true;
+  return Prepared::kAccepted;
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareRead(FileId file, uint64_t offset,
-                                               std::span<std::byte> memory, Token token) {
+Prepared EmulatedRing<Backend, Types>::PrepareRead(FileId file, uint64_t offset,
+                                                   std::span<std::byte> memory, Token token) {
   return PrepareFile(file, OperationKind::kRead, offset,
                      {memory.data(), LengthOf(memory.size()), TransferFlags::kNone}, token);
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareWrite(FileId file, uint64_t offset,
-                                                std::span<const std::byte> memory, Token token) {
+Prepared EmulatedRing<Backend, Types>::PrepareWrite(FileId file, uint64_t offset,
+                                                    std::span<const std::byte> memory,
+                                                    Token token) {
   std::byte* data = const_cast<std::byte*>(memory.data());  // it is only read
   return PrepareFile(file, OperationKind::kWrite, offset,
                      {data, LengthOf(memory.size()), TransferFlags::kNone}, token);
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareReadBuffer(FileId file, uint64_t offset,
-                                                     const BufferSlice& slice, Token token) {
+Prepared EmulatedRing<Backend, Types>::PrepareReadBuffer(FileId file, uint64_t offset,
+                                                         const BufferSlice& slice, Token token) {
   return PrepareFileBuffer(file, OperationKind::kRead, offset, slice, token);
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareWriteBuffer(FileId file, uint64_t offset,
-                                                      const BufferSlice& slice, Token token) {
+Prepared EmulatedRing<Backend, Types>::PrepareWriteBuffer(FileId file, uint64_t offset,
+                                                          const BufferSlice& slice, Token token) {
   return PrepareFileBuffer(file, OperationKind::kWrite, offset, slice, token);
 }
 
 template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::PrepareFileBuffer(FileId file, OperationKind kind,
-                                                     uint64_t offset, const BufferSlice& slice,
-                                                     Token token) {
+Prepared EmulatedRing<Backend, Types>::PrepareFileBuffer(FileId file, OperationKind kind,
+                                                         uint64_t offset, const BufferSlice& slice,
+                                                         Token token) {
   TransferRequest request;
   const Error error = Resolve(slice, TransferFlags::kNone, &request);
   if (error != Error::kOk) return AcceptError(error, token);

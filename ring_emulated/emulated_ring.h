@@ -32,6 +32,7 @@
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/owner_thread.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/statistics.h"
 #include "ring/token.h"
@@ -113,40 +114,42 @@ class EmulatedRing : public Ring {
     return files_.Close(file);
   }
 
-  bool PrepareAccept(ListenerId listener, Shots shots, Token token) final;
-  bool PrepareConnect(const Endpoint& endpoint, Token token) final;
-  bool PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
-                   TransferFlags flags = TransferFlags::kNone) final;
-  bool PrepareSend(ConnectionId connection, std::span<const std::byte> memory, Token token,
-                   TransferFlags flags = TransferFlags::kNone) final;
-  bool PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                         TransferFlags flags = TransferFlags::kNone) final;
-  bool PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                         TransferFlags flags = TransferFlags::kNone) final;
-  bool PrepareRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
-                          Token token) final;
-  bool PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, Endpoint* source,
+  Prepared PrepareAccept(ListenerId listener, Shots shots, Token token) final;
+  Prepared PrepareConnect(const Endpoint& endpoint, Token token) final;
+  Prepared PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
+                       TransferFlags flags = TransferFlags::kNone) final;
+  Prepared PrepareSend(ConnectionId connection, std::span<const std::byte> memory, Token token,
+                       TransferFlags flags = TransferFlags::kNone) final;
+  Prepared PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
+                             TransferFlags flags = TransferFlags::kNone) final;
+  Prepared PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
+                             TransferFlags flags = TransferFlags::kNone) final;
+  Prepared PrepareRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
+                              Token token) final;
+  Prepared PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, Endpoint* source,
+                           Token token) final;
+  Prepared PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
+                         const Endpoint& destination, Token token) final;
+  Prepared PrepareShutdown(ConnectionId connection, Direction direction, Token token) final;
+  Prepared PrepareClose(ConnectionId connection, CloseMode mode, Token token) final;
+  Prepared PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots, Token token) final;
+  Prepared PreparePollRemove(Token target, Token token) final;
+  Prepared PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) final;
+  Prepared PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) final;
+  Prepared PrepareDeadline(std::chrono::nanoseconds delay, Token token) final;
+  Prepared PrepareCancel(Token target, Token token) final;
+  Prepared PrepareCancelConnection(ConnectionId connection, Direction direction, Token token) final;
+  Prepared PrepareCancelAll(Token token) final;
+  Prepared PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
                        Token token) final;
-  bool PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
-                     const Endpoint& destination, Token token) final;
-  bool PrepareShutdown(ConnectionId connection, Direction direction, Token token) final;
-  bool PrepareClose(ConnectionId connection, CloseMode mode, Token token) final;
-  bool PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots, Token token) final;
-  bool PreparePollRemove(Token target, Token token) final;
-  bool PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) final;
-  bool PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) final;
-  bool PrepareDeadline(std::chrono::nanoseconds delay, Token token) final;
-  bool PrepareCancel(Token target, Token token) final;
-  bool PrepareCancelConnection(ConnectionId connection, Direction direction, Token token) final;
-  bool PrepareCancelAll(Token token) final;
-  bool PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory, Token token) final;
-  bool PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
-                    Token token) final;
-  bool PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice, Token token) final;
-  bool PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                          Token token) final;
-  bool PrepareSync(FileId file, SyncMode mode, Token token) final;
-  bool PrepareNop(Token token) final { return AcceptFixedResult(0, token); }
+  Prepared PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
+                        Token token) final;
+  Prepared PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
+                             Token token) final;
+  Prepared PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
+                              Token token) final;
+  Prepared PrepareSync(FileId file, SyncMode mode, Token token) final;
+  Prepared PrepareNop(Token token) final { return AcceptFixedResult(0, token); }
 
   uint32_t SubmissionQueueSpace() const final { return submission_entries_ - prepared_; }
   uint32_t CompletionQueueCount() const final { return completions_.size(); }
@@ -293,15 +296,21 @@ class EmulatedRing : public Ring {
 
   Backend& backend() { return static_cast<Backend&>(*this); }
 
-  bool Full(uint32_t operations, uint32_t kept = kKeptForCancels);
+  // Whether there is no place in the queue, or no `operations`, for one more.
+  bool Full(uint32_t operations, uint32_t kept = kKeptForCancels) const;
+  // What Prepare returns where that holds.
+  Prepared Refused();
   void Accepted(Step step, uint32_t index, Target target = {});
   void Accepted(const Operation& operation, bool may_have_deadline);
   Target TargetOf(const Operation& operation) const;
   Target TargetOf(const Connection& connection, Target::Kind direction) const;
-  bool AcceptFixedResult(int32_t result, Token token, uint32_t kept = kKeptForCancels);
-  bool AcceptError(Error error, Token token) { return AcceptFixedResult(ToResult(error), token); }
-  bool PrepareTimer(OperationKind kind, int64_t delay_ns, Token token, Operation** made);
-  bool PrepareCancelTarget(Target target, Token target_token, Token token);
+  Prepared AcceptFixedResult(int32_t result, Token token, uint32_t kept = kKeptForCancels);
+  Prepared AcceptError(Error error, Token token) {
+    return AcceptFixedResult(ToResult(error), token);
+  }
+  // Null where it is full.
+  Operation* TakeTimer(OperationKind kind, int64_t delay_ns, Token token);
+  Prepared PrepareCancelTarget(Target target, Token target_token, Token token);
 
   static uint32_t LengthOf(size_t size, TransferFlags flags = TransferFlags::kNone);
   // Of a receive's completion with 0.
@@ -312,15 +321,16 @@ class EmulatedRing : public Ring {
   bool OnUselessMessage(Connection& connection, CallResult result);
   void ResumeStalled(Group& group);
   Error Resolve(const BufferSlice& slice, TransferFlags flags, TransferRequest* request) const;
-  bool PrepareRecvRequest(ConnectionId id, const TransferRequest& request, Token token);
-  bool PrepareSendRequest(ConnectionId id, const TransferRequest& request, Token token);
-  bool PrepareTransferAll(Connection& connection, const TransferRequest& request, bool is_send,
-                          Token token);
-  Operation* PrepareMessage(ConnectionId id, OperationKind kind, Token token, bool* accepted);
-  bool PrepareFile(FileId id, OperationKind kind, uint64_t offset, const TransferRequest& request,
-                   Token token, SyncMode mode = SyncMode::kData);
-  bool PrepareFileBuffer(FileId id, OperationKind kind, uint64_t offset, const BufferSlice& slice,
-                         Token token);
+  Prepared PrepareRecvRequest(ConnectionId id, const TransferRequest& request, Token token);
+  Prepared PrepareSendRequest(ConnectionId id, const TransferRequest& request, Token token);
+  Prepared PrepareTransferAll(Connection& connection, const TransferRequest& request, bool is_send,
+                              Token token);
+  Operation* PrepareMessage(ConnectionId id, OperationKind kind, Token token, Prepared* prepared);
+  Prepared PrepareFile(FileId id, OperationKind kind, uint64_t offset,
+                       const TransferRequest& request, Token token,
+                       SyncMode mode = SyncMode::kData);
+  Prepared PrepareFileBuffer(FileId id, OperationKind kind, uint64_t offset,
+                             const BufferSlice& slice, Token token);
 
   void Begin(Operation& operation);
   void BeginAccept(Operation& operation);

@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "gtest/gtest.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring_native/create_ring.h"
 #include "ring_native/deny_io_uring.h"
@@ -29,8 +30,8 @@ namespace {
   }
   std::fprintf(stderr, "report: %s\n", created->report.c_str());
   Ring& ring = *created->ring;
-  const bool works = ring.PrepareNop(Token{1}) && ring.SubmitAndWait({}) == 1 &&
-                     ring.PeekCompletions().front().result == 0;
+  const bool works = ring.PrepareNop(Token{1}) == Prepared::kAccepted &&
+                     ring.SubmitAndWait({}) == 1 && ring.PeekCompletions().front().result == 0;
   ring.AdvanceCompletionQueue(1);
   std::exit(works && ring.BackendName() == "epoll" ? 0 : 3);
 }

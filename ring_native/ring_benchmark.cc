@@ -26,6 +26,7 @@
 #include "ring/endpoint.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/token.h"
 #include "ring_native/benchmarked_rings.h"
@@ -41,6 +42,8 @@ constexpr Token kOther{2};
 constexpr Token kAccepted{3};
 constexpr size_t kMessageBytes = 64;
 constexpr size_t kFileBytes = 4096;
+
+bool Accepted(Prepared prepared) { return prepared == Prepared::kAccepted; }
 
 std::unique_ptr<Ring> MakeRing(const BenchmarkedRing& of, const RingOptions& options = {}) {
   absl::StatusOr<std::unique_ptr<Ring>> ring = of.create(options);
@@ -69,12 +72,12 @@ class TestBed {
         ring_->CreateListener(Endpoint::Ipv4Loopback(0), {});
     CHECK_OK(listener.status());
     endpoint_ = *ring_->LocalEndpoint(*listener);
-    CHECK(ring_->PrepareAccept(*listener, Shots::kMany, kAccepted));
+    CHECK(ring_->PrepareAccept(*listener, Shots::kMany, kAccepted) == Prepared::kAccepted);
   }
   // Connects; `server` is set where the connection was accepted.
   void Connect() {
     server = ConnectionId{};
-    CHECK(ring_->PrepareConnect(endpoint_, kWanted));
+    CHECK(ring_->PrepareConnect(endpoint_, kWanted) == Prepared::kAccepted);
     client = Await().connection();
     while (!server.is_set()) Take();
   }
@@ -86,7 +89,7 @@ class TestBed {
   }
   // Until nothing is in flight. A cancel-all completes before what it cancels.
   void CancelAll() {
-    CHECK(ring_->PrepareCancelAll(kOther));
+    CHECK(ring_->PrepareCancelAll(kOther) == Prepared::kAccepted);
     while (ring_->InFlight() != 0) Take();
   }
   // As many completions, whatever they are.
@@ -129,7 +132,7 @@ void Nops(benchmark::State& state, const BenchmarkedRing& of) {
   TestBed bed(of);
   Ring& ring = bed.ring();
   while (state.KeepRunningBatch(batch)) {
-    for (uint32_t i = 0; i < batch; ++i) CHECK(ring.PrepareNop(kWanted));
+    for (uint32_t i = 0; i < batch; ++i) CHECK(ring.PrepareNop(kWanted) == Prepared::kAccepted);
     bed.AwaitCount(batch);
   }
 }
@@ -147,7 +150,7 @@ void PrepareRecvs(benchmark::State& state, const BenchmarkedRing& of) {
   }
   while (state.KeepRunningBatch(kBatch)) {
     for (const ConnectionId connection : connections) {
-      CHECK(ring.PrepareRecv(connection, bed.message(), kOther));
+      CHECK(ring.PrepareRecv(connection, bed.message(), kOther) == Prepared::kAccepted);
     }
     state.PauseTiming();
     bed.CancelAll();
@@ -171,8 +174,8 @@ void SendRecv(benchmark::State& state, const BenchmarkedRing& of) {
   bed.Listen();
   bed.Connect();
   Measure(state, bed, [&] {
-    return bed.ring().PrepareRecv(bed.server, bed.message(), kWanted) &&
-           bed.ring().PrepareSend(bed.client, bed.message(), kOther);
+    return Accepted(bed.ring().PrepareRecv(bed.server, bed.message(), kWanted)) &&
+           Accepted(bed.ring().PrepareSend(bed.client, bed.message(), kOther));
   });
 }
 
@@ -182,8 +185,10 @@ void SendRecvRegistered(benchmark::State& state, const BenchmarkedRing& of) {
   bed.Connect();
   const BufferId buffer = *bed.ring().RegisterBuffer({.memory = bed.memory()});
   Measure(state, bed, [&] {
-    return bed.ring().PrepareRecvBuffer(bed.server, {buffer, 0, kMessageBytes}, kWanted) &&
-           bed.ring().PrepareSendBuffer(bed.client, {buffer, 4096, kMessageBytes}, kOther);
+    return Accepted(
+               bed.ring().PrepareRecvBuffer(bed.server, {buffer, 0, kMessageBytes}, kWanted)) &&
+           Accepted(
+               bed.ring().PrepareSendBuffer(bed.client, {buffer, 4096, kMessageBytes}, kOther));
   });
 }
 
@@ -193,8 +198,8 @@ void ConnectAcceptClose(benchmark::State& state, const BenchmarkedRing& of) {
   while (state.KeepRunning()) {
     bed.Connect();
     // By reset: no port has to wait for stray segments.
-    CHECK(bed.ring().PrepareClose(bed.client, CloseMode::kReset, kOther));
-    CHECK(bed.ring().PrepareClose(bed.server, CloseMode::kReset, kWanted));
+    CHECK(bed.ring().PrepareClose(bed.client, CloseMode::kReset, kOther) == Prepared::kAccepted);
+    CHECK(bed.ring().PrepareClose(bed.server, CloseMode::kReset, kWanted) == Prepared::kAccepted);
     bed.Await();
   }
 }
@@ -202,8 +207,8 @@ void ConnectAcceptClose(benchmark::State& state, const BenchmarkedRing& of) {
 void TimeoutAndCancel(benchmark::State& state, const BenchmarkedRing& of) {
   TestBed bed(of);
   Measure(state, bed, [&] {
-    return bed.ring().PrepareTimeout(seconds(1000), Shots::kOne, kOther) &&
-           bed.ring().PrepareCancel(kOther, kWanted);
+    return Accepted(bed.ring().PrepareTimeout(seconds(1000), Shots::kOne, kOther)) &&
+           Accepted(bed.ring().PrepareCancel(kOther, kWanted));
   });
 }
 
@@ -212,9 +217,9 @@ void RecvWithDeadline(benchmark::State& state, const BenchmarkedRing& of) {
   bed.Listen();
   bed.Connect();
   Measure(state, bed, [&] {
-    return bed.ring().PrepareRecv(bed.server, bed.message(), kWanted) &&
-           bed.ring().PrepareDeadline(seconds(1000), kOther) &&
-           bed.ring().PrepareSend(bed.client, bed.message(), kOther);
+    return Accepted(bed.ring().PrepareRecv(bed.server, bed.message(), kWanted)) &&
+           Accepted(bed.ring().PrepareDeadline(seconds(1000), kOther)) &&
+           Accepted(bed.ring().PrepareSend(bed.client, bed.message(), kOther));
   });
 }
 
@@ -223,7 +228,7 @@ void PollWritable(benchmark::State& state, const BenchmarkedRing& of) {
   bed.Listen();
   bed.Connect();
   Measure(state, bed, [&] {
-    return bed.ring().PreparePollAdd(bed.client, kPollWritable, Shots::kOne, kWanted);
+    return Accepted(bed.ring().PreparePollAdd(bed.client, kPollWritable, Shots::kOne, kWanted));
   });
 }
 
@@ -255,17 +260,18 @@ void FileWrite(benchmark::State& state, const BenchmarkedRing& of) {
   TestBed bed(of);
   const TestFile file(bed.ring());
   Measure(state, bed, [&] {
-    return bed.ring().PrepareWrite(file.id(), 0, bed.memory().first(kFileBytes), kWanted);
+    return Accepted(bed.ring().PrepareWrite(file.id(), 0, bed.memory().first(kFileBytes), kWanted));
   });
 }
 
 void FileRead(benchmark::State& state, const BenchmarkedRing& of) {
   TestBed bed(of);
   const TestFile file(bed.ring());
-  CHECK(bed.ring().PrepareWrite(file.id(), 0, bed.memory().first(kFileBytes), kWanted));
+  CHECK(bed.ring().PrepareWrite(file.id(), 0, bed.memory().first(kFileBytes), kWanted) ==
+        Prepared::kAccepted);
   bed.Await();
   Measure(state, bed, [&] {
-    return bed.ring().PrepareRead(file.id(), 0, bed.memory().first(kFileBytes), kWanted);
+    return Accepted(bed.ring().PrepareRead(file.id(), 0, bed.memory().first(kFileBytes), kWanted));
   });
 }
 
@@ -283,10 +289,10 @@ void Timers(benchmark::State& state, const BenchmarkedRing& of) {
       random = random * 6364136223846793005u + 1442695040888963407u;
       const nanoseconds delay = seconds(100) + nanoseconds(random >> 30);
       if (ring.SubmissionQueueSpace() == 0) ring.Submit();
-      CHECK(ring.PrepareTimeout(delay, Shots::kOne, kOther));
+      CHECK(ring.PrepareTimeout(delay, Shots::kOne, kOther) == Prepared::kAccepted);
     }
     ring.Submit();
-    CHECK(ring.PrepareCancelAll(kWanted));
+    CHECK(ring.PrepareCancelAll(kWanted) == Prepared::kAccepted);
     bed.Await();
     while (ring.InFlight() > 0) {
       DropCompletions(ring);
@@ -308,15 +314,15 @@ void TimerAmongOthers(benchmark::State& state, const BenchmarkedRing& of) {
   for (uint32_t i = 0; i < others; ++i) {
     const nanoseconds delay = seconds(100) + nanoseconds(uint64_t{i} * 617 % 1000);
     if (ring.SubmissionQueueSpace() == 0) ring.Submit();
-    CHECK(ring.PrepareTimeout(delay, Shots::kOne, kOther));
+    CHECK(ring.PrepareTimeout(delay, Shots::kOne, kOther) == Prepared::kAccepted);
   }
   ring.Submit();
   for (auto _ : state) {
-    CHECK(ring.PrepareTimeout(seconds(10), Shots::kOne, kWanted));
-    CHECK(ring.PrepareCancel(kWanted, kOther));
+    CHECK(ring.PrepareTimeout(seconds(10), Shots::kOne, kWanted) == Prepared::kAccepted);
+    CHECK(ring.PrepareCancel(kWanted, kOther) == Prepared::kAccepted);
     bed.Await();
   }
-  CHECK(ring.PrepareCancelAll(kOther));
+  CHECK(ring.PrepareCancelAll(kOther) == Prepared::kAccepted);
 }
 
 // ---- Wakes: from one thread's call until another's wait returns, and back. Time per wake.

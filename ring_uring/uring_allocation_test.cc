@@ -16,6 +16,7 @@
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/token.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_test_util.h"
@@ -57,7 +58,7 @@ class AllocationTest : public testing::TestWithParam<Mask> {
       ring().AdvanceCompletionQueue(completions.size());
     }
   }
-  bool Succeeds(bool prepared) { return prepared && Await(kOther).ok(); }
+  bool Succeeds(Prepared prepared) { return prepared == Prepared::kAccepted && Await(kOther).ok(); }
 
   // As ReceiveExactly, without a string.
   static bool ReceivesAll(int peer, size_t size) {
@@ -96,12 +97,13 @@ class AllocationTest : public testing::TestWithParam<Mask> {
 bool AllocationTest::Transfer(ConnectionId id, int peer) {
   char block[kBytes] = {};
   const std::span<std::byte> memory(memory_);
-  const auto receives = [&](bool prepared, size_t size) {
-    return prepared && send(peer, block, size, 0) == static_cast<ssize_t>(size) &&
+  const auto receives = [&](Prepared prepared, size_t size) {
+    return prepared == Prepared::kAccepted &&
+           send(peer, block, size, 0) == static_cast<ssize_t>(size) &&
            Await(kOther).result == static_cast<int32_t>(size);
   };
-  const auto sends = [&](bool prepared, size_t size) {
-    return prepared && Await(kOther).result == static_cast<int32_t>(size) &&
+  const auto sends = [&](Prepared prepared, size_t size) {
+    return prepared == Prepared::kAccepted && Await(kOther).result == static_cast<int32_t>(size) &&
            ReceivesAll(peer, size);
   };
   constexpr TransferFlags kAll = TransferFlags::kAll;
@@ -122,16 +124,16 @@ bool AllocationTest::UseTimers(ConnectionId id) {
   if (!Check("timeout", Succeeds(r.PrepareTimeout(milliseconds(0), Shots::kOne, kOther)))) {
     return false;
   }
-  r.PrepareTimeout(milliseconds(1), Shots::kMany, kTimer);
+  static_cast<void>(r.PrepareTimeout(milliseconds(1), Shots::kMany, kTimer));
   if (!Check("ticks", Await(kTimer).more())) return false;
   if (!Check("cancel", Succeeds(r.PrepareCancel(kTimer, kOther)))) return false;
-  r.PrepareRecv(id, memory_, kReceive);
-  r.PrepareDeadline(milliseconds(1), kOther);
+  static_cast<void>(r.PrepareRecv(id, memory_, kReceive));
+  static_cast<void>(r.PrepareDeadline(milliseconds(1), kOther));
   return Check("deadline", Await(kOther).error() == Error::kTimedOut);
 }
 
 bool AllocationTest::Connect(const Endpoint& endpoint) {
-  if (!ring().PrepareConnect(endpoint, kOther)) return false;
+  if (ring().PrepareConnect(endpoint, kOther) != Prepared::kAccepted) return false;
   const Completion connected = Await(kOther);
   return Check("connect", connected.ok()) &&
          Check("reset",
@@ -140,7 +142,7 @@ bool AllocationTest::Connect(const Endpoint& endpoint) {
 
 // Until the buffers run out and come back.
 bool AllocationTest::ReceiveMany(ConnectionId id, int peer) {
-  ring().PrepareRecvManaged(id, group_, Shots::kMany, kManaged);
+  static_cast<void>(ring().PrepareRecvManaged(id, group_, Shots::kMany, kManaged));
   const char block[kBytes] = {};
   if (!Check("peer", send(peer, block, kBytes, 0) == static_cast<ssize_t>(kBytes))) return false;
   for (int32_t received = 0; received < static_cast<int32_t>(kBytes);) {
@@ -158,9 +160,9 @@ void AllocationTest::Serve(const Endpoint& endpoint, const Endpoint& other_endpo
   const ConnectionId id = accepted.connection();
   if (!Transfer(id, peer.get()) || !UseTimers(id) || !Connect(other_endpoint)) return;
   // Failures too, and what a caller does about a full queue.
-  ring().PrepareSend({id.index, id.generation + 1}, memory_, kOther);
+  static_cast<void>(ring().PrepareSend({id.index, id.generation + 1}, memory_, kOther));
   Check("stale id", Await(kOther).error() == Error::kBadId);
-  while (ring().PrepareNop(kNop)) {
+  while (ring().PrepareNop(kNop) == Prepared::kAccepted) {
   }
   ring().Submit();
   Check("poll", Succeeds(ring().PreparePollAdd(id, kPollWritable, Shots::kOne, kOther)));
@@ -179,7 +181,7 @@ TEST_P(AllocationTest, TheHotPathAllocatesNothing) {
   uint64_t count = 0;
   {
     const AllocationCounter allocations;
-    Check("accept", ring().PrepareAccept(listener, Shots::kMany, kAccept));
+    Check("accept", ring().PrepareAccept(listener, Shots::kMany, kAccept) == Prepared::kAccepted);
     for (int i = 0; i < 20 && failed_ == nullptr; ++i) Serve(endpoint, other_endpoint);
     ring().Wake();
     Check("wake", Await(kDefaultWakeToken).result > 0);

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_ring_inline.h"
 
@@ -177,14 +178,14 @@ void UringRing::Stop(Operation& operation) {
   if (!operation.has(uring::kOutOfKernel)) operation.set(uring::kStopInKernel);
 }
 
-bool UringRing::PrepareCancelOperation(Operation& target, Token token) {
-  if (Full(1, 1, 0)) return false;
+Prepared UringRing::PrepareCancelOperation(Operation& target, Token token) {
+  if (Full(1, 0)) return Refused(1, 0);
   if (target.has(uring::kOutOfKernel)) {
     Operation& operation = operations_.Take(OperationKind::kCancel, token);
     operation.target = TargetOf(target);
     own_[own_count_++] = operations_.IndexOf(operation);
     Accepted(nullptr);
-    return true;
+    return Prepared::kAccepted;
   }
   target.set(uring::kCancelAsked);
   if (target.has(uring::kDeferred)) return AcceptFixedResult(0, token, 0);
@@ -193,12 +194,13 @@ bool UringRing::PrepareCancelOperation(Operation& target, Token token) {
   operation.target = TargetOf(target);
   io_uring_prep_cancel64(NewEntry(operation), target_data, 0);
   Accepted(nullptr);
-  return true;
+  return Prepared::kAccepted;
 }
 
-bool UringRing::PrepareCancelTransfer(Connection& connection, Direction direction, Token token) {
+Prepared UringRing::PrepareCancelTransfer(Connection& connection, Direction direction,
+                                          Token token) {
   const bool recv = direction == Direction::kRecv;
-  if (Full(1, 1, 0)) return false;
+  if (Full(1, 0)) return Refused(1, 0);
   MarkCancelled(connection, direction);
   if (recv ? !RecvInKernel(connection) : !SendInKernel(connection)) {
     return AcceptFixedResult(0, token, 0);
@@ -208,10 +210,10 @@ bool UringRing::PrepareCancelTransfer(Connection& connection, Direction directio
   operation.target = TargetOf(connection, direction);
   io_uring_prep_cancel64(NewEntry(operation), target, 0);
   Accepted(nullptr);
-  return true;
+  return Prepared::kAccepted;
 }
 
-bool UringRing::PrepareCancel(Token target, Token token) {
+Prepared UringRing::PrepareCancel(Token target, Token token) {
   if (Operation* operation = operations_.Find(target); operation != nullptr) {
     return PrepareCancelOperation(*operation, token);
   }
@@ -251,10 +253,10 @@ void UringRing::StopLater(Connection& connection, uring::ConnectionTasks task) {
   DeferConnection(connection);
 }
 
-bool UringRing::PrepareCancelConnection(ConnectionId id, Direction direction, Token token) {
+Prepared UringRing::PrepareCancelConnection(ConnectionId id, Direction direction, Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  if (Full(1, 1, 0)) return false;
+  if (Full(1, 0)) return Refused(1, 0);
   int32_t count = 0;
   if (direction != Direction::kSend && connection->recv != Transfer::kIdle) ++count;
   if (direction != Direction::kRecv && connection->send != Transfer::kIdle) ++count;
@@ -272,8 +274,8 @@ bool UringRing::PrepareCancelConnection(ConnectionId id, Direction direction, To
   return AcceptFixedResult(count, token, 0);
 }
 
-bool UringRing::PrepareCancelAll(Token token) {
-  if (Full(1, 1, 0)) return false;
+Prepared UringRing::PrepareCancelAll(Token token) {
+  if (Full(1, 0)) return Refused(1, 0);
   for (uint32_t i = 0; i < operations_.used_end(); ++i) {
     Operation& operation = operations_[i];
     switch (operation.kind) {

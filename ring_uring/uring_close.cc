@@ -11,6 +11,7 @@
 #include "ring/clock.h"
 #include "ring/error.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/token.h"
 #include "ring_posix/calls.h"
 #include "ring_posix/linger.h"
@@ -36,10 +37,10 @@ void FillLingerAsk(io_uring_sqe* entry) {
 
 }  // namespace
 
-bool UringRing::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
+Prepared UringRing::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  if (Full(1, 0)) return false;
+  if (Full(0)) return Refused(0);
   connection->state = uring::ConnectionState::kClosing;
   connection->close_token = token.value;
   if (mode == CloseMode::kReset) connection->set(uring::kReset);
@@ -61,7 +62,7 @@ bool UringRing::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
   }
   // Every accepted operation takes a place in the queue, so that a caller can count.
   if (EntrySpace() == space) io_uring_prep_nop(NewEntry(Source::kIgnored, 0, 0));
-  return true;
+  return Prepared::kAccepted;
 }
 
 // Once nothing is in flight: until then the socket's file is kept by what is, and closing the

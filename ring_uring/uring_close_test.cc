@@ -15,6 +15,7 @@
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/token.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_test_util.h"
@@ -186,7 +187,8 @@ TEST(CloseWhileDeferredTest, EndsAPollThatWaitsToBeArmedAgain) {
   // Enough completions to fill the queue before the poll's.
   for (int i = 0; i < 64; ++i) {
     const Token token = ring.NewToken();
-    if (!ring->PreparePollAdd(other.id, kPollReadable, Shots::kOne, token)) ring->Submit();
+    if (ring->PreparePollAdd(other.id, kPollReadable, Shots::kOne, token) != Prepared::kAccepted)
+      ring->Submit();
   }
   ring->Submit();
   const Token poll = ring.Start([&](Token token) {

@@ -12,6 +12,7 @@
 #include "ring/clock.h"
 #include "ring/endpoint.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring_posix/socket_address.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_ring_inline.h"
@@ -35,17 +36,27 @@ __kernel_timespec ToTimespec(int64_t nanos) {
 
 uint32_t UringRing::SubmissionQueueSpace() const { return EntrySpace(); }
 
-bool UringRing::AcceptFixedResult(int32_t result, Token token, uint32_t kept) {
-  if (Full(1, 1, kept)) return false;
+// A polling thread may have made room for entries meanwhile, but not for operations: where there is
+// room for those, it was the queue.
+Prepared UringRing::Refused(uint32_t operations, uint32_t kept) {
+  CheckProcess();
+  statistics_.submission_queue_full.Add(1);
+  const bool has_operations = operations == 0 || HasOperations(operations, kept);
+  return has_operations || EntrySpace() == 0 ? Prepared::kSubmissionQueueFull
+                                             : Prepared::kOperationTableFull;
+}
+
+Prepared UringRing::AcceptFixedResult(int32_t result, Token token, uint32_t kept) {
+  if (Full(1, kept)) return Refused(1, kept);
   Operation& operation = operations_.Take(OperationKind::kFixedResult, token);
   operation.result = result;
   io_uring_sqe* entry = NewEntry(operation);
   io_uring_prep_nop(entry);
   Accepted(entry);
-  return true;
+  return Prepared::kAccepted;
 }
 
-bool UringRing::PrepareNop(Token token) { return AcceptFixedResult(0, token); }
+Prepared UringRing::PrepareNop(Token token) { return AcceptFixedResult(0, token); }
 
 void UringRing::FillAccept(io_uring_sqe* entry, const Listener& listener,
                            const Operation& operation) {
@@ -63,10 +74,10 @@ void UringRing::FillAccept(io_uring_sqe* entry, const Listener& listener,
   }
 }
 
-bool UringRing::PrepareAccept(ListenerId listener, Shots shots, Token token) {
+Prepared UringRing::PrepareAccept(ListenerId listener, Shots shots, Token token) {
   Listener* found = FindListener(listener);
   if (found == nullptr) return AcceptError(Error::kBadId, token);
-  if (Full(1, 1)) return false;
+  if (Full(1)) return Refused(1);
   Operation& operation = operations_.Take(OperationKind::kAccept, token);
   operation.connection = listener.index;
   ++found->accepts;
@@ -77,11 +88,11 @@ bool UringRing::PrepareAccept(ListenerId listener, Shots shots, Token token) {
   io_uring_sqe* entry = NewEntry(operation);
   FillAccept(entry, *found, operation);
   Accepted(shots == Shots::kOne ? entry : nullptr);
-  return true;
+  return Prepared::kAccepted;
 }
 
-bool UringRing::PrepareConnect(const Endpoint& endpoint, Token token) {
-  if (Full(1, 1)) return false;
+Prepared UringRing::PrepareConnect(const Endpoint& endpoint, Token token) {
+  if (Full(1)) return Refused(1);
   posix::SocketAddress address;
   if (!posix::ToSocketAddress(endpoint, &address)) {
     return AcceptError(Error::kInvalidArgument, token);
@@ -101,13 +112,13 @@ bool UringRing::PrepareConnect(const Endpoint& endpoint, Token token) {
   io_uring_prep_connect(entry, -1, operation.address.get(), operation.address.size);
   to_connect_.emplace_back(entry, operations_.IndexOf(operation));
   Accepted(entry);
-  return true;
+  return Prepared::kAccepted;
 }
 
-bool UringRing::PrepareShutdown(ConnectionId id, Direction direction, Token token) {
+Prepared UringRing::PrepareShutdown(ConnectionId id, Direction direction, Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  if (Full(1, 1)) return false;
+  if (Full(1)) return Refused(1);
   Operation& operation = operations_.Take(OperationKind::kShutdown, token);
   operation.connection = id.index;
   const int how = direction == Direction::kRecv   ? SHUT_RD
@@ -120,7 +131,7 @@ bool UringRing::PrepareShutdown(ConnectionId id, Direction direction, Token toke
   ++connection->kernel_entries;
   ++connection->other_operations;
   Accepted(entry);
-  return true;
+  return Prepared::kAccepted;
 }
 
 void UringRing::FillPoll(io_uring_sqe* entry, const Operation& operation) {
@@ -135,12 +146,12 @@ void UringRing::FillPoll(io_uring_sqe* entry, const Operation& operation) {
   ++connection.kernel_entries;
 }
 
-bool UringRing::PreparePollAdd(ConnectionId id, uint32_t events, Shots shots, Token token) {
+Prepared UringRing::PreparePollAdd(ConnectionId id, uint32_t events, Shots shots, Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   constexpr uint32_t kKnown = kPollReadable | kPollWritable | kPollHangUp | kPollError;
   if (events == 0 || (events & ~kKnown) != 0) return AcceptError(Error::kInvalidArgument, token);
-  if (Full(1, 1)) return false;
+  if (Full(1)) return Refused(1);
   Operation& operation = operations_.Take(OperationKind::kPoll, token);
   operation.connection = id.index;
   operation.poll.events = static_cast<uint16_t>(events);
@@ -149,10 +160,10 @@ bool UringRing::PreparePollAdd(ConnectionId id, uint32_t events, Shots shots, To
   io_uring_sqe* entry = NewEntry(operation);
   FillPoll(entry, operation);
   Accepted(shots == Shots::kOne ? entry : nullptr);
-  return true;
+  return Prepared::kAccepted;
 }
 
-bool UringRing::PreparePollRemove(Token target, Token token) {
+Prepared UringRing::PreparePollRemove(Token target, Token token) {
   Operation* operation = operations_.Find(target);
   if (operation == nullptr || operation->kind != OperationKind::kPoll) {
     return AcceptError(Error::kNotFound, token);
@@ -167,27 +178,27 @@ void UringRing::PrepareOwnTimer(Operation& operation, int64_t delay_ns) {
   own_[own_count_++] = operations_.IndexOf(operation);
 }
 
-bool UringRing::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) {
+Prepared UringRing::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) {
   const bool many = shots == Shots::kMany;
   if (delay.count() < 0 || (many && delay.count() == 0)) {
     return AcceptError(Error::kInvalidArgument, token);
   }
-  if (Full(1, 1)) return false;
+  if (Full(1)) return Refused(1);
   Operation& operation = operations_.Take(OperationKind::kTimeout, token);
   if (many) operation.set(uring::kManyShots);
   PrepareOwnTimer(operation, delay.count());
   Accepted(many ? nullptr : &own_timer_);
-  return true;
+  return Prepared::kAccepted;
 }
 
-bool UringRing::PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) {
-  if (Full(1, 1)) return false;
+Prepared UringRing::PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) {
+  if (Full(1)) return Refused(1);
   Operation& operation = operations_.Take(OperationKind::kTimeout, token);
   const int64_t nanos = std::chrono::nanoseconds(time.time_since_epoch()).count();
   operation.due_ns = std::max<int64_t>(nanos, 0);
   PrepareOwnTimer(operation, -1);
   Accepted(&own_timer_);
-  return true;
+  return Prepared::kAccepted;
 }
 
 // The timer that was prepared last becomes the kernel's, because it gets a deadline; returns its
@@ -215,11 +226,11 @@ uring::Operation::Target UringRing::NoteDeadline(const uring::UserData& of) {
   return {of.index, generation, recv ? Source::kStopRecv : Source::kStopSend};
 }
 
-bool UringRing::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
+Prepared UringRing::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
   if (last_entry_ == nullptr || delay.count() < 0) {
     return AcceptError(Error::kInvalidArgument, token);
   }
-  if (Full(1, 1)) return false;
+  if (Full(1)) return Refused(1);
   Operation& operation = operations_.Take(OperationKind::kDeadline, token);
   const uring::UserData target = uring::UserData::Unpack(last_entry_->user_data);
   if (target.source == Source::kRecvManaged || target.source == Source::kManagedPoll) {
@@ -242,15 +253,15 @@ bool UringRing::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
     io_uring_prep_link_timeout(NewEntry(operation), &operation.timer.time, 0);
   }
   Accepted(nullptr);
-  return true;
+  return Prepared::kAccepted;
 }
 
-bool UringRing::FileTransfer(FileId id, uint64_t offset, const TransferRequest& request,
-                             OperationKind kind, Token token) {
+Prepared UringRing::FileTransfer(FileId id, uint64_t offset, const TransferRequest& request,
+                                 OperationKind kind, Token token) {
   File* file = files_.Find(id);
   if (file == nullptr) return AcceptError(Error::kBadId, token);
   if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
-  if (Full(1, 1)) return false;
+  if (Full(1)) return Refused(1);
   Operation& operation = operations_.Take(kind, token);
   operation.connection = id.index;
   operation.unit = request.unit;
@@ -271,13 +282,13 @@ bool UringRing::FileTransfer(FileId id, uint64_t offset, const TransferRequest& 
     io_uring_prep_write(entry, file->descriptor, request.data, request.length, offset);
   }
   Accepted(entry);
-  return true;
+  return Prepared::kAccepted;
 }
 
-bool UringRing::PrepareSync(FileId id, SyncMode mode, Token token) {
+Prepared UringRing::PrepareSync(FileId id, SyncMode mode, Token token) {
   File* file = files_.Find(id);
   if (file == nullptr) return AcceptError(Error::kBadId, token);
-  if (Full(1, 1)) return false;
+  if (Full(1)) return Refused(1);
   Operation& operation = operations_.Take(OperationKind::kSync, token);
   operation.connection = id.index;
   ++file->operations;
@@ -285,7 +296,7 @@ bool UringRing::PrepareSync(FileId id, SyncMode mode, Token token) {
   const unsigned flags = mode == SyncMode::kData ? unsigned{IORING_FSYNC_DATASYNC} : 0u;
   io_uring_prep_fsync(entry, file->descriptor, flags);
   Accepted(entry);
-  return true;
+  return Prepared::kAccepted;
 }
 
 }  // namespace ioring

@@ -37,6 +37,7 @@
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/token.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_test_util.h"
@@ -57,8 +58,9 @@ std::string Echo(UringRing& ring) {
   if (!id.ok()) return id.status().ToString();
   pair.a.release();
   std::array<std::byte, 16> memory;
-  const auto run = [&](bool prepared) {
-    if (!prepared || ring.SubmitAndWait({.timeout = kPatience}) == 0) return int32_t{-1000};
+  const auto run = [&](Prepared prepared) {
+    if (prepared != Prepared::kAccepted || ring.SubmitAndWait({.timeout = kPatience}) == 0)
+      return int32_t{-1000};
     const int32_t result = ring.PeekCompletions()[0].result;
     ring.AdvanceCompletionQueue(1);
     return result;

@@ -44,6 +44,7 @@
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/owner_thread.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/ring_limits.h"
 #include "ring/statistics.h"
@@ -97,41 +98,44 @@ class UringRing final : public Ring {
   absl::StatusOr<FileId> OpenFile(const std::string& path, const FileOptions& options) override;
   absl::Status CloseFile(FileId file) override;
 
-  bool PrepareAccept(ListenerId listener, Shots shots, Token token) override;
-  bool PrepareConnect(const Endpoint& endpoint, Token token) override;
-  bool PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
-                   TransferFlags flags = TransferFlags::kNone) override;
-  bool PrepareSend(ConnectionId connection, std::span<const std::byte> memory, Token token,
-                   TransferFlags flags = TransferFlags::kNone) override;
-  bool PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                         TransferFlags flags = TransferFlags::kNone) override;
-  bool PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                         TransferFlags flags = TransferFlags::kNone) override;
-  bool PrepareRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
+  Prepared PrepareAccept(ListenerId listener, Shots shots, Token token) override;
+  Prepared PrepareConnect(const Endpoint& endpoint, Token token) override;
+  Prepared PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
+                       TransferFlags flags = TransferFlags::kNone) override;
+  Prepared PrepareSend(ConnectionId connection, std::span<const std::byte> memory, Token token,
+                       TransferFlags flags = TransferFlags::kNone) override;
+  Prepared PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
+                             TransferFlags flags = TransferFlags::kNone) override;
+  Prepared PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
+                             TransferFlags flags = TransferFlags::kNone) override;
+  Prepared PrepareRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
+                              Token token) override;
+  Prepared PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, Endpoint* source,
+                           Token token) override;
+  Prepared PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
+                         const Endpoint& destination, Token token) override;
+  Prepared PrepareShutdown(ConnectionId connection, Direction direction, Token token) override;
+  Prepared PrepareClose(ConnectionId connection, CloseMode mode, Token token) override;
+  Prepared PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots,
                           Token token) override;
-  bool PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, Endpoint* source,
+  Prepared PreparePollRemove(Token target, Token token) override;
+  Prepared PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) override;
+  Prepared PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) override;
+  Prepared PrepareDeadline(std::chrono::nanoseconds delay, Token token) override;
+  Prepared PrepareCancel(Token target, Token token) override;
+  Prepared PrepareCancelConnection(ConnectionId connection, Direction direction,
+                                   Token token) override;
+  Prepared PrepareCancelAll(Token token) override;
+  Prepared PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
                        Token token) override;
-  bool PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
-                     const Endpoint& destination, Token token) override;
-  bool PrepareShutdown(ConnectionId connection, Direction direction, Token token) override;
-  bool PrepareClose(ConnectionId connection, CloseMode mode, Token token) override;
-  bool PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots, Token token) override;
-  bool PreparePollRemove(Token target, Token token) override;
-  bool PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) override;
-  bool PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) override;
-  bool PrepareDeadline(std::chrono::nanoseconds delay, Token token) override;
-  bool PrepareCancel(Token target, Token token) override;
-  bool PrepareCancelConnection(ConnectionId connection, Direction direction, Token token) override;
-  bool PrepareCancelAll(Token token) override;
-  bool PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory, Token token) override;
-  bool PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
-                    Token token) override;
-  bool PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                         Token token) override;
-  bool PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                          Token token) override;
-  bool PrepareSync(FileId file, SyncMode mode, Token token) override;
-  bool PrepareNop(Token token) override;
+  Prepared PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
+                        Token token) override;
+  Prepared PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
+                             Token token) override;
+  Prepared PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
+                              Token token) override;
+  Prepared PrepareSync(FileId file, SyncMode mode, Token token) override;
+  Prepared PrepareNop(Token token) override;
 
   uint32_t SubmissionQueueSpace() const override;
   uint32_t Submit() override;
@@ -265,35 +269,41 @@ class UringRing final : public Ring {
   bool HasOperations(uint32_t count, uint32_t kept = kKeptForCancels) const {
     return operations_.size() - operations_.in_use() >= count + kept;
   }
-  inline bool Full(uint32_t entries, uint32_t operations, uint32_t kept = kKeptForCancels);
+  // Whether there is no entry, or no `operations`, for one more.
+  inline bool Full(uint32_t operations, uint32_t kept = kKeptForCancels) const;
+  // What Prepare returns where that holds.
+  Prepared Refused(uint32_t operations, uint32_t kept = kKeptForCancels);
   inline io_uring_sqe* NewEntry(Source source, uint32_t index, uint32_t generation);
   inline io_uring_sqe* NewEntry(Operation& operation);
   // Counts an accepted operation. `entry`: what a deadline may be set on, or null.
   inline void Accepted(io_uring_sqe* entry);
   // Accepts an operation that does nothing but complete with `result`.
-  bool AcceptFixedResult(int32_t result, Token token, uint32_t kept = kKeptForCancels);
-  bool AcceptError(Error error, Token token) { return AcceptFixedResult(ToResult(error), token); }
+  Prepared AcceptFixedResult(int32_t result, Token token, uint32_t kept = kKeptForCancels);
+  Prepared AcceptError(Error error, Token token) {
+    return AcceptFixedResult(ToResult(error), token);
+  }
   static inline void SetDescriptor(io_uring_sqe* entry, const Connection& connection);
-  inline bool BeginRecv(ConnectionId id, const TransferRequest& request, Token token);
-  inline bool BeginSend(ConnectionId id, const TransferRequest& request, Token token);
+  inline Prepared BeginRecv(ConnectionId id, const TransferRequest& request, Token token);
+  inline Prepared BeginSend(ConnectionId id, const TransferRequest& request, Token token);
   // By value: else a request would have to be in memory wherever they might be called.
-  bool BeginTransferAll(Connection& connection, TransferRequest request, bool is_send, Token token);
-  bool BeginZeroCopySend(Connection& connection, TransferRequest request, Token token);
+  Prepared BeginTransferAll(Connection& connection, TransferRequest request, bool is_send,
+                            Token token);
+  Prepared BeginZeroCopySend(Connection& connection, TransferRequest request, Token token);
   void FillTransferAll(io_uring_sqe* entry, const Operation& operation);
   inline void FillTransfer(io_uring_sqe* entry, const Connection& connection,
                            const TransferRequest& request, bool is_send);
-  bool BeginOtherTransfer(Connection& connection, TransferRequest request, bool is_send,
-                          Token token);
-  bool BeginMessage(Connection& connection, OperationKind kind, const TransferRequest& request,
-                    const posix::SocketAddress* destination, Endpoint* source, Token token);
+  Prepared BeginOtherTransfer(Connection& connection, TransferRequest request, bool is_send,
+                              Token token);
+  Prepared BeginMessage(Connection& connection, OperationKind kind, const TransferRequest& request,
+                        const posix::SocketAddress* destination, Endpoint* source, Token token);
   void FillMessage(io_uring_sqe* entry, Operation& operation);
   io_uring_sqe* ArmManaged(Connection& connection);
   bool PollsFirst(const Connection& connection) const;
   static void SelectBuffer(io_uring_sqe* entry, const uring::ProvidedGroup& buffers);
-  bool FileTransfer(FileId id, uint64_t offset, const TransferRequest& request, OperationKind kind,
-                    Token token);
-  bool FileTransferBuffer(FileId id, uint64_t offset, const BufferSlice& slice, OperationKind kind,
-                          Token token);
+  Prepared FileTransfer(FileId id, uint64_t offset, const TransferRequest& request,
+                        OperationKind kind, Token token);
+  Prepared FileTransferBuffer(FileId id, uint64_t offset, const BufferSlice& slice,
+                              OperationKind kind, Token token);
   bool UsesFixed(const Connection& connection, const TransferRequest& request) const {
     return request.in_kernel && request.length >= fixed_threshold_ &&
            connection.kind == SocketKind::kStream && !connection.has(uring::kNonBlocking);
@@ -334,8 +344,8 @@ class UringRing final : public Ring {
   void CancelOnConnection(Connection& connection);
   void MarkCancelled(Connection& connection, Direction direction);
   void Stop(Operation& operation);
-  bool PrepareCancelOperation(Operation& target, Token token);
-  bool PrepareCancelTransfer(Connection& connection, Direction direction, Token token);
+  Prepared PrepareCancelOperation(Operation& target, Token token);
+  Prepared PrepareCancelTransfer(Connection& connection, Direction direction, Token token);
 
   // Closing: uring_close.cc.
   void SubmitClose(Connection& connection);

@@ -19,14 +19,9 @@
 
 namespace ioring {
 
-inline bool UringRing::Full(uint32_t entries, uint32_t operations, uint32_t kept) {
-  if (ABSL_PREDICT_TRUE(EntrySpace() >= entries &&
-                        (operations == 0 || HasOperations(operations, kept)))) {
-    return false;
-  }
-  CheckProcess();
-  statistics_.submission_queue_full.Add(1);
-  return true;
+inline bool UringRing::Full(uint32_t operations, uint32_t kept) const {
+  return ABSL_PREDICT_FALSE(EntrySpace() == 0 ||
+                            (operations != 0 && !HasOperations(operations, kept)));
 }
 
 // As io_uring_get_sqe, for which there is room, as its caller knows.

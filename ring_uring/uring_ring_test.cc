@@ -28,6 +28,7 @@
 #include "ring/endpoint.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/statistics.h"
 #include "ring/token.h"
 #include "ring_uring/uring_test_util.h"
@@ -135,7 +136,7 @@ TEST(UringStatisticsTest, OneKernelEntryPerSubmitAndWait) {
   const uint64_t before = ring->GetStatistics().kernel_entries;
   constexpr uint64_t kRounds = 100;
   for (uint64_t i = 0; i < kRounds; ++i) {
-    ASSERT_TRUE(ring->PrepareNop(ring.NewToken()));
+    ASSERT_EQ(ring->PrepareNop(ring.NewToken()), Prepared::kAccepted);
     ASSERT_EQ(ring->SubmitAndWait({}), 1u);
     ASSERT_EQ(ring->PeekCompletions().size(), 1u);
     ring->AdvanceCompletionQueue(1);
@@ -147,8 +148,9 @@ TEST(UringStatisticsTest, ABatchIsOneKernelEntry) {
   UringTester ring({.submission_entries = 256});
   ring.Run([&](Token token) { return ring->PrepareNop(token); });
   const Statistics before = ring->GetStatistics();
-  for (int i = 0; i < 256; ++i) ASSERT_TRUE(ring->PrepareNop(ring.NewToken()));
-  EXPECT_FALSE(ring->PrepareNop(ring.NewToken())) << "the submission queue is full";
+  for (int i = 0; i < 256; ++i) ASSERT_EQ(ring->PrepareNop(ring.NewToken()), Prepared::kAccepted);
+  EXPECT_EQ(ring->PrepareNop(ring.NewToken()), Prepared::kSubmissionQueueFull)
+      << "the submission queue is full";
   EXPECT_EQ(ring->SubmitAndWait({.min_completions = 256}), 256u);
   const Statistics after = ring->GetStatistics();
   EXPECT_EQ(after.kernel_entries - before.kernel_entries, 1u);
@@ -173,7 +175,8 @@ void EndManyPollsAtOnce(const CapabilitySet& disabled) {
   while (expected.size() < kPolls) {
     if (ring->SubmissionQueueSpace() == 0) ring->Submit();
     const Token token = ring.NewToken();
-    ASSERT_TRUE(ring->PreparePollAdd(connection.id, kPollReadable, Shots::kOne, token));
+    ASSERT_EQ(ring->PreparePollAdd(connection.id, kPollReadable, Shots::kOne, token),
+              Prepared::kAccepted);
     expected.insert(token.value);
   }
   ring->Submit();
@@ -208,7 +211,7 @@ TEST(UringOverflowTest, LosesNothingWhenTheCallerTakesNothing) {
   std::vector<uint64_t> expected;
   for (int refusals = 0; expected.size() < kNops && refusals < 2;) {
     const Token token = ring.NewToken();
-    if (ring->PrepareNop(token)) {
+    if (ring->PrepareNop(token) == Prepared::kAccepted) {
       expected.push_back(token.value);
       refusals = 0;
     } else {
@@ -228,12 +231,13 @@ TEST(UringOverflowTest, LosesNothingWhenTheCallerTakesNothing) {
 // A view of completions stays what it is while operations are submitted.
 TEST(UringOverflowTest, TheViewOutlivesASubmit) {
   UringTester ring(kSmallQueues);
-  for (uint64_t i = 1; i <= 8; ++i) ASSERT_TRUE(ring->PrepareNop(Token{i}));
+  for (uint64_t i = 1; i <= 8; ++i) ASSERT_EQ(ring->PrepareNop(Token{i}), Prepared::kAccepted);
   ring->SubmitAndWait({.min_completions = 8});
   const std::span<const Completion> view = ring->PeekCompletions();
   ASSERT_EQ(view.size(), 8u);
   for (uint64_t round = 0; round < 20; ++round) {
-    for (uint64_t i = 0; i < 8; ++i) ASSERT_TRUE(ring->PrepareNop(Token{100 + 8 * round + i}));
+    for (uint64_t i = 0; i < 8; ++i)
+      ASSERT_EQ(ring->PrepareNop(Token{100 + 8 * round + i}), Prepared::kAccepted);
     ring->Submit();
   }
   for (uint64_t i = 1; i <= 8; ++i) EXPECT_EQ(view[i - 1].token.value, i);
@@ -263,7 +267,7 @@ TEST(UringSubmissionPollingTest, EchoesAndEndsCleanly) {
   const auto end = steady_clock::now() + kPatience;
   while (nops.size() < 100 && steady_clock::now() < end) {
     const Token token = ring.NewToken();
-    if (ring->PrepareNop(token)) {
+    if (ring->PrepareNop(token) == Prepared::kAccepted) {
       nops.push_back(token);
     } else {
       ring->Submit();
@@ -294,7 +298,7 @@ class UringDeathTest : public testing::Test {
     std::thread([&] {
       std::unique_ptr<UringRing> own;
       if (has_own_ring) own = BoundRing();
-      ring->PrepareNop(Token{1});
+      static_cast<void>(ring->PrepareNop(Token{1}));
       ring->SubmitAndWait({});
     }).join();
   }
@@ -316,7 +320,7 @@ TEST(UringThreadTest, ARingMayBeMadeAndFilledByAnotherThread) {
   std::unique_ptr<UringTester> ring;
   std::thread([&] {
     ring = std::make_unique<UringTester>();
-    EXPECT_TRUE((*ring)->PrepareNop(Token{1000}));
+    EXPECT_EQ((*ring)->PrepareNop(Token{1000}), Prepared::kAccepted);
   }).join();
   EXPECT_EQ(ring->Next(Token{1000}).result, 0);
 }
@@ -330,7 +334,7 @@ TEST_F(UringDeathTest, DestroyingARingWithWorkInFlightEndsTheProgram) {
         SocketPair pair = UnixPair();
         std::byte memory[16];
         const ConnectionId connection = *ring->RegisterSocket(pair.a.release());
-        ring->PrepareRecv(connection, memory, Token{1});
+        static_cast<void>(ring->PrepareRecv(connection, memory, Token{1}));
         ring->Submit();
         ring.reset();
       },
@@ -347,7 +351,7 @@ TEST_F(UringDeathTest, DestroyingARingWithBuffersOutEndsTheProgram) {
             *ring->RegisterBufferGroup({.memory = memory, .buffer_bytes = 64});
         const ConnectionId connection = *ring->RegisterSocket(pair.a.release());
         SendAll(pair.b.get(), "x");
-        ring->PrepareRecvManaged(connection, group, Shots::kOne, Token{1});
+        static_cast<void>(ring->PrepareRecvManaged(connection, group, Shots::kOne, Token{1}));
         ring->SubmitAndWait({});
         ring->TakeBuffer(ring->PeekCompletions()[0]);
         ring.reset();

@@ -23,6 +23,7 @@
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/token.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_test_util.h"
@@ -139,7 +140,8 @@ class ChurnServer {
 
   // Until `count` connections were closed.
   void Serve(uint64_t count) {
-    CHECK(ring_->PrepareAccept(listener_, Shots::kMany, TokenFields{kAccept, 0, 0}.Pack()));
+    CHECK(ring_->PrepareAccept(listener_, Shots::kMany, TokenFields{kAccept, 0, 0}.Pack()) ==
+          Prepared::kAccepted);
     const auto end = steady_clock::now() + 3 * kPatience;
     while (closed_ < count && steady_clock::now() < end && !testing::Test::HasFailure()) {
       ring_->SubmitAndWait({.timeout = seconds(1)});
@@ -176,10 +178,11 @@ class ChurnServer {
     switch (fields.kind) {
       case kReceive:
         ASSERT_EQ(completion.result, 8);
-        ASSERT_TRUE(ring_->PrepareSend(id, slot.memory, Pack(kSend, id)));
+        ASSERT_EQ(ring_->PrepareSend(id, slot.memory, Pack(kSend, id)), Prepared::kAccepted);
         break;
       case kSend:
-        ASSERT_TRUE(ring_->PrepareClose(id, CloseMode::kGraceful, Pack(kClose, id)));
+        ASSERT_EQ(ring_->PrepareClose(id, CloseMode::kGraceful, Pack(kClose, id)),
+                  Prepared::kAccepted);
         break;
       default:
         slot.open.reset();
@@ -194,7 +197,7 @@ class ChurnServer {
     Slot& slot = SlotOf(id);
     ASSERT_FALSE(slot.open.has_value()) << "an index was given out twice";
     slot.open = id;
-    ASSERT_TRUE(ring_->PrepareRecv(id, slot.memory, Pack(kReceive, id)));
+    ASSERT_EQ(ring_->PrepareRecv(id, slot.memory, Pack(kReceive, id)), Prepared::kAccepted);
   }
 
   UringTester ring_;

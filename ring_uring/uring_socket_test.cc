@@ -20,6 +20,7 @@
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/statistics.h"
 #include "ring/token.h"
 #include "ring_uring/uring_ring.h"
@@ -110,9 +111,9 @@ TEST(MultishotPollTest, GoesOnAfterEveryOverflow) {
       const auto prepare = [&] {
         return ring->PreparePollAdd(other.id, kPollReadable, Shots::kOne, fill.back());
       };
-      if (prepare()) continue;
+      if (prepare() == Prepared::kAccepted) continue;
       ring->Submit();
-      ASSERT_TRUE(prepare());
+      ASSERT_EQ(prepare(), Prepared::kAccepted);
     }
     ring->Submit();
     ASSERT_TRUE(SendAll(other.peer.get(), "x"));
@@ -251,7 +252,7 @@ TEST(DirectDescriptorTest, ALateResultIsNotTakenForTheNextOnes) {
     uint64_t prepared = 0;
     const auto prepare_nops = [&](uint32_t count) {
       for (uint32_t i = 0; i < count; ++i) {
-        if (ring->PrepareNop(Token{1'000'000 + prepared})) ++prepared;
+        if (ring->PrepareNop(Token{1'000'000 + prepared}) == Prepared::kAccepted) ++prepared;
       }
     };
     for (uint32_t i = 0; i < waiting; i += kEntries) {

@@ -27,6 +27,7 @@
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/token.h"
 #include "ring_uring/uring_ring.h"
 
@@ -135,7 +136,7 @@ class UringTester {
   template <typename Prepare>
   Token Start(Prepare prepare) {
     const Token token = NewToken();
-    if (!prepare(token)) ReportRefused();
+    if (prepare(token) != Prepared::kAccepted) ReportRefused();
     return token;
   }
 

@@ -13,6 +13,7 @@
 #include "absl/base/optimization.h"
 #include "absl/log/check.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring_posix/socket_address.h"
 #include "ring_uring/kernel_abi.h"
 #include "ring_uring/uring_ring.h"
@@ -51,9 +52,9 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::FillTransfer(io_uring_sqe* e
   SetDescriptor(entry, connection);
 }
 
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::BeginRecv(ConnectionId id,
-                                                              const TransferRequest& request,
-                                                              Token token) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline Prepared UringRing::BeginRecv(ConnectionId id,
+                                                                  const TransferRequest& request,
+                                                                  Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
@@ -61,7 +62,7 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::BeginRecv(ConnectionId id,
   if (!IsOrdinary(*connection, request)) {
     return BeginOtherTransfer(*connection, request, /*is_send=*/false, token);
   }
-  if (Full(1, 0)) return false;
+  if (Full(0)) return Refused(0);
   connection->recv = Transfer::kPlain;
   connection->recv_token = token.value;
   connection->recv_unit = request.unit;
@@ -70,12 +71,12 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::BeginRecv(ConnectionId id,
   io_uring_sqe* entry = NewEntry(Source::kRecv, id.index, id.generation);
   FillTransfer(entry, *connection, request, /*is_send=*/false);
   Accepted(entry);
-  return true;
+  return Prepared::kAccepted;
 }
 
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::BeginSend(ConnectionId id,
-                                                              const TransferRequest& request,
-                                                              Token token) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline Prepared UringRing::BeginSend(ConnectionId id,
+                                                                  const TransferRequest& request,
+                                                                  Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
@@ -86,7 +87,7 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::BeginSend(ConnectionId id,
   if (request.length >= zero_copy_threshold_ && HasOperations(1)) {
     return BeginZeroCopySend(*connection, request, token);
   }
-  if (Full(1, 0)) return false;
+  if (Full(0)) return Refused(0);
   connection->send = Transfer::kPlain;
   connection->send_token = token.value;
   connection->send_unit = request.unit;
@@ -95,23 +96,23 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::BeginSend(ConnectionId id,
   io_uring_sqe* entry = NewEntry(Source::kSend, id.index, id.generation);
   FillTransfer(entry, *connection, request, /*is_send=*/true);
   Accepted(entry);
-  return true;
+  return Prepared::kAccepted;
 }
 
-bool UringRing::PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
-                            TransferFlags flags) {
+Prepared UringRing::PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
+                                TransferFlags flags) {
   return BeginRecv(connection, {memory.data(), LengthOf(memory.size(), flags), flags}, token);
 }
 
-bool UringRing::PrepareSend(ConnectionId connection, std::span<const std::byte> memory, Token token,
-                            TransferFlags flags) {
+Prepared UringRing::PrepareSend(ConnectionId connection, std::span<const std::byte> memory,
+                                Token token, TransferFlags flags) {
   // The kernel only reads it.
   std::byte* data = const_cast<std::byte*>(memory.data());
   return BeginSend(connection, {data, LengthOf(memory.size(), flags), flags}, token);
 }
 
-bool UringRing::PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                                  TransferFlags flags) {
+Prepared UringRing::PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice,
+                                      Token token, TransferFlags flags) {
   ResolvedSlice resolved;
   const Error error = buffers_.Resolve(slice, &resolved);
   if (error != Error::kOk) return AcceptError(error, token);
@@ -121,8 +122,8 @@ bool UringRing::PrepareRecvBuffer(ConnectionId connection, const BufferSlice& sl
                    token);
 }
 
-bool UringRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                                  TransferFlags flags) {
+Prepared UringRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice,
+                                      Token token, TransferFlags flags) {
   ResolvedSlice resolved;
   const Error error = buffers_.Resolve(slice, &resolved);
   if (error != Error::kOk) return AcceptError(error, token);
@@ -132,8 +133,8 @@ bool UringRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice& sl
                    token);
 }
 
-bool UringRing::BeginOtherTransfer(Connection& connection, TransferRequest request, bool is_send,
-                                   Token token) {
+Prepared UringRing::BeginOtherTransfer(Connection& connection, TransferRequest request,
+                                       bool is_send, Token token) {
   if (connection.KeepsMessages()) {
     return BeginMessage(connection, is_send ? OperationKind::kSendTo : OperationKind::kRecvFrom,
                         request, nullptr, nullptr, token);
@@ -143,9 +144,9 @@ bool UringRing::BeginOtherTransfer(Connection& connection, TransferRequest reque
 
 // Goes by way of the operation table, because the kernel may stop short even with
 // MSG_WAITALL (liburing issue 1337), and then the rest is asked for here.
-bool UringRing::BeginTransferAll(Connection& connection, TransferRequest request, bool is_send,
-                                 Token token) {
-  if (Full(1, 1)) return false;
+Prepared UringRing::BeginTransferAll(Connection& connection, TransferRequest request, bool is_send,
+                                     Token token) {
+  if (Full(1)) return Refused(1);
   Operation& operation = operations_.Take(OperationKind::kTransferAll, token);
   const uint32_t index = operations_.IndexOf(operation);
   operation.connection = connections_.IndexOf(connection);
@@ -163,7 +164,7 @@ bool UringRing::BeginTransferAll(Connection& connection, TransferRequest request
   io_uring_sqe* entry = NewEntry(operation);
   FillTransferAll(entry, operation);
   Accepted(entry);
-  return true;
+  return Prepared::kAccepted;
 }
 
 void UringRing::FillTransferAll(io_uring_sqe* entry, const Operation& operation) {
@@ -181,8 +182,9 @@ void UringRing::FillTransferAll(io_uring_sqe* entry, const Operation& operation)
   ++connection.kernel_entries;
 }
 
-bool UringRing::BeginZeroCopySend(Connection& connection, TransferRequest request, Token token) {
-  if (Full(1, 1)) return false;
+Prepared UringRing::BeginZeroCopySend(Connection& connection, TransferRequest request,
+                                      Token token) {
+  if (Full(1)) return Refused(1);
   Operation& operation = operations_.Take(OperationKind::kZeroCopySend, token);
   operation.connection = connections_.IndexOf(connection);
   operation.transfer = {request.data, request.length, 0};
@@ -200,16 +202,16 @@ bool UringRing::BeginZeroCopySend(Connection& connection, TransferRequest reques
   }
   SetDescriptor(entry, connection);
   Accepted(entry);
-  return true;
+  return Prepared::kAccepted;
 }
 
-bool UringRing::PrepareRecvManaged(ConnectionId id, BufferGroupId group_id, Shots shots,
-                                   Token token) {
+Prepared UringRing::PrepareRecvManaged(ConnectionId id, BufferGroupId group_id, Shots shots,
+                                       Token token) {
   Connection* connection = connections_.Find(id);
   Group* group = FindGroup(group_id);
   if (connection == nullptr || group == nullptr) return AcceptError(Error::kBadId, token);
   if (connection->recv != Transfer::kIdle) return AcceptError(Error::kBusy, token);
-  if (Full(1, 0)) return false;
+  if (Full(0)) return Refused(0);
   connection->recv_token = token.value;
   connection->recv_group = static_cast<uint16_t>(group_id.index);
   connection->recv_unit = BufferTable::kNoUnit;
@@ -223,7 +225,7 @@ bool UringRing::PrepareRecvManaged(ConnectionId id, BufferGroupId group_id, Shot
   io_uring_sqe* entry = ArmManaged(*connection);
   const bool one = shots == Shots::kOne;
   Accepted(one ? entry : nullptr);
-  return true;
+  return Prepared::kAccepted;
 }
 
 // Natively the kernel picks a buffer when bytes arrive. Emulated: waits for bytes first,
@@ -277,14 +279,14 @@ bool UringRing::PollsFirst(const Connection& connection) const {
   return mode == Mode::kIncremental && !multishot;
 }
 
-bool UringRing::BeginMessage(Connection& connection, OperationKind kind,
-                             const TransferRequest& request,
-                             const posix::SocketAddress* destination, Endpoint* source,
-                             Token token) {
+Prepared UringRing::BeginMessage(Connection& connection, OperationKind kind,
+                                 const TransferRequest& request,
+                                 const posix::SocketAddress* destination, Endpoint* source,
+                                 Token token) {
   const bool is_send = kind == OperationKind::kSendTo;
   Transfer& transfer = is_send ? connection.send : connection.recv;
   if (transfer != Transfer::kIdle) return AcceptError(Error::kBusy, token);
-  if (Full(1, 1)) return false;
+  if (Full(1)) return Refused(1);
   Operation& operation = operations_.Take(kind, token);
   operation.connection = connections_.IndexOf(connection);
   operation.unit = request.unit;
@@ -311,7 +313,7 @@ bool UringRing::BeginMessage(Connection& connection, OperationKind kind,
   io_uring_sqe* entry = NewEntry(operation);
   FillMessage(entry, operation);
   Accepted(entry);
-  return true;
+  return Prepared::kAccepted;
 }
 
 // A send does not wait in the kernel: that would try again with a vector which the first try has
@@ -330,8 +332,8 @@ void UringRing::FillMessage(io_uring_sqe* entry, Operation& operation) {
   ++connection.kernel_entries;
 }
 
-bool UringRing::PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, Endpoint* source,
-                                Token token) {
+Prepared UringRing::PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory,
+                                    Endpoint* source, Token token) {
   if (memory.empty() || source == nullptr) return AcceptError(Error::kInvalidArgument, token);
   Connection* connection = connections_.Find(socket);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
@@ -340,8 +342,8 @@ bool UringRing::PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory
                       source, token);
 }
 
-bool UringRing::PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
-                              const Endpoint& destination, Token token) {
+Prepared UringRing::PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
+                                  const Endpoint& destination, Token token) {
   posix::SocketAddress address;
   if (!posix::ToSocketAddress(destination, &address)) {
     return AcceptError(Error::kInvalidArgument, token);
@@ -354,31 +356,31 @@ bool UringRing::PrepareSendTo(ConnectionId socket, std::span<const std::byte> me
                       token);
 }
 
-bool UringRing::PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
-                            Token token) {
+Prepared UringRing::PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
+                                Token token) {
   return FileTransfer(file, offset, {memory.data(), LengthOf(memory.size()), TransferFlags::kNone},
                       OperationKind::kRead, token);
 }
 
-bool UringRing::PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
-                             Token token) {
+Prepared UringRing::PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
+                                 Token token) {
   std::byte* data = const_cast<std::byte*>(memory.data());  // the kernel only reads it
   return FileTransfer(file, offset, {data, LengthOf(memory.size()), TransferFlags::kNone},
                       OperationKind::kWrite, token);
 }
 
-bool UringRing::PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                  Token token) {
+Prepared UringRing::PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
+                                      Token token) {
   return FileTransferBuffer(file, offset, slice, OperationKind::kRead, token);
 }
 
-bool UringRing::PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                   Token token) {
+Prepared UringRing::PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
+                                       Token token) {
   return FileTransferBuffer(file, offset, slice, OperationKind::kWrite, token);
 }
 
-bool UringRing::FileTransferBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                   OperationKind kind, Token token) {
+Prepared UringRing::FileTransferBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
+                                       OperationKind kind, Token token) {
   ResolvedSlice resolved;
   const Error error = buffers_.Resolve(slice, &resolved);
   if (error != Error::kOk) return AcceptError(error, token);

@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "ring/completion.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/statistics.h"
 #include "ring/token.h"
 #include "ring_uring/uring_ring.h"
@@ -128,7 +129,7 @@ TEST(UringWakeTest, SignalHandlersMayWakeTheRingThatTheyInterrupt) {
 TEST(UringWakeTest, WakesAWaitThatDoesNotSubmit) {
   UringTester ring;
   const Token nop = ring.NewToken();
-  ASSERT_TRUE(ring->PrepareNop(nop));
+  ASSERT_EQ(ring->PrepareNop(nop), Prepared::kAccepted);
   ring->Wake();
   EXPECT_EQ(ring->WaitCompletions({.timeout = std::chrono::seconds(2)}), 1u);
   EXPECT_EQ(TakeWakes(ring.ring()), 1u);

@@ -27,6 +27,7 @@
 #include "ring/drain.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/token.h"
 #include "ring_native/create_ring.h"
@@ -90,7 +91,7 @@ class Connections {
   }
   void CancelAll() {
     for (const ConnectionId id : ids) {
-      CHECK(ring_.PrepareCancelConnection(id, Direction::kBoth, kToken));
+      CHECK(ring_.PrepareCancelConnection(id, Direction::kBoth, kToken) == Prepared::kAccepted);
     }
     Wait(ring_, 2 * kHotPathBatch);
     Drop(ring_);
@@ -108,7 +109,7 @@ void Nops(CountedSections& sections, BackendKind backend) {
   const std::unique_ptr<Ring> ring = MakeRing(backend);
   for (int round = 0; round <= kWarmUps; ++round) {
     if (round == kWarmUps) sections.Begin();
-    for (uint32_t i = 0; i < kHotPathBatch; ++i) ring->PrepareNop(kToken);
+    for (uint32_t i = 0; i < kHotPathBatch; ++i) static_cast<void>(ring->PrepareNop(kToken));
     ring->SubmitAndWait({.min_completions = kHotPathBatch});
     ring->AdvanceCompletionQueue(ring->PeekCompletions().size());
     if (round == kWarmUps) sections.End();
@@ -123,7 +124,7 @@ void PrepareRecvs(CountedSections& sections, BackendKind backend) {
   for (int round = 0; round <= kWarmUps; ++round) {
     if (round == kWarmUps) sections.Begin();
     for (uint32_t i = 0; i < kHotPathBatch; ++i) {
-      ring->PrepareRecv(connections.ids[i], connections.memory[i], kToken);
+      static_cast<void>(ring->PrepareRecv(connections.ids[i], connections.memory[i], kToken));
     }
     if (round == kWarmUps) sections.End();
     CHECK_EQ(ring->InFlight(), kHotPathBatch);
@@ -139,7 +140,7 @@ void PrepareSends(CountedSections& sections, BackendKind backend) {
   for (int round = 0; round <= kWarmUps; ++round) {
     if (round == kWarmUps) sections.Begin();
     for (uint32_t i = 0; i < kHotPathBatch; ++i) {
-      ring->PrepareSend(connections.ids[i], connections.memory[i], kToken);
+      static_cast<void>(ring->PrepareSend(connections.ids[i], connections.memory[i], kToken));
     }
     if (round == kWarmUps) sections.End();
     Wait(*ring, kHotPathBatch);
@@ -155,7 +156,8 @@ void RecvToSend(CountedSections& sections, BackendKind backend) {
   Connections connections(*ring);
   for (int round = 0; round <= kWarmUps; ++round) {
     for (uint32_t i = 0; i < kHotPathBatch; ++i) {
-      CHECK(ring->PrepareRecv(connections.ids[i], connections.memory[i], Token{i}));
+      CHECK(ring->PrepareRecv(connections.ids[i], connections.memory[i], Token{i}) ==
+            Prepared::kAccepted);
     }
     ring->Submit();
     connections.PeersSend();
@@ -164,10 +166,10 @@ void RecvToSend(CountedSections& sections, BackendKind backend) {
     const std::span<const Completion> completions = ring->PeekCompletions();
     for (const Completion& completion : completions) {
       const uint64_t i = completion.token.value;
-      ring->PrepareSend(
+      static_cast<void>(ring->PrepareSend(
           connections.ids[i],
           std::span(connections.memory[i]).first(static_cast<size_t>(completion.result)),
-          completion.token);
+          completion.token));
     }
     ring->AdvanceCompletionQueue(completions.size());
     ring->Submit();
@@ -188,7 +190,8 @@ void ManagedRecvToSend(CountedSections& sections, BackendKind backend) {
     const absl::StatusOr<std::unique_ptr<BufferGroup>> group = BufferGroup::Create(*ring, {});
     CHECK_OK(group.status());
     for (uint32_t i = 0; i < kHotPathBatch; ++i) {
-      CHECK(ring->PrepareRecvManaged(connections.ids[i], (*group)->id(), Shots::kMany, Token{i}));
+      CHECK(ring->PrepareRecvManaged(connections.ids[i], (*group)->id(), Shots::kMany, Token{i}) ==
+            Prepared::kAccepted);
     }
     ring->Submit();
     std::array<ManagedLease, kHotPathBatch> leases;
@@ -200,7 +203,8 @@ void ManagedRecvToSend(CountedSections& sections, BackendKind backend) {
       for (const Completion& completion : completions) {
         const uint64_t i = completion.token.value;
         leases[i] = (*group)->Take(completion);
-        ring->PrepareSendBuffer(connections.ids[i], leases[i].Slice(), completion.token);
+        static_cast<void>(
+            ring->PrepareSendBuffer(connections.ids[i], leases[i].Slice(), completion.token));
       }
       ring->AdvanceCompletionQueue(completions.size());
       ring->Submit();
@@ -220,8 +224,8 @@ void Timers(CountedSections& sections, BackendKind backend) {
   for (int round = 0; round <= kWarmUps; ++round) {
     if (round == kWarmUps) sections.Begin();
     for (uint32_t i = 0; i < kHotPathBatch; ++i) {
-      ring->PrepareTimeout(seconds(1000), Shots::kOne, Token{100 + i});
-      ring->PrepareCancel(Token{100 + i}, kToken);
+      static_cast<void>(ring->PrepareTimeout(seconds(1000), Shots::kOne, Token{100 + i}));
+      static_cast<void>(ring->PrepareCancel(Token{100 + i}, kToken));
     }
     ring->SubmitAndWait({.min_completions = 2 * kHotPathBatch});
     ring->AdvanceCompletionQueue(ring->PeekCompletions().size());

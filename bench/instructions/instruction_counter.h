@@ -5,7 +5,7 @@
 //     Ring& ring = ...;                          // not counted
 //     for (int i = 0; i < 2; ++i) {
 //       sections.Begin();
-//       for (int j = 0; j < 32; ++j) ring.PrepareNop(token);
+//       for (int j = 0; j < 32; ++j) static_cast<void>(ring.PrepareNop(token));
 //       sections.End();
 //       ring.Submit();
 //     }

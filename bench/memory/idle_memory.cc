@@ -32,6 +32,7 @@
 #include "ring/drain.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/token.h"
 #include "ring_native/create_ring.h"
@@ -92,7 +93,8 @@ IdleMemory UseRing(BackendKind backend, uint32_t connections) {
     const absl::StatusOr<ConnectionId> id = ring->RegisterSocket(ends[0]);
     CHECK_OK(id.status());
     if (ring->SubmissionQueueSpace() == 0) ring->Submit();
-    CHECK(ring->PrepareRecvManaged(*id, (*group)->id(), Shots::kMany, Token{i}));
+    CHECK(ring->PrepareRecvManaged(*id, (*group)->id(), Shots::kMany, Token{i}) ==
+          Prepared::kAccepted);
   }
   // So that receives are tried and wait.
   ring->SubmitAndWait({.timeout = std::chrono::nanoseconds(0)});

@@ -6,8 +6,8 @@
 #include <iostream>
 #include <span>
 #include <unordered_map>
-#include <vector>
 
+#include "ring/retries.h"
 #include "ring_native/create_ring.h"
 
 using namespace ioring;
@@ -23,7 +23,7 @@ struct Client {
   std::array<std::byte, 4096> bytes;
 };
 
-bool Prepare(Ring& ring, Client& client) {
+Prepared Prepare(Ring& ring, Client& client) {
   const ConnectionId id = client.id;
   const Token token = Pack(client.next, id);
   if (client.next == kRecv) return ring.PrepareRecv(id, client.bytes, token);
@@ -41,8 +41,9 @@ int main() {
   std::cout << "listening on " << ring.LocalEndpoint(*listener)->ToString() << std::endl;
 
   std::unordered_map<uint32_t, Client> clients;
-  std::vector<uint32_t> waiting;  // clients with something to prepare
-  ring.PrepareAccept(*listener, Shots::kMany, Pack(kAccept, {}));
+  Retries retries(ring);  // what finds no room is prepared later
+  retries.Prepare(
+      [&](Ring& on) { return on.PrepareAccept(*listener, Shots::kMany, Pack(kAccept, {})); });
   for (;;) {
     ring.SubmitAndWait({});
     const std::span<const Completion> completions = ring.PeekCompletions();
@@ -64,15 +65,9 @@ int main() {
         client.next = fields.kind == kRecv ? kSend : kRecv;
         client.size = static_cast<size_t>(completion.result);
       }
-      waiting.push_back(index);
+      retries.Prepare([&client](Ring& on) { return Prepare(on, client); });
     }
     ring.AdvanceCompletionQueue(completions.size());
-    std::erase_if(waiting, [&](uint32_t index) {
-      if (Prepare(ring, clients[index])) return true;
-      // Where the submission queue was full, this makes room. Where the table of operations is,
-      // completions do: what is refused again is offered again after the next ones.
-      ring.Submit();
-      return Prepare(ring, clients[index]);
-    });
+    retries.Offer();
   }
 }

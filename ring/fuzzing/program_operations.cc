@@ -12,6 +12,7 @@
 #include "ring/fuzzing/random.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/token.h"
 
 namespace ioring::fuzzing {
@@ -30,10 +31,11 @@ bool HasMemory(Kind kind) {
 template <typename Prepare>
 Operation* Program::Start(Operation operation, Prepare prepare) {
   const Token token = model_->NextToken();
-  if (!prepare(operation, token)) {
+  if (prepare(operation, token) != Prepared::kAccepted) {
     Submit();
     if (random_.OneIn(2)) model_->TakeAll();
-    if (model_->failed() || !prepare(operation, token)) return nullptr;
+    if (model_->failed()) return nullptr;
+    if (prepare(operation, token) != Prepared::kAccepted) return nullptr;
   }
   Operation& accepted = model_->Accepted(std::move(operation));
   if (random_.OneIn(4)) Submit();
@@ -331,7 +333,9 @@ bool Program::Deadline() {
   operation.perhaps_bad_argument = true;  // what has completed by itself, and what has no end
   if (known && found->second.many) operation.bad_argument = true;
   const std::chrono::nanoseconds delay = operation.delay;
-  if (!model_->ring().PrepareDeadline(delay, model_->NextToken())) return false;
+  if (model_->ring().PrepareDeadline(delay, model_->NextToken()) != Prepared::kAccepted) {
+    return false;
+  }
   Operation& accepted = model_->Accepted(std::move(operation));
   model_->last_prepared = 0;
   if (!accepted.bad_argument) model_->MarkCanceled(accepted, target);
@@ -418,7 +422,7 @@ bool Program::Nops() {
   while (count-- > 0 && model_->ring().SubmissionQueueSpace() > leave) {
     Operation operation;
     operation.kind = Kind::kNop;
-    if (!model_->ring().PrepareNop(model_->NextToken())) return false;
+    if (model_->ring().PrepareNop(model_->NextToken()) != Prepared::kAccepted) return false;
     model_->Accepted(std::move(operation));
   }
   return true;

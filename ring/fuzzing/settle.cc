@@ -15,6 +15,7 @@
 #include "ring/fuzzing/program.h"
 #include "ring/fuzzing/random.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/token.h"
 
 namespace ioring::fuzzing {
@@ -59,7 +60,7 @@ void Program::CloseAll() {
         zero_copy_ || random_.OneIn(2) ? CloseMode::kReset : CloseMode::kGraceful;
     const steady_clock::time_point until = steady_clock::now() + kPatience;
     const ConnectionId id = connection.id;
-    while (!model_->ring().PrepareClose(id, mode, model_->NextToken())) {
+    while (model_->ring().PrepareClose(id, mode, model_->NextToken()) != Prepared::kAccepted) {
       model_->ring().SubmitAndWait({.timeout = milliseconds(1)});
       model_->TakeAll();
       if (model_->failed()) return;
@@ -84,7 +85,7 @@ void Program::CloseAll() {
 // One cancel of everything is enough.
 void Program::StopAll() {
   const steady_clock::time_point until = steady_clock::now() + kPatience;
-  while (!model_->ring().PrepareCancelAll(model_->NextToken())) {
+  while (model_->ring().PrepareCancelAll(model_->NextToken()) != Prepared::kAccepted) {
     model_->ring().SubmitAndWait({.timeout = milliseconds(1)});
     model_->TakeAll();
     if (model_->failed()) return;

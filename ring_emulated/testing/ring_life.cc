@@ -19,6 +19,7 @@
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/token.h"
 
@@ -33,6 +34,8 @@ constexpr Token kManaged{2};
 constexpr Token kOther{3};
 constexpr Token kUnawaited{4};
 
+bool Accepted(Prepared prepared) { return prepared == Prepared::kAccepted; }
+
 }  // namespace
 
 RingLife::RingLife(std::unique_ptr<Ring> ring, std::string path)
@@ -46,7 +49,7 @@ RingLife::RingLife(std::unique_ptr<Ring> ring, std::string path)
       path_, {.access = FileOptions::Access::kReadWrite, .create = FileOptions::Create::kIfNeeded});
   CHECK_OK(file.status());
   file_ = *file;
-  CHECK(ring_->PrepareAccept(*listener, Shots::kMany, kAccept));
+  CHECK(ring_->PrepareAccept(*listener, Shots::kMany, kAccept) == Prepared::kAccepted);
 }
 
 RingLife::~RingLife() {
@@ -91,50 +94,53 @@ bool RingLife::Succeeds(const char* what, bool prepared, int32_t result) {
 bool RingLife::Transfer(ConnectionId client, ConnectionId server) {
   Ring& r = *ring_;
   const std::span<std::byte> some = std::span(memory_).first(64);
-  const auto send = [&] { return r.PrepareSend(client, some, kUnawaited); };
+  const auto send = [&] { return Accepted(r.PrepareSend(client, some, kUnawaited)); };
   constexpr TransferFlags kAll = TransferFlags::kAll;
-  return Succeeds("recv", r.PrepareRecv(server, some, kOther) && send(), 64) &&
-         Succeeds("recv all", r.PrepareRecv(server, some, kOther, kAll) && send(), 64) &&
-         Succeeds("slice", r.PrepareRecvBuffer(server, {buffer_, 0, 512}, kOther) && send(), 64) &&
-         Succeeds("managed", r.PrepareRecvManaged(server, group_, Shots::kOne, kOther) && send(),
+  return Succeeds("recv", Accepted(r.PrepareRecv(server, some, kOther)) && send(), 64) &&
+         Succeeds("recv all", Accepted(r.PrepareRecv(server, some, kOther, kAll)) && send(), 64) &&
+         Succeeds("slice",
+                  Accepted(r.PrepareRecvBuffer(server, {buffer_, 0, 512}, kOther)) && send(), 64) &&
+         Succeeds("managed",
+                  Accepted(r.PrepareRecvManaged(server, group_, Shots::kOne, kOther)) && send(),
                   64) &&
          Succeeds("deadline",
-                  r.PrepareRecv(server, some, kUnawaited) &&
-                      r.PrepareDeadline(seconds(9), kOther) && send(),
+                  Accepted(r.PrepareRecv(server, some, kUnawaited)) &&
+                      Accepted(r.PrepareDeadline(seconds(9), kOther)) && send(),
                   0);
 }
 
 bool RingLife::Misc(ConnectionId id) {
   Ring& r = *ring_;
-  return Succeeds("timeout", r.PrepareTimeout(milliseconds(1), Shots::kOne, kOther), 0) &&
+  return Succeeds("timeout", Accepted(r.PrepareTimeout(milliseconds(1), Shots::kOne, kOther)), 0) &&
          Succeeds("cancel",
-                  r.PrepareTimeout(seconds(9), Shots::kOne, kUnawaited) &&
-                      r.PrepareCancel(kUnawaited, kOther),
+                  Accepted(r.PrepareTimeout(seconds(9), Shots::kOne, kUnawaited)) &&
+                      Accepted(r.PrepareCancel(kUnawaited, kOther)),
                   0) &&
-         Succeeds("poll", r.PreparePollAdd(id, kPollWritable, Shots::kOne, kOther),
+         Succeeds("poll", Accepted(r.PreparePollAdd(id, kPollWritable, Shots::kOne, kOther)),
                   kPollWritable) &&
-         Succeeds("bad id", r.PrepareRecv(ConnectionId{}, memory_, kOther),
+         Succeeds("bad id", Accepted(r.PrepareRecv(ConnectionId{}, memory_, kOther)),
                   ToResult(Error::kBadId)) &&
          Succeeds("cancel all of it",
-                  r.PrepareRecv(id, memory_, kUnawaited) &&
-                      r.PrepareCancelConnection(id, Direction::kBoth, kOther),
+                  Accepted(r.PrepareRecv(id, memory_, kUnawaited)) &&
+                      Accepted(r.PrepareCancelConnection(id, Direction::kBoth, kOther)),
                   1);
 }
 
 bool RingLife::Files(int more_writes) {
   Ring& r = *ring_;
   for (int i = 0; i < more_writes; ++i) {
-    Check("write", r.PrepareWrite(file_, 0, memory_, kUnawaited));
+    Check("write", Accepted(r.PrepareWrite(file_, 0, memory_, kUnawaited)));
   }
-  return Succeeds("write", r.PrepareWrite(file_, 0, std::span(memory_).first(64), kOther), 64) &&
-         Succeeds("read", r.PrepareRead(file_, 0, read_, kOther), 64) &&
-         Succeeds("sync", r.PrepareSync(file_, SyncMode::kData, kOther), 0);
+  return Succeeds("write", Accepted(r.PrepareWrite(file_, 0, std::span(memory_).first(64), kOther)),
+                  64) &&
+         Succeeds("read", Accepted(r.PrepareRead(file_, 0, read_, kOther)), 64) &&
+         Succeeds("sync", Accepted(r.PrepareSync(file_, SyncMode::kData, kOther)), 0);
 }
 
 // A connection's life, to an end or to the first failure.
 void RingLife::Live() {
   Ring& r = *ring_;
-  if (!r.PrepareConnect(endpoint_, kOther)) return;
+  if (!Accepted(r.PrepareConnect(endpoint_, kOther))) return;
   const Completion connected = Await(kOther);
   const Completion accepted = Await(kAccept);
   if (!Check("connect", connected.ok()) || !Check("accept", accepted.ok())) return;
@@ -147,17 +153,17 @@ void RingLife::Live() {
   managed_bytes_ = 0;
   arrived_[kManaged.value] = false;
   // Many shots, and an exhausted group in between: 2,048 bytes into 1,024.
-  Check("many", r.PrepareRecvManaged(server, group_, Shots::kMany, kManaged));
-  Succeeds("burst", r.PrepareSend(client, std::span(memory_).first(2048), kOther), 2048);
+  Check("many", Accepted(r.PrepareRecvManaged(server, group_, Shots::kMany, kManaged)));
+  Succeeds("burst", Accepted(r.PrepareSend(client, std::span(memory_).first(2048), kOther)), 2048);
   while (managed_bytes_ < 2048) {
     if (!Check("managed bytes", Await(kManaged).result > 0)) return;
   }
   r.Wake();
   arrived_[kManaged.value] = false;
-  Succeeds("shutdown", r.PrepareShutdown(client, Direction::kSend, kOther), 0);
+  Succeeds("shutdown", Accepted(r.PrepareShutdown(client, Direction::kSend, kOther)), 0);
   Check("end", Await(kManaged).result == 0);
-  Succeeds("close", r.PrepareClose(server, CloseMode::kGraceful, kOther), 0);
-  Succeeds("reset", r.PrepareClose(client, CloseMode::kReset, kOther), 0);
+  Succeeds("close", Accepted(r.PrepareClose(server, CloseMode::kGraceful, kOther)), 0);
+  Succeeds("reset", Accepted(r.PrepareClose(client, CloseMode::kReset, kOther)), 0);
 }
 
 void ExpectNoAllocations(RingLife& life) {

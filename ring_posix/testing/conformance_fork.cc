@@ -25,6 +25,7 @@
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/statistics.h"
 #include "ring/token.h"
@@ -91,15 +92,16 @@ class BusyRing {
     group_ = Value(ring_->RegisterBufferGroup(
         {.memory = group_memory_, .buffer_bytes = 64, .max_buffers = 4}));
     // Threads for files, where there are some.
-    CHECK(ring_->PrepareRead(file_, 0, std::span(read_), kRead));
+    CHECK(ring_->PrepareRead(file_, 0, std::span(read_), kRead) == Prepared::kAccepted);
     CHECK_EQ(Await(kRead).result, 4);
     client_ = ConnectTo(listener_, &server_);
     other_client_ = ConnectTo(listener_, &other_server_);
-    CHECK(ring_->PrepareAccept(listener_, Shots::kMany, kAccept));
-    CHECK(ring_->PrepareAccept(unix_listener_, Shots::kMany, kUnixAccept));
-    CHECK(ring_->PrepareTimeout(hours(1), Shots::kOne, kTimer));
-    CHECK(ring_->PrepareRecv(server_, std::span(received_), kRecv));
-    CHECK(ring_->PrepareRecvManaged(other_server_, group_, Shots::kMany, kManaged));
+    CHECK(ring_->PrepareAccept(listener_, Shots::kMany, kAccept) == Prepared::kAccepted);
+    CHECK(ring_->PrepareAccept(unix_listener_, Shots::kMany, kUnixAccept) == Prepared::kAccepted);
+    CHECK(ring_->PrepareTimeout(hours(1), Shots::kOne, kTimer) == Prepared::kAccepted);
+    CHECK(ring_->PrepareRecv(server_, std::span(received_), kRecv) == Prepared::kAccepted);
+    CHECK(ring_->PrepareRecvManaged(other_server_, group_, Shots::kMany, kManaged) ==
+          Prepared::kAccepted);
     // A buffer that is not returned.
     held_ = Managed("held");
   }
@@ -119,20 +121,21 @@ class BusyRing {
     const ManagedBuffer text = Managed("text");
     EXPECT_EQ(text.size, 4u);
     ring_->ReturnBuffer(text);
-    CHECK(ring_->PrepareSend(client_, AsBytes("bytes"), kSend));
+    CHECK(ring_->PrepareSend(client_, AsBytes("bytes"), kSend) == Prepared::kAccepted);
     EXPECT_EQ(Await(kRecv).result, 5);
-    CHECK(ring_->PrepareConnect(*Endpoint::Parse("unix:path"), kConnect));
+    CHECK(ring_->PrepareConnect(*Endpoint::Parse("unix:path"), kConnect) == Prepared::kAccepted);
     EXPECT_GE(Await(kUnixAccept).result, 0);
-    CHECK(ring_->PrepareConnect(Value(ring_->LocalEndpoint(listener_)), kConnect));
+    CHECK(ring_->PrepareConnect(Value(ring_->LocalEndpoint(listener_)), kConnect) ==
+          Prepared::kAccepted);
     EXPECT_GE(Await(kAccept).result, 0);
-    CHECK(ring_->PrepareRead(file_, 0, std::span(read_), kRead));
+    CHECK(ring_->PrepareRead(file_, 0, std::span(read_), kRead) == Prepared::kAccepted);
     EXPECT_EQ(Await(kRead).result, 4);
   }
 
   // Brings the ring to rest, and destroys it.
   void Finish() {
     ring_->ReturnBuffer(held_);
-    CHECK(ring_->PrepareCancelAll(kCancel));
+    CHECK(ring_->PrepareCancelAll(kCancel) == Prepared::kAccepted);
     const steady_clock::time_point deadline = steady_clock::now() + kPatience;
     while (ring_->InFlight() != 0 && steady_clock::now() < deadline) Pump();
     ASSERT_EQ(ring_->InFlight(), 0u);
@@ -151,15 +154,16 @@ class BusyRing {
   ListenerId Listen(const Endpoint& endpoint) { return Value(ring_->CreateListener(endpoint, {})); }
 
   ConnectionId ConnectTo(ListenerId listener, ConnectionId* server) {
-    CHECK(ring_->PrepareAccept(listener, Shots::kOne, kAccept));
-    CHECK(ring_->PrepareConnect(Value(ring_->LocalEndpoint(listener)), kConnect));
+    CHECK(ring_->PrepareAccept(listener, Shots::kOne, kAccept) == Prepared::kAccepted);
+    CHECK(ring_->PrepareConnect(Value(ring_->LocalEndpoint(listener)), kConnect) ==
+          Prepared::kAccepted);
     *server = Await(kAccept).connection();
     return Await(kConnect).connection();
   }
 
   // What the managed receive brings.
   ManagedBuffer Managed(const char* text) {
-    CHECK(ring_->PrepareSend(other_client_, AsBytes(text), kSend));
+    CHECK(ring_->PrepareSend(other_client_, AsBytes(text), kSend) == Prepared::kAccepted);
     ManagedBuffer buffer;
     Await(kManaged, &buffer);
     return buffer;
@@ -271,12 +275,16 @@ TEST_P(RingConformance, UseInAChildOfAForkEndsItWithASentence) {
       {"SubmitAndWait", [&] { ring.SubmitAndWait({}); }},
       {"SubmitAndWait without time", [&] { ring.SubmitAndWait({.timeout = nanoseconds(0)}); }},
       {"WaitCompletions", [&] { ring.WaitCompletions({}); }},
-      {"PrepareNop", [&] { ring.PrepareNop(kNop); }},
-      {"PrepareTimeout", [&] { ring.PrepareTimeout(hours(1), Shots::kOne, kNop); }},
-      {"PrepareSend", [&] { ring.PrepareSend(busy.client(), AsBytes("x"), kNop); }},
-      {"PrepareAccept", [&] { ring.PrepareAccept(busy.listener(), Shots::kOne, kNop); }},
-      {"PrepareCancel", [&] { ring.PrepareCancel(kTimer, kNop); }},
-      {"PrepareClose", [&] { ring.PrepareClose(busy.client(), CloseMode::kReset, kNop); }},
+      {"PrepareNop", [&] { static_cast<void>(ring.PrepareNop(kNop)); }},
+      {"PrepareTimeout",
+       [&] { static_cast<void>(ring.PrepareTimeout(hours(1), Shots::kOne, kNop)); }},
+      {"PrepareSend",
+       [&] { static_cast<void>(ring.PrepareSend(busy.client(), AsBytes("x"), kNop)); }},
+      {"PrepareAccept",
+       [&] { static_cast<void>(ring.PrepareAccept(busy.listener(), Shots::kOne, kNop)); }},
+      {"PrepareCancel", [&] { static_cast<void>(ring.PrepareCancel(kTimer, kNop)); }},
+      {"PrepareClose",
+       [&] { static_cast<void>(ring.PrepareClose(busy.client(), CloseMode::kReset, kNop)); }},
       {"CreateListener", [&] { ring.CreateListener(Endpoint::Ipv4Loopback(0), {}).IgnoreError(); }},
       {"CloseListener", [&] { ring.CloseListener(busy.listener()).IgnoreError(); }},
       {"LocalEndpoint", [&] { ring.LocalEndpoint(busy.listener()).IgnoreError(); }},
@@ -315,7 +323,7 @@ TEST_P(RingConformance, AnyThreadsForkCounts) {
   const auto expect_foreign = [&] {
     ExpectDiesInChild([&] { (*ring)->Submit(); }, kSentence);
     ExpectDiesInChild([&] { (*ring)->WaitCompletions({}); }, kSentence);
-    ExpectDiesInChild([&] { (*ring)->PrepareNop(kNop); }, kSentence);
+    ExpectDiesInChild([&] { static_cast<void>((*ring)->PrepareNop(kNop)); }, kSentence);
     ExpectInChild([&] {
       ring->reset();
       return true;
@@ -323,7 +331,7 @@ TEST_P(RingConformance, AnyThreadsForkCounts) {
   };
   expect_foreign();
   std::thread([&] {
-    EXPECT_TRUE((*ring)->PrepareNop(kNop));
+    EXPECT_EQ((*ring)->PrepareNop(kNop), Prepared::kAccepted);
     EXPECT_EQ((*ring)->SubmitAndWait({}), 1u);
     (*ring)->AdvanceCompletionQueue((*ring)->PeekCompletions().size());
   }).join();
