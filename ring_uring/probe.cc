@@ -301,6 +301,16 @@ int DisabledSetting() {
   return file.fail() ? -1 : value;
 }
 
+// Whether the kernel has what came with Linux 5.15. Older ones start a ring, and some of what is
+// asked of it ends otherwise: a receive with the end of a stream that has not ended.
+bool IsSupported(ScratchRing& ring) {
+  io_uring_probe* known = io_uring_get_probe_ring(ring.get());
+  const bool supported =
+      known != nullptr && io_uring_opcode_supported(known, IORING_OP_LINKAT) != 0;
+  io_uring_free_probe(known);
+  return supported;
+}
+
 absl::Mutex cache_mutex(absl::kConstInit);
 CapabilityReport* cache ABSL_GUARDED_BY(cache_mutex) = nullptr;
 
@@ -342,6 +352,11 @@ absl::StatusOr<CapabilityReport> ProbeKernel() {
   if (cache != nullptr) return *cache;
   ScratchRing ring(0);
   if (!ring.ok()) return ExplainSetupFailure(-ring.status());
+  if (!IsSupported(ring)) {
+    return absl::UnimplementedError(absl::StrCat("Linux ", RunningKernel().text,
+                                                 " is too old: the io_uring that this library "
+                                                 "relies on came with 5.15; use another backend"));
+  }
   const ScratchRing deferred(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
                              IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED);
   if (deferred.status() == -ENOMEM) return ExplainSetupFailure(ENOMEM);

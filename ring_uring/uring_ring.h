@@ -283,9 +283,17 @@ class UringRing final : public Ring {
     return AcceptFixedResult(ToResult(error), token);
   }
   static inline void SetDescriptor(io_uring_sqe* entry, const Connection& connection);
-  inline Prepared BeginRecv(ConnectionId id, const TransferRequest& request, Token token);
-  inline Prepared BeginSend(ConnectionId id, const TransferRequest& request, Token token);
-  // By value: else a request would have to be in memory wherever they might be called.
+  inline bool AcceptPlainRecv(ConnectionId id, const TransferRequest& request, Token token);
+  inline bool AcceptPlainSend(ConnectionId id, const TransferRequest& request, Token token,
+                              uint32_t too_long);
+  Prepared PrepareRecvElse(ConnectionId connection, std::span<std::byte> memory, Token token,
+                           TransferFlags flags);
+  Prepared PrepareSendElse(ConnectionId connection, std::span<const std::byte> memory, Token token,
+                           TransferFlags flags);
+  // Those that were not accepted as plain ones. By value: else a request would have to be in memory
+  // wherever they might be called.
+  Prepared BeginRecv(ConnectionId id, TransferRequest request, Token token);
+  Prepared BeginSend(ConnectionId id, TransferRequest request, Token token);
   Prepared BeginTransferAll(Connection& connection, TransferRequest request, bool is_send,
                             Token token);
   Prepared BeginZeroCopySend(Connection& connection, TransferRequest request, Token token);

@@ -104,7 +104,7 @@ TEST(UringCreationTest, UsesWhatTheKernelBrought) {
       {Capability::kMultishotRecv, 6, 0},
       {Capability::kProvidedBuffers, 5, 19},
       {Capability::kIncrementalBuffers, 6, 16},  // since 6.12 in the kernel
-      {Capability::kBundles, 6, 16},             // since 6.10 in the kernel
+      {Capability::kBundles, 6, 17},             // since 6.10 in the kernel, Debian's 6.16.12 fails
       {Capability::kDirectDescriptors, 6, 8},
       {Capability::kRegisteredBuffers, 5, 13},
       {Capability::kFixedSocketIo, 6, 17},
@@ -124,6 +124,14 @@ TEST(UringCreationTest, UsesWhatTheKernelBrought) {
     const bool brought = major_number != since.major_number ? major_number > since.major_number
                                                             : minor_number >= since.minor_number;
     if (!brought) continue;
+    // Seen on Debian's: 6.16 to 6.18 may refuse to set options of Unix-domain sockets through a
+    // ring.
+    const bool may_fail = since.capability == Capability::kDirectDescriptors && major_number == 6 &&
+                          minor_number >= 16 && minor_number <= 18;
+    if (may_fail && !report.Has(since.capability)) {
+      EXPECT_THAT(report.reason(since.capability), testing::HasSubstr("did not work when tried"));
+      continue;
+    }
     EXPECT_TRUE(report.Has(since.capability)) << kernel.release << ": " << report.ToString();
   }
 }

@@ -52,17 +52,17 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::FillTransfer(io_uring_sqe* e
   SetDescriptor(entry, connection);
 }
 
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline Prepared UringRing::BeginRecv(ConnectionId id,
-                                                                  const TransferRequest& request,
-                                                                  Token token) {
+// What nearly every receive is: true where it was accepted as an entry of its own. Else BeginRecv
+// finds what it is, or why it is refused.
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::AcceptPlainRecv(ConnectionId id,
+                                                                    const TransferRequest& request,
+                                                                    Token token) {
   Connection* connection = connections_.Find(id);
-  if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
-  if (connection->recv != Transfer::kIdle) return AcceptError(Error::kBusy, token);
-  if (!IsOrdinary(*connection, request)) {
-    return BeginOtherTransfer(*connection, request, /*is_send=*/false, token);
+  if (ABSL_PREDICT_FALSE(connection == nullptr || request.length == 0 ||
+                         connection->recv != Transfer::kIdle || !IsOrdinary(*connection, request) ||
+                         Full(0))) {
+    return false;
   }
-  if (Full(0)) return Refused(0);
   connection->recv = Transfer::kPlain;
   connection->recv_token = token.value;
   connection->recv_unit = request.unit;
@@ -71,12 +71,41 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline Prepared UringRing::BeginRecv(ConnectionId i
   io_uring_sqe* entry = NewEntry(Source::kRecv, id.index, id.generation);
   FillTransfer(entry, *connection, request, /*is_send=*/false);
   Accepted(entry);
-  return Prepared::kAccepted;
+  return true;
 }
 
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline Prepared UringRing::BeginSend(ConnectionId id,
-                                                                  const TransferRequest& request,
-                                                                  Token token) {
+// The same; sends of `too_long` bytes and more are something else.
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::AcceptPlainSend(ConnectionId id,
+                                                                    const TransferRequest& request,
+                                                                    Token token,
+                                                                    uint32_t too_long) {
+  Connection* connection = connections_.Find(id);
+  if (ABSL_PREDICT_FALSE(connection == nullptr || request.length == 0 ||
+                         connection->send != Transfer::kIdle || !IsOrdinary(*connection, request) ||
+                         request.length >= too_long || Full(0))) {
+    return false;
+  }
+  connection->send = Transfer::kPlain;
+  connection->send_token = token.value;
+  connection->send_unit = request.unit;
+  request.AddUse();
+  ++connection->kernel_entries;
+  io_uring_sqe* entry = NewEntry(Source::kSend, id.index, id.generation);
+  FillTransfer(entry, *connection, request, /*is_send=*/true);
+  Accepted(entry);
+  return true;
+}
+
+Prepared UringRing::BeginRecv(ConnectionId id, TransferRequest request, Token token) {
+  Connection* connection = connections_.Find(id);
+  if (connection == nullptr) return AcceptError(Error::kBadId, token);
+  if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
+  if (connection->recv != Transfer::kIdle) return AcceptError(Error::kBusy, token);
+  if (IsOrdinary(*connection, request)) return Refused(0);
+  return BeginOtherTransfer(*connection, request, /*is_send=*/false, token);
+}
+
+Prepared UringRing::BeginSend(ConnectionId id, TransferRequest request, Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
@@ -87,28 +116,39 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline Prepared UringRing::BeginSend(ConnectionId i
   if (request.length >= zero_copy_threshold_ && HasOperations(1)) {
     return BeginZeroCopySend(*connection, request, token);
   }
-  if (Full(0)) return Refused(0);
-  connection->send = Transfer::kPlain;
-  connection->send_token = token.value;
-  connection->send_unit = request.unit;
-  request.AddUse();
-  ++connection->kernel_entries;
-  io_uring_sqe* entry = NewEntry(Source::kSend, id.index, id.generation);
-  FillTransfer(entry, *connection, request, /*is_send=*/true);
-  Accepted(entry);
-  return Prepared::kAccepted;
+  return AcceptPlainSend(id, request, token, kNever) ? Prepared::kAccepted : Refused(0);
+}
+
+// Apart, so that the common case needs no stack.
+ABSL_ATTRIBUTE_NOINLINE Prepared UringRing::PrepareRecvElse(ConnectionId connection,
+                                                            std::span<std::byte> memory,
+                                                            Token token, TransferFlags flags) {
+  return BeginRecv(connection, {memory.data(), LengthOf(memory.size(), flags), flags}, token);
+}
+
+ABSL_ATTRIBUTE_NOINLINE Prepared UringRing::PrepareSendElse(ConnectionId connection,
+                                                            std::span<const std::byte> memory,
+                                                            Token token, TransferFlags flags) {
+  // The kernel only reads it.
+  std::byte* data = const_cast<std::byte*>(memory.data());
+  return BeginSend(connection, {data, LengthOf(memory.size(), flags), flags}, token);
 }
 
 Prepared UringRing::PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
                                 TransferFlags flags) {
-  return BeginRecv(connection, {memory.data(), LengthOf(memory.size(), flags), flags}, token);
+  const TransferRequest request{memory.data(), LengthOf(memory.size(), flags), flags};
+  if (AcceptPlainRecv(connection, request, token)) return Prepared::kAccepted;
+  return PrepareRecvElse(connection, memory, token, flags);
 }
 
 Prepared UringRing::PrepareSend(ConnectionId connection, std::span<const std::byte> memory,
                                 Token token, TransferFlags flags) {
-  // The kernel only reads it.
   std::byte* data = const_cast<std::byte*>(memory.data());
-  return BeginSend(connection, {data, LengthOf(memory.size(), flags), flags}, token);
+  const TransferRequest request{data, LengthOf(memory.size(), flags), flags};
+  if (AcceptPlainSend(connection, request, token, zero_copy_threshold_)) {
+    return Prepared::kAccepted;
+  }
+  return PrepareSendElse(connection, memory, token, flags);
 }
 
 Prepared UringRing::PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice,
@@ -116,10 +156,11 @@ Prepared UringRing::PrepareRecvBuffer(ConnectionId connection, const BufferSlice
   ResolvedSlice resolved;
   const Error error = buffers_.Resolve(slice, &resolved);
   if (error != Error::kOk) return AcceptError(error, token);
-  return BeginRecv(connection,
-                   {resolved.data, resolved.length, flags, resolved.unit, resolved.kernel_index,
-                    resolved.in_kernel, resolved.uses},
-                   token);
+  const TransferRequest request{resolved.data, resolved.length,       flags,
+                                resolved.unit, resolved.kernel_index, resolved.in_kernel,
+                                resolved.uses};
+  if (AcceptPlainRecv(connection, request, token)) return Prepared::kAccepted;
+  return BeginRecv(connection, request, token);
 }
 
 Prepared UringRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice,
@@ -127,10 +168,13 @@ Prepared UringRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice
   ResolvedSlice resolved;
   const Error error = buffers_.Resolve(slice, &resolved);
   if (error != Error::kOk) return AcceptError(error, token);
-  return BeginSend(connection,
-                   {resolved.data, resolved.length, flags, resolved.unit, resolved.kernel_index,
-                    resolved.in_kernel, resolved.uses},
-                   token);
+  const TransferRequest request{resolved.data, resolved.length,       flags,
+                                resolved.unit, resolved.kernel_index, resolved.in_kernel,
+                                resolved.uses};
+  if (AcceptPlainSend(connection, request, token, zero_copy_threshold_)) {
+    return Prepared::kAccepted;
+  }
+  return BeginSend(connection, request, token);
 }
 
 Prepared UringRing::BeginOtherTransfer(Connection& connection, TransferRequest request,
