@@ -165,7 +165,7 @@ class BufferGroup {
   BufferGroupId id() const { return id_; }
 
   // The bytes of a completion that has kBuffer (CHECKed) and belongs to this group. The
-  // rules are those of Ring::TakeBuffer: the completion itself, not a copy; exactly once.
+  // rules are those of Ring::TakeBuffer: in the current view, or a copy of it; exactly once.
   // O(1), no allocation, no kernel, unless the group grows.
   ManagedLease Take(const Completion& completion) ABSL_ATTRIBUTE_LIFETIME_BOUND;
 

@@ -11,13 +11,13 @@
 
 namespace ioring {
 
-// `flags`: the low 16 bits are these; the high 16 bits belong to the ring
-// (`extra`: a connection's generation, or a managed buffer's number).
+// `flags`: the low 16 bits are these; the high 16 bits belong to the ring (`extra`: a connection's
+// generation, or, with kBuffer, where in its queue the ring finds the buffer).
 enum CompletionFlags : uint32_t {
   // Not the final completion of its operation: more will come.
   kMore = 1u << 0,
   // A managed receive put its bytes (`result`, more than 0) into a buffer of the group:
-  // take it with `Ring::TakeBuffer`, exactly once.
+  // take it with `Ring::TakeBuffer`, exactly once. `extra` belongs to it: a copy keeps all flags.
   kBuffer = 1u << 1,
   // A zero-copy send's second completion: the memory is free now; `result` is 0.
   kMemoryFree = 1u << 2,

@@ -58,11 +58,15 @@ class CompletionQueue {
     Append(completion);
   }
 
-  // Appends a completion that has kBuffer, and the buffer it carries.
+  // Appends a completion that has kBuffer, and the buffer it carries. Its `extra`, which must be 0,
+  // becomes the low 16 bits of its number, by which TakeBuffer finds it.
   void Push(const Completion& completion, const ManagedBuffer& managed) {
     DCHECK((completion.flags & kBuffer) != 0) << "a buffer came with a completion without kBuffer";
+    DCHECK(completion.extra() == 0);
     DCHECK(managed.group_index != kTaken);
-    const uint32_t slot = Append(completion);
+    const uint32_t number = tail_ << kNumberShift;
+    const uint32_t slot =
+        Append(Completion{completion.token, completion.result, completion.flags | number});
     std::construct_at(&managed_[slot], managed);
   }
 
@@ -77,11 +81,11 @@ class CompletionQueue {
     return is_marked_;
   }
 
-  // The oldest completions, up to the newest or to where the array ends. Where that is
-  // not all, the rest follows once these are advanced over. Valid until Advance.
+  // The oldest completions, up to the newest, to where the array ends, or to kViewMax. Where that
+  // is not all, the rest follows once these are advanced over. Valid until Advance.
   std::span<const Completion> View() {
     const uint32_t slot = head_ & (capacity_ - 1);
-    view_size_ = std::min(size(), capacity_ - slot);
+    view_size_ = std::min(std::min(size(), capacity_ - slot), kViewMax);
     return {&completions_[slot], view_size_};
   }
 
@@ -94,33 +98,29 @@ class CompletionQueue {
     view_size_ -= static_cast<uint32_t>(count);
   }
 
-  // The buffer that came with `completion`, which must be the one in the last view, not
-  // a copy of it; once per completion.
+  // The buffer that came with `completion`, which is in the last view, or is a copy of one that is;
+  // once per completion.
   ManagedBuffer TakeBuffer(const Completion& completion) {
+    if (ABSL_PREDICT_FALSE((completion.flags & kBuffer) == 0)) {
+      Die("TakeBuffer was called for a completion that has no kBuffer flag");
+    }
     const uint32_t first = head_ & (capacity_ - 1);
     // Addresses as numbers: comparing pointers into different arrays has no meaning.
     const uintptr_t distance_bytes = reinterpret_cast<uintptr_t>(&completion) -
                                      reinterpret_cast<uintptr_t>(&completions_[first]);
     if (ABSL_PREDICT_FALSE(distance_bytes >= view_size_ * sizeof(Completion))) {
-      Die("TakeBuffer takes a completion of the current view: this one is a copy, or was advanced "
-          "over");
+      return TakeBufferOfCopy(completion);
     }
-    if (ABSL_PREDICT_FALSE((completion.flags & kBuffer) == 0)) {
-      Die("TakeBuffer was called for a completion that has no kBuffer flag");
-    }
-    ManagedBuffer& slot =
-        managed_[first + static_cast<uint32_t>(distance_bytes / sizeof(Completion))];
-    if (ABSL_PREDICT_FALSE(slot.group_index == kTaken)) {
-      Die("the buffer of this completion was taken before");
-    }
-    const ManagedBuffer taken = slot;
-    slot.group_index = kTaken;
-    return taken;
+    return TakeBufferOfSlot(first + static_cast<uint32_t>(distance_bytes / sizeof(Completion)));
   }
 
  private:
   // In place of a group's index: the buffer was taken.
   static constexpr uint32_t kTaken = ~uint32_t{0};
+  // Where in `flags` a completion with kBuffer has its number, and the most of a view: as many as
+  // the number's 16 bits tell apart.
+  static constexpr uint32_t kNumberShift = 16;
+  static constexpr uint32_t kViewMax = uint32_t{1} << 16;
 
   // Plain memory, so that nothing is written to it before it is used.
   struct Free {
@@ -143,6 +143,35 @@ class CompletionQueue {
   [[noreturn]] ABSL_ATTRIBUTE_COLD ABSL_ATTRIBUTE_NOINLINE void DieOfAdvance(size_t count) const {
     LOG(FATAL) << "advanced over " << count << " completions, of which " << count - view_size_
                << " were not in the last view";
+  }
+
+  ManagedBuffer TakeBufferOfSlot(uint32_t slot) {
+    ManagedBuffer& managed = managed_[slot];
+    if (ABSL_PREDICT_FALSE(managed.group_index == kTaken)) {
+      Die("the buffer of this completion was taken before");
+    }
+    const ManagedBuffer taken = managed;
+    managed.group_index = kTaken;
+    return taken;
+  }
+
+  // Of a completion with kBuffer that is not in the view itself. Out of line, so that one in the
+  // view, which is found by its address, costs nothing more.
+  ABSL_ATTRIBUTE_NOINLINE ManagedBuffer TakeBufferOfCopy(const Completion& copy) {
+    // A view is so short that 16 bits tell its completions apart, and it does not wrap.
+    const uint32_t position = (copy.extra() - head_) & (kViewMax - 1);
+    const uint32_t slot = (head_ & (capacity_ - 1)) + position;
+    if (position >= view_size_ || !IsStored(copy, slot)) {
+      Die("the completion given to TakeBuffer is not in the current view: it was advanced over "
+          "before its buffer was taken");
+    }
+    return TakeBufferOfSlot(slot);
+  }
+
+  bool IsStored(const Completion& completion, uint32_t slot) const {
+    const Completion& stored = completions_[slot];
+    return stored.token == completion.token && stored.result == completion.result &&
+           stored.flags == completion.flags;
   }
 
   // Returns the slot.

@@ -160,6 +160,48 @@ TEST(CompletionQueueTest, TakesABufferOfWhatIsLeftOfAView) {
   EXPECT_EQ(queue.TakeBuffer(view[1]).buffer, 22u);
 }
 
+TEST(CompletionQueueTest, TakesTheBufferOfACopy) {
+  CompletionQueue queue(4);
+  for (uint64_t i = 0; i < 3; ++i) queue.Push(Plain(i));
+  EXPECT_EQ(queue.View().size(), 3u);
+  queue.Advance(2);
+  queue.Push(WithBuffer(7), Buffer(17));
+  // The same but for its number.
+  queue.Push(WithBuffer(7), Buffer(18));
+  EXPECT_EQ(queue.View().size(), 2u);
+  const Completion first = queue.View()[1];
+  EXPECT_EQ(queue.TakeBuffer(first).buffer, 17u);
+  queue.Advance(2);
+  const Completion second = queue.View()[0];
+  EXPECT_EQ(queue.TakeBuffer(second).buffer, 18u);
+}
+
+// Numbers have 16 bits: a view is no longer than they tell apart, wherever it begins.
+TEST(CompletionQueueTest, TakesBuffersOfCopiesInALargeQueueThatWraps) {
+  constexpr uint32_t kViewMax = 1u << 16;
+  constexpr uint32_t kCapacity = 4 * kViewMax;
+  CompletionQueue queue(kCapacity);
+  uint64_t pushed = 0;
+  uint64_t taken = 0;
+  // The first view of a round begins elsewhere each time.
+  for (const uint32_t count : {kCapacity - 5, kCapacity, kViewMax + 3, kCapacity - 1}) {
+    for (uint32_t i = 0; i < count; ++i, ++pushed) {
+      queue.Push(WithBuffer(pushed % 2), Buffer(static_cast<uint32_t>(pushed % 61)));
+    }
+    while (!queue.empty()) {
+      const std::span<const Completion> view = queue.View();
+      ASSERT_LE(view.size(), kViewMax);
+      for (const Completion completion : view) {
+        ASSERT_EQ(completion.token, Token{taken % 2});
+        ASSERT_EQ(queue.TakeBuffer(completion).buffer, taken % 61);
+        ++taken;
+      }
+      queue.Advance(view.size());
+    }
+  }
+  EXPECT_EQ(taken, pushed);
+}
+
 using CompletionQueueDeathTest = ::testing::Test;
 
 TEST(CompletionQueueDeathTest, CapacityIsAPowerOfTwo) {
@@ -185,15 +227,40 @@ TEST(CompletionQueueDeathTest, AdvanceStaysWithinTheView) {
   EXPECT_DEATH(queue.Advance(1), "advanced over 1 completions, of which 1 were not in the last");
 }
 
-TEST(CompletionQueueDeathTest, TakeBufferWantsTheOneInTheView) {
+constexpr char kNotInTheView[] =
+    "not in the current view: it was advanced over before its buffer was taken";
+
+TEST(CompletionQueueDeathTest, TakeBufferWantsOneThatWasNotAdvancedOver) {
   CompletionQueue queue(4);
   queue.Push(WithBuffer(1), Buffer(1));
-  const Completion copy = queue.View()[0];
-  EXPECT_DEATH(queue.TakeBuffer(copy), "this one is a copy, or was advanced over");
-  const Completion& taken = queue.View()[0];
-  queue.TakeBuffer(taken);
+  const Completion& original = queue.View()[0];
+  const Completion copy = original;
+  queue.TakeBuffer(copy);
   queue.Advance(1);
-  EXPECT_DEATH(queue.TakeBuffer(taken), "this one is a copy, or was advanced over");
+  EXPECT_DEATH(queue.TakeBuffer(original), kNotInTheView);
+  EXPECT_DEATH(queue.TakeBuffer(copy), kNotInTheView);
+  // Nor where its slot is in use again.
+  for (uint64_t i = 0; i < 4; ++i) {
+    queue.Push(WithBuffer(1), Buffer(1));
+    queue.TakeBuffer(queue.View()[0]);
+    if (i < 3) queue.Advance(1);
+  }
+  EXPECT_DEATH(queue.TakeBuffer(copy), kNotInTheView);
+}
+
+TEST(CompletionQueueDeathTest, TakeBufferWantsWhatIsStored) {
+  CompletionQueue queue(4);
+  queue.Push(WithBuffer(1), Buffer(1));
+  const Completion completion = queue.View()[0];
+  Completion other = completion;
+  other.token = Token{2};
+  EXPECT_DEATH(queue.TakeBuffer(other), kNotInTheView);
+  other = completion;
+  other.result = 2;
+  EXPECT_DEATH(queue.TakeBuffer(other), kNotInTheView);
+  other = completion;
+  other.flags |= kMore;
+  EXPECT_DEATH(queue.TakeBuffer(other), kNotInTheView);
 }
 
 TEST(CompletionQueueDeathTest, TakeBufferWantsOneThatWasSeen) {
@@ -201,13 +268,15 @@ TEST(CompletionQueueDeathTest, TakeBufferWantsOneThatWasSeen) {
   queue.Push(Plain(1));
   const std::span<const Completion> view = queue.View();
   queue.Push(WithBuffer(2), Buffer(2));
-  EXPECT_DEATH(queue.TakeBuffer(*(view.data() + 1)), "takes a completion of the current view");
+  EXPECT_DEATH(queue.TakeBuffer(*(view.data() + 1)), kNotInTheView);
 }
 
 TEST(CompletionQueueDeathTest, TakeBufferOnlyOnce) {
   CompletionQueue queue(4);
   queue.Push(WithBuffer(1), Buffer(1));
-  queue.TakeBuffer(queue.View()[0]);
+  const Completion copy = queue.View()[0];
+  queue.TakeBuffer(copy);
+  EXPECT_DEATH(queue.TakeBuffer(copy), "was taken before");
   EXPECT_DEATH(queue.TakeBuffer(queue.View()[0]), "was taken before");
 }
 

@@ -315,15 +315,16 @@ class Ring {
   // Completions that are ready.
   virtual uint32_t CompletionQueueCount() const = 0;
   // A view of completions that are ready, oldest first, at most CompletionQueueCount()
-  // (fewer where the queue wraps). The view stays until AdvanceCompletionQueue consumes it:
+  // (fewer where the queue wraps, and at most 65,536). The view stays until AdvanceCompletionQueue consumes it:
   // operations may be prepared and submitted while it is read, so that a caller who finds
   // the submission queue full submits and goes on where it was. (That does not help where
   // the table of operations is full: see rule 1.)
   virtual std::span<const Completion> PeekCompletions() = 0;
   // Consumes the oldest `count` completions, at most the size of the last view.
   virtual void AdvanceCompletionQueue(size_t count) = 0;
-  // The bytes of a completion that has kBuffer. `completion` must be the one in the
-  // current view, not a copy; once per completion. O(1).
+  // The bytes of a completion that has kBuffer; once per completion. `completion` may be a copy.
+  // The original must be in the current view: seen, and not advanced over. Anything else ends the
+  // program. O(1).
   virtual ManagedBuffer TakeBuffer(const Completion& completion) = 0;
   // Gives the memory back to its group: once for each TakeBuffer, with its `group_index`
   // and `buffer`, which stands for the same memory as long as the group lives. O(1), no
