@@ -7,6 +7,7 @@
 
 #include "ring/error.h"
 #include "ring/id.h"
+#include "ring/options.h"
 #include "ring/token.h"
 
 namespace ioring {
@@ -29,7 +30,8 @@ enum CompletionFlags : uint32_t {
 
 struct Completion {
   Token token;
-  // Bytes, an index (see `connection`), a count, or ToResult(Error).
+  // Bytes, an index (see `connection`), a count, PollEvents (see `poll_events`), or
+  // ToResult(Error).
   int32_t result = 0;
   uint32_t flags = 0;
 
@@ -42,6 +44,8 @@ struct Completion {
   constexpr ConnectionId connection() const {
     return ConnectionId{static_cast<uint32_t>(result), extra()};
   }
+  // What a poll that is `ok()` tells.
+  constexpr PollEvents poll_events() const { return PollEvents{static_cast<uint32_t>(result)}; }
 };
 static_assert(sizeof(Completion) == 16);
 static_assert(std::is_trivially_copyable_v<Completion>);

@@ -50,7 +50,7 @@ ConnectionId Server(const Scene& scene) { return scene.pair.server; }
 ConnectionId Client(const Scene& scene) { return scene.pair.client; }
 ConnectionId Datagram(const Scene& scene) { return scene.datagram; }
 
-Token StartPoll(Scene& scene, uint32_t events, Shots shots) {
+Token StartPoll(Scene& scene, PollEvents events, Shots shots) {
   return scene.ring.Start([&](Token token) {
     return scene.ring.PreparePollAdd(scene.pair.server, events, shots, token);
   });

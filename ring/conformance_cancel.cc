@@ -122,7 +122,7 @@ TEST_P(RingConformance, CancelSparesWhatIsPreparedAfterIt) {
       ring.Quiet();
       EXPECT_FALSE(ring.HasArrived(poll));
       EXPECT_EQ(ring.Send(pair.client, "ready").result(), 5);
-      EXPECT_EQ(ring.Await(poll).result(), static_cast<int32_t>(kPollReadable));
+      EXPECT_EQ(ring.Await(poll).poll_events(), kPollReadable);
       EXPECT_EQ(ring.RecvText(pair.server, 5), "ready");
     }
   }

@@ -170,7 +170,7 @@ Prepared LedgerRing::PrepareClose(ConnectionId connection, CloseMode mode, Token
               [&] { return ring_->PrepareClose(connection, mode, token); });
 }
 
-Prepared LedgerRing::PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots,
+Prepared LedgerRing::PreparePollAdd(ConnectionId connection, PollEvents events, Shots shots,
                                     Token token) {
   return Book(token, Kind::kOther, shots,
               [&] { return ring_->PreparePollAdd(connection, events, shots, token); });

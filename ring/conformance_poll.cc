@@ -16,14 +16,14 @@
 namespace ioring {
 namespace {
 
-Token StartPoll(TestRing& ring, ConnectionId connection, uint32_t events, Shots shots) {
+Token StartPoll(TestRing& ring, ConnectionId connection, PollEvents events, Shots shots) {
   return ring.Start(
       [&](Token token) { return ring.PreparePollAdd(connection, events, shots, token); });
 }
 
-uint32_t EventsOf(const Arrival& arrival) {
+PollEvents EventsOf(const Arrival& arrival) {
   EXPECT_TRUE(arrival.ok()) << ErrorName(arrival.error());
-  return arrival.ok() ? static_cast<uint32_t>(arrival.result()) : 0;
+  return arrival.ok() ? arrival.poll_events() : kPollNone;
 }
 
 // It waits until there is something to read, and takes nothing of it.
@@ -79,13 +79,13 @@ TEST_P(RingConformance, PollHangUp) {
   const Pair ended = ring.MakePair();
   const Token readable = StartPoll(ring, ended.server, kPollReadable, Shots::kOne);
   EXPECT_EQ(ring.Close(ended.client).result(), 0);
-  EXPECT_NE(EventsOf(ring.Await(readable)) & kPollReadable, 0u);
+  EXPECT_TRUE(Any(EventsOf(ring.Await(readable)) & kPollReadable));
 
   const Pair reset = ring.MakePair();
   const Token poll = StartPoll(ring, reset.server, kPollReadable, Shots::kOne);
   ring.Submit();
   EXPECT_EQ(ring.Close(reset.client, CloseMode::kReset).result(), 0);
-  EXPECT_NE(EventsOf(ring.Await(poll)) & (kPollHangUp | kPollError), 0u);
+  EXPECT_TRUE(Any(EventsOf(ring.Await(poll)) & (kPollHangUp | kPollError)));
 }
 
 // Many shots: each time there is something new.
@@ -99,7 +99,7 @@ TEST_P(RingConformance, PollManyShots) {
     while (ring.HasArrived(poll)) ring.Next(poll);
     EXPECT_EQ(ring.Send(pair.client, "x").result(), 1);
     const Arrival arrival = ring.Next(poll);
-    EXPECT_NE(EventsOf(arrival) & kPollReadable, 0u);
+    EXPECT_TRUE(Any(EventsOf(arrival) & kPollReadable));
     EXPECT_TRUE(arrival.more());
     EXPECT_EQ(ring.RecvText(pair.server, 1), "x");
   }
@@ -119,13 +119,22 @@ TEST_P(RingConformance, PollManyShotsTellsOfItsOwnDirection) {
   }
 
   const Token readable = StartPoll(ring, pair.server, kPollReadable, Shots::kMany);
-  EXPECT_NE(EventsOf(ring.Next(readable)) & kPollReadable, 0u);
+  EXPECT_TRUE(Any(EventsOf(ring.Next(readable)) & kPollReadable));
   constexpr size_t kMuch = 8 << 20;
   const Token send = ring.StartSend(pair.server, ring.Memory(kMuch), TransferFlags::kAll);
   EXPECT_EQ(ring.RecvText(pair.client, kMuch).size(), kMuch);
   EXPECT_EQ(ring.Await(send).result(), static_cast<int32_t>(kMuch));
   ring.Quiet();
   EXPECT_FALSE(ring.HasArrived(readable));
+}
+
+TEST_P(RingConformance, PollOfNothingOrOfUnknownEvents) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  for (const PollEvents events : {kPollNone, ~kPollNone, kPollReadable | PollEvents{1u << 4}}) {
+    EXPECT_EQ(ring.Await(StartPoll(ring, pair.server, events, Shots::kOne)).error(),
+              Error::kInvalidArgument);
+  }
 }
 
 // A poll that begins after others, and after events, is told what holds; once.
@@ -135,8 +144,8 @@ TEST_P(RingConformance, PollManyShotsBeginsWithWhatHolds) {
   EXPECT_EQ(ring.Send(pair.client, "x").result(), 1);
   for (int i = 0; i < 3; ++i) {
     const Token both = StartPoll(ring, pair.server, kPollReadable | kPollWritable, Shots::kMany);
-    uint32_t told = 0;
-    while ((told & kPollReadable) == 0 || (told & kPollWritable) == 0) {
+    PollEvents told = kPollNone;
+    while (!Any(told & kPollReadable) || !Any(told & kPollWritable)) {
       told |= EventsOf(ring.Next(both));
     }
     ring.Quiet();

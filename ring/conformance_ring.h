@@ -58,6 +58,7 @@ struct Arrival {
   bool ok() const { return completion.ok(); }
   bool more() const { return completion.more(); }
   ConnectionId connection() const { return completion.connection(); }
+  PollEvents poll_events() const { return completion.poll_events(); }
 };
 
 // Two ends of a connection.

@@ -122,13 +122,33 @@ enum class CloseMode : uint8_t {
   kReset,     // what was not delivered is dropped, the peer gets a reset
 };
 
-// Bits for PreparePollAdd; results are a combination of them.
-enum PollEvents : uint32_t {
+// What a poll asks for, and what it tells: a set of these.
+enum class PollEvents : uint32_t {
+  kPollNone = 0,
   kPollReadable = 1u << 0,
   kPollWritable = 1u << 1,
   kPollHangUp = 1u << 2,  // reported even when not asked for
   kPollError = 1u << 3,   // reported even when not asked for
 };
+using enum PollEvents;
+
+constexpr PollEvents operator|(PollEvents a, PollEvents b) {
+  return PollEvents{static_cast<uint32_t>(a) | static_cast<uint32_t>(b)};
+}
+constexpr PollEvents operator&(PollEvents a, PollEvents b) {
+  return PollEvents{static_cast<uint32_t>(a) & static_cast<uint32_t>(b)};
+}
+constexpr PollEvents operator~(PollEvents events) {
+  return PollEvents{~static_cast<uint32_t>(events)};
+}
+constexpr PollEvents& operator|=(PollEvents& a, PollEvents b) { return a = a | b; }
+constexpr PollEvents& operator&=(PollEvents& a, PollEvents b) { return a = a & b; }
+
+// Whether there are any, as in `if (Any(completion.poll_events() & kPollReadable))`.
+constexpr bool Any(PollEvents events) { return events != PollEvents::kPollNone; }
+
+// The `result` of a completion that tells of `events`. Completion::poll_events is the way back.
+constexpr int32_t ToResult(PollEvents events) { return static_cast<int32_t>(events); }
 
 // A part of a registered buffer. It must lie within one unit of it (see
 // RegisteredBufferOptions), but may run through a mirror's seam.

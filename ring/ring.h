@@ -240,15 +240,15 @@ class Ring {
   // are closed at once.)
   virtual Prepared PrepareClose(ConnectionId connection, CloseMode mode, Token token) = 0;
 
-  // Completes with the PollEvents that hold. kMany: each time that one of them comes to hold, with
-  // all that hold then. An event that goes on holding is told again when more arrives (readable),
-  // may be told again when more room is made (writable), when the connection's state changes, and
-  // once where the poll begins. An arrival does not tell of room again, nor room of an arrival. An
-  // event that always holds (on a regular file) is told once; a poll of what the system cannot
-  // watch (kqueue: some devices) ends with an error. (Windows does not see who else reads and
-  // writes: an event that was told is told again there only after the ring received or sent on the
-  // connection.)
-  virtual Prepared PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots,
+  // Completes with the PollEvents that hold (`Completion::poll_events`). kMany: each time that one
+  // of them comes to hold, with all that hold then. An event that goes on holding is told again
+  // when more arrives (readable), may be told again when more room is made (writable), when the
+  // connection's state changes, and once where the poll begins. An arrival does not tell of room
+  // again, nor room of an arrival. An event that always holds (on a regular file) is told once; a
+  // poll of what the system cannot watch (kqueue: some devices) ends with an error. (Windows does
+  // not see who else reads and writes: an event that was told is told again there only after the
+  // ring received or sent on the connection.)
+  virtual Prepared PreparePollAdd(ConnectionId connection, PollEvents events, Shots shots,
                                   Token token) = 0;
   // Cancels the poll with the token `target`; 0, or kNotFound.
   virtual Prepared PreparePollRemove(Token target, Token token) = 0;
@@ -315,10 +315,10 @@ class Ring {
   // Completions that are ready.
   virtual uint32_t CompletionQueueCount() const = 0;
   // A view of completions that are ready, oldest first, at most CompletionQueueCount()
-  // (fewer where the queue wraps, and at most 65,536). The view stays until AdvanceCompletionQueue consumes it:
-  // operations may be prepared and submitted while it is read, so that a caller who finds
-  // the submission queue full submits and goes on where it was. (That does not help where
-  // the table of operations is full: see rule 1.)
+  // (fewer where the queue wraps, and at most 65,536). The view stays until AdvanceCompletionQueue
+  // consumes it: operations may be prepared and submitted while it is read, so that a caller who
+  // finds the submission queue full submits and goes on where it was. (That does not help where the
+  // table of operations is full: see rule 1.)
   virtual std::span<const Completion> PeekCompletions() = 0;
   // Consumes the oldest `count` completions, at most the size of the last view.
   virtual void AdvanceCompletionQueue(size_t count) = 0;

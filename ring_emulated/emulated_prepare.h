@@ -116,12 +116,12 @@ Prepared EmulatedRing<Backend, Types>::PrepareShutdown(ConnectionId id, Directio
 }
 
 template <typename Backend, typename Types>
-Prepared EmulatedRing<Backend, Types>::PreparePollAdd(ConnectionId id, uint32_t events, Shots shots,
-                                                      Token token) {
+Prepared EmulatedRing<Backend, Types>::PreparePollAdd(ConnectionId id, PollEvents events,
+                                                      Shots shots, Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  constexpr uint32_t kKnown = kPollReadable | kPollWritable | kPollHangUp | kPollError;
-  if (events == 0 || (events & ~kKnown) != 0) return AcceptError(Error::kInvalidArgument, token);
+  constexpr PollEvents kKnown = kPollReadable | kPollWritable | kPollHangUp | kPollError;
+  if (!Any(events) || Any(events & ~kKnown)) return AcceptError(Error::kInvalidArgument, token);
   if (Full(1)) return Refused();
   Operation& operation = operations_.Take(OperationKind::kPoll, token);
   operation.connection = id.index;

@@ -71,7 +71,7 @@ struct TransferRequest {
 //   void SetUpTransfer(Connection&, const TransferRequest&, bool is_send, Operation*)
 //                                  notes what is its own; null: kPlain
 //   void SetUpConnect(Connection&, const Endpoint&)            the same
-//   void SetUpPoll(Operation&, uint32_t events)                the same
+//   void SetUpPoll(Operation&, PollEvents events)              the same
 //   void SetUpFile(Operation&, const File&, uint64_t offset, const TransferRequest&, SyncMode)
 //   void BeginConnect, BeginShutdown, BeginPoll, BeginFile(Operation&)
 //   void RunRecv, RunSend(Connection&)           tries the direction, or ends it if cancelled
@@ -132,7 +132,8 @@ class EmulatedRing : public Ring {
                          const Endpoint& destination, Token token) final;
   Prepared PrepareShutdown(ConnectionId connection, Direction direction, Token token) final;
   Prepared PrepareClose(ConnectionId connection, CloseMode mode, Token token) final;
-  Prepared PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots, Token token) final;
+  Prepared PreparePollAdd(ConnectionId connection, PollEvents events, Shots shots,
+                          Token token) final;
   Prepared PreparePollRemove(Token target, Token token) final;
   Prepared PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) final;
   Prepared PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) final;

@@ -59,7 +59,7 @@ class KqueueRingTest : public testing::Test {
     CHECK(connection.ok()) << connection.status();
     return *connection;
   }
-  Token StartPoll(ConnectionId connection, uint32_t events, Shots shots = Shots::kOne) {
+  Token StartPoll(ConnectionId connection, PollEvents events, Shots shots = Shots::kOne) {
     return ring_.Start(
         [&](Token token) { return ring_.PreparePollAdd(connection, events, shots, token); });
   }

@@ -169,22 +169,22 @@ bool IsRegularFile(int descriptor) {
   return fstat(descriptor, &status) == 0 && (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode));
 }
 
-CallResult PollNow(int descriptor, uint32_t wanted) {
+CallResult PollNow(int descriptor, PollEvents wanted) {
   pollfd polled{descriptor, 0, 0};
   int mask = 0;
-  if ((wanted & kPollReadable) != 0) mask |= POLLIN;
-  if ((wanted & kPollWritable) != 0) mask |= POLLOUT;
-  if ((wanted & kPollHangUp) != 0) mask |= kPeerEnded;
+  if (Any(wanted & kPollReadable)) mask |= POLLIN;
+  if (Any(wanted & kPollWritable)) mask |= POLLOUT;
+  if (Any(wanted & kPollHangUp)) mask |= kPeerEnded;
   polled.events = static_cast<short>(mask);
   const CallResult result = Repeat([&] { return poll(&polled, 1, 0); });
   if (result <= 0) return result;
   if ((polled.revents & POLLNVAL) != 0) return -EBADF;
-  uint32_t events = 0;
+  PollEvents events = kPollNone;
   if ((polled.revents & (POLLIN | POLLPRI)) != 0) events |= kPollReadable;
   if ((polled.revents & POLLOUT) != 0) events |= kPollWritable;
   if ((polled.revents & (POLLHUP | kPeerEnded)) != 0) events |= kPollHangUp;
   if ((polled.revents & POLLERR) != 0) events |= kPollError;
-  return events;
+  return ToResult(events);
 }
 
 CallResult Shutdown(int socket, int how) { return shutdown(socket, how) == 0 ? 0 : -errno; }

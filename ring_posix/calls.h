@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ring/options.h"
 #include "ring_posix/socket_address.h"
 #include "ring_posix/sockets.h"
 
@@ -56,7 +57,7 @@ CallResult ConnectResult(int socket);
 
 // Which of the PollEvents `wanted` (ring/options.h) hold now; kPollHangUp and kPollError
 // are told though nobody asked.
-CallResult PollNow(int descriptor, uint32_t wanted);
+CallResult PollNow(int descriptor, PollEvents wanted);
 // A regular file or a directory: it is always ready.
 bool IsRegularFile(int descriptor);
 

@@ -30,7 +30,7 @@ struct alignas(64) Operation : emulated::OperationHead {
     uint32_t done;
   };
   struct Poll {
-    uint32_t events;
+    PollEvents events;
     bool due;  // is to look
   };
   struct Message {

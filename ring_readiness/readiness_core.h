@@ -144,7 +144,7 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
     return endpoint.family() == Endpoint::Family::kUnix ? posix::SocketKind::kOther
                                                         : posix::SocketKind::kTcp;
   }
-  static void SetUpPoll(Operation& operation, uint32_t events) {
+  static void SetUpPoll(Operation& operation, PollEvents events) {
     operation.poll = {.events = events, .due = false};
   }
   static void SetUpFile(Operation& operation, const posix::FileTable::File& file, uint64_t offset,

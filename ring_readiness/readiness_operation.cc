@@ -146,10 +146,10 @@ void ReadinessCore::BeginEdges(Operation& operation) {
 // True: an edge concerns the poll.
 bool ReadinessCore::Concerns(uint8_t edges, const Operation& operation) {
   if (!operation.has(kManyShots)) return true;
-  const uint32_t events = operation.poll.events;
+  const PollEvents events = operation.poll.events;
   return (edges & kShortProvesNothing) != 0 ||
-         ((edges & kReadyToRecv) != 0 && (events & kPollReadable) != 0) ||
-         ((edges & kReadyToSend) != 0 && (events & kPollWritable) != 0);
+         ((edges & kReadyToRecv) != 0 && Any(events & kPollReadable)) ||
+         ((edges & kReadyToSend) != 0 && Any(events & kPollWritable));
 }
 
 void ReadinessCore::RunPolls(Connection& connection) {

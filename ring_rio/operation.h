@@ -41,8 +41,8 @@ struct alignas(64) Operation : emulated::OperationHead {
   };
   struct Poll {
     PollInfo info;
-    uint32_t wanted;    // PollEvents
-    uint32_t reported;  // those told already, which are not asked for until something changes
+    PollEvents wanted;
+    PollEvents reported;  // those told already, which are not asked for until something changes
   };
   struct FileState {
     std::byte* data;

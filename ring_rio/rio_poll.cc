@@ -16,18 +16,18 @@
 namespace ioring::rio {
 namespace {
 
-constexpr uint32_t kBrokenEvents = kPollHangUp | kPollError;
+constexpr PollEvents kBrokenEvents = kPollHangUp | kPollError;
 
-uint32_t SocketEventsFor(uint32_t events) {
+uint32_t SocketEventsFor(PollEvents events) {
   uint32_t bits = 0;
-  if ((events & kPollReadable) != 0) bits |= kSocketReadable | kSocketEnded;
-  if ((events & kPollWritable) != 0) bits |= kSocketWritable;
-  if ((events & kBrokenEvents) != 0) bits |= kSocketReset | kSocketClosed | kSocketConnectFailed;
+  if (Any(events & kPollReadable)) bits |= kSocketReadable | kSocketEnded;
+  if (Any(events & kPollWritable)) bits |= kSocketWritable;
+  if (Any(events & kBrokenEvents)) bits |= kSocketReset | kSocketClosed | kSocketConnectFailed;
   return bits;
 }
 
-uint32_t PollEventsFor(uint32_t bits) {
-  uint32_t events = 0;
+PollEvents PollEventsFor(uint32_t bits) {
+  PollEvents events = kPollNone;
   if ((bits & (kSocketReadable | kSocketEnded)) != 0) events |= kPollReadable;
   if ((bits & kSocketWritable) != 0) events |= kPollWritable;
   if ((bits & (kSocketReset | kSocketConnectFailed)) != 0) events |= kBrokenEvents;
@@ -37,7 +37,7 @@ uint32_t PollEventsFor(uint32_t bits) {
 
 }  // namespace
 
-void RioRing::SetUpPoll(Operation& operation, uint32_t events) {
+void RioRing::SetUpPoll(Operation& operation, PollEvents events) {
   operation.request.kind = RequestKind::kOperation;
   operation.request.index = operations_.IndexOf(operation);
   operation.poll = {};
@@ -51,8 +51,8 @@ void RioRing::BeginPoll(Operation& operation) {
 
 // Asks for what was not told yet, if there is such.
 void RioRing::StartPoll(Operation& operation) {
-  const uint32_t events = (operation.poll.wanted | kBrokenEvents) & ~operation.poll.reported;
-  if (events == 0) return;
+  const PollEvents events = (operation.poll.wanted | kBrokenEvents) & ~operation.poll.reported;
+  if (!Any(events)) return;
   statistics_.kernel_submissions.Add(1);
   const SOCKET socket = connections_[operation.connection].socket;
   if (!poller_->Start(socket, SocketEventsFor(events), &operation.poll.info, &operation.request)) {
@@ -66,13 +66,13 @@ void RioRing::OnPollPacket(Operation& operation) {
   operation.clear(kPending);
   if (operation.has(kCancelled)) return EndOperation(operation, ToResult(Error::kCanceled));
   const uint32_t bits = EventsOf(operation.poll.info, operation.request);
-  const uint32_t events = PollEventsFor(bits);
-  if (events == 0) return StartPoll(operation);  // called back to ask for more
+  const PollEvents events = PollEventsFor(bits);
+  if (!Any(events)) return StartPoll(operation);  // called back to ask for more
   if (!operation.has(kManyShots)) {
-    return EndOperation(operation, static_cast<int32_t>(events));
+    return EndOperation(operation, ToResult(events));
   }
   operation.poll.reported |= events;
-  Complete(operation.token, static_cast<int32_t>(events), kMore);
+  Complete(operation.token, ToResult(events), kMore);
   StartPoll(operation);
 }
 
@@ -87,11 +87,11 @@ bool RioRing::CancelPoll(Operation& operation) {
 }
 
 // Some of `events` may have ceased to hold, so that they can come to hold.
-void RioRing::LookAgain(Connection& connection, uint32_t events) {
+void RioRing::LookAgain(Connection& connection, PollEvents events) {
   for (uint32_t link = connection.first_poll; link != 0;) {
     Operation& operation = operations_[link - 1];
     link = operation.next;
-    if ((operation.poll.reported & events) == 0 || operation.has(kEnding)) continue;
+    if (!Any(operation.poll.reported & events) || operation.has(kEnding)) continue;
     operation.poll.reported &= ~events;
     if (operation.has(kCancelled)) continue;
     if (operation.has(kPending)) {

@@ -137,7 +137,7 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   static void SetUpConnect(Connection& connection, const Endpoint& /*endpoint*/) {
     connection.set(kIsStream);
   }
-  void SetUpPoll(Operation& operation, uint32_t events);
+  void SetUpPoll(Operation& operation, PollEvents events);
   void SetUpFile(Operation& operation, const FileTable::File& file, uint64_t offset,
                  const emulated::TransferRequest& request, SyncMode mode);
 
@@ -206,7 +206,7 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   void StartPoll(Operation& operation);
   void OnPollPacket(Operation& operation);
   bool CancelPoll(Operation& operation);
-  void LookAgain(Connection& connection, uint32_t events);
+  void LookAgain(Connection& connection, PollEvents events);
   void BeginFile(Operation& operation);
   void BeginSync(Operation& operation);
   void OnFilePacket(Operation& operation, const OVERLAPPED_ENTRY& packet);

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "ring/endpoint.h"
+#include "ring/options.h"
 #include "ring/token.h"
 #include "ring_posix/socket_address.h"
 #include "ring_table/operation_table.h"
@@ -68,7 +69,7 @@ struct alignas(64) Operation {
     SendState state;
   };
   struct Poll {
-    uint16_t events;
+    PollEvents events;
     bool was_ended;      // multishot: by the kernel, and was armed again since
     uint32_t overflows;  // then: how many the ring had seen
   };

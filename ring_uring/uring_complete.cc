@@ -61,13 +61,13 @@ const char* OperationName(uring::OperationKind kind) {
   return "operation";
 }
 
-int32_t PollEventsFromMask(int mask) {
-  uint32_t events = 0;
+int32_t PollResultFromMask(int mask) {
+  PollEvents events = kPollNone;
   if ((mask & (POLLIN | POLLPRI)) != 0) events |= kPollReadable;
   if ((mask & POLLOUT) != 0) events |= kPollWritable;
   if ((mask & (POLLHUP | POLLRDHUP)) != 0) events |= kPollHangUp;
   if ((mask & POLLERR) != 0) events |= kPollError;
-  return static_cast<int32_t>(events);
+  return ToResult(events);
 }
 
 }  // namespace
@@ -337,7 +337,7 @@ void UringRing::OnPollEnded(Operation& operation, int events) {
   }
   poll.was_ended = true;
   poll.overflows = overflows_seen_;
-  Complete(operation.token, PollEventsFromMask(events), kMore);
+  Complete(operation.token, PollResultFromMask(events), kMore);
   DeferOperation(operation);
 }
 
@@ -346,19 +346,19 @@ void UringRing::OnPoll(Operation& operation, const io_uring_cqe& cqe) {
   if (cqe.res >= 0 && operation.has(uring::kManyShots)) {
     if ((cqe.flags & IORING_CQE_F_MORE) != 0) {
       operation.poll.was_ended = false;
-      return Complete(operation.token, PollEventsFromMask(cqe.res), kMore);
+      return Complete(operation.token, PollResultFromMask(cqe.res), kMore);
     }
     if (!operation.has(uring::kCancelAsked) && connection.state == uring::ConnectionState::kOpen) {
       OnPollEnded(operation, cqe.res);
       return DropKernelEntry(connection);
     }
-    Complete(operation.token, PollEventsFromMask(cqe.res), kMore);
+    Complete(operation.token, PollResultFromMask(cqe.res), kMore);
     --connection.other_operations;
     EndOperation(operation, ToResult(Error::kCanceled));
     return DropKernelEntry(connection);
   }
   --connection.other_operations;
-  EndOperation(operation, cqe.res >= 0 ? PollEventsFromMask(cqe.res)
+  EndOperation(operation, cqe.res >= 0 ? PollResultFromMask(cqe.res)
                                        : Fail(operation.token, -cqe.res, "poll"));
   DropKernelEntry(connection);
 }

@@ -20,11 +20,11 @@
 namespace ioring {
 namespace {
 
-short PollMask(uint32_t events) {
+short PollMask(PollEvents events) {
   int mask = 0;
-  if ((events & kPollReadable) != 0) mask |= POLLIN;
-  if ((events & kPollWritable) != 0) mask |= POLLOUT;
-  if ((events & kPollHangUp) != 0) mask |= POLLRDHUP;
+  if (Any(events & kPollReadable)) mask |= POLLIN;
+  if (Any(events & kPollWritable)) mask |= POLLOUT;
+  if (Any(events & kPollHangUp)) mask |= POLLRDHUP;
   return static_cast<short>(mask);
 }
 
@@ -146,15 +146,15 @@ void UringRing::FillPoll(io_uring_sqe* entry, const Operation& operation) {
   ++connection.kernel_entries;
 }
 
-Prepared UringRing::PreparePollAdd(ConnectionId id, uint32_t events, Shots shots, Token token) {
+Prepared UringRing::PreparePollAdd(ConnectionId id, PollEvents events, Shots shots, Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  constexpr uint32_t kKnown = kPollReadable | kPollWritable | kPollHangUp | kPollError;
-  if (events == 0 || (events & ~kKnown) != 0) return AcceptError(Error::kInvalidArgument, token);
+  constexpr PollEvents kKnown = kPollReadable | kPollWritable | kPollHangUp | kPollError;
+  if (!Any(events) || Any(events & ~kKnown)) return AcceptError(Error::kInvalidArgument, token);
   if (Full(1)) return Refused(1);
   Operation& operation = operations_.Take(OperationKind::kPoll, token);
   operation.connection = id.index;
-  operation.poll.events = static_cast<uint16_t>(events);
+  operation.poll.events = events;
   if (shots == Shots::kMany) operation.set(uring::kManyShots);
   ++connection->other_operations;
   io_uring_sqe* entry = NewEntry(operation);

@@ -116,7 +116,7 @@ class UringRing final : public Ring {
                          const Endpoint& destination, Token token) override;
   Prepared PrepareShutdown(ConnectionId connection, Direction direction, Token token) override;
   Prepared PrepareClose(ConnectionId connection, CloseMode mode, Token token) override;
-  Prepared PreparePollAdd(ConnectionId connection, uint32_t events, Shots shots,
+  Prepared PreparePollAdd(ConnectionId connection, PollEvents events, Shots shots,
                           Token token) override;
   Prepared PreparePollRemove(Token target, Token token) override;
   Prepared PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) override;

@@ -197,7 +197,7 @@ void EndManyPollsAtOnce(const CapabilitySet& disabled) {
     ring->SubmitAndWait({.timeout = kPatience});
     const std::span<const Completion> completions = ring->PeekCompletions();
     for (const Completion& completion : completions) {
-      EXPECT_EQ(completion.result, kPollReadable);
+      EXPECT_EQ(completion.poll_events(), kPollReadable);
       EXPECT_EQ(expected.erase(completion.token.value), 1u) << "twice, or never asked for";
     }
     ring->AdvanceCompletionQueue(completions.size());

@@ -118,9 +118,9 @@ TEST(MultishotPollTest, GoesOnAfterEveryOverflow) {
     ring->Submit();
     ASSERT_TRUE(SendAll(other.peer.get(), "x"));
     ASSERT_TRUE(SendAll(connection.peer.get(), "x"));
-    for (const Token token : fill) EXPECT_EQ(ring.Next(token).result, int{kPollReadable});
+    for (const Token token : fill) EXPECT_EQ(ring.Next(token).poll_events(), kPollReadable);
     const Event event = ring.Next(poll);
-    EXPECT_EQ(event.result, int{kPollReadable});
+    EXPECT_EQ(event.poll_events(), kPollReadable);
     EXPECT_TRUE(event.more());
     ring.PumpFor(std::chrono::milliseconds(5));  // told twice: it was armed anew
     while (ring.Ready(poll) != 0) ring.Next(poll);
@@ -191,7 +191,7 @@ TEST(RegisterTest, APipeCanBePolledAndNothingElse) {
       [&](Token token) { return ring->PreparePollAdd(reader, kPollReadable, Shots::kOne, token); });
   EXPECT_EQ(ring.Ready(poll), 0u);
   ASSERT_EQ(write(writer.get(), "x", 1), 1);
-  EXPECT_EQ(ring.Next(poll).result, kPollReadable);
+  EXPECT_EQ(ring.Next(poll).poll_events(), kPollReadable);
 
   alignas(4096) static std::array<std::byte, 4096> memory;
   const absl::StatusOr<BufferId> buffer = ring->RegisterBuffer({.memory = memory});

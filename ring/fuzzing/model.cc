@@ -181,8 +181,8 @@ std::string Model::ExpectedOf(const Operation& operation) const {
       return ExpectsBytes(operation) ? "what it waits for is there" : "";
     case Kind::kPoll:
       // A receive may take the bytes before the poll sees them.
-      return !operation.many && (operation.events & kPollReadable) != 0 &&
-                     ExpectsBytes(operation) && !HasTransfer(operation.connection, Direction::kRecv)
+      return !operation.many && Any(operation.events & kPollReadable) && ExpectsBytes(operation) &&
+                     !HasTransfer(operation.connection, Direction::kRecv)
                  ? "what it polls for holds"
                  : "";
     case Kind::kTimeout:

@@ -87,7 +87,7 @@ struct Operation {
   bool refused = false;
   Direction direction = Direction::kBoth;
   CloseMode mode = CloseMode::kGraceful;
-  uint32_t events = 0;
+  PollEvents events = kPollNone;
   std::chrono::steady_clock::time_point prepared;
   std::chrono::nanoseconds delay{0};
   // Cancels and deadlines: what they meet, by token.

@@ -200,9 +200,9 @@ void Model::CompleteWell(Operation& operation, const Completion& completion) {
     case Kind::kSendTo:
       return CompleteTransfer(operation, completion);
     case Kind::kPoll: {
-      const uint32_t allowed = operation.events | kPollHangUp | kPollError;
-      if (completion.result == 0 || (static_cast<uint32_t>(completion.result) & ~allowed) != 0) {
-        Breach(completion, operation, absl::StrCat("it polls for ", operation.events));
+      const PollEvents allowed = operation.events | kPollHangUp | kPollError;
+      if (!Any(completion.poll_events()) || Any(completion.poll_events() & ~allowed)) {
+        Breach(completion, operation, absl::StrCat("it polls for ", ToResult(operation.events)));
       }
       return;
     }

@@ -263,11 +263,10 @@ bool Program::Poll() {
   ConnectionId id;
   const int connection = PickConnection(id);
   Operation operation = OnConnection(Kind::kPoll, connection);
-  operation.events =
-      random_.Of(std::array{uint32_t{kPollReadable}, uint32_t{kPollReadable},
-                            uint32_t{kPollWritable}, uint32_t{kPollReadable} | kPollWritable});
+  operation.events = random_.Of(
+      std::array{kPollReadable, kPollReadable, kPollWritable, kPollReadable | kPollWritable});
   operation.many = random_.OneIn(3);
-  const uint32_t events = operation.events;
+  const PollEvents events = operation.events;
   const Shots shots = operation.many ? Shots::kMany : Shots::kOne;
   return Start(std::move(operation), [&](const Operation&, Token token) {
            return model_->ring().PreparePollAdd(id, events, shots, token);

@@ -117,7 +117,7 @@ bool RingLife::Misc(ConnectionId id) {
                       Accepted(r.PrepareCancel(kUnawaited, kOther)),
                   0) &&
          Succeeds("poll", Accepted(r.PreparePollAdd(id, kPollWritable, Shots::kOne, kOther)),
-                  kPollWritable) &&
+                  ToResult(kPollWritable)) &&
          Succeeds("bad id", Accepted(r.PrepareRecv(ConnectionId{}, memory_, kOther)),
                   ToResult(Error::kBadId)) &&
          Succeeds("cancel all of it",

@@ -72,7 +72,7 @@ ConnectionId Register(TestRing& ring, Descriptor descriptor) {
   return id.value_or(ConnectionId{});
 }
 
-Token StartPoll(TestRing& ring, ConnectionId connection, uint32_t events) {
+Token StartPoll(TestRing& ring, ConnectionId connection, PollEvents events) {
   return ring.Start(
       [&](Token token) { return ring.PreparePollAdd(connection, events, Shots::kOne, token); });
 }
