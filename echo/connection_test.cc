@@ -8,7 +8,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <utility>
 #include <vector>
 
@@ -112,13 +111,11 @@ class ConnectionTest : public testing::Test {
     std::optional<ConnectionId> accepted;
     while (!accepted || !peer_.is_set()) {
       CHECK_GT(ring_->SubmitAndWait({.timeout = std::chrono::seconds(10)}), 0u);
-      const std::span<const Completion> completions = ring_->PeekCompletions();
-      for (const Completion& completion : completions) {
+      for (const Completion& completion : ring_->Completions()) {
         CHECK(completion.ok());
         if (completion.token == kSetUp) accepted = completion.connection();
         if (completion.token == kPeerEnd) peer_ = completion.connection();
       }
-      ring_->AdvanceCompletionQueue(completions.size());
     }
     CHECK_OK(ring_->CloseListener(*listener));
     kind_->Open(connection_, *accepted);
@@ -131,9 +128,7 @@ class ConnectionTest : public testing::Test {
                 std::chrono::nanoseconds patience = std::chrono::seconds(10)) {
     while (!done()) {
       if (ring_->SubmitAndWait({.timeout = patience}) == 0) return false;
-      const std::span<const Completion> completions = ring_->PeekCompletions();
-      for (const Completion& completion : completions) Handle(completion);
-      ring_->AdvanceCompletionQueue(completions.size());
+      for (const Completion& completion : ring_->Completions()) Handle(completion);
     }
     return true;
   }
@@ -304,8 +299,7 @@ TYPED_TEST(ConnectionTest, Trap5GoesOnAfterAFullQueue) {
   const Completion* recv = nullptr;
   while (recv == nullptr) {
     ASSERT_GT(this->ring_->SubmitAndWait({.timeout = std::chrono::seconds(10)}), 0u);
-    const std::span<const Completion> completions = this->ring_->PeekCompletions();
-    for (const Completion& completion : completions) {
+    for (const Completion& completion : this->ring_->Completions()) {
       if (TokenFields::Unpack(completion.token).kind ==
           static_cast<uint8_t>(ConnectionOperation::kRecv)) {
         recv = &completion;
@@ -318,7 +312,6 @@ TYPED_TEST(ConnectionTest, Trap5GoesOnAfterAFullQueue) {
         this->Handle(completion);
       }
     }
-    this->ring_->AdvanceCompletionQueue(completions.size());
   }
   this->ring_->Submit();
   EXPECT_TRUE(this->connection_.Progress(*this->ring_));

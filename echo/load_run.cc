@@ -183,14 +183,10 @@ absl::Status LoadRun::Connect() {
     if (Stopped()) return absl::CancelledError("interrupted while connecting");
     PrepareConnects(next, established);
     ring_->SubmitAndWait({.timeout = kStopResolution});
-    for (std::span<const Completion> view = ring_->PeekCompletions(); !view.empty();
-         view = ring_->PeekCompletions()) {
-      for (const Completion& completion : view) {
-        if (TokenFields::Unpack(completion.token).kind != kConnect) continue;
-        if (absl::Status status = HandleConnect(completion); !status.ok()) return status;
-        ++established;
-      }
-      ring_->AdvanceCompletionQueue(view.size());
+    for (const Completion& completion : ring_->Completions()) {
+      if (TokenFields::Unpack(completion.token).kind != kConnect) continue;
+      if (absl::Status status = HandleConnect(completion); !status.ok()) return status;
+      ++established;
     }
   }
   return absl::OkStatus();
@@ -474,12 +470,8 @@ absl::Status LoadRun::Close() {
       ++prepared;
     }
     ring_->SubmitAndWait({.timeout = kStopResolution});
-    for (std::span<const Completion> view = ring_->PeekCompletions(); !view.empty();
-         view = ring_->PeekCompletions()) {
-      for (const Completion& completion : view) {
-        if (TokenFields::Unpack(completion.token).kind == kClose) ++closed;
-      }
-      ring_->AdvanceCompletionQueue(view.size());
+    for (const Completion& completion : ring_->Completions()) {
+      if (TokenFields::Unpack(completion.token).kind == kClose) ++closed;
     }
   }
   return Drain(*ring_, end);

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <utility>
 #include <vector>
 
@@ -40,15 +39,13 @@ struct Fixture {
   size_t Recv(std::vector<ManagedLease>& leases) {
     size_t bytes = 0;
     while (bytes == 0) {
-      CHECK_GT(ring->SubmitAndWait({}), 0u);
-      const std::span<const Completion> completions = ring->PeekCompletions();
-      for (const Completion& completion : completions) {
+      CHECK_GT(ring->SubmitAndWait(), 0u);
+      for (const Completion& completion : ring->Completions()) {
         if (completion.token != kRecv) continue;
         CHECK_GT(completion.result, 0);
         leases.push_back(group->Take(completion));
         bytes += leases.back().size_bytes();
       }
-      ring->AdvanceCompletionQueue(completions.size());
     }
     return bytes;
   }

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <memory>
-#include <span>
 #include <utility>
 
 #include "absl/functional/function_ref.h"
@@ -65,9 +64,7 @@ void RunUntil(Ring& ring, absl::FunctionRef<bool(const Completion&)> handle) {
   bool done = false;
   while (!done) {
     CHECK_GT(ring.SubmitAndWait({.timeout = kPatience}), 0u) << "nothing completes";
-    const std::span<const Completion> completions = ring.PeekCompletions();
-    for (const Completion& completion : completions) done |= handle(completion);
-    ring.AdvanceCompletionQueue(completions.size());
+    for (const Completion& completion : ring.Completions()) done |= handle(completion);
   }
 }
 

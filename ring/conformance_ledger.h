@@ -146,6 +146,7 @@ class LedgerRing : public Ring {
 
   uint32_t SubmissionQueueSpace() const override { return ring_->SubmissionQueueSpace(); }
   uint32_t Submit() override { return ring_->Submit(); }
+  using Ring::SubmitAndWait;
   uint32_t SubmitAndWait(const WaitOptions& options) override {
     return ring_->SubmitAndWait(options);
   }

@@ -178,6 +178,103 @@ TEST_P(RingConformance, ViewStaysWhilePreparing) {
   EXPECT_EQ(ring.PeekCompletions().data(), view.data());
 }
 
+// A loop over Completions takes all that are ready, in their order, also where the queue wraps
+// within the loop.
+TEST_P(RingConformance, CompletionsAreTakenInOrderByALoop) {
+  constexpr uint32_t kEach = 5;  // so that the queue, of a power of two, wraps within a loop
+  RingOptions options = Options();
+  options.submission_entries = 8;
+  options.completion_entries = 16;
+  TestRing& ring = MakeRing(options);
+  int wraps = 0;
+  for (int round = 0; round < 400; ++round) {
+    std::vector<Token> tokens;
+    for (uint32_t i = 0; i < kEach; ++i) tokens.push_back(ring.StartNop());
+    ASSERT_EQ(ring.SubmitAndWait({.min_completions = kEach, .timeout = kPatience}), kEach);
+    if (ring.PeekCompletions().size() < kEach) ++wraps;
+    std::vector<Token> taken;
+    for (const Completion& completion : ring.Completions()) taken.push_back(completion.token);
+    ASSERT_EQ(taken, tokens) << round;
+    ASSERT_EQ(ring.CompletionQueueCount(), 0u);
+  }
+  EXPECT_GT(wraps, 0);
+}
+
+// A loop that is left early takes what it came to, and no more.
+TEST_P(RingConformance, CompletionsThatALoopDidNotComeToStay) {
+  constexpr uint32_t kAll = 6;
+  TestRing& ring = MakeRing();
+  for (uint32_t seen = 1; seen < kAll; ++seen) {
+    std::vector<Token> tokens;
+    for (uint32_t i = 0; i < kAll; ++i) tokens.push_back(ring.StartNop());
+    ASSERT_EQ(ring.SubmitAndWait({.min_completions = kAll, .timeout = kPatience}), kAll);
+    std::vector<Token> taken;
+    for (const Completion& completion : ring.Completions()) {
+      taken.push_back(completion.token);
+      if (taken.size() == seen) break;
+    }
+    EXPECT_EQ(ring.CompletionQueueCount(), kAll - seen);
+    for (const Completion& completion : ring.Completions()) taken.push_back(completion.token);
+    EXPECT_EQ(taken, tokens);
+  }
+}
+
+// What arrives by a submit within a loop is left for the next one.
+TEST_P(RingConformance, CompletionsThatArriveWithinALoopAreForTheNext) {
+  constexpr uint32_t kAll = 4;
+  TestRing& ring = MakeRing();
+  for (int round = 0; round < 3; ++round) {
+    for (uint32_t i = 0; i < kAll; ++i) ring.StartNop();
+    ASSERT_EQ(ring.SubmitAndWait({.min_completions = kAll, .timeout = kPatience}), kAll);
+    std::vector<Token> later;
+    uint32_t turns = 0;
+    for (const Completion& completion : ring.Completions()) {
+      EXPECT_TRUE(completion.ok());
+      ++turns;
+      later.push_back(ring.StartNop());
+      ring.Submit();
+    }
+    EXPECT_EQ(turns, kAll);
+    ASSERT_EQ(ring.SubmitAndWait({.min_completions = kAll, .timeout = kPatience}), kAll);
+    std::vector<Token> taken;
+    for (const Completion& completion : ring.Completions()) taken.push_back(completion.token);
+    EXPECT_EQ(taken, later);
+  }
+}
+
+TEST_P(RingConformance, CompletionsOfAnEmptyQueueGiveNoTurn) {
+  TestRing& ring = MakeRing();
+  for (const Completion& completion : ring.Completions()) ADD_FAILURE() << completion.result;
+  EXPECT_EQ(ring.Await(ring.StartNop()).result(), 0);
+  for (const Completion& completion : ring.Completions()) ADD_FAILURE() << completion.result;
+}
+
+// A buffer is taken in its completion's turn, by the completion or a copy of it.
+TEST_P(RingConformance, CompletionsGiveTheirBuffersWithinTheLoop) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const TestGroup group = ring.MakeGroup(4, 64);
+  for (const bool by_copy : {false, true, false, true}) {
+    const Token recv = ring.StartManaged(pair.server, group.id, Shots::kOne);
+    const Token send = ring.StartSend(pair.client, ring.Text("text"));
+    std::string received;
+    bool sent = false;
+    while (!sent || received.empty()) {
+      ASSERT_GT(ring.SubmitAndWait({.timeout = kPatience}), 0u);
+      for (const Completion& completion : ring.Completions()) {
+        sent |= completion.token == send;
+        if (completion.token != recv) continue;
+        ASSERT_NE(completion.flags & kBuffer, 0u) << ring.ExplainError(completion);
+        const Completion copy = completion;
+        const ManagedBuffer buffer = ring.TakeBuffer(by_copy ? copy : completion);
+        received = AsText({buffer.data, buffer.size});
+        ring.ReturnBuffer(buffer);
+      }
+    }
+    EXPECT_EQ(received, "text");
+  }
+}
+
 // Rule 9 and trap 4: hundreds of completions that nobody takes, far more than the queue
 // was made for, are all there in the end.
 TEST_P(RingConformance, CompletionQueueOverflow) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <span>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -27,13 +26,8 @@ constexpr auto kCancelAgainAfter = std::chrono::milliseconds(20);
 constexpr Token kDrainToken{0};
 
 void DropCompletions(Ring& ring) {
-  for (;;) {
-    const std::span<const Completion> completions = ring.PeekCompletions();
-    if (completions.empty()) return;
-    for (const Completion& completion : completions) {
-      if ((completion.flags & kBuffer) != 0) ring.ReturnBuffer(ring.TakeBuffer(completion));
-    }
-    ring.AdvanceCompletionQueue(completions.size());
+  for (const Completion& completion : ring.Completions()) {
+    if ((completion.flags & kBuffer) != 0) ring.ReturnBuffer(ring.TakeBuffer(completion));
   }
 }
 

@@ -2,13 +2,11 @@
 //
 //   Retries retries(*ring);
 //   for (;;) {
-//     ring->SubmitAndWait({});
-//     std::span<const Completion> completions = ring->PeekCompletions();
-//     for (const Completion& completion : completions) {
+//     ring->SubmitAndWait();
+//     for (const Completion& completion : ring->Completions()) {
 //       Client* client = Handle(completion);
 //       retries.Prepare([client](Ring& on) { return client->PrepareNext(on); });
 //     }
-//     ring->AdvanceCompletionQueue(completions.size());
 //     retries.Offer();
 //   }
 //

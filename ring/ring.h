@@ -7,10 +7,8 @@
 //   ListenerId listener = *ring->CreateListener(*Endpoint::Parse("127.0.0.1:0"), {});
 //   CHECK(ring->PrepareAccept(listener, Shots::kMany, Token{1}) == Prepared::kAccepted);
 //   for (;;) {
-//     ring->SubmitAndWait(WaitOptions{});
-//     std::span<const Completion> completions = ring->PeekCompletions();
-//     for (const Completion& completion : completions) Handle(completion);
-//     ring->AdvanceCompletionQueue(completions.size());
+//     ring->SubmitAndWait();
+//     for (const Completion& completion : ring->Completions()) Handle(completion);
 //   }
 //
 // The contract, the same for every backend:
@@ -67,11 +65,13 @@
 // 14. In the control plane a stale id is NotFound, wrong options are InvalidArgument, a
 //     limit of the options or of the system is ResourceExhausted.
 //
-// Cost: one virtual call per prepared operation, three per batch, two per managed buffer;
-// none for a caller who names a backend's final class.
+// Cost: one virtual call per prepared operation, three per batch (four with
+// `Completions`), two per managed buffer. A caller who names a backend's final class has none but
+// those of `Completions` and of `SubmitAndWait` without options.
 #ifndef IORING_RING_RING_H_
 #define IORING_RING_RING_H_
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -84,6 +84,7 @@
 #include "absl/status/statusor.h"
 #include "ring/capability.h"
 #include "ring/completion.h"
+#include "ring/completion_range.h"
 #include "ring/endpoint.h"
 #include "ring/id.h"
 #include "ring/options.h"
@@ -302,6 +303,8 @@ class Ring {
   // only when the time is up; fewer than asked for also when the completion queue has no
   // room for more.
   virtual uint32_t SubmitAndWait(const WaitOptions& options) = 0;
+  // Waits for one completion, without a limit.
+  uint32_t SubmitAndWait() { return SubmitAndWait(WaitOptions{}); }
   // Waits without submitting what is prepared.
   virtual uint32_t WaitCompletions(const WaitOptions& options) = 0;
   // Yields one completion with the wake token; `result` is how many calls it stands for.
@@ -312,6 +315,11 @@ class Ring {
   // ---- Completions. Ring's thread only; no system call, unless the kernel's queue
   // has overflowed.
 
+  // The completions that are ready now, oldest first, as a range for one loop (see
+  // ring/completion_range.h). The loop takes each when its turn is over; those that arrive
+  // meanwhile are for the next loop. PeekCompletions and AdvanceCompletionQueue are the same by
+  // hand.
+  CompletionRange Completions() { return CompletionRange(*this); }
   // Completions that are ready.
   virtual uint32_t CompletionQueueCount() const = 0;
   // A view of completions that are ready, oldest first, at most CompletionQueueCount()
@@ -342,6 +350,25 @@ class Ring {
   // Ring's thread only.
   virtual uint32_t InFlight() const = 0;
 };
+
+// ---- CompletionRange.
+
+inline void CompletionRange::Begin() {
+  view_ = ring_.PeekCompletions();
+  if (view_.empty()) return;
+  left_ = ring_.CompletionQueueCount() - static_cast<uint32_t>(view_.size());
+}
+
+inline void CompletionRange::Take(size_t count) { ring_.AdvanceCompletionQueue(count); }
+
+inline void CompletionRange::LookAtTheRest() {
+  position_ = 0;
+  view_ = {};
+  if (left_ == 0) return;
+  view_ = ring_.PeekCompletions();
+  view_ = view_.first(std::min<size_t>(view_.size(), left_));
+  left_ -= static_cast<uint32_t>(view_.size());
+}
 
 }  // namespace ioring
 

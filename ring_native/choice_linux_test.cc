@@ -31,7 +31,7 @@ namespace {
   std::fprintf(stderr, "report: %s\n", created->report.c_str());
   Ring& ring = *created->ring;
   const bool works = ring.PrepareNop(Token{1}) == Prepared::kAccepted &&
-                     ring.SubmitAndWait({}) == 1 && ring.PeekCompletions().front().result == 0;
+                     ring.SubmitAndWait() == 1 && ring.PeekCompletions().front().result == 0;
   ring.AdvanceCompletionQueue(1);
   std::exit(works && ring.BackendName() == "epoll" ? 0 : 3);
 }

@@ -32,6 +32,7 @@ class ReadinessRing : public ReadinessCore {
   std::string_view BackendName() const final { return P::kName; }
 
   uint32_t Submit() final { return DoSubmit(Polls()); }
+  using Ring::SubmitAndWait;
   uint32_t SubmitAndWait(const WaitOptions& options) final {
     return DoSubmitAndWait(options, Polls());
   }

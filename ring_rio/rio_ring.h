@@ -89,6 +89,7 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   }
 
   uint32_t Submit() override;
+  using Ring::SubmitAndWait;
   uint32_t SubmitAndWait(const WaitOptions& options) override;
   uint32_t WaitCompletions(const WaitOptions& options) override;
   void Wake() override;

@@ -154,7 +154,7 @@ TEST(CloseWhileDeferredTest, EndsATransferThatWaitsToBeArmedAgain) {
   const Token send = ring.Start(
       [&](Token token) { return ring->PrepareSend(connection.id, AsBytes("hello"), token); });
   const Token nop = ring.Start([&](Token token) { return ring->PrepareNop(token); });
-  ring->SubmitAndWait({});
+  ring->SubmitAndWait();
   const Token close = ring.Start(
       [&](Token token) { return ring->PrepareClose(connection.id, CloseMode::kGraceful, token); });
   EXPECT_EQ(ring.Next(nop).result, 0);
@@ -170,7 +170,7 @@ TEST(CloseWhileDeferredTest, CancellingATransferThatWaitsFreesItsDirection) {
   const Token send = ring.Start(
       [&](Token token) { return ring->PrepareSend(connection.id, AsBytes("hello"), token); });
   const Token nop = ring.Start([&](Token token) { return ring->PrepareNop(token); });
-  ring->SubmitAndWait({});
+  ring->SubmitAndWait();
   const Token cancel = ring.Start([&](Token token) { return ring->PrepareCancel(send, token); });
   EXPECT_EQ(ring.Next(nop).result, 0);
   ring.Next(cancel);

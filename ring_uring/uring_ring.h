@@ -139,6 +139,7 @@ class UringRing final : public Ring {
 
   uint32_t SubmissionQueueSpace() const override;
   uint32_t Submit() override;
+  using Ring::SubmitAndWait;
   uint32_t SubmitAndWait(const WaitOptions& options) override;
   uint32_t WaitCompletions(const WaitOptions& options) override;
   void Wake() override;

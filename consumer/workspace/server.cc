@@ -45,9 +45,8 @@ int main() {
   retries.Prepare(
       [&](Ring& on) { return on.PrepareAccept(*listener, Shots::kMany, Pack(kAccept, {})); });
   for (;;) {
-    ring.SubmitAndWait({});
-    const std::span<const Completion> completions = ring.PeekCompletions();
-    for (const Completion& completion : completions) {
+    ring.SubmitAndWait();
+    for (const Completion& completion : ring.Completions()) {
       const TokenFields fields = TokenFields::Unpack(completion.token);
       if (fields.kind == kAccept && !completion.ok()) continue;
       const bool is_new = fields.kind == kAccept;
@@ -67,7 +66,6 @@ int main() {
       }
       retries.Prepare([&client](Ring& on) { return Prepare(on, client); });
     }
-    ring.AdvanceCompletionQueue(completions.size());
     retries.Offer();
   }
 }

@@ -65,8 +65,7 @@ Completion RingLife::Await(Token token) {
     if (ring_->SubmitAndWait({.timeout = seconds(20)}) == 0) {
       return Completion{token, ToResult(Error::kTimedOut), 0};
     }
-    const std::span<const Completion> completions = ring_->PeekCompletions();
-    for (const Completion& completion : completions) {
+    for (const Completion& completion : ring_->Completions()) {
       if ((completion.flags & kBuffer) != 0) {
         ring_->ReturnBuffer(ring_->TakeBuffer(completion));
       }
@@ -75,7 +74,6 @@ Completion RingLife::Await(Token token) {
       last_[completion.token.value] = completion;
       arrived_[completion.token.value] = true;
     }
-    ring_->AdvanceCompletionQueue(completions.size());
   }
   arrived_[token.value] = false;
   return last_[token.value];
