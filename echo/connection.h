@@ -39,7 +39,7 @@
 namespace ioring {
 
 // The operations that a connection prepares. A token of one is
-// TokenFields{operation, id.generation, id.index}.
+// MakeToken(operation, id).
 enum class ConnectionOperation : uint8_t { kRecv = 1, kSend, kShutdown, kCancel, kClose };
 
 // What connections of any kind have in common: who they are, and how they end.
@@ -64,9 +64,7 @@ class ConnectionBase {
 
   // Starts over.
   void Reset(ConnectionId id);
-  Token TokenOf(ConnectionOperation operation) const {
-    return TokenFields{static_cast<uint8_t>(operation), id_.generation, id_.index}.Pack();
-  }
+  Token TokenOf(ConnectionOperation operation) const { return MakeToken(operation, id_); }
   // Requires closing(). False when the ring has no room.
   bool PrepareClose(Ring& ring);
   // The FIN of a drained connection that has sent everything. False when the ring has no room.

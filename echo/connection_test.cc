@@ -144,8 +144,7 @@ class ConnectionTest : public testing::Test {
       return;
     }
     if (completion.token == kPeerEnd || completion.token == kOther) return;
-    const TokenFields token = TokenFields::Unpack(completion.token);
-    switch (static_cast<ConnectionOperation>(token.kind)) {
+    switch (KindOf<ConnectionOperation>(completion.token)) {
       case ConnectionOperation::kRecv:
         connection_.OnRecv(completion);
         break;
@@ -300,8 +299,7 @@ TYPED_TEST(ConnectionTest, Trap5GoesOnAfterAFullQueue) {
   while (recv == nullptr) {
     ASSERT_GT(this->ring_->SubmitAndWait({.timeout = std::chrono::seconds(10)}), 0u);
     for (const Completion& completion : this->ring_->Completions()) {
-      if (TokenFields::Unpack(completion.token).kind ==
-          static_cast<uint8_t>(ConnectionOperation::kRecv)) {
+      if (KindOf<ConnectionOperation>(completion.token) == ConnectionOperation::kRecv) {
         recv = &completion;
         while (this->ring_->PrepareNop(this->kOther) == Prepared::kAccepted) {
         }

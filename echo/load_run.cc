@@ -50,10 +50,6 @@ constexpr nanoseconds kCloseTimeout = std::chrono::seconds{2};
 // Token kinds; the index is the connection's among those of this run.
 enum Kind : uint8_t { kConnect = 1, kConnectDeadline, kSend, kRecv, kClose };
 
-Token TokenOf(Kind kind, uint32_t index) {
-  return TokenFields{.kind = kind, .index = index}.Pack();
-}
-
 LoadTime Now() { return std::chrono::steady_clock::now(); }
 
 // One connection with its socket and memory.
@@ -184,7 +180,7 @@ absl::Status LoadRun::Connect() {
     PrepareConnects(next, established);
     ring_->SubmitAndWait({.timeout = kStopResolution});
     for (const Completion& completion : ring_->Completions()) {
-      if (TokenFields::Unpack(completion.token).kind != kConnect) continue;
+      if (KindOf<Kind>(completion.token) != kConnect) continue;
       if (absl::Status status = HandleConnect(completion); !status.ok()) return status;
       ++established;
     }
@@ -195,11 +191,11 @@ absl::Status LoadRun::Connect() {
 void LoadRun::PrepareConnects(uint32_t& next, uint32_t established) {
   while (next < slots_.size() && next - established < kConnectsInFlightMax &&
          ring_->SubmissionQueueSpace() >= 2) {
-    if (ring_->PrepareConnect(options_.target, TokenOf(kConnect, next)) != Prepared::kAccepted) {
+    if (ring_->PrepareConnect(options_.target, MakeToken(kConnect, next)) != Prepared::kAccepted) {
       return;
     }
     const bool prepared =
-        ring_->PrepareDeadline(options_.connect_timeout, TokenOf(kConnectDeadline, next)) ==
+        ring_->PrepareDeadline(options_.connect_timeout, MakeToken(kConnectDeadline, next)) ==
         Prepared::kAccepted;
     CHECK(prepared) << "there was space for a connect but not for its deadline";
     ++next;
@@ -208,7 +204,7 @@ void LoadRun::PrepareConnects(uint32_t& next, uint32_t established) {
 
 absl::Status LoadRun::HandleConnect(const Completion& completion) {
   if (!completion.ok()) return ConnectFailure(completion);
-  slots_[TokenFields::Unpack(completion.token).index].id = completion.connection();
+  slots_[IndexOf(completion.token)].id = completion.connection();
   return absl::OkStatus();
 }
 
@@ -328,11 +324,11 @@ absl::Status LoadRun::HandleAll() {
 }
 
 absl::Status LoadRun::Handle(const Completion& completion) {
-  const TokenFields token = TokenFields::Unpack(completion.token);
-  if (token.kind == kConnectDeadline) return absl::OkStatus();
-  Slot& slot = slots_[token.index];
-  if (token.kind == kRecv) return HandleRecv(slot, completion);
-  DCHECK(token.kind == kSend);
+  const Kind kind = KindOf<Kind>(completion.token);
+  if (kind == kConnectDeadline) return absl::OkStatus();
+  Slot& slot = slots_[IndexOf(completion.token)];
+  if (kind == kRecv) return HandleRecv(slot, completion);
+  DCHECK(kind == kSend);
   if (!completion.ok()) {
     return absl::AbortedError(absl::StrFormat("connection %d: %s", slot.connection.number(),
                                               ring_->ExplainError(completion)));
@@ -415,12 +411,12 @@ void LoadRun::AdmitInto(Slot& slot) {
 void LoadRun::Pump(Slot& slot) {
   const uint32_t index = static_cast<uint32_t>(&slot - slots_.data());
   if (!slot.receiving) {
-    slot.receiving =
-        ring_->PrepareRecv(slot.id, slot.recv_memory, TokenOf(kRecv, index)) == Prepared::kAccepted;
+    slot.receiving = ring_->PrepareRecv(slot.id, slot.recv_memory, MakeToken(kRecv, index)) ==
+                     Prepared::kAccepted;
   }
   bool full = !slot.receiving;
   if (const std::span<const std::byte> bytes = slot.connection.NextSend(); !bytes.empty()) {
-    if (ring_->PrepareSend(slot.id, bytes, TokenOf(kSend, index), TransferFlags::kAll) ==
+    if (ring_->PrepareSend(slot.id, bytes, MakeToken(kSend, index), TransferFlags::kAll) ==
         Prepared::kAccepted) {
       slot.connection.OnSendPrepared(bytes.size());
     } else {
@@ -465,13 +461,13 @@ absl::Status LoadRun::Close() {
   size_t closed = 0;
   while (closed < slots_.size() && Now() < end) {
     while (prepared < slots_.size() &&
-           ring_->PrepareClose(slots_[prepared].id, CloseMode::kGraceful, TokenOf(kClose, 0)) ==
+           ring_->PrepareClose(slots_[prepared].id, CloseMode::kGraceful, MakeToken(kClose)) ==
                Prepared::kAccepted) {
       ++prepared;
     }
     ring_->SubmitAndWait({.timeout = kStopResolution});
     for (const Completion& completion : ring_->Completions()) {
-      if (TokenFields::Unpack(completion.token).kind == kClose) ++closed;
+      if (KindOf<Kind>(completion.token) == kClose) ++closed;
     }
   }
   return Drain(*ring_, end);

@@ -80,9 +80,6 @@ class ServerLoop final : public EchoServer {
   explicit ServerLoop(const ServerOptions& options) : options_(options) {}
 
   static RingOptions LimitsFor(const ServerOptions& options);
-  static Token TokenOf(Operation operation) {
-    return TokenFields{.kind = static_cast<uint8_t>(operation)}.Pack();
-  }
   absl::Status Open();
 
   WaitOptions NextWait() const;
@@ -91,7 +88,7 @@ class ServerLoop final : public EchoServer {
   void OnAccept(const Completion& completion);
   void OnAcceptFailed(Error error);
   void OnTick(const Completion& completion);
-  void OnConnection(TokenFields token, const Completion& completion);
+  void OnConnection(ConnectionOperation operation, const Completion& completion);
   void OnMoved(Slot& slot, const Completion& completion);
   void OnClosed(Slot& slot);
   void StartConnection(ConnectionId id);
@@ -138,7 +135,7 @@ RingOptions ServerLoop<Engine>::LimitsFor(const ServerOptions& options) {
   ring_options.max_files = 0;
   ring_options.max_buffer_groups = 1;
   ring_options.disabled = options.disabled;
-  ring_options.wake_token = TokenOf(Operation::kWake);
+  ring_options.wake_token = MakeToken(Operation::kWake);
   Engine::SetRingLimits(options, ring_options);
   return ring_options;
 }
@@ -218,17 +215,19 @@ void ServerLoop<Engine>::TakeCompletions() {
 
 template <typename Engine>
 void ServerLoop<Engine>::Dispatch(const Completion& completion) {
-  const TokenFields token = TokenFields::Unpack(completion.token);
-  switch (token.kind) {
-    case static_cast<uint8_t>(ConnectionOperation::kRecv):
-    case static_cast<uint8_t>(ConnectionOperation::kSend):
-    case static_cast<uint8_t>(ConnectionOperation::kClose):
-      OnConnection(token, completion);
+  switch (const auto operation = KindOf<ConnectionOperation>(completion.token)) {
+    case ConnectionOperation::kRecv:
+    case ConnectionOperation::kSend:
+    case ConnectionOperation::kClose:
+      return OnConnection(operation, completion);
+    default:
       break;
-    case static_cast<uint8_t>(Operation::kAccept):
+  }
+  switch (KindOf<Operation>(completion.token)) {
+    case Operation::kAccept:
       OnAccept(completion);
       break;
-    case static_cast<uint8_t>(Operation::kTick):
+    case Operation::kTick:
       OnTick(completion);
       break;
     default:
@@ -238,12 +237,12 @@ void ServerLoop<Engine>::Dispatch(const Completion& completion) {
 }
 
 template <typename Engine>
-void ServerLoop<Engine>::OnConnection(TokenFields token, const Completion& completion) {
-  Slot& slot = slots_[token.index];
+void ServerLoop<Engine>::OnConnection(ConnectionOperation operation, const Completion& completion) {
+  Slot& slot = slots_[IndexOf(completion.token)];
   // A close completes after all else, so a slot is not given to the next connection while
   // completions of the last are still to come.
-  DCHECK(slot.in_use && slot.connection.id().generation == token.generation);
-  switch (static_cast<ConnectionOperation>(token.kind)) {
+  DCHECK(slot.in_use && slot.connection.id() == ConnectionOf(completion.token));
+  switch (operation) {
     case ConnectionOperation::kRecv:
       if (completion.result > 0) counters_.messages.Add(1);
       slot.connection.OnRecv(completion);
@@ -315,8 +314,8 @@ void ServerLoop<Engine>::OnClosed(Slot& slot) {
 template <typename Engine>
 void ServerLoop<Engine>::ArmAccept() {
   accept_failed_ = false;
-  accept_in_flight_ = ring_->PrepareAccept(listener_, Shots::kMany, TokenOf(Operation::kAccept)) ==
-                      Prepared::kAccepted;
+  accept_in_flight_ = ring_->PrepareAccept(listener_, Shots::kMany,
+                                           MakeToken(Operation::kAccept)) == Prepared::kAccepted;
   accept_delayed_ = !accept_in_flight_;
 }
 
@@ -387,8 +386,8 @@ void ServerLoop<Engine>::StartConnection(ConnectionId id) {
 template <typename Engine>
 void ServerLoop<Engine>::ArmTick() {
   const nanoseconds period = std::max<nanoseconds>(options_.idle_timeout / kIdleTicks, kTickMin);
-  tick_delayed_ =
-      ring_->PrepareTimeout(period, Shots::kMany, TokenOf(Operation::kTick)) != Prepared::kAccepted;
+  tick_delayed_ = ring_->PrepareTimeout(period, Shots::kMany, MakeToken(Operation::kTick)) !=
+                  Prepared::kAccepted;
 }
 
 template <typename Engine>

@@ -1,13 +1,25 @@
 // Token: what the caller gives an operation and gets back in its completions.
 //
-// Opaque to the ring: it never looks inside. `TokenFields` packs what most
-// programs need (which kind of operation, which object, which generation of
-// it), so that a late completion cannot be taken for one of a new object that
-// reuses the same slot.
+// Opaque to the ring: it never looks inside. `MakeToken` packs what most programs need: which kind
+// of operation (an enumeration of the program's own), which object, and which generation of it, so
+// that a late completion cannot be taken for one of a new object that reuses the same slot.
+//
+//   enum class Kind : uint8_t { kAccept, kRecv, kSend };
+//   ring.PrepareRecv(id, memory, MakeToken(Kind::kRecv, id));
+//   ...
+//   switch (KindOf<Kind>(completion.token)) {
+//     case Kind::kRecv: OnRecv(ConnectionOf(completion.token), completion);
+//
+// Requirements: the kind's underlying type is uint8_t. An index has 32 bits, a generation 24.
+// Errors: none. Of a longer generation the low 24 bits are kept.
+// Cost: shifts; no state. Threads: any.
 #ifndef IORING_RING_TOKEN_H_
 #define IORING_RING_TOKEN_H_
 
 #include <cstdint>
+#include <type_traits>
+
+#include "ring/id.h"
 
 namespace ioring {
 
@@ -21,28 +33,35 @@ static_assert(sizeof(Token) == 8);
 // The token of completions that `Ring::Wake` causes, unless RingOptions says another.
 inline constexpr Token kDefaultWakeToken{~uint64_t{0}};
 
-// A token's 64 bits as kind (8), generation (24) and index (32).
-// Cost: shifts; no state. Values beyond their width are cut, so keep generations
-// modulo `kGenerationModulus`.
-struct TokenFields {
-  static constexpr uint32_t kGenerationModulus = uint32_t{1} << 24;
+// How many generations a token tells apart.
+inline constexpr uint32_t kTokenGenerations = uint32_t{1} << 24;
 
-  uint8_t kind = 0;
-  uint32_t generation = 0;  // 24 bits
-  uint32_t index = 0;
+// What may be a token's kind.
+template <typename Kind>
+concept TokenKind = std::is_enum_v<Kind> && std::is_same_v<std::underlying_type_t<Kind>, uint8_t>;
 
-  constexpr Token Pack() const {
-    return Token{uint64_t{kind} << 56 | uint64_t{generation % kGenerationModulus} << 32 | index};
-  }
+template <TokenKind Kind>
+constexpr Token MakeToken(Kind kind, uint32_t index = 0, uint32_t generation = 0) {
+  return Token{uint64_t{static_cast<uint8_t>(kind)} << 56 |
+               uint64_t{generation % kTokenGenerations} << 32 | index};
+}
 
-  static constexpr TokenFields Unpack(Token token) {
-    return TokenFields{static_cast<uint8_t>(token.value >> 56),
-                       static_cast<uint32_t>(token.value >> 32) % kGenerationModulus,
-                       static_cast<uint32_t>(token.value)};
-  }
+// Of an object of a ring, such as a connection.
+template <TokenKind Kind, typename Object>
+constexpr Token MakeToken(Kind kind, const Id<Object>& id) {
+  return MakeToken(kind, id.index, id.generation);
+}
 
-  friend constexpr bool operator==(const TokenFields&, const TokenFields&) = default;
-};
+template <TokenKind Kind>
+constexpr Kind KindOf(Token token) {
+  return Kind{static_cast<uint8_t>(token.value >> 56)};
+}
+constexpr uint32_t IndexOf(Token token) { return static_cast<uint32_t>(token.value); }
+constexpr uint32_t GenerationOf(Token token) {
+  return static_cast<uint32_t>(token.value >> 32) % kTokenGenerations;
+}
+// The connection of a token that was made with one.
+constexpr ConnectionId ConnectionOf(Token token) { return {IndexOf(token), GenerationOf(token)}; }
 
 }  // namespace ioring
 

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "ring/error.h"
+#include "ring/error_status.h"
 #include "ring_posix/code_table.h"
 
 namespace ioring::posix {
@@ -133,52 +134,12 @@ void LogUnknownOnce(int code) {
   LOG(ERROR) << "an error code of the system that ioring does not know: " << ErrnoText(code);
 }
 
-absl::StatusCode StatusCodeOf(Error error) {
-  switch (error) {
-    case Error::kOk:
-      return absl::StatusCode::kInternal;
-    case Error::kCanceled:
-      return absl::StatusCode::kCancelled;
-    case Error::kBadId:
-    case Error::kInvalidArgument:
-    case Error::kMessageTooLong:
-    case Error::kAddressNotAvailable:
-    case Error::kIsDirectory:
-      return absl::StatusCode::kInvalidArgument;
-    case Error::kNotFound:
-      return absl::StatusCode::kNotFound;
-    case Error::kNotSupported:
-      return absl::StatusCode::kUnimplemented;
-    case Error::kNoBuffers:
-    case Error::kNoMemory:
-    case Error::kTooManyFiles:
-    case Error::kTooManyIds:
-    case Error::kNoSpace:
-    case Error::kFileTooLarge:
-      return absl::StatusCode::kResourceExhausted;
-    case Error::kNotConnected:
-    case Error::kAlreadyConnected:
-    case Error::kBrokenPipe:
-      return absl::StatusCode::kFailedPrecondition;
-    case Error::kTimedOut:
-      return absl::StatusCode::kDeadlineExceeded;
-    case Error::kAddressInUse:
-    case Error::kAlreadyExists:
-      return absl::StatusCode::kAlreadyExists;
-    case Error::kBusy:
-    case Error::kConnectionReset:
-    case Error::kConnectionRefused:
-    case Error::kConnectionAborted:
-    case Error::kNetworkUnreachable:
-    case Error::kHostUnreachable:
-      return absl::StatusCode::kUnavailable;
-    case Error::kPermissionDenied:
-      return absl::StatusCode::kPermissionDenied;
-    case Error::kInputOutput:
-    case Error::kUnknown:
-      break;
-  }
-  return absl::StatusCode::kUnknown;
+// The code of a call that failed. It had an error, whatever errno says, and a descriptor that is
+// not open is a wrong argument, not an id that has become stale.
+absl::StatusCode CodeOfFailure(Error error) {
+  if (error == Error::kOk) return absl::StatusCode::kInternal;
+  if (error == Error::kBadId) return absl::StatusCode::kInvalidArgument;
+  return StatusCodeOf(error);
 }
 
 }  // namespace
@@ -197,7 +158,7 @@ std::string ErrnoText(int code) {
 }
 
 absl::Status ErrnoStatus(int code, std::string_view sentence) {
-  return absl::Status(StatusCodeOf(ErrorFromErrno(code)),
+  return absl::Status(CodeOfFailure(ErrorFromErrno(code)),
                       absl::StrCat(sentence, " (", ErrnoText(code), ")"));
 }
 

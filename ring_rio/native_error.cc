@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "ring/error.h"
+#include "ring/error_status.h"
 #include "ring_rio/windows_headers.h"
 
 // ntdll's, declared in winternl.h, which MinGW and MSVC spell differently.
@@ -139,28 +140,12 @@ const Row* Find(int code) {
   return row == std::end(kRows) ? nullptr : row;
 }
 
-absl::StatusCode CodeFor(Error error) {
-  switch (error) {
-    case Error::kAddressInUse:
-    case Error::kAlreadyExists:
-      return absl::StatusCode::kAlreadyExists;
-    case Error::kInvalidArgument:
-    case Error::kAddressNotAvailable:
-    case Error::kIsDirectory:
-      return absl::StatusCode::kInvalidArgument;
-    case Error::kNotFound:
-      return absl::StatusCode::kNotFound;
-    case Error::kNoMemory:
-    case Error::kTooManyFiles:
-    case Error::kNoSpace:
-      return absl::StatusCode::kResourceExhausted;
-    case Error::kPermissionDenied:
-      return absl::StatusCode::kPermissionDenied;
-    case Error::kNotSupported:
-      return absl::StatusCode::kUnimplemented;
-    default:
-      return absl::StatusCode::kUnavailable;
-  }
+// The code of a call that failed. It had an error, whatever its code says, and a handle that is not
+// open is a wrong argument, not an id that has become stale.
+absl::StatusCode CodeOfFailure(Error error) {
+  if (error == Error::kOk) return absl::StatusCode::kInternal;
+  if (error == Error::kBadId) return absl::StatusCode::kInvalidArgument;
+  return StatusCodeOf(error);
 }
 
 }  // namespace
@@ -184,7 +169,7 @@ int NativeFromStatus(long status) {
 }
 
 absl::Status NativeStatus(int code, std::string_view sentence) {
-  return absl::Status(CodeFor(ErrorFromNative(code)),
+  return absl::Status(CodeOfFailure(ErrorFromNative(code)),
                       absl::StrCat(sentence, " (", NativeErrorText(code), ")"));
 }
 

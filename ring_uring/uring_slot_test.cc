@@ -139,8 +139,7 @@ class ChurnServer {
 
   // Until `count` connections were closed.
   void Serve(uint64_t count) {
-    CHECK(ring_->PrepareAccept(listener_, Shots::kMany, TokenFields{kAccept, 0, 0}.Pack()) ==
-          Prepared::kAccepted);
+    CHECK(ring_->PrepareAccept(listener_, Shots::kMany, MakeToken(kAccept)) == Prepared::kAccepted);
     const auto end = steady_clock::now() + 3 * kPatience;
     while (closed_ < count && steady_clock::now() < end && !testing::Test::HasFailure()) {
       ring_->SubmitAndWait({.timeout = seconds(1)});
@@ -157,28 +156,25 @@ class ChurnServer {
     std::array<std::byte, 8> memory;
   };
 
-  static Token Pack(Kind kind, ConnectionId id) {
-    return TokenFields{kind, id.generation, id.index}.Pack();
-  }
   Slot& SlotOf(ConnectionId id) {
     // Direct and ordinary indexes: two ranges of kSlots each.
     return slots_.at(id.index);
   }
 
   void Handle(const Completion& completion) {
-    const TokenFields fields = TokenFields::Unpack(completion.token);
-    if (fields.kind == kAccept) return OnAccept(completion);
-    const ConnectionId id{fields.index, fields.generation};
+    const Kind kind = KindOf<Kind>(completion.token);
+    if (kind == kAccept) return OnAccept(completion);
+    const ConnectionId id = ConnectionOf(completion.token);
     Slot& slot = SlotOf(id);
     ASSERT_EQ(slot.open, id) << "a completion of a connection that was closed";
     ASSERT_GE(completion.result, 0) << ring_->ExplainError(completion);
-    switch (fields.kind) {
+    switch (kind) {
       case kReceive:
         ASSERT_EQ(completion.result, 8);
-        ASSERT_EQ(ring_->PrepareSend(id, slot.memory, Pack(kSend, id)), Prepared::kAccepted);
+        ASSERT_EQ(ring_->PrepareSend(id, slot.memory, MakeToken(kSend, id)), Prepared::kAccepted);
         break;
       case kSend:
-        ASSERT_EQ(ring_->PrepareClose(id, CloseMode::kGraceful, Pack(kClose, id)),
+        ASSERT_EQ(ring_->PrepareClose(id, CloseMode::kGraceful, MakeToken(kClose, id)),
                   Prepared::kAccepted);
         break;
       default:
@@ -194,7 +190,7 @@ class ChurnServer {
     Slot& slot = SlotOf(id);
     ASSERT_FALSE(slot.open.has_value()) << "an index was given out twice";
     slot.open = id;
-    ASSERT_EQ(ring_->PrepareRecv(id, slot.memory, Pack(kReceive, id)), Prepared::kAccepted);
+    ASSERT_EQ(ring_->PrepareRecv(id, slot.memory, MakeToken(kReceive, id)), Prepared::kAccepted);
   }
 
   UringTester ring_;

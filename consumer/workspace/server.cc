@@ -14,24 +14,6 @@ using namespace ioring;
 
 enum Kind : uint8_t { kAccept, kRecv, kSend, kClose };
 
-Token Pack(Kind kind, ConnectionId id) { return TokenFields{kind, id.generation, id.index}.Pack(); }
-
-struct Client {
-  ConnectionId id;
-  Kind next = kRecv;  // what is to be prepared for it
-  size_t size = 0;    // bytes to send
-  std::array<std::byte, 4096> bytes;
-};
-
-Prepared Prepare(Ring& ring, Client& client) {
-  const ConnectionId id = client.id;
-  const Token token = Pack(client.next, id);
-  if (client.next == kRecv) return ring.PrepareRecv(id, client.bytes, token);
-  if (client.next == kClose) return ring.PrepareClose(id, CloseMode::kGraceful, token);
-  const std::span received = std::span(client.bytes).first(client.size);
-  return ring.PrepareSend(id, received, token, TransferFlags::kAll);
-}
-
 int main() {
   absl::StatusOr<CreatedRing> created = CreateRing(RingOptions{});
   if (!created.ok()) return std::cerr << created.status() << "\n", 1;
@@ -40,31 +22,24 @@ int main() {
   if (!listener.ok()) return std::cerr << listener.status() << "\n", 1;
   std::cout << "listening on " << ring.LocalEndpoint(*listener)->ToString() << std::endl;
 
-  std::unordered_map<uint32_t, Client> clients;
+  std::unordered_map<uint32_t, std::array<std::byte, 4096>> memory;  // by ConnectionId::index
   Retries retries(ring);  // what finds no room is prepared later
   retries.Prepare(
-      [&](Ring& on) { return on.PrepareAccept(*listener, Shots::kMany, Pack(kAccept, {})); });
+      [&](Ring& on) { return on.PrepareAccept(*listener, Shots::kMany, MakeToken(kAccept)); });
   for (;;) {
     ring.SubmitAndWait();
-    for (const Completion& completion : ring.Completions()) {
-      const TokenFields fields = TokenFields::Unpack(completion.token);
-      if (fields.kind == kAccept && !completion.ok()) continue;
-      const bool is_new = fields.kind == kAccept;
-      const uint32_t index = is_new ? completion.connection().index : fields.index;
-      if (fields.kind == kClose) {
-        clients.erase(index);
-        continue;
-      }
-      Client& client = clients[index];
-      if (is_new) {
-        client.id = completion.connection();
-      } else if (completion.result <= 0) {
-        client.next = kClose;
-      } else {
-        client.next = fields.kind == kRecv ? kSend : kRecv;
-        client.size = static_cast<size_t>(completion.result);
-      }
-      retries.Prepare([&client](Ring& on) { return Prepare(on, client); });
+    for (const Completion& done : ring.Completions()) {
+      const Kind kind = KindOf<Kind>(done.token);
+      const ConnectionId id = kind == kAccept ? done.connection() : ConnectionOf(done.token);
+      if (kind == kClose) memory.erase(id.index);
+      if (kind == kClose || (kind == kAccept && !done.ok())) continue;
+      retries.Prepare([=, bytes = std::span(memory[id.index])](Ring& on) {
+        const bool ended = kind != kAccept && done.result <= 0;
+        if (ended) return on.PrepareClose(id, CloseMode::kGraceful, MakeToken(kClose, id));
+        if (kind != kRecv) return on.PrepareRecv(id, bytes, MakeToken(kRecv, id));
+        const auto received = bytes.first(done.result);
+        return on.PrepareSend(id, received, MakeToken(kSend, id), TransferFlags::kAll);
+      });
     }
     retries.Offer();
   }

@@ -1,5 +1,9 @@
-// The README's server serves real clients, also where its table of operations is full.
+// The README's server serves real clients, also where its table of operations is full, and the
+// README's client.
+#include <stdio.h>
+#include <sys/wait.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -11,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "echo/client_tests/client_socket.h"
@@ -67,6 +72,26 @@ void OnThreads(uint64_t count, const std::function<void(uint64_t)>& act) {
   std::vector<std::thread> threads;
   for (uint64_t i = 0; i < count; ++i) threads.emplace_back(act, i);
   for (std::thread& thread : threads) thread.join();
+}
+
+// Runs the README's client; what it wrote, and how it ended.
+std::string RunClient(const std::string& address) {
+  const char* program = std::getenv("README_CLIENT");
+  const char* launcher = std::getenv("WITHOUT_IO_URING");
+  const std::string prefix = launcher == nullptr ? "" : absl::StrCat(launcher, " EPERM ");
+  FILE* client = popen(absl::StrCat(prefix, program, " ", address, " 2>&1").c_str(), "r");
+  if (client == nullptr) return "it does not start";
+  std::string output;
+  std::array<char, 256> line;
+  while (fgets(line.data(), line.size(), client) != nullptr) output += line.data();
+  const int status = pclose(client);
+  return absl::StrCat(output, "exit code ", WEXITSTATUS(status));
+}
+
+TEST_P(ReadmeServerTest, ServesTheClientOfTheReadme) {
+  EXPECT_EQ(RunClient(server_->address()), "hello\nexit code 0");
+  EXPECT_EQ(RunClient("nowhere"),
+            "INVALID_ARGUMENT: connect: an argument is not valid\nexit code 1");
 }
 
 TEST_P(ReadmeServerTest, GivesManyClientsTheirBytes) {
