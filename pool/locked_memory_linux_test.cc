@@ -77,7 +77,7 @@ void TransferThroughUnregisteredSlab() {
   ASSERT_TRUE(pool.ok()) << pool.status();
   EXPECT_EQ((*pool)->Statistics().unregistered_slabs, 2u);
   EXPECT_THAT((*pool)->Statistics().ToString(), HasSubstr("unregistered slabs 2"));
-  EXPECT_FALSE(ring->RegistrationProblem().empty());
+  EXPECT_EQ(ring->RegistrationProblem().empty(), ring->BackendName() != "io_uring");
 
   std::optional<BufferLease> from = (*pool)->TryAcquire();
   std::optional<BufferLease> to = (*pool)->TryAcquire();

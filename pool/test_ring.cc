@@ -39,7 +39,7 @@ std::unique_ptr<Ring> MakeTestRing(const RingOptions& options) {
 }
 
 bool RegistersMemory(const Ring& ring) {
-  return ParseBackendKind("io_uring").ok() ||
+  return ring.BackendName() == "io_uring" ||
          ring.Capabilities().Has(Capability::kRegisteredBuffers);
 }
 

@@ -19,7 +19,7 @@ RingOptions TestRingOptions();
 // Fails the test program where this machine gives no ring.
 std::unique_ptr<Ring> MakeTestRing(const RingOptions& options = TestRingOptions());
 
-// Whether slabs are to be registered with the kernel: always where the platform has io_uring;
+// Whether slabs are to be registered with the kernel: always on io_uring, whatever its report says;
 // elsewhere where the ring says so.
 bool RegistersMemory(const Ring& ring);
 
