@@ -164,7 +164,7 @@ TEST_F(PoolForkTest, UseInAChildEndsItWithASentence) {
   };
   for (const auto& [name, use] : uses) {
     std::string errors;
-    const int status = StatusOfChild(use, &errors);
+    int status = StatusOfChild(use, &errors);
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) << name << ": " << status;
     EXPECT_NE(errors.find("fork"), std::string::npos) << name << ": " << errors;
   }

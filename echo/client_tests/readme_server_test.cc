@@ -84,7 +84,7 @@ std::string RunClient(const std::string& address) {
   std::string output;
   std::array<char, 256> line;
   while (fgets(line.data(), line.size(), client) != nullptr) output += line.data();
-  const int status = pclose(client);
+  int status = pclose(client);
   return absl::StrCat(output, "exit code ", WEXITSTATUS(status));
 }
 
