@@ -241,7 +241,9 @@ bool Program::Unregister() {
   if (connection.state != Connection::State::kOpen) return false;
   const bool busy = model_->HasOperations(index);
   const absl::StatusOr<NativeHandle> handle = model_->ring().UnregisterSocket(id);
-  model_->last_prepared = 0;  // it may submit
+  // It may submit, or not. So this does, for a deadline that comes next to be on nothing.
+  model_->ring().Submit();
+  model_->last_prepared = 0;
   if (!handle.ok()) {
     const bool told = absl::IsResourceExhausted(handle.status()) ||
                       (busy && absl::IsFailedPrecondition(handle.status()));
