@@ -12,8 +12,8 @@
 #include "ring/capability.h"
 #include "ring/options.h"
 #include "ring/ring.h"
+#include "ring_core/posix/testing/native_pairs.h"
 #include "ring_epoll/epoll_ring.h"
-#include "ring_posix/testing/native_pairs.h"
 
 namespace ioring {
 namespace {

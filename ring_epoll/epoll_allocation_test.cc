@@ -10,9 +10,9 @@
 
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
-#include "ring_emulated/testing/ring_life.h"
+#include "ring_core/emulated/testing/ring_life.h"
+#include "ring_core/readiness/file_threads.h"
 #include "ring_epoll/epoll_ring.h"
-#include "ring_readiness/file_threads.h"
 
 namespace ioring {
 namespace {

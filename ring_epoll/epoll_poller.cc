@@ -16,8 +16,8 @@
 #include "absl/log/log.h"
 #include "absl/status/statusor.h"
 #include "ring/clock.h"
-#include "ring_posix/errno_table.h"
-#include "ring_readiness/poller.h"
+#include "ring_core/posix/errno_table.h"
+#include "ring_core/readiness/poller.h"
 
 namespace ioring::epoll {
 namespace {

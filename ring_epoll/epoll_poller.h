@@ -1,4 +1,4 @@
-// EpollPoller: Linux's epoll as ring_readiness/poller.h asks for it.
+// EpollPoller: Linux's epoll as ring_core/readiness/poller.h asks for it.
 #ifndef IORING_RING_EPOLL_EPOLL_POLLER_H_
 #define IORING_RING_EPOLL_EPOLL_POLLER_H_
 
@@ -15,7 +15,7 @@
 
 #include "absl/base/optimization.h"
 #include "absl/status/statusor.h"
-#include "ring_readiness/poller.h"
+#include "ring_core/readiness/poller.h"
 
 namespace ioring::epoll {
 

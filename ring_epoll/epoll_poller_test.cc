@@ -19,7 +19,7 @@
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
 #include "ring/clock.h"
-#include "ring_readiness/poller.h"
+#include "ring_core/readiness/poller.h"
 
 namespace ioring::epoll {
 namespace {

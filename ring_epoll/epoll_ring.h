@@ -1,7 +1,7 @@
 // EpollRing: the ring over Linux's epoll, where there is no io_uring.
 //
 // Everything a caller may rely on is said in ring/ring.h; how it works, in
-// ring_readiness/readiness_core.h. What is particular to this backend: each operation is a
+// ring_core/readiness/readiness_core.h. What is particular to this backend: each operation is a
 // system call of its own, each batch one more; Linux 3.17 or later; a descriptor is watched
 // once, edge-triggered, when a call on it would have blocked for the first time.
 #ifndef IORING_RING_EPOLL_EPOLL_RING_H_
@@ -12,8 +12,8 @@
 
 #include "absl/status/statusor.h"
 #include "ring/options.h"
+#include "ring_core/readiness/readiness_ring.h"
 #include "ring_epoll/epoll_poller.h"
-#include "ring_readiness/readiness_ring.h"
 
 namespace ioring {
 

@@ -11,8 +11,8 @@
 #include "gtest/gtest.h"
 #include "ring/capability.h"
 #include "ring/options.h"
+#include "ring_core/posix/testing/fuzz_sockets.h"
 #include "ring_epoll/epoll_ring.h"
-#include "ring_posix/fuzz_sockets.h"
 
 namespace ioring {
 namespace {

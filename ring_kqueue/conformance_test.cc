@@ -9,8 +9,8 @@
 #include "gtest/gtest.h"
 #include "ring/capability.h"
 #include "ring/options.h"
+#include "ring_core/posix/testing/native_pairs.h"
 #include "ring_kqueue/kqueue_ring.h"
-#include "ring_posix/testing/native_pairs.h"
 
 namespace ioring {
 namespace {

@@ -18,9 +18,9 @@
 #include "absl/memory/memory.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "ring_core/posix/errno_table.h"
+#include "ring_core/readiness/poller.h"
 #include "ring_kqueue/kevent_change.h"
-#include "ring_posix/errno_table.h"
-#include "ring_readiness/poller.h"
 
 namespace ioring::kqueue {
 namespace {

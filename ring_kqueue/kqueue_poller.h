@@ -1,7 +1,7 @@
-// KqueuePoller: the poller of ring_readiness over kqueue(2), for macOS, FreeBSD, NetBSD and
+// KqueuePoller: the poller of ring_core/readiness over kqueue(2), for macOS, FreeBSD, NetBSD and
 // OpenBSD.
 //
-// What ring_readiness/poller.h says a poller does. How this one does it:
+// What ring_core/readiness/poller.h says a poller does. How this one does it:
 //
 //  * A descriptor has two knotes, EVFILT_READ and EVFILT_WRITE, both with EV_CLEAR, added once.
 //    (descriptor, filter) is unique in a kqueue, so that a second operation would overwrite the
@@ -33,9 +33,9 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "ring_core/readiness/poller.h"
 #include "ring_kqueue/kevent_change.h"
 #include "ring_kqueue/kqueue_waker.h"
-#include "ring_readiness/poller.h"
 
 namespace ioring::kqueue {
 

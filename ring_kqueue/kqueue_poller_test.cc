@@ -1,5 +1,5 @@
 // The traps of kqueue, one test each, and the rest of what
-// ring_readiness/poller.h asks of a poller.
+// ring_core/readiness/poller.h asks of a poller.
 #include "ring_kqueue/kqueue_poller.h"
 
 #include <fcntl.h>
@@ -25,10 +25,10 @@
 #include "absl/status/statusor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "ring_core/readiness/poller.h"
 #include "ring_kqueue/kevent_change.h"
 #include "ring_kqueue/kqueue_test_util.h"
 #include "ring_kqueue/kqueue_waker.h"
-#include "ring_readiness/poller.h"
 
 namespace ioring::kqueue {
 namespace {

@@ -1,9 +1,9 @@
 // KqueueRing: the ring over kqueue(2): macOS, FreeBSD, NetBSD, OpenBSD.
 //
 // Everything a caller may rely on is said in ring/ring.h, and how it comes about in
-// ring_readiness: calls are tried first, and the kqueue says when to try again. What is
+// ring_core/readiness: calls are tried first, and the kqueue says when to try again. What is
 // particular to this backend is its poller's, ring_kqueue/kqueue_poller.h. Sockets are set up
-// by ring_posix, which knows what these systems lack (accept4, MSG_NOSIGNAL).
+// by ring_core/posix, which knows what these systems lack (accept4, MSG_NOSIGNAL).
 #ifndef IORING_RING_KQUEUE_KQUEUE_RING_H_
 #define IORING_RING_KQUEUE_KQUEUE_RING_H_
 
@@ -12,8 +12,8 @@
 
 #include "absl/status/statusor.h"
 #include "ring/options.h"
+#include "ring_core/readiness/readiness_ring.h"
 #include "ring_kqueue/kqueue_poller.h"
-#include "ring_readiness/readiness_ring.h"
 
 namespace ioring {
 

@@ -9,8 +9,8 @@
 #include <cerrno>
 
 #include "absl/status/status.h"
+#include "ring_core/posix/errno_table.h"
 #include "ring_kqueue/kevent_change.h"
-#include "ring_posix/errno_table.h"
 
 namespace ioring::kqueue {
 namespace {

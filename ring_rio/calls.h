@@ -7,10 +7,10 @@
 #include <limits>
 
 #include "ring/options.h"
+#include "ring_core/table/linger_table.h"
 #include "ring_rio/completion_port.h"
 #include "ring_rio/socket_address.h"
 #include "ring_rio/windows_headers.h"
-#include "ring_table/linger_table.h"
 
 namespace ioring::rio {
 

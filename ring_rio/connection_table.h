@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "ring_emulated/connection_table.h"
+#include "ring_core/emulated/connection_table.h"
 #include "ring_rio/completion_port.h"
 #include "ring_rio/rio_api.h"
 #include "ring_rio/socket_poll.h"

@@ -5,7 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
-#include "ring_emulated/testing/ring_life.h"
+#include "ring_core/emulated/testing/ring_life.h"
 #include "ring_rio/rio_ring.h"
 
 namespace ioring {

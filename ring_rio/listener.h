@@ -4,10 +4,10 @@
 
 #include <cstdint>
 
+#include "ring_core/table/slot_list.h"
 #include "ring_rio/accept_pool.h"
 #include "ring_rio/operation.h"
 #include "ring_rio/windows_headers.h"
-#include "ring_table/slot_list.h"
 
 namespace ioring::rio {
 

@@ -7,11 +7,11 @@
 
 #include "ring/endpoint.h"
 #include "ring/options.h"
-#include "ring_emulated/operation.h"
+#include "ring_core/emulated/operation.h"
+#include "ring_core/table/operation_table.h"
 #include "ring_rio/completion_port.h"
 #include "ring_rio/socket_address.h"
 #include "ring_rio/socket_poll.h"
-#include "ring_table/operation_table.h"
 
 namespace ioring::rio {
 

@@ -11,11 +11,11 @@
 #include "ring/endpoint.h"
 #include "ring/options.h"
 #include "ring/ring_limits.h"
+#include "ring_core/table/descriptor_index.h"
 #include "ring_rio/calls.h"
 #include "ring_rio/native_error.h"
 #include "ring_rio/rio_ring.h"
 #include "ring_rio/sockets.h"
-#include "ring_table/descriptor_index.h"
 
 namespace ioring::rio {
 

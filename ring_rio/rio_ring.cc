@@ -13,7 +13,7 @@
 #include "ring/capability.h"
 #include "ring/options.h"
 #include "ring/ring_limits.h"
-#include "ring_emulated/capabilities.h"
+#include "ring_core/emulated/capabilities.h"
 #include "ring_rio/completion_port.h"
 #include "ring_rio/native_error.h"
 #include "ring_rio/rio_api.h"

@@ -1,8 +1,8 @@
 // RioRing: the ring of Windows, over one completion port; with or without Registered I/O.
 //
-// How it works inside: as ring_emulated/emulated_ring.h says. What Windows keeps gives a packet
-// to the port, and the packet goes on with it. Packets for whose completions there is no room
-// stay in the port.
+// How it works inside: as ring_core/emulated/emulated_ring.h says. What Windows keeps gives a
+// packet to the port, and the packet goes on with it. Packets for whose completions there is no
+// room stay in the port.
 //
 // What is a completion on Windows, and what is done here:
 //  - Receives into the caller's memory are overlapped calls; what is there already comes at
@@ -35,7 +35,10 @@
 #include "ring/endpoint.h"
 #include "ring/id.h"
 #include "ring/options.h"
-#include "ring_emulated/emulated_ring.h"
+#include "ring_core/emulated/emulated_ring.h"
+#include "ring_core/table/descriptor_index.h"
+#include "ring_core/table/linger_table.h"
+#include "ring_core/table/slot_list.h"
 #include "ring_rio/accept_pool.h"
 #include "ring_rio/calls.h"
 #include "ring_rio/completion_port.h"
@@ -48,9 +51,6 @@
 #include "ring_rio/socket_address.h"
 #include "ring_rio/socket_poll.h"
 #include "ring_rio/sockets.h"
-#include "ring_table/descriptor_index.h"
-#include "ring_table/linger_table.h"
-#include "ring_table/slot_list.h"
 
 namespace ioring::rio {
 

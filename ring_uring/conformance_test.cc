@@ -9,7 +9,7 @@
 #include "gtest/gtest.h"
 #include "ring/capability.h"
 #include "ring/options.h"
-#include "ring_posix/testing/native_pairs.h"
+#include "ring_core/posix/testing/native_pairs.h"
 #include "ring_uring/uring_ring.h"
 
 namespace ioring {

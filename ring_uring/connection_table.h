@@ -9,9 +9,9 @@
 #include <cstdint>
 
 #include "ring/id.h"
-#include "ring_posix/linger.h"
-#include "ring_posix/sockets.h"
-#include "ring_table/slot_array.h"
+#include "ring_core/posix/linger.h"
+#include "ring_core/posix/sockets.h"
+#include "ring_core/table/slot_array.h"
 
 namespace ioring::uring {
 

@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "ring/capability.h"
 #include "ring/options.h"
-#include "ring_posix/fuzz_sockets.h"
+#include "ring_core/posix/testing/fuzz_sockets.h"
 #include "ring_uring/uring_ring.h"
 
 namespace ioring {

@@ -11,8 +11,8 @@
 #include "ring/endpoint.h"
 #include "ring/options.h"
 #include "ring/token.h"
-#include "ring_posix/socket_address.h"
-#include "ring_table/operation_table.h"
+#include "ring_core/posix/socket_address.h"
+#include "ring_core/table/operation_table.h"
 #include "ring_uring/user_data.h"
 
 namespace ioring::uring {

@@ -20,7 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "ring_posix/errno_table.h"
+#include "ring_core/posix/errno_table.h"
 #include "ring_uring/kernel_abi.h"
 #include "ring_uring/scratch_ring.h"
 

@@ -7,7 +7,7 @@
 #include "absl/log/check.h"
 #include "absl/status/statusor.h"
 #include "ring/ring_limits.h"
-#include "ring_posix/errno_table.h"
+#include "ring_core/posix/errno_table.h"
 
 namespace ioring::uring {
 

@@ -13,10 +13,10 @@
 #include "ring/options.h"
 #include "ring/prepared.h"
 #include "ring/token.h"
-#include "ring_posix/calls.h"
-#include "ring_posix/linger.h"
-#include "ring_posix/sockets.h"
-#include "ring_table/linger_table.h"
+#include "ring_core/posix/calls.h"
+#include "ring_core/posix/linger.h"
+#include "ring_core/posix/sockets.h"
+#include "ring_core/table/linger_table.h"
 #include "ring_uring/connection_table.h"
 #include "ring_uring/kernel_abi.h"
 #include "ring_uring/uring_ring.h"
@@ -79,8 +79,8 @@ void UringRing::ContinueClose(Connection& connection) {
   Lingers(connection) ? BeginLinger(connection) : SubmitClose(connection);
 }
 
-// ---- Lingering: ring_posix/linger.h says what for. All by entries, but for the end, which the
-// kernel sends in a worker thread where an entry asks for it; a call costs a tenth of that.
+// ---- Lingering: ring_core/posix/linger.h says what for. All by entries, but for the end, which
+// the kernel sends in a worker thread where an entry asks for it; a call costs a tenth of that.
 
 void UringRing::BeginLinger(Connection& connection) {
   connection.state = uring::ConnectionState::kLingering;

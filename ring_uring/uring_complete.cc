@@ -16,7 +16,7 @@
 #include "ring/clock.h"
 #include "ring/completion.h"
 #include "ring/error.h"
-#include "ring_posix/errno_table.h"
+#include "ring_core/posix/errno_table.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_ring_inline.h"
 

@@ -17,7 +17,7 @@
 #include "absl/log/log.h"
 #include "ring/clock.h"
 #include "ring/options.h"
-#include "ring_posix/errno_table.h"
+#include "ring_core/posix/errno_table.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_ring_inline.h"
 

@@ -24,7 +24,7 @@
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/token.h"
-#include "ring_posix/socket_address.h"
+#include "ring_core/posix/socket_address.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_test_util.h"
 

@@ -13,7 +13,7 @@
 #include "ring/completion.h"
 #include "ring/endpoint.h"
 #include "ring/token.h"
-#include "ring_posix/linger.h"
+#include "ring_core/posix/linger.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/user_data.h"
 

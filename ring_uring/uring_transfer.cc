@@ -14,7 +14,7 @@
 #include "absl/log/check.h"
 #include "ring/options.h"
 #include "ring/prepared.h"
-#include "ring_posix/socket_address.h"
+#include "ring_core/posix/socket_address.h"
 #include "ring_uring/kernel_abi.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_ring_inline.h"

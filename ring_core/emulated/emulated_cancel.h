@@ -1,0 +1,145 @@
+// Cancelling.
+// A part of ring_core/emulated/emulated_ring.h, which is to be included instead.
+#ifndef IORING_RING_CORE_EMULATED_EMULATED_CANCEL_H_
+#define IORING_RING_CORE_EMULATED_EMULATED_CANCEL_H_
+
+#include <cstdint>
+
+#include "ring/completion.h"
+#include "ring/error.h"
+#include "ring/options.h"
+#include "ring_core/emulated/emulated_ring.h"
+
+namespace ioring::emulated {
+
+// What a cancel found when it was prepared may have ended since, and another operation begun
+// in its place: generations, and a transfer's token, tell.
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::IsCurrent(const Target& target, Token token) const {
+  if (target.kind == Target::Kind::kOperation) {
+    const Operation& operation = operations_[target.index];
+    return operation.kind != OperationKind::kFree && operation.generation == target.generation;
+  }
+  const Connection& connection = connections_[target.index];
+  const bool is_recv = target.kind == Target::Kind::kRecv;
+  return connection.generation == target.generation &&
+         (is_recv ? connection.recv_token : connection.send_token) == token.value;
+}
+
+// Requires that it is current.
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::CancelTarget(const Target& target) {
+  if (target.kind == Target::Kind::kOperation) return CancelOperation(operations_[target.index]);
+  Connection& connection = connections_[target.index];
+  return target.kind == Target::Kind::kRecv ? backend().StopRecv(connection)
+                                            : backend().StopSend(connection);
+}
+
+// True when it was asked to stop: it ends in this turn, or the first that has room, or when the
+// system gives it back.
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::CancelOperation(Operation& operation) {
+  if (!operation.has(kBegun)) return false;
+  switch (operation.kind) {
+    case OperationKind::kRecvAll:
+    case OperationKind::kRecvFrom:
+      return backend().StopRecv(connections_[operation.connection]);
+    case OperationKind::kSendAll:
+    case OperationKind::kSendTo:
+    case OperationKind::kConnect:
+      return backend().StopSend(connections_[operation.connection]);
+    case OperationKind::kRead:
+    case OperationKind::kWrite:
+    case OperationKind::kSync:
+      return backend().CancelFile(operation);
+    case OperationKind::kPoll:
+      return backend().CancelPoll(operation);
+    case OperationKind::kAccept:
+      if (operation.has(kLinked)) {
+        listeners_[operation.connection].accepts.Remove(operations_, operation);
+        operation.clear(kLinked);
+      }
+      break;
+    case OperationKind::kDeadline:
+      DetachDeadline(operation);
+      break;
+    case OperationKind::kTimeout:
+      break;
+    default:
+      return false;  // it has no way to wait, or none to stop
+  }
+  // A deadline that is called off did not strike.
+  EndSoon(operation, operation.kind == OperationKind::kDeadline ? 0 : ToResult(Error::kCanceled));
+  return true;
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::EndSoon(Operation& operation, int32_t result) {
+  if (operation.has(kEnding)) return;
+  timers_.Remove(operation);
+  operation.result = result;
+  operation.set(kEnding);
+  ending_.Push(operations_, operation);
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::DetachDeadline(Operation& deadline) {
+  const Target& target = deadline.target;
+  if (target.kind == Target::Kind::kOperation) {
+    operations_[target.index].deadline = 0;
+  } else if (target.kind == Target::Kind::kRecv) {
+    connections_[target.index].clear(kRecvHasDeadline);
+  } else {
+    connections_[target.index].clear(kSendHasDeadline);
+  }
+}
+
+// The listener is about to close.
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::CancelAccepts(Listener& listener) {
+  while (!listener.accepts.empty()) CancelOperation(*listener.accepts.first(operations_));
+}
+
+// How many there are.
+template <typename Backend, typename Types>
+uint32_t EmulatedRing<Backend, Types>::StopPolls(Connection& connection) {
+  uint32_t count = 0;
+  for (uint32_t link = connection.first_poll; link != 0; link = operations_[link - 1].next) {
+    CancelOperation(operations_[link - 1]);
+    ++count;
+  }
+  return count;
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::BeginCancelConnection(Operation& operation) {
+  const OperationHead::Cancel cancel = operation.cancel;
+  Connection& connection = connections_[cancel.target.index];
+  uint32_t count = 0;
+  if (connection.generation == cancel.target.generation) {
+    if (cancel.direction != Direction::kSend && backend().StopRecv(connection)) ++count;
+    if (cancel.direction != Direction::kRecv && backend().StopSend(connection)) ++count;
+    if (cancel.direction == Direction::kBoth) count += StopPolls(connection);
+  }
+  EndOperation(operation, static_cast<int32_t>(count));
+}
+
+// Deadlines end with what they are on.
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::BeginCancelAll(Operation& operation) {
+  for (uint32_t i = 0; i < operations_.used_end(); ++i) {
+    Operation& other = operations_[i];
+    if (other.kind != OperationKind::kFree && other.kind != OperationKind::kDeadline) {
+      CancelOperation(other);
+    }
+  }
+  for (uint32_t i = 0; i < connections_.used_end(); ++i) {
+    backend().StopRecv(connections_[i]);
+    backend().StopSend(connections_[i]);
+  }
+  EndOperation(operation, 0);
+}
+
+}  // namespace ioring::emulated
+
+#endif  // IORING_RING_CORE_EMULATED_EMULATED_CANCEL_H_

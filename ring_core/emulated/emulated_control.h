@@ -1,0 +1,161 @@
+// Creation, and the control plane: registered memory, groups.
+// A part of ring_core/emulated/emulated_ring.h, which is to be included instead.
+#ifndef IORING_RING_CORE_EMULATED_EMULATED_CONTROL_H_
+#define IORING_RING_CORE_EMULATED_EMULATED_CONTROL_H_
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "absl/log/check.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "ring/options.h"
+#include "ring/owner_thread.h"
+#include "ring/ring_limits.h"
+#include "ring_core/emulated/emulated_ring.h"
+
+namespace ioring::emulated {
+
+template <typename Backend, typename Types>
+EmulatedRing<Backend, Types>::EmulatedRing(const RingOptions& options,
+                                           Error (*to_error)(int native),
+                                           std::string (*to_text)(int native))
+    : options_(options),
+      completions_(std::bit_ceil(CompletionEntries(options) + kHeadroom)),
+      connections_(options.max_connections),
+      operations_(options.max_operations + kKeptForCancels),
+      buffers_(options.max_buffers),
+      listeners_(options.max_listeners),
+      files_(options.max_files),
+      groups_(options.max_buffer_groups),
+      timers_(operations_.size()),
+      lingers_(options.max_connections, options.linger_time, options.linger_bytes),
+      failures_(to_error, to_text),
+      // Everything that can be in flight: two directions and a close of each connection, and the
+      // operations.
+      submissions_(std::bit_ceil(3 * options.max_connections + operations_.size())),
+      submission_entries_(
+          std::max(std::bit_ceil(options.submission_entries), kSubmissionEntriesMin)) {}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::LeaveProcess() {
+  of_another_process_ = true;
+  OwnerThread::Disown();
+  prepared_ = submission_entries_;  // so that it is seen where an operation is prepared
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::CheckProcess() const {
+  CHECK(!of_another_process_) << kUsedInAnotherProcess;
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::CheckAtRest() const {
+  if (of_another_process_) return;
+  CHECK_EQ(in_flight_, 0u) << "a ring was destroyed with operations in flight, whose memory it may "
+                              "still write to: call Drain (ring/drain.h) first";
+  for (const Group& group : groups_) {
+    CHECK(group.buffers == nullptr || group.buffers->taken() == 0)
+        << "a ring was destroyed while buffers of a group were not returned";
+  }
+}
+
+template <typename Backend, typename Types>
+auto EmulatedRing<Backend, Types>::FindListener(ListenerId id) -> Listener* {
+  if (id.index >= listeners_.size()) return nullptr;
+  Listener& listener = listeners_[id.index];
+  return listener.is_open() && listener.generation == id.generation ? &listener : nullptr;
+}
+
+// A slot for a new one, or `size` where all are in use.
+template <typename Backend, typename Types>
+uint32_t EmulatedRing<Backend, Types>::FreeListener() const {
+  uint32_t index = 0;
+  while (index < listeners_.size() && listeners_[index].is_open()) ++index;
+  return index;
+}
+
+template <typename Backend, typename Types>
+absl::StatusOr<BufferId> EmulatedRing<Backend, Types>::RegisterBuffer(
+    const RegisteredBufferOptions& options) {
+  CheckProcess();
+  if (absl::Status status = CheckRegisteredBuffer(options); !status.ok()) return status;
+  const uint32_t slot = buffers_.FreeSlot();
+  if (slot == BufferId::kNoIndex) {
+    return AllInUse(buffers_.size(), "registered buffers", "max_buffers");
+  }
+  const bool in_kernel = backend().RegisterMemory(slot, options.memory);
+  return buffers_.Add(slot, options, in_kernel);
+}
+
+template <typename Backend, typename Types>
+absl::Status EmulatedRing<Backend, Types>::UnregisterBuffer(BufferId id) {
+  CheckProcess();
+  if (!buffers_.IsCurrent(id)) return StaleId("buffer");
+  if (buffers_.TotalUses(id) != 0) return BufferInFlight();
+  if (buffers_.InKernel(id)) backend().DeregisterMemory(id.index);
+  buffers_.Remove(id);
+  return absl::OkStatus();
+}
+
+template <typename Backend, typename Types>
+auto EmulatedRing<Backend, Types>::FindGroup(BufferGroupId id) -> Group* {
+  if (id.index >= groups_.size()) return nullptr;
+  Group& group = groups_[id.index];
+  return group.buffers != nullptr && group.generation == id.generation ? &group : nullptr;
+}
+
+template <typename Backend, typename Types>
+absl::StatusOr<BufferGroupId> EmulatedRing<Backend, Types>::RegisterBufferGroup(
+    const BufferGroupOptions& options) {
+  CheckProcess();
+  uint32_t index = 0;
+  while (index < groups_.size() && groups_[index].buffers != nullptr) ++index;
+  if (index == groups_.size()) {
+    return AllInUse(groups_.size(), "buffer groups", "max_buffer_groups");
+  }
+  absl::StatusOr<std::unique_ptr<ManagedGroup>> buffers = ManagedGroup::Create(options);
+  if (!buffers.ok()) return buffers.status();
+  groups_[index].buffers = *std::move(buffers);
+  return BufferGroupId{index, groups_[index].generation};
+}
+
+template <typename Backend, typename Types>
+absl::Status EmulatedRing<Backend, Types>::AddBuffers(BufferGroupId id,
+                                                      std::span<std::byte> memory) {
+  CheckProcess();
+  Group* group = FindGroup(id);
+  if (group == nullptr) return StaleId("buffer group");
+  if (absl::Status status = group->buffers->AddBuffers(memory); !status.ok()) return status;
+  ResumeStalled(*group);
+  return absl::OkStatus();
+}
+
+template <typename Backend, typename Types>
+absl::Status EmulatedRing<Backend, Types>::UnregisterBufferGroup(BufferGroupId id) {
+  CheckProcess();
+  Group* group = FindGroup(id);
+  if (group == nullptr) return StaleId("buffer group");
+  if (group->receives != 0 || group->buffers->taken() != 0) {
+    return GroupInUse(group->receives, group->buffers->taken());
+  }
+  group->buffers.reset();
+  ++group->generation;
+  return absl::OkStatus();
+}
+
+template <typename Backend, typename Types>
+uint32_t EmulatedRing<Backend, Types>::FreeBuffers(BufferGroupId id) const {
+  const Group* group = const_cast<EmulatedRing*>(this)->FindGroup(id);
+  return group == nullptr ? 0 : group->buffers->available();
+}
+
+}  // namespace ioring::emulated
+
+#endif  // IORING_RING_CORE_EMULATED_EMULATED_CONTROL_H_

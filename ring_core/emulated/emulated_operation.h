@@ -1,0 +1,166 @@
+// The operation table: beginning and ending, accepts, polls and timers.
+// A part of ring_core/emulated/emulated_ring.h, which is to be included instead.
+#ifndef IORING_RING_CORE_EMULATED_EMULATED_OPERATION_H_
+#define IORING_RING_CORE_EMULATED_EMULATED_OPERATION_H_
+
+#include <cstdint>
+
+#include "absl/log/log.h"
+#include "ring/clock.h"
+#include "ring/completion.h"
+#include "ring/error.h"
+#include "ring/options.h"
+#include "ring_core/emulated/emulated_ring.h"
+
+namespace ioring::emulated {
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::Complete(Token token, int32_t result, uint32_t flags) {
+  if ((flags & kMore) == 0) --in_flight_;
+  statistics_.completions.Add(1);
+  completions_.Push(Completion{token, result, flags});
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::Begin(Operation& operation) {
+  operation.set(kBegun);
+  switch (operation.kind) {
+    case OperationKind::kFixedResult:
+      return EndOperation(operation, operation.result);
+    case OperationKind::kAccept:
+      return BeginAccept(operation);
+    case OperationKind::kConnect:
+      return backend().BeginConnect(operation);
+    case OperationKind::kRecvAll:
+    case OperationKind::kRecvFrom:
+      connections_[operation.connection].set(kRecvBegun);
+      return backend().RunRecv(connections_[operation.connection]);
+    case OperationKind::kSendAll:
+    case OperationKind::kSendTo:
+      connections_[operation.connection].set(kSendBegun);
+      return backend().RunSend(connections_[operation.connection]);
+    case OperationKind::kShutdown:
+      return backend().BeginShutdown(operation);
+    case OperationKind::kPoll:
+      return backend().BeginPoll(operation);
+    case OperationKind::kTimeout:
+    case OperationKind::kDeadline:
+      return BeginTimer(operation);
+    case OperationKind::kCancel: {
+      const OperationHead::Cancel cancel = operation.cancel;
+      const bool found = IsCurrent(cancel.target, cancel.token) && CancelTarget(cancel.target);
+      return EndOperation(operation, found ? 0 : ToResult(Error::kNotFound));
+    }
+    case OperationKind::kCancelConnection:
+      return BeginCancelConnection(operation);
+    case OperationKind::kCancelAll:
+      return BeginCancelAll(operation);
+    case OperationKind::kRead:
+    case OperationKind::kWrite:
+    case OperationKind::kSync:
+      return backend().BeginFile(operation);
+    case OperationKind::kFree:
+      break;
+  }
+  LOG(FATAL) << "an operation was submitted that is not in flight";
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::EndOperation(Operation& operation, int32_t result,
+                                                uint32_t flags) {
+  if (operation.has(kEnding)) ending_.Remove(operations_, operation);
+  Connection* of_connection = nullptr;
+  switch (operation.kind) {
+    case OperationKind::kAccept:
+      if (operation.has(kLinked)) {
+        listeners_[operation.connection].accepts.Remove(operations_, operation);
+      }
+      break;
+    case OperationKind::kPoll:
+      of_connection = &connections_[operation.connection];
+      if (operation.has(kLinked)) UnlinkPoll(operation);
+      break;
+    case OperationKind::kShutdown:
+      of_connection = &connections_[operation.connection];
+      break;
+    default:
+      if (operation.is_file()) --files_[operation.connection].operations;
+      break;
+  }
+  timers_.Remove(operation);
+  buffers_.DropUse(operation.unit);
+  const Token token = operation.token;
+  const uint32_t deadline = operation.deadline;
+  operations_.Free(operation);
+  Complete(token, result, flags);
+  if (deadline != 0) EndDeadline(deadline);
+  if (of_connection == nullptr) return;
+  --of_connection->other_operations;
+  if (of_connection->state == ConnectionState::kClosing) PushReady(*of_connection);
+}
+
+// What a deadline is on has ended.
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::EndDeadline(uint32_t link) {
+  Operation& deadline = operations_[link - 1];
+  if (!deadline.has(kBegun)) {
+    deadline.set(kTargetEnded);  // it completes in its turn
+    return;
+  }
+  EndOperation(deadline, deadline.has(kStruck) ? ToResult(Error::kTimedOut) : 0);
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::BeginTimer(Operation& operation) {
+  if (operation.has(kTargetEnded)) return EndOperation(operation, 0);
+  if (operation.delay_ns >= 0) operation.due_ns = SaturatingAdd(Now(), operation.delay_ns);
+  if (operation.due_ns <= Now()) return backend().OnTimer(operation);
+  timers_.Add(operation);
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::OnTimer(Operation& operation) {
+  if (operation.kind == OperationKind::kDeadline) {
+    operation.set(kStruck);
+    CancelTarget(operation.target);
+    return;
+  }
+  if (!operation.has(kManyShots)) return EndOperation(operation, 0);
+  Complete(operation.token, 0, kMore);
+  // The next multiple of the period that is still to come: late ticks are not made up for.
+  const int64_t period_ns = operation.delay_ns;
+  operation.due_ns += (Now() - operation.due_ns) / period_ns * period_ns;
+  operation.due_ns = SaturatingAdd(operation.due_ns, period_ns);
+  timers_.Add(operation);
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::BeginAccept(Operation& operation) {
+  Listener& listener = listeners_[operation.connection];
+  if (!listener.is_open() || listener.generation != operation.listener_generation) {
+    return EndOperation(operation, ToResult(Error::kCanceled));  // closed in the meantime
+  }
+  operation.set(kLinked);
+  listener.accepts.Push(operations_, operation);
+  MakeDue(listener);
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::LinkPoll(Operation& operation) {
+  Connection& connection = connections_[operation.connection];
+  operation.set(kLinked);
+  operation.next = connection.first_poll;
+  connection.first_poll = operations_.IndexOf(operation) + 1;
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::UnlinkPoll(Operation& operation) {
+  const uint32_t link = operations_.IndexOf(operation) + 1;
+  uint32_t* from = &connections_[operation.connection].first_poll;
+  while (*from != link) from = &operations_[*from - 1].next;
+  *from = operation.next;
+}
+
+}  // namespace ioring::emulated
+
+#endif  // IORING_RING_CORE_EMULATED_EMULATED_OPERATION_H_

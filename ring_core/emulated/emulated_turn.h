@@ -1,0 +1,211 @@
+// Turns and waits: what was submitted begins, what can go on goes on, in order.
+// A part of ring_core/emulated/emulated_ring.h, which is to be included instead.
+#ifndef IORING_RING_CORE_EMULATED_EMULATED_TURN_H_
+#define IORING_RING_CORE_EMULATED_EMULATED_TURN_H_
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <utility>
+
+#include "absl/base/optimization.h"
+#include "absl/log/check.h"
+#include "ring/clock.h"
+#include "ring/completion.h"
+#include "ring/options.h"
+#include "ring_core/emulated/emulated_ring.h"
+
+namespace ioring::emulated {
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::CheckThread() {
+  if (ABSL_PREDICT_TRUE(owner_.IsCurrent())) return;
+  CheckProcess();
+  CHECK(!owner_.is_bound()) << "a ring was used by two threads: a ring belongs to the thread that "
+                               "first submits or waits";
+  owner_.Bind();
+}
+
+template <typename Backend, typename Types>
+uint32_t EmulatedRing<Backend, Types>::TakePrepared() {
+  submission_end_ = submission_tail_;
+  last_target_ = Target{};
+  return std::exchange(prepared_, 0);
+}
+
+template <typename Backend, typename Types>
+int64_t EmulatedRing<Backend, Types>::Now() {
+  if (now_ns_ == 0) now_ns_ = NowNanos();
+  return now_ns_;
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::TakeWakes() {
+  if (!HasRoom()) return;
+  const uint32_t count = wakes_pending_.exchange(0, std::memory_order_acquire);
+  if (count == 0) return;
+  statistics_.wakes.Add(1);
+  statistics_.completions.Add(1);
+  const uint32_t shown = std::min<uint32_t>(count, std::numeric_limits<int32_t>::max());
+  completions_.Push(Completion{options_.wake_token, static_cast<int32_t>(shown), 0});
+  completions_.MarkLast();
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::RunTimers() {
+  while (!timers_.empty() && timers_.first().due_ns <= Now() && HasRoom()) {
+    Operation& operation = timers_.first();
+    timers_.Remove(operation);
+    backend().OnTimer(operation);
+  }
+  if (!lingers_.empty()) RunLingers();
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::RunSubmissions() {
+  const uint32_t mask = submissions_.size() - 1;
+  while (submission_head_ != submission_end_ && HasRoom()) {
+    const uint32_t reference = submissions_[submission_head_++ & mask];
+    const uint32_t index = reference >> 2;
+    switch (static_cast<Step>(reference & 3)) {
+      case Step::kRecv:
+        connections_[index].set(kRecvBegun);
+        backend().RunRecv(connections_[index]);
+        break;
+      case Step::kSend:
+        connections_[index].set(kSendBegun);
+        backend().RunSend(connections_[index]);
+        break;
+      case Step::kClose:
+        backend().BeginClose(connections_[index]);
+        break;
+      case Step::kOperation:
+        Begin(operations_[index]);
+        break;
+    }
+  }
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::RunEnding() {
+  while (!ending_.empty() && HasRoom()) {
+    Operation& operation = ending_.Pop(operations_);
+    operation.clear(kEnding);
+    EndOperation(operation, operation.result);
+  }
+}
+
+// Those that are on the list now: what they put there comes in the next turn.
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::RunReady() {
+  for (uint32_t count = ready_.size(); count != 0 && HasRoom(); --count) {
+    Connection& connection = ready_.Pop(connections_);
+    connection.clear(kOnReadyList);
+    backend().RunConnection(connection);
+  }
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::PushReady(Connection& connection) {
+  if (connection.has(kOnReadyList)) return;
+  connection.set(kOnReadyList);
+  ready_.Push(connections_, connection);
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::MakeDue(Listener& listener) {
+  if (listener.due) return;
+  listener.due = true;
+  ++listeners_due_;
+}
+
+// ---- Submitting and waiting.
+
+template <typename Backend, typename Types>
+template <typename Poll>
+uint32_t EmulatedRing<Backend, Types>::DoSubmit(Poll poll) {
+  CheckThread();
+  const uint32_t submitted = TakePrepared();
+  backend().Turn();
+  LookNowAndThen(poll);
+  return submitted;
+}
+
+template <typename Backend, typename Types>
+template <typename Poll>
+uint32_t EmulatedRing<Backend, Types>::DoSubmitAndWait(const WaitOptions& options, Poll poll) {
+  CheckThread();
+  TakePrepared();
+  return Wait(options, poll);
+}
+
+template <typename Backend, typename Types>
+template <typename Poll>
+uint32_t EmulatedRing<Backend, Types>::DoWait(const WaitOptions& options, Poll poll) {
+  CheckThread();
+  return Wait(options, poll);
+}
+
+template <typename Backend, typename Types>
+template <typename Poll>
+void EmulatedRing<Backend, Types>::PollAndTurn(Poll& poll, int64_t now_ns, int64_t until_ns) {
+  turns_without_poll_ = 0;
+  poll(now_ns, until_ns);
+  backend().Turn();
+}
+
+// For callers who never wait, or always find something: the system is asked when there is nothing
+// else, and at the latest after a few turns.
+template <typename Backend, typename Types>
+template <typename Poll>
+void EmulatedRing<Backend, Types>::LookNowAndThen(Poll& poll) {
+  constexpr uint32_t kTurnsWithoutPoll = 8;
+  if (completions_.empty() || ++turns_without_poll_ >= kTurnsWithoutPoll) PollAndTurn(poll, 0, 0);
+}
+
+template <typename Backend, typename Types>
+template <typename Poll>
+uint32_t EmulatedRing<Backend, Types>::Wait(const WaitOptions& options, Poll& poll) {
+  backend().Turn();
+  const uint32_t wanted = std::clamp<uint32_t>(options.min_completions, 1, completions_.capacity());
+  const auto done = [&] {
+    return completions_.size() >= wanted || completions_.MarkedWaits() || !HasRoom();
+  };
+  if (done() || options.timeout.count() <= 0) {
+    LookNowAndThen(poll);
+    return completions_.size();
+  }
+  const bool has_limits = options.timeout != WaitOptions::kForever ||
+                          options.batch_delay.count() > 0 || options.spin.count() > 0;
+  const int64_t start_ns = has_limits ? NowNanos() : 0;
+  const auto after_start = [&](std::chrono::nanoseconds time) {
+    return SaturatingAdd(start_ns, time.count());
+  };
+  const int64_t deadline_ns =
+      options.timeout == WaitOptions::kForever ? kNever : after_start(options.timeout);
+  const int64_t batch_end_ns =
+      options.batch_delay.count() > 0 ? after_start(options.batch_delay) : kNever;
+  const int64_t spin_end_ns =
+      options.spin.count() > 0 ? std::min(deadline_ns, after_start(options.spin)) : start_ns;
+  int64_t now_ns = start_ns;
+  while (!done() && now_ns < deadline_ns) {
+    int64_t until_ns = deadline_ns;
+    if (!completions_.empty()) {
+      if (now_ns >= batch_end_ns) break;
+      until_ns = std::min(until_ns, batch_end_ns);
+    }
+    const int64_t timer_ns =
+        std::min(timers_.empty() ? kNever : timers_.first().due_ns, lingers_.next_ns());
+    until_ns = std::min(until_ns, timer_ns);
+    if (!has_limits && timer_ns != kNever) now_ns = NowNanos();
+    if (now_ns < spin_end_ns) until_ns = now_ns;
+    PollAndTurn(poll, now_ns, until_ns);
+    if (has_limits) now_ns = NowNanos();
+  }
+  return completions_.size();
+}
+
+}  // namespace ioring::emulated
+
+#endif  // IORING_RING_CORE_EMULATED_EMULATED_TURN_H_

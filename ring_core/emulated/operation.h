@@ -1,0 +1,112 @@
+// What emulated operations have in common: those in flight that are in a backend's operation
+// table, which are all but connections' plain and managed transfers.
+#ifndef IORING_RING_CORE_EMULATED_OPERATION_H_
+#define IORING_RING_CORE_EMULATED_OPERATION_H_
+
+#include <cstdint>
+
+#include "ring/options.h"
+#include "ring/token.h"
+
+namespace ioring::emulated {
+
+enum class OperationKind : uint8_t {
+  kFree,
+  kFixedResult,  // does nothing; completes with `result`
+  kAccept,
+  kConnect,
+  kRecvAll,  // goes on until all is transferred
+  kSendAll,
+  kRecvFrom,
+  kSendTo,
+  kShutdown,
+  kPoll,
+  kTimeout,
+  kDeadline,
+  kCancel,
+  kCancelConnection,
+  kCancelAll,
+  kRead,
+  kWrite,
+  kSync,
+};
+
+enum OperationFlags : uint8_t {
+  kBegun = 1 << 0,  // submitted, in its turn
+  kManyShots = 1 << 1,
+  kEnding = 1 << 2,       // on the list of those that end with `result` when there is room
+  kLinked = 1 << 3,       // kAccept, kPoll: on the list of its listener or connection
+  kStruck = 1 << 4,       // kDeadline: the time was up
+  kTargetEnded = 1 << 5,  // kDeadline: it has nothing to watch over any more
+  // For systems that hold requests:
+  kPending = 1 << 6,    // the system has its request
+  kCancelled = 1 << 7,  // ... and was asked to give it back
+};
+
+// What is in flight, as a deadline or a cancel names it.
+struct Target {
+  enum class Kind : uint8_t { kNone, kRecv, kSend, kOperation };
+
+  Kind kind;
+  uint16_t generation;  // of the slot
+  uint32_t index;       // of the connection or the operation
+};
+
+// A backend's operation derives from this and adds a union of what each kind needs, of which the
+// shared code uses (in names and types): `transfer`, with `data`, `length` and `done` as spans
+// have; `message`, with `data`, `length`, `source` and `address`; `target`; `cancel`;
+// `listener_generation` (kAccept), `how` (a Direction, kShutdown) and `address` (kConnect).
+struct OperationHead {
+  // What a cancel is to stop.
+  struct Cancel {
+    Target target;
+    Token token;
+    Direction direction;
+  };
+
+  static constexpr uint32_t kNone = ~uint32_t{0};
+
+  Token token;
+  OperationKind kind;
+  uint8_t flags;
+  uint16_t generation;
+  uint32_t connection;  // index, or kNone; a listener's or file's for their operations
+  int32_t result;
+  // Links are an index plus 1.
+  uint32_t previous_in_bucket;
+  uint32_t next_in_bucket;
+  uint32_t next;  // free list; list of the listener or connection
+  uint32_t next_ending;
+  uint32_t deadline;  // the operation that is its deadline
+  uint32_t unit;      // registered memory in use, see BufferTable
+  uint32_t heap_place;
+  int64_t due_ns;    // timers: steady clock
+  int64_t delay_ns;  // timers: what was asked for; below 0: `due_ns` was
+
+  bool has(OperationFlags flag) const { return (flags & flag) != 0; }
+  void set(OperationFlags flag) { flags = static_cast<uint8_t>(flags | flag); }
+  void clear(OperationFlags flag) { flags = static_cast<uint8_t>(flags & ~flag); }
+  bool is_file() const {
+    return kind == OperationKind::kRead || kind == OperationKind::kWrite ||
+           kind == OperationKind::kSync;
+  }
+
+  // What ioring::OperationTable asks for.
+  using Kind = OperationKind;
+  bool can_be_cancelled() const {
+    return kind != OperationKind::kFixedResult && kind != OperationKind::kCancel &&
+           kind != OperationKind::kCancelConnection && kind != OperationKind::kCancelAll;
+  }
+  void Begin() {
+    flags = 0;
+    connection = kNone;
+    result = 0;
+    deadline = 0;
+    unit = 0;
+    heap_place = 0;
+  }
+};
+
+}  // namespace ioring::emulated
+
+#endif  // IORING_RING_CORE_EMULATED_OPERATION_H_

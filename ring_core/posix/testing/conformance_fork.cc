@@ -1,0 +1,362 @@
+// Rule 12 after a fork: the child's copy of a ring closes its descriptors and does nothing else,
+// and to use it ends the child with a sentence.
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/log/check.h"
+#include "absl/status/statusor.h"
+#include "gtest/gtest.h"
+#include "ring/completion.h"
+#include "ring/conformance.h"
+#include "ring/conformance_ring.h"
+#include "ring/endpoint.h"
+#include "ring/error.h"
+#include "ring/id.h"
+#include "ring/options.h"
+#include "ring/prepared.h"
+#include "ring/ring.h"
+#include "ring/statistics.h"
+#include "ring/token.h"
+#include "ring_core/posix/testing/conformance_process.h"
+
+namespace ioring {
+namespace {
+
+using posix::ExpectDiesInChild;
+using posix::ExpectInChild;
+using posix::OpenDescriptors;
+using posix::WorkingFolder;
+using std::chrono::hours;
+using std::chrono::nanoseconds;
+using std::chrono::steady_clock;
+
+constexpr char kSentence[] = "a ring does not survive fork";
+constexpr Token kTimer{1};
+constexpr Token kAccept{2};
+constexpr Token kConnect{3};
+constexpr Token kRecv{4};
+constexpr Token kManaged{5};
+constexpr Token kSend{6};
+constexpr Token kUnixAccept{7};
+constexpr Token kCancel{8};
+constexpr Token kNop{9};
+constexpr Token kRead{10};
+
+// Maps memory wherever there is room for it, as the child's own code may, so that whoever unmaps
+// what is not there unmaps this. Whether all of it is there is seen by using it.
+class Neighbours {
+ public:
+  Neighbours() {
+    for (size_t bytes : {size_t{4} << 20, size_t{256} << 10, size_t{64} << 10, size_t{4096}}) {
+      for (int i = 0; i < 64; ++i) {
+        void* const memory =
+            mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory != MAP_FAILED) all_.push_back({static_cast<std::byte*>(memory), bytes});
+      }
+    }
+  }
+  void Use() const {
+    for (const std::span<std::byte> memory : all_) {
+      for (size_t at = 0; at < memory.size(); at += 4096) {
+        *const_cast<volatile std::byte*>(&memory[at]) = std::byte{1};
+      }
+    }
+  }
+
+ private:
+  std::vector<std::span<std::byte>> all_;
+};
+
+// A ring with something of everything, most of it in flight.
+class BusyRing {
+ public:
+  explicit BusyRing(std::unique_ptr<Ring> ring) : ring_(std::move(ring)) {
+    std::ofstream("file") << "text";
+    unix_listener_ = Listen(*Endpoint::Parse("unix:path"));
+    listener_ = Listen(Endpoint::Ipv4Loopback(0));
+    file_ = Value(ring_->OpenFile("file", {}));
+    datagram_ = Value(ring_->OpenDatagram(Endpoint::Ipv4Loopback(0)));
+    buffer_ = Value(ring_->RegisterBuffer({.memory = memory_}));
+    group_ = Value(ring_->RegisterBufferGroup(
+        {.memory = group_memory_, .buffer_bytes = 64, .max_buffers = 4}));
+    // Threads for files, where there are some.
+    CHECK(ring_->PrepareRead(file_, 0, std::span(read_), kRead) == Prepared::kAccepted);
+    CHECK_EQ(Await(kRead).result, 4);
+    client_ = ConnectTo(listener_, &server_);
+    other_client_ = ConnectTo(listener_, &other_server_);
+    CHECK(ring_->PrepareAccept(listener_, Shots::kMany, kAccept) == Prepared::kAccepted);
+    CHECK(ring_->PrepareAccept(unix_listener_, Shots::kMany, kUnixAccept) == Prepared::kAccepted);
+    CHECK(ring_->PrepareTimeout(hours(1), Shots::kOne, kTimer) == Prepared::kAccepted);
+    CHECK(ring_->PrepareRecv(server_, std::span(received_), kRecv) == Prepared::kAccepted);
+    CHECK(ring_->PrepareRecvManaged(other_server_, group_, Shots::kMany, kManaged) ==
+          Prepared::kAccepted);
+    // A buffer that is not returned.
+    held_ = Managed("held");
+  }
+
+  Ring& ring() { return *ring_; }
+  void Destroy() { ring_.reset(); }
+  ConnectionId client() const { return client_; }
+  ListenerId listener() const { return listener_; }
+  FileId file() const { return file_; }
+  BufferId buffer() const { return buffer_; }
+  BufferGroupId group() const { return group_; }
+  const ManagedBuffer& held() const { return held_; }
+
+  // All that is in flight goes on.
+  void ExpectAlive() {
+    EXPECT_EQ(ring_->InFlight(), 5u);
+    const ManagedBuffer text = Managed("text");
+    EXPECT_EQ(text.size, 4u);
+    ring_->ReturnBuffer(text);
+    CHECK(ring_->PrepareSend(client_, AsBytes("bytes"), kSend) == Prepared::kAccepted);
+    EXPECT_EQ(Await(kRecv).result, 5);
+    CHECK(ring_->PrepareConnect(*Endpoint::Parse("unix:path"), kConnect) == Prepared::kAccepted);
+    EXPECT_GE(Await(kUnixAccept).result, 0);
+    CHECK(ring_->PrepareConnect(Value(ring_->LocalEndpoint(listener_)), kConnect) ==
+          Prepared::kAccepted);
+    EXPECT_GE(Await(kAccept).result, 0);
+    CHECK(ring_->PrepareRead(file_, 0, std::span(read_), kRead) == Prepared::kAccepted);
+    EXPECT_EQ(Await(kRead).result, 4);
+  }
+
+  // Brings the ring to rest, and destroys it.
+  void Finish() {
+    ring_->ReturnBuffer(held_);
+    CHECK(ring_->PrepareCancelAll(kCancel) == Prepared::kAccepted);
+    const steady_clock::time_point deadline = steady_clock::now() + kPatience;
+    while (ring_->InFlight() != 0 && steady_clock::now() < deadline) Pump();
+    ASSERT_EQ(ring_->InFlight(), 0u);
+    Pump();
+    Destroy();
+    EXPECT_FALSE(WorkingFolder::Has("path"));
+  }
+
+ private:
+  template <typename T>
+  static T Value(absl::StatusOr<T> result) {
+    CHECK_OK(result.status());
+    return *result;
+  }
+
+  ListenerId Listen(const Endpoint& endpoint) { return Value(ring_->CreateListener(endpoint, {})); }
+
+  ConnectionId ConnectTo(ListenerId listener, ConnectionId* server) {
+    CHECK(ring_->PrepareAccept(listener, Shots::kOne, kAccept) == Prepared::kAccepted);
+    CHECK(ring_->PrepareConnect(Value(ring_->LocalEndpoint(listener)), kConnect) ==
+          Prepared::kAccepted);
+    *server = Await(kAccept).connection();
+    return Await(kConnect).connection();
+  }
+
+  // What the managed receive brings.
+  ManagedBuffer Managed(const char* text) {
+    CHECK(ring_->PrepareSend(other_client_, AsBytes(text), kSend) == Prepared::kAccepted);
+    ManagedBuffer buffer;
+    Await(kManaged, &buffer);
+    return buffer;
+  }
+
+  void Pump() {
+    ring_->SubmitAndWait({.timeout = std::chrono::milliseconds(100)});
+    for (const Completion& completion : ring_->Completions()) {
+      ManagedBuffer buffer;
+      if ((completion.flags & kBuffer) != 0) buffer = ring_->TakeBuffer(completion);
+      arrived_.push_back({completion, buffer});
+    }
+  }
+
+  Completion Await(Token token, ManagedBuffer* buffer = nullptr) {
+    const steady_clock::time_point deadline = steady_clock::now() + kPatience;
+    for (;;) {
+      for (size_t i = 0; i < arrived_.size(); ++i) {
+        if (arrived_[i].first.token != token) continue;
+        const auto found = arrived_[i];
+        arrived_.erase(arrived_.begin() + static_cast<std::ptrdiff_t>(i));
+        if (buffer != nullptr) {
+          *buffer = found.second;
+        } else if (found.second.data != nullptr) {
+          ring_->ReturnBuffer(found.second);
+        }
+        return found.first;
+      }
+      CHECK(steady_clock::now() < deadline) << "operation " << token.value << " does not complete";
+      Pump();
+    }
+  }
+
+  std::vector<std::byte> memory_ = std::vector<std::byte>(4096);
+  std::vector<std::byte> group_memory_ = std::vector<std::byte>(4 * 64);
+  std::vector<std::byte> read_ = std::vector<std::byte>(16);
+  std::vector<std::byte> received_ = std::vector<std::byte>(16);
+  std::unique_ptr<Ring> ring_;
+  std::vector<std::pair<Completion, ManagedBuffer>> arrived_;
+  ListenerId unix_listener_;
+  ListenerId listener_;
+  FileId file_;
+  ConnectionId datagram_;
+  BufferId buffer_;
+  BufferGroupId group_;
+  ConnectionId client_;
+  ConnectionId server_;
+  ConnectionId other_client_;
+  ConnectionId other_server_;
+  ManagedBuffer held_;
+};
+
+// The child closes what it inherited, and the parent's ring goes on as if nothing had been.
+TEST_P(RingConformance, AChildOfAForkDestroysItsCopyOnly) {
+  const WorkingFolder folder;
+  const std::vector<int> before = OpenDescriptors();
+  absl::StatusOr<std::unique_ptr<Ring>> made = GetParam().create(Masked(Options()));
+  ASSERT_TRUE(made.ok()) << made.status();
+  BusyRing busy(*std::move(made));
+  ASSERT_FALSE(HasFailure());
+  ExpectInChild([&] {
+    const Neighbours neighbours;
+    busy.Destroy();
+    neighbours.Use();
+    const auto is_new = [&](int fd) {
+      return !std::binary_search(before.begin(), before.end(), fd);
+    };
+    const std::vector<int> open = OpenDescriptors();
+    // The one that tells the parent of errors.
+    return std::count_if(open.begin(), open.end(), is_new) <= 1 && WorkingFolder::Has("path");
+  });
+  busy.ExpectAlive();
+  busy.Finish();
+}
+
+// So does what is destroyed at the exit of a child of that child.
+TEST_P(RingConformance, AGrandchildDestroysItsCopyOnly) {
+  const WorkingFolder folder;
+  absl::StatusOr<std::unique_ptr<Ring>> made = GetParam().create(Masked(Options()));
+  ASSERT_TRUE(made.ok()) << made.status();
+  BusyRing busy(*std::move(made));
+  ExpectInChild([&] {
+    ExpectInChild([&] {
+      busy.Destroy();
+      return true;
+    });
+    busy.Destroy();
+    return !testing::Test::HasFailure();
+  });
+  busy.ExpectAlive();
+  busy.Finish();
+}
+
+// Whatever uses it ends the child, and says what was wrong and what to do.
+TEST_P(RingConformance, UseInAChildOfAForkEndsItWithASentence) {
+  const WorkingFolder folder;
+  absl::StatusOr<std::unique_ptr<Ring>> made = GetParam().create(Masked(Options()));
+  ASSERT_TRUE(made.ok()) << made.status();
+  BusyRing busy(*std::move(made));
+  Ring& ring = busy.ring();
+  std::byte memory[64];
+  const std::pair<const char*, std::function<void()>> uses[] = {
+      {"Submit", [&] { ring.Submit(); }},
+      {"SubmitAndWait", [&] { ring.SubmitAndWait(); }},
+      {"SubmitAndWait without time", [&] { ring.SubmitAndWait({.timeout = nanoseconds(0)}); }},
+      {"WaitCompletions", [&] { ring.WaitCompletions({}); }},
+      {"PrepareNop", [&] { static_cast<void>(ring.PrepareNop(kNop)); }},
+      {"PrepareTimeout",
+       [&] { static_cast<void>(ring.PrepareTimeout(hours(1), Shots::kOne, kNop)); }},
+      {"PrepareSend",
+       [&] { static_cast<void>(ring.PrepareSend(busy.client(), AsBytes("x"), kNop)); }},
+      {"PrepareAccept",
+       [&] { static_cast<void>(ring.PrepareAccept(busy.listener(), Shots::kOne, kNop)); }},
+      {"PrepareCancel", [&] { static_cast<void>(ring.PrepareCancel(kTimer, kNop)); }},
+      {"PrepareClose",
+       [&] { static_cast<void>(ring.PrepareClose(busy.client(), CloseMode::kReset, kNop)); }},
+      {"CreateListener", [&] { ring.CreateListener(Endpoint::Ipv4Loopback(0), {}).IgnoreError(); }},
+      {"CloseListener", [&] { ring.CloseListener(busy.listener()).IgnoreError(); }},
+      {"LocalEndpoint", [&] { ring.LocalEndpoint(busy.listener()).IgnoreError(); }},
+      {"PeerEndpoint", [&] { ring.PeerEndpoint(busy.client()).IgnoreError(); }},
+      {"RegisterSocket", [&] { ring.RegisterSocket(0).IgnoreError(); }},
+      {"UnregisterSocket", [&] { ring.UnregisterSocket(busy.client()).IgnoreError(); }},
+      {"OpenDatagram", [&] { ring.OpenDatagram(Endpoint::Ipv4Loopback(0)).IgnoreError(); }},
+      {"RegisterBuffer", [&] { ring.RegisterBuffer({.memory = memory}).IgnoreError(); }},
+      {"UnregisterBuffer", [&] { ring.UnregisterBuffer(busy.buffer()).IgnoreError(); }},
+      {"UnregisterBufferGroup", [&] { ring.UnregisterBufferGroup(busy.group()).IgnoreError(); }},
+      {"AddBuffers", [&] { ring.AddBuffers(busy.group(), memory).IgnoreError(); }},
+      {"OpenFile", [&] { ring.OpenFile("file", {}).IgnoreError(); }},
+      {"CloseFile", [&] { ring.CloseFile(busy.file()).IgnoreError(); }},
+  };
+  for (const auto& [name, use] : uses) {
+    SCOPED_TRACE(name);
+    ExpectDiesInChild(use, kSentence);
+  }
+  // What only looks is harmless, and what gives a buffer back too.
+  ExpectInChild([&] {
+    ring.ReturnBuffer(busy.held());
+    ring.Wake();
+    return ring.PeekCompletions().size() == ring.CompletionQueueCount() && ring.InFlight() == 5 &&
+           ring.SubmissionQueueSpace() == 0 && ring.GetStatistics().submissions != 0;
+  });
+  EXPECT_EQ(ring.GetStatistics().wakes, 0u);
+  busy.ExpectAlive();
+  EXPECT_EQ(ring.GetStatistics().wakes, 0u);
+  busy.Finish();
+}
+
+// Also of a ring that no thread has used yet, and where another thread forks than the ring's.
+TEST_P(RingConformance, AnyThreadsForkCounts) {
+  absl::StatusOr<std::unique_ptr<Ring>> ring = GetParam().create(Masked(Options()));
+  ASSERT_TRUE(ring.ok()) << ring.status();
+  const auto expect_foreign = [&] {
+    ExpectDiesInChild([&] { (*ring)->Submit(); }, kSentence);
+    ExpectDiesInChild([&] { (*ring)->WaitCompletions({}); }, kSentence);
+    ExpectDiesInChild([&] { static_cast<void>((*ring)->PrepareNop(kNop)); }, kSentence);
+    ExpectInChild([&] {
+      ring->reset();
+      return true;
+    });
+  };
+  expect_foreign();
+  std::thread([&] {
+    EXPECT_EQ((*ring)->PrepareNop(kNop), Prepared::kAccepted);
+    EXPECT_EQ((*ring)->SubmitAndWait(), 1u);
+    (*ring)->AdvanceCompletionQueue((*ring)->PeekCompletions().size());
+  }).join();
+  expect_foreign();
+}
+
+// A child that makes a ring of its own after the fork has one that works, whatever becomes of the
+// parent's.
+TEST_P(RingConformance, AChildOfAForkHasRingsOfItsOwn) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const Token recv = ring.StartRecv(pair.server, ring.Memory(1));
+  ring.Pump();
+  for (const bool destroys_first : {false, true}) {
+    absl::StatusOr<std::unique_ptr<Ring>> copy = GetParam().create(Masked(Options()));
+    ASSERT_TRUE(copy.ok()) << copy.status();
+    ExpectInChild([&] {
+      if (destroys_first) copy->reset();
+      {
+        TestRing& own = MakeRing();
+        own.ExpectAlive(own.MakePair());
+        Destroy(own);
+      }
+      copy->reset();
+      return !HasFailure();
+    });
+  }
+  EXPECT_EQ(ring.Send(pair.client, "x").result(), 1);
+  EXPECT_EQ(ring.Await(recv).result(), 1);
+}
+
+}  // namespace
+}  // namespace ioring

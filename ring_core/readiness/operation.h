@@ -1,0 +1,60 @@
+// Operation: one in flight other than connections' plain and managed transfers.
+#ifndef IORING_RING_CORE_READINESS_OPERATION_H_
+#define IORING_RING_CORE_READINESS_OPERATION_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ring/endpoint.h"
+#include "ring/options.h"
+#include "ring_core/emulated/operation.h"
+#include "ring_core/posix/socket_address.h"
+#include "ring_core/readiness/file_threads.h"
+#include "ring_core/table/operation_table.h"
+
+namespace ioring::readiness {
+
+using emulated::kBegun;
+using emulated::kEnding;
+using emulated::kLinked;
+using emulated::kManyShots;
+using emulated::kStruck;
+using emulated::kTargetEnded;
+using emulated::OperationKind;
+using emulated::Target;
+
+struct alignas(64) Operation : emulated::OperationHead {
+  struct TransferState {
+    std::byte* data;
+    uint32_t length;
+    uint32_t done;
+  };
+  struct Poll {
+    PollEvents events;
+    bool due;  // is to look
+  };
+  struct Message {
+    std::byte* data;
+    size_t length;
+    Endpoint* source;
+    posix::SocketAddress address;
+  };
+
+  union {
+    TransferState transfer;
+    Message message;
+    Target target;  // kDeadline
+    Cancel cancel;
+    FileRequest file;
+    Poll poll;
+    Direction how;                 // kShutdown
+    uint32_t listener_generation;  // kAccept
+    posix::SocketAddress address;  // kConnect
+  };
+};
+
+using OperationTable = ioring::OperationTable<Operation>;
+
+}  // namespace ioring::readiness
+
+#endif  // IORING_RING_CORE_READINESS_OPERATION_H_

@@ -1,0 +1,238 @@
+// Operations that are neither transfers nor timers: beginning, going on, ending.
+#include <errno.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "absl/log/check.h"
+#include "absl/log/log.h"
+#include "ring/clock.h"
+#include "ring/completion.h"
+#include "ring/error.h"
+#include "ring/options.h"
+#include "ring_core/posix/calls.h"
+#include "ring_core/posix/linger.h"
+#include "ring_core/readiness/readiness_core.h"
+
+namespace ioring::readiness {
+
+namespace {
+
+int HowOf(Direction direction) {
+  if (direction == Direction::kBoth) return SHUT_RDWR;
+  return direction == Direction::kRecv ? SHUT_RD : SHUT_WR;
+}
+
+}  // namespace
+
+// ---- Accepting and connecting.
+
+// The index of the connection, or why there is none.
+int32_t ReadinessCore::AddAccepted(int descriptor, const Listener& listener, uint32_t* flags) {
+  Connection* connection = connections_.Take(ConnectionState::kOpen);
+  if (connection == nullptr) {
+    posix::Close(descriptor, /*reset=*/false);
+    return ToResult(Error::kTooManyIds);
+  }
+  connection->descriptor = descriptor;
+  NoteDescriptor(*connection);
+  connection->set_kind(listener.kind);
+  connection->stream = listener.kind == posix::SocketKind::kTcp ? posix::StreamKind::kSocket
+                                                                : posix::StreamKind::kUnix;
+  connection->set_ready(kReadyToRecv | kReadyToSend);  // maybe: calling tells
+  *flags = uint32_t{connection->generation} << 16;
+  return static_cast<int32_t>(connections_.IndexOf(*connection));
+}
+
+void ReadinessCore::BeginConnect(Operation& operation) {
+  Connection& connection = connections_[operation.connection];
+  connection.set(kSendBegun);
+  statistics_.kernel_submissions.Add(1);
+  operation.delay_ns = 0;
+  const CallResult result = posix::StartConnect(operation.address, &connection.descriptor);
+  if (connection.descriptor >= 0) NoteDescriptor(connection);
+  OnConnectCall(connection, operation, result);
+}
+
+void ReadinessCore::RunConnect(Connection& connection, Operation& operation) {
+  OnConnectCall(connection, operation, posix::ConnectResult(connection.descriptor));
+}
+
+void ReadinessCore::OnConnectCall(Connection& connection, Operation& operation, CallResult result) {
+  // A Unix-domain listener whose queue is full: nothing tells when it is not. The time from one
+  // attempt to the next doubles between these bounds.
+  constexpr int64_t kFirstDelayNanos = 1'000'000;
+  constexpr int64_t kLongestDelayNanos = 100'000'000;
+  if (result == -EINPROGRESS) {
+    connection.clear_ready(kReadyToSend | kReadyToRecv);
+    return WaitForEvents(connection);
+  }
+  if (result == -EAGAIN && connection.descriptor >= 0) {
+    operation.delay_ns = std::clamp(2 * operation.delay_ns, kFirstDelayNanos, kLongestDelayNanos);
+    operation.due_ns = SaturatingAdd(Now(), operation.delay_ns);
+    return timers_.Add(operation);
+  }
+  if (result < 0) return EndConnect(operation, Fail(operation.token, result, "connect"));
+  connection.state = ConnectionState::kOpen;
+  connection.set_ready(kReadyToRecv | kReadyToSend);
+  FreeSend(connection);
+  EndOperation(operation, static_cast<int32_t>(operation.connection),
+               uint32_t{connection.generation} << 16);
+}
+
+// It failed: there is no connection.
+void ReadinessCore::EndConnect(Operation& operation, int32_t result) {
+  FreeConnection(connections_[operation.connection]);
+  EndOperation(operation, result);
+}
+
+// ---- Polling.
+
+// True when it ended.
+bool ReadinessCore::LookAtPoll(Operation& operation) {
+  statistics_.kernel_submissions.Add(1);
+  const int descriptor = connections_[operation.connection].descriptor;
+  const CallResult events = posix::PollNow(descriptor, operation.poll.events);
+  if (events == 0) return false;
+  if (events < 0) {
+    EndOperation(operation, Fail(operation.token, events, "poll"));
+    return true;
+  }
+  if (!operation.has(kManyShots)) {
+    EndOperation(operation, static_cast<int32_t>(events));
+    return true;
+  }
+  Complete(operation.token, static_cast<int32_t>(events), kMore);
+  return false;
+}
+
+void ReadinessCore::BeginPoll(Operation& operation) {
+  if (operation.has(kManyShots)) return BeginMultishotPoll(operation);
+  if (LookAtPoll(operation)) return;
+  LinkPoll(operation);
+  WaitForEvents(connections_[operation.connection]);
+}
+
+// What holds at the beginning is told by whoever begins to watch, and told here where edges are
+// watched already.
+void ReadinessCore::BeginMultishotPoll(Operation& operation) {
+  Connection& connection = connections_[operation.connection];
+  const bool watched = TellsEdges() ? connection.has(kWatched) : connection.edges_watched;
+  if (watched && LookAtPoll(operation)) return;
+  LinkPoll(operation);
+  if (watched) return;
+  operation.poll.due = true;
+  if (TellsEdges()) return WaitForEvents(connection);
+  BeginEdges(operation);
+}
+
+void ReadinessCore::BeginEdges(Operation& operation) {
+  Connection& connection = connections_[operation.connection];
+  statistics_.kernel_submissions.Add(1);
+  const int error = WatchEdges(connection.descriptor, KeyOf(connection));
+  connection.edges_watched = error == 0;
+  if (error == 0) return;
+  // It is no file that one could wait for: what holds does so for ever.
+  if (error == EPERM) {
+    operation.poll.due = false;
+    LookAtPoll(operation);
+    return;
+  }
+  EndOperation(operation, Fail(operation.token, -error, "poll"));
+}
+
+// True: an edge concerns the poll.
+bool ReadinessCore::Concerns(uint8_t edges, const Operation& operation) {
+  if (!operation.has(kManyShots)) return true;
+  const PollEvents events = operation.poll.events;
+  return (edges & kShortProvesNothing) != 0 ||
+         ((edges & kReadyToRecv) != 0 && Any(events & kPollReadable)) ||
+         ((edges & kReadyToSend) != 0 && Any(events & kPollWritable));
+}
+
+void ReadinessCore::RunPolls(Connection& connection) {
+  connection.clear(kPollsDue);
+  const uint8_t edges = std::exchange(connection.poll_edges, uint8_t{0});
+  for (uint32_t link = edges == 0 ? 0 : connection.first_poll; link != 0;) {
+    Operation& operation = operations_[link - 1];
+    link = operation.next;
+    if (Concerns(edges, operation)) operation.poll.due = true;
+  }
+  for (uint32_t link = connection.first_poll; link != 0;) {
+    Operation& operation = operations_[link - 1];
+    link = operation.next;
+    if (!operation.poll.due || operation.has(kEnding)) continue;
+    if (!HasRoom()) {
+      connection.set(kPollsDue);
+      return PushReady(connection);
+    }
+    operation.poll.due = false;
+    LookAtPoll(operation);
+  }
+}
+
+void ReadinessCore::BeginShutdown(Operation& operation) {
+  Connection& connection = connections_[operation.connection];
+  statistics_.kernel_submissions.Add(1);
+  const CallResult result = posix::Shutdown(connection.descriptor, HowOf(operation.how));
+  // Linux shuts a datagram socket down that is not connected, and says that it is not
+  // (inet_shutdown).
+  const bool is_shut = result == 0 || (result == -ENOTCONN && connection.has_messages());
+  if (is_shut) {
+    if (operation.how != Direction::kSend && connection.has_messages()) {
+      connection.recv_shut = true;
+      connection.has_end = true;
+    }
+    // What waits is told, whether this system raises an event for it or not.
+    connection.set_ready(kReadyToRecv | kReadyToSend | kShortProvesNothing);
+    PushReady(connection);
+  }
+  EndOperation(operation, result == 0 ? 0 : Fail(operation.token, result, "shutdown"));
+}
+
+// ---- Timers.
+
+void ReadinessCore::OnTimer(Operation& operation) {
+  if (operation.kind != OperationKind::kConnect) return EmulatedRing::OnTimer(operation);
+  Connection& connection = connections_[operation.connection];
+  OnConnectCall(connection, operation,
+                posix::ConnectAgain(connection.descriptor, operation.address));
+}
+
+// ---- Files.
+
+void ReadinessCore::SetUpFile(Operation& operation, const posix::FileTable::File& file,
+                              uint64_t offset, const emulated::TransferRequest& request,
+                              SyncMode mode) {
+  using Kind = FileRequest::Kind;
+  const Kind kind = operation.kind == OperationKind::kRead    ? Kind::kRead
+                    : operation.kind == OperationKind::kWrite ? Kind::kWrite
+                    : mode == SyncMode::kData                 ? Kind::kSyncData
+                                                              : Kind::kSyncAll;
+  operation.file =
+      FileRequest{request.data, offset, request.length, file.descriptor, 0, kind, 0, nullptr};
+}
+
+void ReadinessCore::BeginFile(Operation& operation) {
+  statistics_.kernel_submissions.Add(1);
+  operation.file.operation = operations_.IndexOf(operation);
+  threads_.Start(&operation.file);
+}
+
+void ReadinessCore::OnFile(Operation& operation) {
+  const FileRequest& file = operation.file;
+  if (file.result < 0) {
+    const char* what = file.kind == FileRequest::Kind::kRead    ? "read"
+                       : file.kind == FileRequest::Kind::kWrite ? "write"
+                                                                : "sync";
+    return EndOperation(operation, Fail(operation.token, file.result, what));
+  }
+  const auto bytes = static_cast<uint32_t>(file.result);
+  if (file.kind == FileRequest::Kind::kRead) statistics_.bytes_read.Add(bytes);
+  if (file.kind == FileRequest::Kind::kWrite) statistics_.bytes_written.Add(bytes);
+  EndOperation(operation, file.result);
+}
+
+}  // namespace ioring::readiness

@@ -1,0 +1,56 @@
+#include "ring_core/table/managed_group.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "absl/log/check.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "ring/options.h"
+#include "ring/ring_limits.h"
+
+namespace ioring {
+
+absl::StatusOr<std::unique_ptr<ManagedGroup>> ManagedGroup::Create(
+    const BufferGroupOptions& options) {
+  const absl::StatusOr<uint32_t> entries = CheckBufferGroup(options);
+  if (!entries.ok()) return entries.status();
+  std::unique_ptr<ManagedGroup> group(new ManagedGroup(options, *entries));
+  if (absl::Status status = group->AddBuffers(options.memory); !status.ok()) return status;
+  return group;
+}
+
+ManagedGroup::ManagedGroup(const BufferGroupOptions& options, uint32_t entries)
+    : exhaustion_(options.exhaustion), buffer_bytes_(options.buffer_bytes), entries_(entries) {
+  buffers_.reserve(entries);
+  free_.reserve(entries);
+}
+
+absl::Status ManagedGroup::AddBuffers(std::span<std::byte> memory) {
+  absl::Status status = CheckAddedBuffers(memory.size(), buffer_bytes_, buffers_.size(), entries_);
+  if (!status.ok()) return status;
+  for (size_t offset = 0; offset < memory.size(); offset += buffer_bytes_) {
+    free_.push_back(static_cast<uint32_t>(buffers_.size()));
+    buffers_.push_back(Buffer{memory.data() + offset, false});
+  }
+  return absl::OkStatus();
+}
+
+uint32_t ManagedGroup::Pick() {
+  DCHECK(!free_.empty());
+  const uint32_t buffer = free_.back();
+  free_.pop_back();
+  buffers_[buffer].is_taken = true;
+  return buffer;
+}
+
+void ManagedGroup::Return(uint32_t buffer) {
+  CHECK_LT(buffer, buffers_.size()) << "a buffer of another group was returned";
+  CHECK(buffers_[buffer].is_taken) << "buffer " << buffer << " was returned more often than taken";
+  buffers_[buffer].is_taken = false;
+  free_.push_back(buffer);
+}
+
+}  // namespace ioring

@@ -1,0 +1,67 @@
+// TimerHeap: which timer is due next.
+#ifndef IORING_RING_CORE_TABLE_TIMER_HEAP_H_
+#define IORING_RING_CORE_TABLE_TIMER_HEAP_H_
+
+#include <cstdint>
+
+#include "ring_core/table/slot_array.h"
+
+namespace ioring {
+
+// A binary heap of at most `size` timers, each of which knows its place: adding, removing
+// and taking are O(log n). Nothing is allocated after construction. `Timer` has
+// `due_ns` (steady clock) and `heap_place` (1 and up; 0: in no heap), both the heap's while
+// it is in there.
+template <typename Timer>
+class TimerHeap {
+ public:
+  explicit TimerHeap(uint32_t size) : timers_(size + 1) {}
+
+  bool empty() const { return size_ == 0; }
+  // Requires that it is not empty.
+  Timer& first() const { return *timers_[1]; }
+
+  void Add(Timer& timer) { Rise(++size_, &timer); }
+
+  // Nothing where it is in no heap.
+  void Remove(Timer& timer) {
+    const uint32_t place = timer.heap_place;
+    if (place == 0) return;
+    timer.heap_place = 0;
+    Timer* last = timers_[size_--];
+    if (last == &timer) return;
+    if (place > 1 && last->due_ns < timers_[place / 2]->due_ns) {
+      Rise(place, last);
+    } else {
+      Sink(place, last);
+    }
+  }
+
+ private:
+  void Put(uint32_t place, Timer* timer) {
+    timers_[place] = timer;
+    timer->heap_place = place;
+  }
+  void Rise(uint32_t place, Timer* timer) {
+    for (; place > 1 && timer->due_ns < timers_[place / 2]->due_ns; place /= 2) {
+      Put(place, timers_[place / 2]);
+    }
+    Put(place, timer);
+  }
+  void Sink(uint32_t place, Timer* timer) {
+    for (uint32_t child = 2 * place; child <= size_; child = 2 * place) {
+      if (child < size_ && timers_[child + 1]->due_ns < timers_[child]->due_ns) ++child;
+      if (timers_[child]->due_ns >= timer->due_ns) break;
+      Put(place, timers_[child]);
+      place = child;
+    }
+    Put(place, timer);
+  }
+
+  SlotArray<Timer*> timers_;  // from 1 on
+  uint32_t size_ = 0;
+};
+
+}  // namespace ioring
+
+#endif  // IORING_RING_CORE_TABLE_TIMER_HEAP_H_
