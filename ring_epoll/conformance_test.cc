@@ -1,7 +1,5 @@
 // The conformance suite over epoll. All capabilities are emulated, so that there is one mask;
 // what else changes the way is tried instead.
-#include "ring/conformance.h"
-
 #include <memory>
 #include <string>
 #include <utility>
@@ -10,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
 #include "ring/capability.h"
+#include "ring/conformance/suite.h"
 #include "ring/options.h"
 #include "ring/ring.h"
 #include "ring_core/posix/testing/native_pairs.h"

@@ -27,7 +27,7 @@
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
 #include "ring/completion.h"
-#include "ring/conformance_ring.h"
+#include "ring/conformance/test_ring.h"
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"

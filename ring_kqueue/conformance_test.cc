@@ -1,6 +1,4 @@
 // The conformance suite over kqueue.
-#include "ring/conformance.h"
-
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
 #include "ring/capability.h"
+#include "ring/conformance/suite.h"
 #include "ring/options.h"
 #include "ring_core/posix/testing/native_pairs.h"
 #include "ring_kqueue/kqueue_ring.h"

@@ -120,7 +120,7 @@ def kqueue_tests(target_compatible_with, suffix = ""):
             ":kqueue_test_util" + suffix,
             ":ring_kqueue" + suffix,
             "//ring:completion",
-            "//ring:conformance_ring",
+            "//ring/conformance:test_ring",
             "//ring:endpoint",
             "//ring:error",
             "//ring:id",
@@ -143,7 +143,7 @@ def kqueue_tests(target_compatible_with, suffix = ""):
         deps = [
             ":ring_kqueue" + suffix,
             "//ring:capability",
-            "//ring:conformance",
+            "//ring/conformance",
             "//ring:options",
             "//ring_core/posix/testing:posix_conformance",
             "//ring_core/posix/testing:native_pairs",

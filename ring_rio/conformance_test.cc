@@ -1,13 +1,12 @@
 // The conformance suite over a completion port, without Registered I/O. All capabilities are
 // emulated, so that there is one mask; what else changes the way is tried instead.
-#include "ring/conformance.h"
-
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "ring/capability.h"
+#include "ring/conformance/suite.h"
 #include "ring/options.h"
 #include "ring_rio/rio_ring.h"
 #include "ring_rio/testing/nothing_left.h"

@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "ring/completion.h"
-#include "ring/conformance_ledger.h"
+#include "ring/conformance/ledger.h"
 #include "ring/endpoint.h"
 #include "ring/fuzzing/content.h"
 #include "ring/id.h"

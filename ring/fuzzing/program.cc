@@ -14,7 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "ring/conformance_ledger.h"
+#include "ring/conformance/ledger.h"
 #include "ring/drain.h"
 #include "ring/fuzzing/fuzz.h"
 #include "ring/fuzzing/model.h"

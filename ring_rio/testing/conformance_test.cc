@@ -1,12 +1,11 @@
 // The conformance suite over Registered I/O, of which there is a double.
-#include "ring/conformance.h"
-
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "ring/capability.h"
+#include "ring/conformance/suite.h"
 #include "ring/options.h"
 #include "ring_rio/rio_ring.h"
 #include "ring_rio/testing/nothing_left.h"

@@ -13,7 +13,7 @@
 #include "absl/time/time.h"
 #include "buffer/handle_counter.h"
 #include "gtest/gtest.h"
-#include "ring/conformance_ring.h"
+#include "ring/conformance/test_ring.h"
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/ring.h"

@@ -12,8 +12,8 @@
 
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
-#include "ring/conformance.h"
-#include "ring/conformance_ring.h"
+#include "ring/conformance/suite.h"
+#include "ring/conformance/test_ring.h"
 #include "ring/endpoint.h"
 #include "ring/error.h"
 #include "ring/id.h"

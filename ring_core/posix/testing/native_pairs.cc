@@ -16,7 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
-#include "ring/conformance_native.h"
+#include "ring/conformance/native_sockets.h"
 #include "ring/endpoint.h"
 #include "ring/options.h"
 #include "ring_core/posix/socket_address.h"

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <vector>
 
-#include "ring/conformance_native.h"
+#include "ring/conformance/native_sockets.h"
 #include "ring/options.h"
 
 namespace ioring::posix {

@@ -4,8 +4,8 @@
 // completions of one operation while it keeps others aside, makes connections, and
 // brings itself to rest at the end. It owns all memory that operations use, so that a
 // test that fails half-way leaves nothing in flight on memory that is gone.
-#ifndef IORING_RING_CONFORMANCE_RING_H_
-#define IORING_RING_CONFORMANCE_RING_H_
+#ifndef IORING_RING_CONFORMANCE_TEST_RING_H_
+#define IORING_RING_CONFORMANCE_TEST_RING_H_
 
 #include <chrono>
 #include <cstddef>
@@ -22,7 +22,7 @@
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
 #include "ring/completion.h"
-#include "ring/conformance_ledger.h"
+#include "ring/conformance/ledger.h"
 #include "ring/endpoint.h"
 #include "ring/error.h"
 #include "ring/id.h"
@@ -208,4 +208,4 @@ Pair Connect(TestRing& client, TestRing& server);
 
 }  // namespace ioring
 
-#endif  // IORING_RING_CONFORMANCE_RING_H_
+#endif  // IORING_RING_CONFORMANCE_TEST_RING_H_

@@ -6,9 +6,9 @@
 
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
-#include "ring/conformance.h"
-#include "ring/conformance_pattern.h"
-#include "ring/conformance_ring.h"
+#include "ring/conformance/pattern.h"
+#include "ring/conformance/suite.h"
+#include "ring/conformance/test_ring.h"
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"

@@ -1,7 +1,7 @@
 // What the conformance suite needs of a system and no ring makes: sockets of other kinds, whose
 // other end is the test's own.
-#ifndef IORING_RING_CONFORMANCE_NATIVE_H_
-#define IORING_RING_CONFORMANCE_NATIVE_H_
+#ifndef IORING_RING_CONFORMANCE_NATIVE_SOCKETS_H_
+#define IORING_RING_CONFORMANCE_NATIVE_SOCKETS_H_
 
 #include <functional>
 #include <memory>
@@ -40,4 +40,4 @@ struct NativeKind {
 
 }  // namespace ioring
 
-#endif  // IORING_RING_CONFORMANCE_NATIVE_H_
+#endif  // IORING_RING_CONFORMANCE_NATIVE_SOCKETS_H_

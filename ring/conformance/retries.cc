@@ -1,4 +1,6 @@
 // Retries: what a full ring refused is accepted later, in order, once.
+#include "ring/retries.h"
+
 #include <chrono>
 #include <cstddef>
 #include <memory>
@@ -6,12 +8,11 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "ring/conformance.h"
-#include "ring/conformance_ring.h"
+#include "ring/conformance/suite.h"
+#include "ring/conformance/test_ring.h"
 #include "ring/error.h"
 #include "ring/options.h"
 #include "ring/prepared.h"
-#include "ring/retries.h"
 #include "ring/ring.h"
 #include "ring/token.h"
 

@@ -1,4 +1,4 @@
-#include "ring/conformance_ledger.h"
+#include "ring/conformance/ledger.h"
 
 #include <algorithm>
 #include <atomic>

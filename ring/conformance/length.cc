@@ -5,8 +5,8 @@
 
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
-#include "ring/conformance.h"
-#include "ring/conformance_ring.h"
+#include "ring/conformance/suite.h"
+#include "ring/conformance/test_ring.h"
 #include "ring/error.h"
 #include "ring/options.h"
 #include "ring/token.h"

@@ -8,8 +8,8 @@
 
 #include "gtest/gtest.h"
 #include "ring/completion.h"
-#include "ring/conformance.h"
-#include "ring/conformance_ring.h"
+#include "ring/conformance/suite.h"
+#include "ring/conformance/test_ring.h"
 #include "ring/error.h"
 #include "ring/options.h"
 #include "ring/token.h"

@@ -1,6 +1,6 @@
 // The conformance suite: proves that a backend keeps the contract of ring/ring.h.
 //
-// A backend's test links //ring:conformance, which brings the tests, and names the
+// A backend's test links //ring/conformance, which brings the tests, and names the
 // backend once for each mask of its capabilities:
 //
 //   INSTANTIATE_TEST_SUITE_P(Uring, RingConformance, testing::ValuesIn(Backends()),
@@ -11,8 +11,8 @@
 // about; what holds always is checked throughout by LedgerRing. What a system lacks
 // (IPv6, Unix-domain sockets) fails, unless the environment variable IORING_ALLOW_SKIPS
 // is set: then it is skipped, loudly.
-#ifndef IORING_RING_CONFORMANCE_H_
-#define IORING_RING_CONFORMANCE_H_
+#ifndef IORING_RING_CONFORMANCE_SUITE_H_
+#define IORING_RING_CONFORMANCE_SUITE_H_
 
 #include <chrono>
 #include <functional>
@@ -24,8 +24,8 @@
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
 #include "ring/capability.h"
-#include "ring/conformance_native.h"
-#include "ring/conformance_ring.h"
+#include "ring/conformance/native_sockets.h"
+#include "ring/conformance/test_ring.h"
 #include "ring/options.h"
 #include "ring/ring.h"
 
@@ -74,4 +74,4 @@ bool SkipsAllowed();
 
 }  // namespace ioring
 
-#endif  // IORING_RING_CONFORMANCE_H_
+#endif  // IORING_RING_CONFORMANCE_SUITE_H_

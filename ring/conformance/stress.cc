@@ -10,9 +10,9 @@
 
 #include "gtest/gtest.h"
 #include "ring/completion.h"
-#include "ring/conformance.h"
-#include "ring/conformance_pattern.h"
-#include "ring/conformance_ring.h"
+#include "ring/conformance/pattern.h"
+#include "ring/conformance/suite.h"
+#include "ring/conformance/test_ring.h"
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"

@@ -1,4 +1,4 @@
-#include "ring/conformance_ring.h"
+#include "ring/conformance/test_ring.h"
 
 #include <chrono>
 #include <cstddef>
@@ -19,7 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "ring/completion.h"
-#include "ring/conformance_ledger.h"
+#include "ring/conformance/ledger.h"
 #include "ring/drain.h"
 #include "ring/endpoint.h"
 #include "ring/error.h"

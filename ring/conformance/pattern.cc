@@ -1,4 +1,4 @@
-#include "ring/conformance_pattern.h"
+#include "ring/conformance/pattern.h"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "ring/conformance.h"
+#include "ring/conformance/suite.h"
 
 #include <chrono>
 #include <cstdlib>
@@ -11,7 +11,7 @@
 #include "absl/log/check.h"
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
-#include "ring/conformance_ring.h"
+#include "ring/conformance/test_ring.h"
 #include "ring/options.h"
 #include "ring/ring.h"
 
