@@ -21,7 +21,7 @@
 #include "absl/strings/str_split.h"
 #include "bench/foreign_load.h"
 #include "bench/kernel_entries.h"
-#include "echo/client_tests/server_process.h"
+#include "echo/testing/server_process.h"
 
 namespace ioring {
 namespace {

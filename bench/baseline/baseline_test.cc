@@ -17,8 +17,8 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "echo/client_tests/client_socket.h"
-#include "echo/client_tests/server_process.h"
+#include "echo/testing/client_socket.h"
+#include "echo/testing/server_process.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

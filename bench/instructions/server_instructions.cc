@@ -16,7 +16,7 @@
 #include "bench/instructions/lockstep_client.h"
 #include "bench/instructions/process_stepper.h"
 #include "bench/instructions/profile.h"
-#include "echo/client_tests/server_process.h"
+#include "echo/testing/server_process.h"
 
 namespace ioring {
 namespace {

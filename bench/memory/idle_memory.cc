@@ -27,7 +27,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "echo/client_tests/server_process.h"
+#include "echo/testing/server_process.h"
 #include "pool/buffer_group.h"
 #include "ring/drain.h"
 #include "ring/id.h"

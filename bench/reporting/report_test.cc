@@ -12,7 +12,7 @@
 #include "bench/reporting/page.h"
 #include "bench/reporting/plan.h"
 #include "bench/reporting/targets.h"
-#include "echo/json_string.h"
+#include "echo/load/json_string.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

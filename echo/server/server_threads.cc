@@ -1,0 +1,85 @@
+#include "echo/server/server_threads.h"
+
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/log/check.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "echo/server/server.h"
+#include "echo/server/server_options.h"
+#include "echo/server/server_statistics.h"
+
+namespace ioring {
+
+absl::StatusOr<std::unique_ptr<ServerThreads>> ServerThreads::Create(ServerOptions options,
+                                                                     uint32_t count) {
+  CHECK_GT(count, 0u) << "a server needs a thread";
+  std::vector<std::unique_ptr<EchoServer>> servers;
+  options.share_port = count > 1;
+  for (uint32_t i = 0; i < count; ++i) {
+    absl::StatusOr<std::unique_ptr<EchoServer>> server = EchoServer::Create(options);
+    if (!server.ok()) return server.status();
+    // With port 0, the others take the port that the first one got.
+    options.listen = (*server)->endpoint();
+    servers.push_back(*std::move(server));
+  }
+  return std::unique_ptr<ServerThreads>(new ServerThreads(std::move(servers)));
+}
+
+void ServerThreads::Start() {
+  absl::MutexLock lock(&mutex_);
+  for (std::unique_ptr<EchoServer>& server : servers_) {
+    threads_.emplace_back([this, &server] { RunServer(server); });
+  }
+}
+
+// A ring is its thread's, to its end: so each thread destroys its server, but only when
+// nobody asks it for anything any more.
+void ServerThreads::RunServer(std::unique_ptr<EchoServer>& server) {
+  const absl::Status status = server->Run();
+  if (!status.ok()) Stop();
+  {
+    absl::MutexLock lock(&mutex_);
+    status_.Update(status);
+    ++ended_;
+    mutex_.Await(absl::Condition(&released_));
+  }
+  // Operations that did not end use its memory.
+  if (!status.ok()) static_cast<void>(server.release());
+  server.reset();
+}
+
+void ServerThreads::Stop() {
+  for (const std::unique_ptr<EchoServer>& server : servers_) server->Stop();
+}
+
+bool ServerThreads::WaitUntilEnded(absl::Time deadline) {
+  absl::MutexLock lock(&mutex_);
+  return mutex_.AwaitWithDeadline(absl::Condition(this, &ServerThreads::AllEnded), deadline);
+}
+
+absl::Status ServerThreads::Join() {
+  WaitUntilEnded(absl::InfiniteFuture());
+  {
+    absl::MutexLock lock(&mutex_);
+    released_ = true;
+  }
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  absl::MutexLock lock(&mutex_);
+  return status_;
+}
+
+ServerStatistics ServerThreads::Total() const {
+  ServerStatistics total;
+  for (const std::unique_ptr<EchoServer>& server : servers_) total += server->GetStatistics();
+  return total;
+}
+
+}  // namespace ioring
