@@ -22,7 +22,7 @@
 #include "bench/comparison.h"
 #include "bench/machine.h"
 #include "bench/measurement.h"
-#include "ring_native/program_output.h"
+#include "program/program_output.h"
 
 ABSL_FLAG(std::string, load, "", "the load generator, the program of //echo:load");
 ABSL_FLAG(std::vector<std::string>, shapes,

@@ -15,11 +15,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "buffer/handle_counter.h"
 #include "buffer/memory_region.h"
 #include "buffer/mirrored_region.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "process/testing/handle_counter.h"
 
 namespace ioring {
 namespace {

@@ -11,9 +11,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "buffer/allocation_counter.h"
 #include "buffer/mirrored_region.h"
 #include "gtest/gtest.h"
+#include "process/testing/allocation_counter.h"
 
 namespace ioring {
 namespace {

@@ -15,7 +15,7 @@
 #include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring_native/create_ring.h"
-#include "ring_native/deny_io_uring.h"
+#include "ring_uring/testing/deny_io_uring.h"
 
 namespace ioring {
 namespace {

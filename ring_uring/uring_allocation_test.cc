@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <span>
 
-#include "buffer/allocation_counter.h"
 #include "gtest/gtest.h"
+#include "process/testing/allocation_counter.h"
 #include "ring/capability.h"
 #include "ring/completion.h"
 #include "ring/endpoint.h"

@@ -17,7 +17,7 @@
 #include "bench/comparison.h"
 #include "bench/instructions/server_instructions.h"
 #include "bench/measurement.h"
-#include "ring_native/program_output.h"
+#include "program/program_output.h"
 
 ABSL_FLAG(uint32_t, connections, 50, "connections, each with one message on its way");
 ABSL_FLAG(uint32_t, message_size, 64, "bytes of a message");

@@ -25,7 +25,7 @@
 #include "bench/instructions/hot_paths.h"
 #include "bench/instructions/instruction_counter.h"
 #include "bench/instructions/processor.h"
-#include "ring_native/program_output.h"
+#include "program/program_output.h"
 
 ABSL_FLAG(std::string, recorded, "",
           "the file of recorded figures; fails where one is missed by more than --band");

@@ -22,11 +22,11 @@
 #include "bench/instructions/instruction_counter.h"
 #include "bench/instructions/server_instructions.h"
 #include "bench/measurement.h"
+#include "program/program_output.h"
 #include "ring/completion.h"
 #include "ring/options.h"
 #include "ring/ring.h"
 #include "ring/token.h"
-#include "ring_native/program_output.h"
 #include "ring_uring/uring_ring.h"
 
 ABSL_FLAG(std::string, server, "", "the echo server's program");

@@ -14,8 +14,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "bench/memory/idle_memory.h"
+#include "program/program_output.h"
 #include "ring_native/create_ring.h"
-#include "ring_native/program_output.h"
 
 ABSL_FLAG(uint32_t, connections, 100'000, "how many; fewer where descriptors are short");
 ABSL_FLAG(std::string, server, "", "the echo server's program; empty: rings alone");

@@ -32,8 +32,8 @@
 #include "bench/reporting/plan.h"
 #include "bench/reporting/report.h"
 #include "bench/reporting/targets.h"
-#include "ring_native/program_output.h"
-#include "ring_native/standard_streams.h"
+#include "program/program_output.h"
+#include "program/standard_streams.h"
 
 ABSL_FLAG(std::string, form, "quick", "quick, matrix, full, or smoke, whose figures mean nothing");
 ABSL_FLAG(std::vector<std::string>, shapes, {},

@@ -52,7 +52,7 @@ def mapper_tests(name, mapper, tests, deps = [], **attributes):
             size = "small",
             srcs = [test],
             deps = [
-                ":allocation_counter",
+                "//process/testing:allocation_counter",
                 ":mirrored_memory_" + name,
                 mapper,
             ] + _GTEST + deps,

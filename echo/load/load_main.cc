@@ -26,12 +26,12 @@
 #include "echo/load/load_report.h"
 #include "echo/load/load_run.h"
 #include "echo/load/load_threads.h"
+#include "process/process_limits.h"
+#include "program/program_output.h"
+#include "program/stop_request.h"
+#include "program/terminal.h"
 #include "ring/endpoint.h"
 #include "ring_native/create_ring.h"
-#include "ring_native/process_limits.h"
-#include "ring_native/program_output.h"
-#include "ring_native/stop_request.h"
-#include "ring_native/terminal.h"
 
 ABSL_FLAG(std::string, target, "127.0.0.1:7777",
           "The server: IPV4:PORT, [IPV6]:PORT or unix:PATH.");

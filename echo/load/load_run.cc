@@ -21,6 +21,7 @@
 #include "absl/time/time.h"
 #include "echo/load/histogram.h"
 #include "echo/load/load_connection.h"
+#include "process/process_cpu.h"
 #include "ring/completion.h"
 #include "ring/drain.h"
 #include "ring/error.h"
@@ -30,7 +31,6 @@
 #include "ring/ring.h"
 #include "ring/token.h"
 #include "ring_native/create_ring.h"
-#include "ring_native/process_cpu.h"
 
 namespace ioring {
 namespace {

@@ -15,8 +15,8 @@
 #include "echo/testing/system_socket.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "process/process_cpu.h"
 #include "ring/endpoint.h"
-#include "ring_native/process_cpu.h"
 
 namespace ioring {
 namespace {

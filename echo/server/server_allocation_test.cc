@@ -12,13 +12,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "buffer/allocation_counter.h"
 #include "echo/server/server.h"
 #include "echo/server/server_options.h"
 #include "echo/server/server_statistics.h"
 #include "echo/server/server_threads.h"
 #include "echo/testing/client_socket.h"
 #include "gtest/gtest.h"
+#include "process/testing/allocation_counter.h"
 #include "ring/endpoint.h"
 #include "ring_native/create_ring.h"
 

@@ -24,11 +24,11 @@
 #include "echo/server/server_options.h"
 #include "echo/server/server_statistics.h"
 #include "echo/server/server_threads.h"
+#include "process/process_cpu.h"
+#include "process/process_limits.h"
+#include "program/program_output.h"
+#include "program/stop_request.h"
 #include "ring/capability.h"
-#include "ring_native/process_cpu.h"
-#include "ring_native/process_limits.h"
-#include "ring_native/program_output.h"
-#include "ring_native/stop_request.h"
 
 namespace ioring {
 namespace {

@@ -13,7 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "echo/testing/child_process.h"
-#include "ring_native/process_cpu.h"
+#include "process/process_cpu.h"
 
 namespace ioring {
 namespace {

@@ -12,10 +12,10 @@
 namespace ioring::rio {
 
 // At the end of each case: the process has as many handles open as at the start of that case
-// (events and semaphores aside, of which the ring has none; see buffer/handle_counter.h); and
-// `is_empty` says true, where there is one. (Requests that Windows has are none then, as a ring's
-// destructor waits for them.) What libraries open at their first use, once and for all, they open
-// before the first case: for a ring that `make_ring` makes then, of the kind that is tested.
+// (events and semaphores aside, of which the ring has none; see process/testing/handle_counter.h);
+// and `is_empty` says true, where there is one. (Requests that Windows has are none then, as a
+// ring's destructor waits for them.) What libraries open at their first use, once and for all, they
+// open before the first case: for a ring that `make_ring` makes then, of the kind that is tested.
 //
 // To be called before the cases run; returns true.
 bool ExpectNothingLeft(

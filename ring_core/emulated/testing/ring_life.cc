@@ -11,8 +11,8 @@
 
 #include "absl/log/check.h"
 #include "absl/status/statusor.h"
-#include "buffer/allocation_counter.h"
 #include "gtest/gtest.h"
+#include "process/testing/allocation_counter.h"
 #include "ring/completion.h"
 #include "ring/drain.h"
 #include "ring/endpoint.h"

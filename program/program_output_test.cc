@@ -1,4 +1,4 @@
-#include "ring_native/program_output.h"
+#include "program/program_output.h"
 
 #include <cstdio>
 #include <filesystem>

@@ -1,4 +1,4 @@
-#include "ring_native/process_limits.h"
+#include "process/process_limits.h"
 
 #include <cstdint>
 

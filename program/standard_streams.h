@@ -1,6 +1,6 @@
 // Standard input, output and error of this process.
-#ifndef IORING_RING_NATIVE_STANDARD_STREAMS_H_
-#define IORING_RING_NATIVE_STANDARD_STREAMS_H_
+#ifndef IORING_PROGRAM_STANDARD_STREAMS_H_
+#define IORING_PROGRAM_STANDARD_STREAMS_H_
 
 namespace ioring {
 
@@ -13,4 +13,4 @@ bool ReserveStandardStreams();
 
 }  // namespace ioring
 
-#endif  // IORING_RING_NATIVE_STANDARD_STREAMS_H_
+#endif  // IORING_PROGRAM_STANDARD_STREAMS_H_

@@ -1,6 +1,6 @@
 // Whether a person is looking.
-#ifndef IORING_RING_NATIVE_TERMINAL_H_
-#define IORING_RING_NATIVE_TERMINAL_H_
+#ifndef IORING_PROGRAM_TERMINAL_H_
+#define IORING_PROGRAM_TERMINAL_H_
 
 namespace ioring {
 
@@ -9,4 +9,4 @@ bool StandardErrorIsTerminal();
 
 }  // namespace ioring
 
-#endif  // IORING_RING_NATIVE_TERMINAL_H_
+#endif  // IORING_PROGRAM_TERMINAL_H_

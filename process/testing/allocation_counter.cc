@@ -1,4 +1,4 @@
-#include "buffer/allocation_counter.h"
+#include "process/testing/allocation_counter.h"
 
 #include <atomic>
 #include <cstddef>

@@ -1,4 +1,4 @@
-#include "ring_native/standard_streams.h"
+#include "program/standard_streams.h"
 
 #if defined(_WIN32)
 #include <cstdio>

@@ -5,7 +5,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
-#include "ring_native/process_cpu.h"
+#include "process/process_cpu.h"
 
 namespace ioring {
 namespace {

@@ -6,8 +6,8 @@
 //   EXPECT_EQ(allocations.count(), 0u);
 //
 // Counts every thread of the program.
-#ifndef IORING_BUFFER_ALLOCATION_COUNTER_H_
-#define IORING_BUFFER_ALLOCATION_COUNTER_H_
+#ifndef IORING_PROCESS_TESTING_ALLOCATION_COUNTER_H_
+#define IORING_PROCESS_TESTING_ALLOCATION_COUNTER_H_
 
 #include <cstdint>
 
@@ -26,4 +26,4 @@ class AllocationCounter {
 
 }  // namespace ioring
 
-#endif  // IORING_BUFFER_ALLOCATION_COUNTER_H_
+#endif  // IORING_PROCESS_TESTING_ALLOCATION_COUNTER_H_

@@ -1,4 +1,4 @@
-#include "ring_native/deny_io_uring.h"
+#include "ring_uring/testing/deny_io_uring.h"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>

@@ -1,4 +1,4 @@
-#include "ring_native/program_output.h"
+#include "program/program_output.h"
 
 #include <cerrno>
 #include <cstdio>
@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "ring_native/standard_streams.h"
+#include "program/standard_streams.h"
 
 namespace ioring {
 

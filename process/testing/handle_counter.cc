@@ -1,4 +1,4 @@
-#include "buffer/handle_counter.h"
+#include "process/testing/handle_counter.h"
 
 #include <windows.h>
 #include <winternl.h>

@@ -1,7 +1,7 @@
 // Processes and their CPU time: of this one, and of another such as the server that a load
 // generator measures.
-#ifndef IORING_RING_NATIVE_PROCESS_CPU_H_
-#define IORING_RING_NATIVE_PROCESS_CPU_H_
+#ifndef IORING_PROCESS_PROCESS_CPU_H_
+#define IORING_PROCESS_PROCESS_CPU_H_
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -27,4 +27,4 @@ absl::StatusOr<absl::Duration> ProcessCpuTime(int pid);
 
 }  // namespace ioring
 
-#endif  // IORING_RING_NATIVE_PROCESS_CPU_H_
+#endif  // IORING_PROCESS_PROCESS_CPU_H_

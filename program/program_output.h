@@ -8,8 +8,8 @@
 //   status.Update(FlushOutput());
 //
 // Thread rule: one thread.
-#ifndef IORING_RING_NATIVE_PROGRAM_OUTPUT_H_
-#define IORING_RING_NATIVE_PROGRAM_OUTPUT_H_
+#ifndef IORING_PROGRAM_PROGRAM_OUTPUT_H_
+#define IORING_PROGRAM_PROGRAM_OUTPUT_H_
 
 #include <cstdio>
 #include <memory>
@@ -56,4 +56,4 @@ class ResultFile {
 
 }  // namespace ioring
 
-#endif  // IORING_RING_NATIVE_PROGRAM_OUTPUT_H_
+#endif  // IORING_PROGRAM_PROGRAM_OUTPUT_H_

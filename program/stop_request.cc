@@ -1,4 +1,4 @@
-#include "ring_native/stop_request.h"
+#include "program/stop_request.h"
 
 #include <atomic>
 

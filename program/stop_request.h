@@ -1,6 +1,6 @@
 // What asks a program to come to its end: an interrupt from the keyboard, or whoever runs it.
-#ifndef IORING_RING_NATIVE_STOP_REQUEST_H_
-#define IORING_RING_NATIVE_STOP_REQUEST_H_
+#ifndef IORING_PROGRAM_STOP_REQUEST_H_
+#define IORING_PROGRAM_STOP_REQUEST_H_
 
 namespace ioring {
 
@@ -17,4 +17,4 @@ void OnStopRequest(void (*handler)());
 
 }  // namespace ioring
 
-#endif  // IORING_RING_NATIVE_STOP_REQUEST_H_
+#endif  // IORING_PROGRAM_STOP_REQUEST_H_

@@ -1,6 +1,6 @@
 // Limits that the system puts on this process.
-#ifndef IORING_RING_NATIVE_PROCESS_LIMITS_H_
-#define IORING_RING_NATIVE_PROCESS_LIMITS_H_
+#ifndef IORING_PROCESS_PROCESS_LIMITS_H_
+#define IORING_PROCESS_PROCESS_LIMITS_H_
 
 #include <cstdint>
 
@@ -16,4 +16,4 @@ uint64_t RaiseDescriptorLimit(uint64_t wanted);
 
 }  // namespace ioring
 
-#endif  // IORING_RING_NATIVE_PROCESS_LIMITS_H_
+#endif  // IORING_PROCESS_PROCESS_LIMITS_H_

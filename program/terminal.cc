@@ -1,4 +1,4 @@
-#include "ring_native/terminal.h"
+#include "program/terminal.h"
 
 #if defined(_WIN32)
 #include <windows.h>

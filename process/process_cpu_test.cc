@@ -1,4 +1,4 @@
-#include "ring_native/process_cpu.h"
+#include "process/process_cpu.h"
 
 #include <signal.h>
 #include <sys/wait.h>

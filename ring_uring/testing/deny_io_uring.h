@@ -1,6 +1,6 @@
 // Denies this process io_uring, as container runtimes do. Tests only.
-#ifndef IORING_RING_NATIVE_DENY_IO_URING_H_
-#define IORING_RING_NATIVE_DENY_IO_URING_H_
+#ifndef IORING_RING_URING_TESTING_DENY_IO_URING_H_
+#define IORING_RING_URING_TESTING_DENY_IO_URING_H_
 
 namespace ioring {
 
@@ -11,4 +11,4 @@ void DenyIoUring(int error);
 
 }  // namespace ioring
 
-#endif  // IORING_RING_NATIVE_DENY_IO_URING_H_
+#endif  // IORING_RING_URING_TESTING_DENY_IO_URING_H_

@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "ring_native/deny_io_uring.h"
+#include "ring_uring/testing/deny_io_uring.h"
 
 int main(int argc, char** argv) {
   if (argc < 3 || (std::strcmp(argv[1], "EPERM") != 0 && std::strcmp(argv[1], "ENOSYS") != 0)) {

@@ -1,7 +1,7 @@
 // How many handles this process has open, on Windows: for tests that prove that nothing is
 // left open.
-#ifndef IORING_BUFFER_HANDLE_COUNTER_H_
-#define IORING_BUFFER_HANDLE_COUNTER_H_
+#ifndef IORING_PROCESS_TESTING_HANDLE_COUNTER_H_
+#define IORING_PROCESS_TESTING_HANDLE_COUNTER_H_
 
 #include <cstddef>
 
@@ -23,4 +23,4 @@ size_t OpenHandles(CountedHandles counted = CountedHandles::kAll);
 
 }  // namespace ioring
 
-#endif  // IORING_BUFFER_HANDLE_COUNTER_H_
+#endif  // IORING_PROCESS_TESTING_HANDLE_COUNTER_H_
