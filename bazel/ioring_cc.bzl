@@ -77,6 +77,11 @@ IORING_FEATURES = [
     "parse_headers",
 ]
 
+_GOOGLETEST = [
+    "@googletest//:gtest",
+    "@googletest//:gtest_main",
+]
+
 def _with_defaults(attributes):
     return dict(
         attributes,
@@ -102,11 +107,23 @@ def ioring_cc_binary(name, **attributes):
     """
     cc_binary(name = name, **_with_defaults(attributes))
 
-def ioring_cc_test(name, **attributes):
-    """A cc_test with this repository's options.
+def ioring_cc_test(name, deps = [], size = "small", **attributes):
+    """A cc_test with this repository's options, of GoogleTest, which has its main().
 
     Args:
       name: the target's name.
+      deps: as for cc_test; GoogleTest is added.
+      size: as for cc_test.
       **attributes: as for cc_test; `copts` and `features` are added to ours.
     """
-    cc_test(name = name, **_with_defaults(attributes))
+    cc_test(name = name, size = size, deps = deps + _GOOGLETEST, **_with_defaults(attributes))
+
+def ioring_cc_tests(names, **attributes):
+    """Tests that differ in nothing but their source: `x_test` is of x_test.cc.
+
+    Args:
+      names: the targets' names.
+      **attributes: as for ioring_cc_test.
+    """
+    for name in names:
+        ioring_cc_test(name = name, srcs = [name + ".cc"], **attributes)

@@ -97,7 +97,6 @@ def kqueue_tests(target_compatible_with, suffix = ""):
     """
     ioring_cc_test(
         name = "kqueue_poller_test" + suffix,
-        size = "small",
         srcs = _sources(["kqueue_poller_test.cc"]),
         target_compatible_with = target_compatible_with,
         deps = [
@@ -106,14 +105,11 @@ def kqueue_tests(target_compatible_with, suffix = ""):
             "//ring_core/readiness:poller",
             "@abseil-cpp//absl/log:check",
             "@abseil-cpp//absl/status:statusor",
-            "@googletest//:gtest",
-            "@googletest//:gtest_main",
         ],
     )
 
     ioring_cc_test(
         name = "kqueue_ring_test" + suffix,
-        size = "small",
         srcs = _sources(["kqueue_ring_test.cc"]),
         target_compatible_with = target_compatible_with,
         deps = [
@@ -123,8 +119,6 @@ def kqueue_tests(target_compatible_with, suffix = ""):
             "//ring/conformance:test_ring",
             "@abseil-cpp//absl/log:check",
             "@abseil-cpp//absl/status:statusor",
-            "@googletest//:gtest",
-            "@googletest//:gtest_main",
         ],
     )
 
@@ -141,8 +135,6 @@ def kqueue_tests(target_compatible_with, suffix = ""):
             "//ring_core/posix/testing:posix_conformance",
             "//ring_core/posix/testing:native_pairs",
             "@abseil-cpp//absl/status:statusor",
-            "@googletest//:gtest",
-            "@googletest//:gtest_main",
         ],
     )
 
@@ -157,7 +149,5 @@ def kqueue_tests(target_compatible_with, suffix = ""):
             "//ring/fuzzing",
             "//ring_core/posix/testing:fuzz_sockets",
             "@abseil-cpp//absl/status:statusor",
-            "@googletest//:gtest",
-            "@googletest//:gtest_main",
         ],
     )

@@ -2,12 +2,10 @@
 
 load("//bazel:ioring_cc.bzl", "ioring_cc_library", "ioring_cc_test")
 
-_GTEST = [
+_ABSEIL = [
     "@abseil-cpp//absl/base:config",
     "@abseil-cpp//absl/status",
     "@abseil-cpp//absl/status:statusor",
-    "@googletest//:gtest",
-    "@googletest//:gtest_main",
 ]
 
 def mapper_tests(name, mapper, tests, deps = [], **attributes):
@@ -49,12 +47,11 @@ def mapper_tests(name, mapper, tests, deps = [], **attributes):
     for test in tests:
         ioring_cc_test(
             name = test.replace(".cc", "_" + name),
-            size = "small",
             srcs = [test],
             deps = [
                 "//process/testing:allocation_counter",
                 ":mirrored_memory_" + name,
                 mapper,
-            ] + _GTEST + deps,
+            ] + _ABSEIL + deps,
             **attributes
         )
