@@ -36,40 +36,27 @@ def kqueue_libraries(target_compatible_with, suffix = "", kqueue = [], testonly 
       visibility: of the ring.
     """
     ioring_cc_library(
-        name = "kqueue_poller" + suffix,
+        name = "ring_kqueue" + suffix,
         testonly = testonly,
         srcs = _sources([
             "kqueue_poller.cc",
+            "kqueue_ring.cc",
             "kqueue_waker.cc",
         ]),
         hdrs = _sources([
             "kevent_change.h",
             "kqueue_poller.h",
+            "kqueue_ring.h",
             "kqueue_waker.h",
         ]),
         target_compatible_with = target_compatible_with,
-        deps = kqueue + [
-            "//ring_core/posix:errno_table",
-            "//ring_core/readiness:poller",
-            "@abseil-cpp//absl/log:check",
-            "@abseil-cpp//absl/memory",
-            "@abseil-cpp//absl/status",
-            "@abseil-cpp//absl/status:statusor",
-        ],
-    )
-
-    ioring_cc_library(
-        name = "ring_kqueue" + suffix,
-        testonly = testonly,
-        srcs = _sources(["kqueue_ring.cc"]),
-        hdrs = _sources(["kqueue_ring.h"]),
-        target_compatible_with = target_compatible_with,
         visibility = visibility,
-        deps = [
-            ":kqueue_poller" + suffix,
+        deps = kqueue + [
             "//ring",
             "//ring:backend",
+            "//ring_core/posix",
             "//ring_core/readiness",
+            "@abseil-cpp//absl/log:check",
             "@abseil-cpp//absl/memory",
             "@abseil-cpp//absl/status",
             "@abseil-cpp//absl/status:statusor",
@@ -83,7 +70,7 @@ def kqueue_libraries(target_compatible_with, suffix = "", kqueue = [], testonly 
         hdrs = _sources(["kqueue_test_util.h"]),
         target_compatible_with = target_compatible_with,
         deps = [
-            ":kqueue_poller" + suffix,
+            ":ring_kqueue" + suffix,
             "@abseil-cpp//absl/log:check",
         ],
     )
@@ -100,9 +87,9 @@ def kqueue_tests(target_compatible_with, suffix = ""):
         srcs = _sources(["kqueue_poller_test.cc"]),
         target_compatible_with = target_compatible_with,
         deps = [
-            ":kqueue_poller" + suffix,
+            ":ring_kqueue" + suffix,
             ":kqueue_test_util" + suffix,
-            "//ring_core/readiness:poller",
+            "//ring_core/readiness",
             "@abseil-cpp//absl/log:check",
             "@abseil-cpp//absl/status:statusor",
         ],
