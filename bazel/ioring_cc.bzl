@@ -77,7 +77,13 @@ IORING_FEATURES = [
     "parse_headers",
 ]
 
-_GOOGLETEST = [
+# What nearly every test uses.
+_TEST_DEPS = [
+    "@abseil-cpp//absl/log:check",
+    "@abseil-cpp//absl/status",
+    "@abseil-cpp//absl/status:statusor",
+    "@abseil-cpp//absl/strings",
+    "@abseil-cpp//absl/time",
     "@googletest//:gtest",
     "@googletest//:gtest_main",
 ]
@@ -107,16 +113,27 @@ def ioring_cc_binary(name, **attributes):
     """
     cc_binary(name = name, **_with_defaults(attributes))
 
-def ioring_cc_test(name, deps = [], size = "small", **attributes):
+def ioring_cc_test(name, deps = [], size = "small", programs = {}, **attributes):
     """A cc_test with this repository's options, of GoogleTest, which has its main().
 
     Args:
       name: the target's name.
-      deps: as for cc_test; GoogleTest is added.
+      deps: as for cc_test; GoogleTest and Abseil's status, strings, times and checks are added.
       size: as for cc_test.
+      programs: from names of environment variables to programs; the test finds a program's path in its variable.
       **attributes: as for cc_test; `copts` and `features` are added to ours.
     """
-    cc_test(name = name, size = size, deps = deps + _GOOGLETEST, **_with_defaults(attributes))
+    cc_test(
+        name = name,
+        size = size,
+        data = programs.values(),
+        deps = deps + _TEST_DEPS,
+        env = dict(
+            attributes.pop("env", {}),
+            **{variable: "$(rootpath %s)" % program for variable, program in programs.items()}
+        ),
+        **_with_defaults(attributes)
+    )
 
 def ioring_cc_tests(names, **attributes):
     """Tests that differ in nothing but their source: `x_test` is of x_test.cc.

@@ -90,8 +90,6 @@ def kqueue_tests(target_compatible_with, suffix = ""):
             ":ring_kqueue" + suffix,
             ":kqueue_test_util" + suffix,
             "//ring_core/readiness",
-            "@abseil-cpp//absl/log:check",
-            "@abseil-cpp//absl/status:statusor",
         ],
     )
 
@@ -104,8 +102,6 @@ def kqueue_tests(target_compatible_with, suffix = ""):
             ":ring_kqueue" + suffix,
             "//ring",
             "//ring/conformance:test_ring",
-            "@abseil-cpp//absl/log:check",
-            "@abseil-cpp//absl/status:statusor",
         ],
     )
 
@@ -121,7 +117,6 @@ def kqueue_tests(target_compatible_with, suffix = ""):
             "//ring/conformance",
             "//ring_core/posix/testing:posix_conformance",
             "//ring_core/posix/testing:native_pairs",
-            "@abseil-cpp//absl/status:statusor",
         ],
     )
 
@@ -135,6 +130,5 @@ def kqueue_tests(target_compatible_with, suffix = ""):
             "//ring",
             "//ring/fuzzing",
             "//ring_core/posix/testing:fuzz_sockets",
-            "@abseil-cpp//absl/status:statusor",
         ],
     )

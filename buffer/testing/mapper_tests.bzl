@@ -2,12 +2,6 @@
 
 load("//bazel:ioring_cc.bzl", "ioring_cc_library", "ioring_cc_test")
 
-_ABSEIL = [
-    "@abseil-cpp//absl/base:config",
-    "@abseil-cpp//absl/status",
-    "@abseil-cpp//absl/status:statusor",
-]
-
 def mapper_tests(name, mapper, tests, deps = [], **attributes):
     """The classes of this package over `mapper`, for tests only, and the tests of them.
 
@@ -52,6 +46,7 @@ def mapper_tests(name, mapper, tests, deps = [], **attributes):
                 "//process/testing:allocation_counter",
                 ":mirrored_memory_" + name,
                 mapper,
-            ] + _ABSEIL + deps,
+                "@abseil-cpp//absl/base:config",
+            ] + deps,
             **attributes
         )
