@@ -77,12 +77,19 @@ IORING_FEATURES = [
     "parse_headers",
 ]
 
-# What nearly every test uses.
-_TEST_DEPS = [
+# What of Abseil most libraries use, to be added to their deps: statuses, strings, logging and checks.
+ABSEIL = [
+    "@abseil-cpp//absl/base:core_headers",
+    "@abseil-cpp//absl/log",
     "@abseil-cpp//absl/log:check",
     "@abseil-cpp//absl/status",
     "@abseil-cpp//absl/status:statusor",
     "@abseil-cpp//absl/strings",
+    "@abseil-cpp//absl/strings:str_format",
+]
+
+# What nearly every test uses.
+_TEST_DEPS = ABSEIL + [
     "@abseil-cpp//absl/time",
     "@googletest//:gtest",
     "@googletest//:gtest_main",
