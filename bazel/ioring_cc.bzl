@@ -88,6 +88,13 @@ ABSEIL = [
     "@abseil-cpp//absl/strings:str_format",
 ]
 
+# The same of a program with flags.
+ABSEIL_FLAGS = ABSEIL + [
+    "@abseil-cpp//absl/flags:flag",
+    "@abseil-cpp//absl/flags:parse",
+    "@abseil-cpp//absl/flags:usage",
+]
+
 # What nearly every test uses.
 _TEST_DEPS = ABSEIL + [
     "@abseil-cpp//absl/time",
