@@ -3,28 +3,28 @@
 #include <algorithm>
 #include <bit>
 #include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
-#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "echo/load/histogram.h"
+#include "echo/load/load_connect.h"
 #include "echo/load/load_connection.h"
+#include "echo/load/message_schedule.h"
+#include "echo/load/reply_watch.h"
+#include "echo/load/retry_list.h"
 #include "process/process_cpu.h"
 #include "ring/completion.h"
 #include "ring/drain.h"
-#include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/prepared.h"
@@ -39,16 +39,13 @@ using std::chrono::nanoseconds;
 
 // The most memory for one connection's send, and for its receive.
 constexpr uint64_t kTransferBytesMax = 128 << 10;
-// Connects at once: enough to be quick, and fewer than any server's backlog.
-constexpr uint32_t kConnectsInFlightMax = 128;
-// How soon a run sees that it should stop.
-constexpr nanoseconds kStopResolution = std::chrono::milliseconds{100};
 // With a batch delay: completions that are worth waking up for.
 constexpr uint32_t kBatchCompletions = 8;
 constexpr nanoseconds kCloseTimeout = std::chrono::seconds{2};
 
-// Token kinds; the index is the connection's among those of this run.
-enum Kind : uint8_t { kConnect = 1, kConnectDeadline, kSend, kRecv, kClose };
+// Kinds of tokens besides ConnectOperation's; the index is the connection's among those of this
+// run.
+enum class Operation : uint8_t { kSend = 1, kRecv };
 
 LoadTime Now() { return std::chrono::steady_clock::now(); }
 
@@ -58,15 +55,11 @@ struct Slot {
   std::span<std::byte> recv_memory;
   ConnectionId id;
   bool receiving = false;
-  // In the list of connections whose operations found the submission queue full.
-  bool deferred = false;
-  // With a rate: messages that are due and not admitted.
-  uint64_t due = 0;
 };
 
 RingOptions RingOptionsFor(const LoadOptions& options) {
   RingOptions ring;
-  // A receive and a send each; where that is too many, `deferred` helps out.
+  // A receive and a send each; where that is too many, RetryList helps out.
   const uint64_t wanted = 2 * uint64_t{options.connections};
   ring.submission_entries =
       static_cast<uint32_t>(std::bit_ceil(std::clamp<uint64_t>(wanted, 256, 32768)));
@@ -85,12 +78,7 @@ class LoadRun {
   LoadResult TakeResult() { return std::move(result_); }
 
  private:
-  absl::Status HandleConnect(const Completion& completion);
-  void PrepareConnects(uint32_t& next, uint32_t established);
-  absl::Status ConnectFailure(const Completion& completion) const;
-
   bool CountMode() const { return options_.messages > 0; }
-  bool Paced() const { return options_.rate > 0; }
   bool Stopped() const { return control_.stop.load(std::memory_order_relaxed); }
   void StartTraffic();
   void BeginMeasurement();
@@ -100,12 +88,15 @@ class LoadRun {
   absl::Status Round(LoadTime end);
   absl::Status HandleAll();
   absl::Status Handle(const Completion& completion);
+  absl::Status HandleSend(Slot& slot, const Completion& completion);
   absl::Status HandleRecv(Slot& slot, const Completion& completion);
   absl::Status CheckReplies() const;
 
-  LoadTime DueTime(uint64_t message) const;
+  uint32_t IndexOfSlot(const Slot& slot) const {
+    return static_cast<uint32_t>(&slot - slots_.data());
+  }
   void AdmitDue();
-  void AdmitInto(Slot& slot);
+  void Admit(Slot& slot);
   void Pump(Slot& slot);
   void PumpDeferred();
   WaitOptions WaitUntil(LoadTime end) const;
@@ -119,30 +110,27 @@ class LoadRun {
   std::unique_ptr<std::byte[]> memory_;
   std::vector<LoadTime> start_times_;
   std::vector<Slot> slots_;
-  std::vector<uint32_t> deferred_;
+
+  MessageSchedule schedule_;
+  ReplyWatch replies_;
+  // Connections whose operations found the submission queue full.
+  RetryList deferred_;
 
   // When the last wait returned.
   LoadTime now_;
-  LoadTime last_reply_;
   // Null outside the measurement.
   LatencyHistogram* histogram_ = nullptr;
-  bool admitting_ = true;
-  uint64_t in_flight_ = 0;
-  // Messages that may still be admitted.
-  uint64_t budget_;
-  uint64_t replies_ = 0;
-  // With a rate: when it began, the time between two messages, the next message that falls due.
-  LoadTime epoch_;
-  double interval_ns_ = 0;
-  uint64_t next_due_ = 0;
-  LoadTime next_due_time_ = LoadTime::max();
+  // Messages that came back since the warm-up or the measurement began.
+  uint64_t messages_ = 0;
 };
 
 LoadRun::LoadRun(const LoadOptions& options, LoadControl& control, CreatedRing created)
     : options_(options),
       control_(control),
       ring_(std::move(created.ring)),
-      budget_(options.messages > 0 ? options.messages : ~uint64_t{0}) {
+      schedule_(options.messages, options.rate, options.connections),
+      replies_(options.reply_timeout),
+      deferred_(options.connections) {
   result_.backend = ring_->BackendName();
   const LoadShape& shape = options.shape;
   const size_t transfer_bytes =
@@ -153,7 +141,6 @@ LoadRun::LoadRun(const LoadOptions& options, LoadControl& control, CreatedRing c
   const std::span<std::byte> memory(memory_.get(), count * transfer_bytes * 2);
   start_times_.resize(count * shape.depth);
   slots_.reserve(count);
-  deferred_.reserve(2 * count);
   for (uint32_t i = 0; i < count; ++i) {
     const std::span<std::byte> own = memory.subspan(i * transfer_bytes * 2, transfer_bytes * 2);
     slots_.push_back(Slot{
@@ -161,7 +148,6 @@ LoadRun::LoadRun(const LoadOptions& options, LoadControl& control, CreatedRing c
                                      std::span(start_times_).subspan(i * shape.depth, shape.depth)),
         .recv_memory = own.last(transfer_bytes)});
   }
-  if (options.rate > 0) interval_ns_ = 1e9 / options.rate;
 }
 
 LoadRun::~LoadRun() {
@@ -169,65 +155,21 @@ LoadRun::~LoadRun() {
   CHECK(drained.ok()) << drained;
 }
 
-// ---- Connecting.
+// ---- The ends.
 
 absl::Status LoadRun::Connect() {
-  // Connects that were prepared, and of these how many succeeded.
-  uint32_t next = 0;
-  uint32_t established = 0;
-  while (established < slots_.size()) {
-    if (Stopped()) return absl::CancelledError("interrupted while connecting");
-    PrepareConnects(next, established);
-    ring_->SubmitAndWait({.timeout = kStopResolution});
-    for (const Completion& completion : ring_->Completions()) {
-      if (KindOf<Kind>(completion.token) != kConnect) continue;
-      if (absl::Status status = HandleConnect(completion); !status.ok()) return status;
-      ++established;
-    }
-  }
+  const absl::StatusOr<std::vector<ConnectionId>> connections =
+      ConnectAll(*ring_, options_, control_.stop);
+  if (!connections.ok()) return connections.status();
+  for (size_t i = 0; i < slots_.size(); ++i) slots_[i].id = (*connections)[i];
   return absl::OkStatus();
 }
 
-void LoadRun::PrepareConnects(uint32_t& next, uint32_t established) {
-  while (next < slots_.size() && next - established < kConnectsInFlightMax &&
-         ring_->SubmissionQueueSpace() >= 2) {
-    if (ring_->PrepareConnect(options_.target, MakeToken(kConnect, next)) != Prepared::kAccepted) {
-      return;
-    }
-    const bool prepared =
-        ring_->PrepareDeadline(options_.connect_timeout, MakeToken(kConnectDeadline, next)) ==
-        Prepared::kAccepted;
-    CHECK(prepared) << "there was space for a connect but not for its deadline";
-    ++next;
-  }
-}
-
-absl::Status LoadRun::HandleConnect(const Completion& completion) {
-  if (!completion.ok()) return ConnectFailure(completion);
-  slots_[IndexOf(completion.token)].id = completion.connection();
-  return absl::OkStatus();
-}
-
-absl::Status LoadRun::ConnectFailure(const Completion& completion) const {
-  const std::string target = options_.target.ToString();
-  switch (completion.error()) {
-    case Error::kCanceled:
-    case Error::kTimedOut:
-      return absl::DeadlineExceededError(
-          absl::StrCat(target, " did not take a connection within ",
-                       absl::FormatDuration(absl::FromChrono(options_.connect_timeout))));
-    case Error::kConnectionRefused:
-    case Error::kNotFound:
-      return absl::UnavailableError(
-          absl::StrCat("nothing listens at ", target, ": start the server first"));
-    case Error::kTooManyFiles:
-      return absl::ResourceExhaustedError(
-          absl::StrCat("too few descriptors for ", options_.connections,
-                       " connections: raise the limit (ulimit -n) or lower --connections"));
-    default:
-      return absl::UnavailableError(
-          absl::StrCat("cannot connect to ", target, ": ", ring_->ExplainError(completion)));
-  }
+absl::Status LoadRun::Close() {
+  std::vector<ConnectionId> connections;
+  connections.reserve(slots_.size());
+  for (const Slot& slot : slots_) connections.push_back(slot.id);
+  return CloseAll(*ring_, connections, Now() + kCloseTimeout);
 }
 
 // ---- Traffic.
@@ -236,7 +178,7 @@ absl::Status LoadRun::Exchange() {
   if (CountMode()) BeginMeasurement();
   StartTraffic();
   if (!CountMode()) {
-    if (absl::Status status = RunUntil(epoch_ + options_.warmup); !status.ok()) return status;
+    if (absl::Status status = RunUntil(now_ + options_.warmup); !status.ok()) return status;
     BeginMeasurement();
   }
   const LoadTime end = CountMode() ? LoadTime::max() : result_.begin.time + options_.duration;
@@ -246,33 +188,32 @@ absl::Status LoadRun::Exchange() {
 }
 
 void LoadRun::StartTraffic() {
-  epoch_ = now_ = last_reply_ = Now();
-  if (Paced()) next_due_time_ = epoch_;
+  now_ = Now();
+  schedule_.Start(now_);
   for (Slot& slot : slots_) {
-    if (!Paced()) AdmitInto(slot);
+    Admit(slot);
     Pump(slot);
   }
 }
 
 void LoadRun::BeginMeasurement() {
   histogram_ = &result_.latency;
-  replies_ = 0;
+  messages_ = 0;
   result_.begin = Sample();
 }
 
 void LoadRun::EndMeasurement() {
   result_.end = Sample();
-  result_.messages = replies_;
+  result_.messages = messages_;
   result_.interrupted = Stopped();
-  for (const Slot& slot : slots_) result_.messages_overdue += slot.due;
+  result_.messages_overdue = schedule_.CountOverdue();
   histogram_ = nullptr;
-  admitting_ = false;
-  next_due_time_ = LoadTime::max();
+  schedule_.Stop();
 }
 
 // Goes on until `end`, or until the run is stopped or has nothing more to send and to receive.
 absl::Status LoadRun::RunUntil(LoadTime end) {
-  while (now_ < end && !Stopped() && (budget_ > 0 || in_flight_ > 0)) {
+  while (now_ < end && !Stopped() && (schedule_.HasMore() || replies_.in_flight() > 0)) {
     if (absl::Status status = Round(end); !status.ok()) return status;
   }
   return absl::OkStatus();
@@ -281,7 +222,7 @@ absl::Status LoadRun::RunUntil(LoadTime end) {
 // Receives, and verifies, what is still on its way.
 absl::Status LoadRun::Collect() {
   const LoadTime patience = result_.interrupted ? now_ + kCloseTimeout : LoadTime::max();
-  while (in_flight_ > 0 && now_ < patience) {
+  while (replies_.in_flight() > 0 && now_ < patience) {
     if (absl::Status status = Round(patience); !status.ok()) return status;
   }
   return absl::OkStatus();
@@ -298,7 +239,7 @@ absl::Status LoadRun::Round(LoadTime end) {
 
 WaitOptions LoadRun::WaitUntil(LoadTime end) const {
   WaitOptions wait;
-  const nanoseconds left = std::min(end, next_due_time_) - now_;
+  const nanoseconds left = std::min(end, schedule_.next_due_time()) - now_;
   wait.timeout = std::clamp(left, nanoseconds{0}, kStopResolution);
   wait.spin = options_.spin;
   if (options_.batch_delay > nanoseconds{0}) {
@@ -309,7 +250,7 @@ WaitOptions LoadRun::WaitUntil(LoadTime end) const {
 }
 
 absl::Status LoadRun::HandleAll() {
-  const uint64_t replies_before = replies_;
+  const uint64_t messages_before = messages_;
   for (std::span<const Completion> view = ring_->PeekCompletions(); !view.empty();
        view = ring_->PeekCompletions()) {
     for (const Completion& completion : view) {
@@ -317,18 +258,25 @@ absl::Status LoadRun::HandleAll() {
     }
     ring_->AdvanceCompletionQueue(view.size());
   }
-  if (replies_ != replies_before) {
-    control_.messages.fetch_add(replies_ - replies_before, std::memory_order_relaxed);
+  if (messages_ != messages_before) {
+    control_.messages.fetch_add(messages_ - messages_before, std::memory_order_relaxed);
   }
   return absl::OkStatus();
 }
 
 absl::Status LoadRun::Handle(const Completion& completion) {
-  const Kind kind = KindOf<Kind>(completion.token);
-  if (kind == kConnectDeadline) return absl::OkStatus();
-  Slot& slot = slots_[IndexOf(completion.token)];
-  if (kind == kRecv) return HandleRecv(slot, completion);
-  DCHECK(kind == kSend);
+  switch (KindOf<Operation>(completion.token)) {
+    case Operation::kSend:
+      return HandleSend(slots_[IndexOf(completion.token)], completion);
+    case Operation::kRecv:
+      return HandleRecv(slots_[IndexOf(completion.token)], completion);
+    default:
+      DCHECK(KindOf<ConnectOperation>(completion.token) == ConnectOperation::kDeadline);
+      return absl::OkStatus();
+  }
+}
+
+absl::Status LoadRun::HandleSend(Slot& slot, const Completion& completion) {
   if (!completion.ok()) {
     return absl::AbortedError(absl::StrFormat("connection %d: %s", slot.connection.number(),
                                               ring_->ExplainError(completion)));
@@ -350,19 +298,18 @@ absl::Status LoadRun::HandleRecv(Slot& slot, const Completion& completion) {
     return absl::AbortedError(
         absl::StrFormat("connection %d: %s", connection.number(), ring_->ExplainError(completion)));
   }
-  last_reply_ = now_;
   const absl::StatusOr<uint32_t> messages = connection.OnReceived(
       slot.recv_memory.first(static_cast<size_t>(completion.result)), now_, histogram_);
   if (!messages.ok()) return messages.status();
-  replies_ += *messages;
-  in_flight_ -= *messages;
-  AdmitInto(slot);
+  messages_ += *messages;
+  replies_.OnReceived(*messages, now_);
+  Admit(slot);
   Pump(slot);
   return absl::OkStatus();
 }
 
 absl::Status LoadRun::CheckReplies() const {
-  if (in_flight_ == 0 || now_ - last_reply_ < options_.reply_timeout) return absl::OkStatus();
+  if (!replies_.HasStalled(now_)) return absl::OkStatus();
   for (const Slot& slot : slots_) {
     const LoadConnection& connection = slot.connection;
     if (connection.in_flight() == 0) continue;
@@ -376,73 +323,49 @@ absl::Status LoadRun::CheckReplies() const {
 
 // ---- Admitting and sending.
 
-// When a message is due. Message `n` goes to connection `n` modulo their count.
-LoadTime LoadRun::DueTime(uint64_t message) const {
-  return epoch_ + nanoseconds{std::llround(static_cast<double>(message) * interval_ns_)};
-}
-
 void LoadRun::AdmitDue() {
-  while (next_due_time_ <= now_ && budget_ > 0) {
-    Slot& slot = slots_[next_due_ % slots_.size()];
-    ++slot.due;
-    --budget_;
-    AdmitInto(slot);
-    Pump(slot);
-    next_due_time_ = DueTime(++next_due_);
+  while (const std::optional<uint32_t> due = schedule_.NextDue(now_)) {
+    Admit(slots_[*due]);
+    Pump(slots_[*due]);
   }
-  if (budget_ == 0) next_due_time_ = LoadTime::max();
 }
 
-// Admits what the connection's window and the run allow.
-void LoadRun::AdmitInto(Slot& slot) {
-  if (!admitting_) return;
-  uint64_t& allowed = Paced() ? slot.due : budget_;
-  while (allowed > 0 && slot.connection.Window() > 0) {
-    const uint64_t index = static_cast<uint64_t>(&slot - slots_.data());
-    const LoadTime start =
-        Paced() ? DueTime(slot.connection.admitted() * slots_.size() + index) : now_;
-    slot.connection.Admit(start);
-    --allowed;
-    if (in_flight_++ == 0) last_reply_ = now_;
+// Admits what the connection's window and the schedule allow.
+void LoadRun::Admit(Slot& slot) {
+  while (slot.connection.Window() > 0) {
+    const std::optional<LoadTime> start = schedule_.Take(IndexOfSlot(slot), now_);
+    if (!start.has_value()) return;
+    slot.connection.Admit(*start);
+    replies_.OnAdmitted(now_);
   }
 }
 
 // Prepares what the connection can do: a receive always, a send where there are bytes.
 void LoadRun::Pump(Slot& slot) {
-  const uint32_t index = static_cast<uint32_t>(&slot - slots_.data());
+  const uint32_t index = IndexOfSlot(slot);
   if (!slot.receiving) {
-    slot.receiving = ring_->PrepareRecv(slot.id, slot.recv_memory, MakeToken(kRecv, index)) ==
-                     Prepared::kAccepted;
+    slot.receiving = ring_->PrepareRecv(slot.id, slot.recv_memory,
+                                        MakeToken(Operation::kRecv, index)) == Prepared::kAccepted;
   }
   bool full = !slot.receiving;
   if (const std::span<const std::byte> bytes = slot.connection.NextSend(); !bytes.empty()) {
-    if (ring_->PrepareSend(slot.id, bytes, MakeToken(kSend, index), TransferFlags::kAll) ==
-        Prepared::kAccepted) {
+    if (ring_->PrepareSend(slot.id, bytes, MakeToken(Operation::kSend, index),
+                           TransferFlags::kAll) == Prepared::kAccepted) {
       slot.connection.OnSendPrepared(bytes.size());
     } else {
       full = true;
     }
   }
-  if (full && !slot.deferred) {
-    slot.deferred = true;
-    deferred_.push_back(index);
-  }
+  if (full) deferred_.Add(index);
 }
 
 void LoadRun::PumpDeferred() {
   if (deferred_.empty()) return;
   ring_->Submit();
-  // Those that find the queue full again are put behind the ones that this loop goes over.
-  const size_t count = deferred_.size();
-  for (size_t i = 0; i < count; ++i) {
-    const uint32_t index = deferred_[i];
-    slots_[index].deferred = false;
-    Pump(slots_[index]);
-  }
-  deferred_.erase(deferred_.begin(), deferred_.begin() + static_cast<ptrdiff_t>(count));
+  deferred_.Retry([this](uint32_t index) { Pump(slots_[index]); });
 }
 
-// ---- The ends.
+// ---- Figures.
 
 LoadSample LoadRun::Sample() const {
   LoadSample sample;
@@ -453,24 +376,6 @@ LoadSample LoadRun::Sample() const {
     if (cpu.ok()) sample.server_cpu = absl::ToChronoNanoseconds(*cpu);
   }
   return sample;
-}
-
-absl::Status LoadRun::Close() {
-  const LoadTime end = Now() + kCloseTimeout;
-  size_t prepared = 0;
-  size_t closed = 0;
-  while (closed < slots_.size() && Now() < end) {
-    while (prepared < slots_.size() &&
-           ring_->PrepareClose(slots_[prepared].id, CloseMode::kGraceful, MakeToken(kClose)) ==
-               Prepared::kAccepted) {
-      ++prepared;
-    }
-    ring_->SubmitAndWait({.timeout = kStopResolution});
-    for (const Completion& completion : ring_->Completions()) {
-      if (KindOf<Kind>(completion.token) == kClose) ++closed;
-    }
-  }
-  return Drain(*ring_, end);
 }
 
 }  // namespace

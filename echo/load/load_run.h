@@ -7,7 +7,7 @@
 // may be too long by the time a round takes, never too short by more than that.
 //
 // The run ends by itself: after its duration or count, at the first error, when nothing comes back
-// for `reply_timeout`, or within 0.1 s of `LoadControl::stop`.
+// for `reply_timeout`, or within kStopResolution of `LoadControl::stop`.
 #ifndef IORING_ECHO_LOAD_LOAD_RUN_H_
 #define IORING_ECHO_LOAD_LOAD_RUN_H_
 
@@ -91,6 +91,9 @@ struct LoadControl {
   // Each thread arrives once, when it is connected or failed; then traffic starts.
   StartLine connected;
 };
+
+// How soon a run sees `LoadControl::stop`.
+inline constexpr std::chrono::nanoseconds kStopResolution = std::chrono::milliseconds{100};
 
 // Runs on the calling thread; `threads` is not looked at. Allocates nothing between connecting and
 // closing. Errors are one sentence: a refused connection (Unavailable), one that takes too long

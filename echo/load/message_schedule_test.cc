@@ -1,0 +1,148 @@
+#include "echo/load/message_schedule.h"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "echo/load/load_connection.h"
+#include "gtest/gtest.h"
+
+namespace ioring {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+
+constexpr LoadTime kStart{hours(1)};
+constexpr uint32_t kConnections = 3;
+
+// Has started.
+MessageSchedule ClosedLoop(uint64_t messages) {
+  MessageSchedule schedule(messages, 0, kConnections);
+  schedule.Start(kStart);
+  return schedule;
+}
+
+// One message a millisecond, the first one at the start.
+MessageSchedule OpenLoop(uint64_t messages) {
+  MessageSchedule schedule(messages, 1000, kConnections);
+  schedule.Start(kStart);
+  return schedule;
+}
+
+// The connections whose messages have fallen due.
+std::vector<uint32_t> AllDue(MessageSchedule& schedule, LoadTime now) {
+  std::vector<uint32_t> connections;
+  while (const std::optional<uint32_t> due = schedule.NextDue(now)) connections.push_back(*due);
+  return connections;
+}
+
+using Connections = std::vector<uint32_t>;
+
+// ---- The closed loop.
+
+TEST(MessageScheduleTest, ClosedLoopGivesAMessageToWhoeverTakesIt) {
+  MessageSchedule schedule = ClosedLoop(0);
+  for (int i = 0; i < 100; ++i) {
+    const LoadTime now = kStart + milliseconds(i);
+    EXPECT_EQ(schedule.Take(1, now), now);
+  }
+  EXPECT_TRUE(schedule.HasMore());
+}
+
+TEST(MessageScheduleTest, ClosedLoopEndsWithItsMessages) {
+  MessageSchedule schedule = ClosedLoop(2);
+  EXPECT_TRUE(schedule.Take(0, kStart).has_value());
+  EXPECT_TRUE(schedule.HasMore());
+  EXPECT_TRUE(schedule.Take(2, kStart).has_value());
+  EXPECT_FALSE(schedule.HasMore());
+  EXPECT_EQ(schedule.Take(0, kStart), std::nullopt);
+}
+
+TEST(MessageScheduleTest, InAClosedLoopNothingFallsDue) {
+  MessageSchedule schedule = ClosedLoop(10);
+  EXPECT_EQ(schedule.NextDue(kStart + hours(1)), std::nullopt);
+  EXPECT_EQ(schedule.next_due_time(), LoadTime::max());
+  EXPECT_EQ(schedule.CountOverdue(), 0u);
+}
+
+TEST(MessageScheduleTest, StoppedTheClosedLoopGivesNothing) {
+  MessageSchedule schedule = ClosedLoop(10);
+  schedule.Stop();
+  EXPECT_EQ(schedule.Take(0, kStart), std::nullopt);
+}
+
+// ---- The open loop.
+
+TEST(MessageScheduleTest, OpenLoopGoesRoundTheConnectionsInTime) {
+  MessageSchedule schedule = OpenLoop(0);
+  EXPECT_EQ(schedule.next_due_time(), kStart);
+  EXPECT_EQ(AllDue(schedule, kStart - nanoseconds(1)), Connections());
+  EXPECT_EQ(AllDue(schedule, kStart), Connections({0}));
+  EXPECT_EQ(schedule.next_due_time(), kStart + milliseconds(1));
+  EXPECT_EQ(AllDue(schedule, kStart + milliseconds(1) - nanoseconds(1)), Connections());
+  EXPECT_EQ(AllDue(schedule, kStart + milliseconds(4)), Connections({1, 2, 0, 1}));
+  EXPECT_EQ(schedule.next_due_time(), kStart + milliseconds(5));
+}
+
+TEST(MessageScheduleTest, OpenLoopGivesOnlyMessagesThatAreDue) {
+  MessageSchedule schedule = OpenLoop(0);
+  EXPECT_EQ(schedule.Take(0, kStart), std::nullopt);
+  ASSERT_EQ(AllDue(schedule, kStart), Connections({0}));
+  EXPECT_EQ(schedule.Take(1, kStart), std::nullopt);
+  EXPECT_EQ(schedule.Take(0, kStart), kStart);
+  EXPECT_EQ(schedule.Take(0, kStart), std::nullopt);
+}
+
+// A server that stalls is charged with all that it held up.
+TEST(MessageScheduleTest, LatencyStartsWhenTheMessageWasDue) {
+  MessageSchedule schedule = OpenLoop(0);
+  const LoadTime late = kStart + seconds(1);
+  ASSERT_EQ(AllDue(schedule, late).size(), 1001u);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(schedule.Take(2, late), kStart + milliseconds(2 + i * 3)) << i;
+  }
+}
+
+// The intervals' rounding does not add up.
+TEST(MessageScheduleTest, AnOddRateIsKept) {
+  MessageSchedule schedule(0, 3, 1);
+  schedule.Start(kStart);
+  ASSERT_EQ(AllDue(schedule, kStart + seconds(1000)).size(), 3001u);
+  EXPECT_EQ(schedule.next_due_time(), kStart + seconds(1000) + nanoseconds(333'333'333));
+}
+
+TEST(MessageScheduleTest, OpenLoopEndsWithItsMessages) {
+  MessageSchedule schedule = OpenLoop(4);
+  EXPECT_EQ(AllDue(schedule, kStart + milliseconds(2)), Connections({0, 1, 2}));
+  EXPECT_TRUE(schedule.HasMore());
+  EXPECT_EQ(AllDue(schedule, kStart + hours(1)), Connections({0}));
+  EXPECT_FALSE(schedule.HasMore());
+  EXPECT_EQ(schedule.next_due_time(), LoadTime::max());
+  // Those that were due can still be taken.
+  EXPECT_TRUE(schedule.Take(1, kStart + hours(1)).has_value());
+}
+
+TEST(MessageScheduleTest, CountsMessagesThatWereDueAndNotTaken) {
+  MessageSchedule schedule = OpenLoop(0);
+  AllDue(schedule, kStart + milliseconds(4));
+  EXPECT_EQ(schedule.CountOverdue(), 5u);
+  EXPECT_TRUE(schedule.Take(0, kStart + milliseconds(4)).has_value());
+  EXPECT_EQ(schedule.CountOverdue(), 4u);
+}
+
+TEST(MessageScheduleTest, StoppedTheOpenLoopGivesNothing) {
+  MessageSchedule schedule = OpenLoop(0);
+  AllDue(schedule, kStart);
+  schedule.Stop();
+  EXPECT_EQ(schedule.Take(0, kStart), std::nullopt);
+  EXPECT_EQ(AllDue(schedule, kStart + hours(1)), Connections());
+  EXPECT_EQ(schedule.next_due_time(), LoadTime::max());
+  EXPECT_EQ(schedule.CountOverdue(), 1u);
+}
+
+}  // namespace
+}  // namespace ioring
