@@ -144,8 +144,9 @@ LoadRun::LoadRun(const LoadOptions& options, LoadControl& control, CreatedRing c
   for (uint32_t i = 0; i < count; ++i) {
     const std::span<std::byte> own = memory.subspan(i * transfer_bytes * 2, transfer_bytes * 2);
     slots_.push_back(Slot{
-        .connection = LoadConnection(options.first_connection + i, shape, own.first(transfer_bytes),
-                                     std::span(start_times_).subspan(i * shape.depth, shape.depth)),
+        .connection =
+            LoadConnection(options.first_connection + i, shape, own.first(transfer_bytes),
+                           std::span(start_times_).subspan(size_t{i} * shape.depth, shape.depth)),
         .recv_memory = own.last(transfer_bytes)});
   }
 }
