@@ -89,10 +89,14 @@ absl::Status StopServer(ServerProcess& server) {
       absl::StrCat("the server ended with ", exit_code.value_or(-SIGKILL), ": ", server.Output()));
 }
 
+// DeadlineExceeded where too few messages came back.
 absl::StatusOr<Sample> ReadReport(std::string_view json) {
   absl::StatusOr<double> messages = JsonNumber(json, "messages");
   if (!messages.ok()) return messages.status();
-  if (*messages == 0) return absl::AbortedError("nothing came back while it was measured");
+  if (*messages < kMeasuredMessagesMin) {
+    return absl::DeadlineExceededError(absl::StrCat(
+        *messages, " messages came back while it was measured, fewer than ", kMeasuredMessagesMin));
+  }
   Sample sample;
   const struct {
     std::string_view name;
@@ -151,6 +155,25 @@ uint64_t MessagesToCount(const Shape& shape) {
   constexpr uint64_t kBytes = uint64_t{2} << 30;
   if (shape.connections == 1) return kMessagesMin;
   return std::clamp(kBytes / shape.message_bytes, kMessagesMin, kMessages);
+}
+
+// As Measure, for `options.duration` only.
+absl::StatusOr<Sample> MeasureOnce(const MeasurementOptions& options, const Server& server,
+                                   const Shape& shape) {
+  const ForeignLoad foreign({options.server_cpu, options.load_cpu});
+  auto process = ServerProcess::Start({.command = server.command, .cpu = options.server_cpu});
+  if (!process.ok()) return process.status();
+  const double memory_before = MemoryOf((*process)->pid(), "VmRSS");
+  absl::StatusOr<std::string> report = RunLoad(options, **process, shape, 0);
+  if (!report.ok()) return report.status();
+  const double memory_max = MemoryOf((*process)->pid(), "VmHWM");
+  const absl::Status stopped = StopServer(**process);
+  if (!stopped.ok()) return stopped;
+  absl::StatusOr<Sample> sample = ReadReport(*report);
+  if (!sample.ok()) return sample.status();
+  sample->resident_bytes_per_connection = (memory_max - memory_before) / shape.connections;
+  sample->foreign_load = foreign.Share();
+  return sample;
 }
 
 // Measures until others leave the processors alone, or for the last time.
@@ -225,20 +248,14 @@ absl::StatusOr<double> JsonNumber(std::string_view json, std::string_view name) 
 
 absl::StatusOr<Sample> Measure(const MeasurementOptions& options, const Server& server,
                                const Shape& shape) {
-  const ForeignLoad foreign({options.server_cpu, options.load_cpu});
-  auto process = ServerProcess::Start({.command = server.command, .cpu = options.server_cpu});
-  if (!process.ok()) return process.status();
-  const double memory_before = MemoryOf((*process)->pid(), "VmRSS");
-  absl::StatusOr<std::string> report = RunLoad(options, **process, shape, 0);
-  if (!report.ok()) return report.status();
-  const double memory_max = MemoryOf((*process)->pid(), "VmHWM");
-  const absl::Status stopped = StopServer(**process);
-  if (!stopped.ok()) return stopped;
-  absl::StatusOr<Sample> sample = ReadReport(*report);
-  if (!sample.ok()) return sample.status();
-  sample->resident_bytes_per_connection = (memory_max - memory_before) / shape.connections;
-  sample->foreign_load = foreign.Share();
-  return sample;
+  MeasurementOptions attempt = options;
+  for (;;) {
+    absl::StatusOr<Sample> sample = MeasureOnce(attempt, server, shape);
+    if (!absl::IsDeadlineExceeded(sample.status()) || attempt.duration >= kMeasuredDurationMax) {
+      return sample;
+    }
+    attempt.duration = std::min(4 * attempt.duration, kMeasuredDurationMax);
+  }
 }
 
 absl::StatusOr<double> CountKernelEntries(const MeasurementOptions& options, const Server& server,

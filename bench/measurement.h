@@ -47,8 +47,17 @@ struct MeasurementOptions {
 // share one.
 bool ChooseProcessors(MeasurementOptions& options);
 
+// The fewest messages that figures are made of. Where fewer come back, the machine was so slow or
+// so busy that the server was hardly measured.
+inline constexpr int kMeasuredMessagesMin = 10;
+// The longest time for which a measurement waits for them.
+inline constexpr absl::Duration kMeasuredDurationMax = absl::Seconds(10);
+
 // Starts the server, loads it, checks every byte that comes back, stops the server. Any failure
-// (wrong bytes, a server that does not end with 0) is an error. No second attempt.
+// (wrong bytes, a server that does not end with 0) is an error. Where fewer than
+// kMeasuredMessagesMin come back, the whole measurement is made again for four times the duration,
+// at most for kMeasuredDurationMax or `options.duration`, whichever is longer. DeadlineExceeded
+// where that does not help either.
 absl::StatusOr<Sample> Measure(const MeasurementOptions& options, const Server& server,
                                const Shape& shape);
 

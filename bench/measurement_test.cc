@@ -1,7 +1,15 @@
 #include "bench/measurement.h"
 
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "bench/comparison.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -45,6 +53,71 @@ TEST(MeasureTest, StopsWhenTheLoadGeneratorFails) {
   const auto sample = Measure({.load = "/bin/false"}, server, Shape{.connections = 1});
   EXPECT_EQ(sample.status().code(), absl::StatusCode::kAborted);
   EXPECT_THAT(std::string(sample.status().message()), HasSubstr("ended with 1"));
+}
+
+// A load generator that talks to no server. It notes the durations that it is started with.
+class ScriptedLoad {
+ public:
+  // `report` is a command that prints the report. It may use ${duration}.
+  explicit ScriptedLoad(std::string_view report) {
+    std::ofstream program(program_);
+    program << R"(#!/bin/sh
+for word in "$@"; do
+  case "${word}" in
+    --json=*) json="${word#*=}" ;;
+    --duration=*) duration="${word#*=}" ;;
+  esac
+done
+echo "${duration}" >>)"
+            << durations_ << "\n{ " << report << "; } >\"${json}\"\n";
+    std::filesystem::permissions(program_, std::filesystem::perms::owner_all);
+    std::filesystem::remove(durations_);
+  }
+
+  MeasurementOptions Options(absl::Duration duration) const {
+    return {.load = program_, .duration = duration};
+  }
+
+  std::vector<std::string> Durations() const {
+    std::vector<std::string> durations;
+    std::ifstream file(durations_);
+    for (std::string line; std::getline(file, line);) durations.push_back(line);
+    return durations;
+  }
+
+ private:
+  const std::string program_ = testing::TempDir() + "/load";
+  const std::string durations_ = testing::TempDir() + "/durations";
+};
+
+// What ScriptedLoad needs no more of than that it says that it listens.
+Server NoServer() { return {.name = "none", .command = {"/bin/echo", "listening on 127.0.0.1:1"}}; }
+
+// The end of a report whose first member is "messages".
+constexpr std::string_view kOtherFigures =
+    R"("messages_per_second": 5, "server_cpu_ns_per_message": 3000, "latency_p50_ns": 1000, )"
+    R"("latency_p99_ns": 2000, "latency_p999_ns": 4000, "generator_utilization": 0.5})";
+
+TEST(MeasureTest, GoesOnForLongerUntilEnoughCameBack) {
+  const ScriptedLoad load(
+      absl::StrCat("messages=9; [ ${duration} != 1.6s ] || messages=10; echo '{",
+                   R"("messages": '${messages}', )", kOtherFigures, "'"));
+  const auto sample =
+      Measure(load.Options(absl::Milliseconds(100)), NoServer(), {.connections = 1});
+  ASSERT_TRUE(sample.ok()) << sample.status();
+  EXPECT_EQ(sample->server_cpu_us_per_message, 3);
+  EXPECT_THAT(load.Durations(), ElementsAre("100ms", "400ms", "1.6s"));
+}
+
+TEST(MeasureTest, GivesUpWhereTooFewComeBack) {
+  const ScriptedLoad load(absl::StrCat(R"(echo '{"messages": 0, )", kOtherFigures, "'"));
+  const auto sample = Measure(load.Options(absl::Seconds(4)), NoServer(), {.connections = 1});
+  EXPECT_EQ(sample.status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(std::string(sample.status().message()), HasSubstr("0 messages came back"));
+  EXPECT_THAT(load.Durations(), ElementsAre("4s", "10s"));
+  const auto longer = Measure(load.Options(absl::Seconds(20)), NoServer(), {.connections = 1});
+  EXPECT_EQ(longer.status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(load.Durations(), ElementsAre("4s", "10s", "20s"));
 }
 
 }  // namespace
