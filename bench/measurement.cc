@@ -20,6 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "bench/foreign_load.h"
+#include "bench/json_value.h"
 #include "bench/kernel_entries.h"
 #include "echo/testing/server_process.h"
 
@@ -89,9 +90,15 @@ absl::Status StopServer(ServerProcess& server) {
       absl::StrCat("the server ended with ", exit_code.value_or(-SIGKILL), ": ", server.Output()));
 }
 
-// DeadlineExceeded where too few messages came back.
-absl::StatusOr<Sample> ReadReport(std::string_view json) {
-  absl::StatusOr<double> messages = JsonNumber(json, "messages");
+// The figures of the load generator's report, which is `text`. DeadlineExceeded where too few
+// messages came back.
+absl::StatusOr<Sample> ReadReport(std::string_view text) {
+  const absl::StatusOr<JsonValue> report = JsonValue::Parse(text);
+  if (!report.ok()) {
+    return absl::InternalError(
+        absl::StrCat("the load generator's report: ", report.status().message()));
+  }
+  const absl::StatusOr<double> messages = report->NumberAt("messages");
   if (!messages.ok()) return messages.status();
   if (*messages < kMeasuredMessagesMin) {
     return absl::DeadlineExceededError(absl::StrCat(
@@ -111,7 +118,7 @@ absl::StatusOr<Sample> ReadReport(std::string_view json) {
       {"generator_utilization", 1, &Sample::generator_utilization},
   };
   for (const auto& member : members) {
-    absl::StatusOr<double> number = JsonNumber(json, member.name);
+    const absl::StatusOr<double> number = report->NumberAt(member.name);
     if (!number.ok()) return number.status();
     sample.*member.figure = *number / member.divisor;
   }
@@ -232,18 +239,6 @@ bool ChooseProcessors(MeasurementOptions& options) {
   if (options.load_cpu < sysconf(_SC_NPROCESSORS_ONLN)) return true;
   options.load_cpu = options.server_cpu;
   return false;
-}
-
-absl::StatusOr<double> JsonNumber(std::string_view json, std::string_view name) {
-  const std::string key = absl::StrCat("\"", name, "\":");
-  const size_t found = json.find(key);
-  double number = 0;
-  if (found != std::string_view::npos) {
-    std::string_view rest = json.substr(found + key.size());
-    rest = absl::StripAsciiWhitespace(rest.substr(0, rest.find_first_of(",}\n")));
-    if (absl::SimpleAtod(rest, &number)) return number;
-  }
-  return absl::NotFoundError(absl::StrCat("the report has no number ", name, ":\n", json));
 }
 
 absl::StatusOr<Sample> Measure(const MeasurementOptions& options, const Server& server,

@@ -74,9 +74,6 @@ absl::StatusOr<std::vector<Series>> MeasureRounds(const MeasurementOptions& opti
                                                   const Shape& shape, int rounds,
                                                   const Progress& progress);
 
-// The number called `name` in a flat JSON object. NotFound where there is none.
-absl::StatusOr<double> JsonNumber(std::string_view json, std::string_view name);
-
 }  // namespace ioring
 
 #endif  // IORING_BENCH_MEASUREMENT_H_

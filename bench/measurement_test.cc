@@ -32,14 +32,6 @@ TEST(ServerTest, RefusesAnythingElse) {
   }
 }
 
-TEST(JsonNumberTest, FindsNumbersByTheirWholeName) {
-  constexpr char kJson[] = "{\n  \"xy\": 1.5,\n  \"y\": -2e3,\n  \"z\": null\n}";
-  EXPECT_EQ(JsonNumber(kJson, "xy").value(), 1.5);
-  EXPECT_EQ(JsonNumber(kJson, "y").value(), -2000);
-  EXPECT_EQ(JsonNumber(kJson, "x").status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(JsonNumber(kJson, "z").status().code(), absl::StatusCode::kNotFound);
-}
-
 TEST(MeasureTest, SaysWhatAServerSaidThatDoesNotStart) {
   const Server server = {.name = "broken", .command = {"/bin/echo", "no port is free"}};
   const auto sample = Measure({.load = "/bin/true"}, server, Shape{.connections = 1});
@@ -118,6 +110,18 @@ TEST(MeasureTest, GivesUpWhereTooFewComeBack) {
   const auto longer = Measure(load.Options(absl::Seconds(20)), NoServer(), {.connections = 1});
   EXPECT_EQ(longer.status().code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_THAT(load.Durations(), ElementsAre("4s", "10s", "20s"));
+}
+
+TEST(MeasureTest, SaysWhatIsWrongWithAReport) {
+  const ScriptedLoad broken(R"(printf '{\n"messages" 10\n}')");
+  const auto sample = Measure(broken.Options(absl::Seconds(1)), NoServer(), {.connections = 1});
+  EXPECT_THAT(std::string(sample.status().message()),
+              HasSubstr("the load generator's report: line 2: expected ':', found '1'"));
+  const ScriptedLoad short_of_figures(R"(echo '{"messages": 10}')");
+  const auto none =
+      Measure(short_of_figures.Options(absl::Seconds(1)), NoServer(), {.connections = 1});
+  EXPECT_EQ(none.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(none.status().message()), HasSubstr("messages_per_second"));
 }
 
 }  // namespace

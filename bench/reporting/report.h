@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bench/comparison.h"
+#include "bench/json_value.h"
 #include "bench/machine.h"
 #include "bench/measurement.h"
 
@@ -37,7 +38,8 @@ struct Finding {
 struct Component {
   std::string name;  // "slab_pool_benchmark"
   std::string text;  // for people
-  std::string json;  // one JSON value
+  std::string json;  // one JSON value, as the program wrote it
+  JsonValue result;  // the same, read
 };
 
 struct Report {

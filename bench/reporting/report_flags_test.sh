@@ -33,6 +33,11 @@ failure frame "the page has no place" "${CHECK[@]}" --frame="${SCRIPT}"
 failure script "--script: ${FOLDER}/none cannot be read" "${CHECK[@]}" --script="${FOLDER}/none"
 failure charts "--charts: ${FOLDER}/none cannot be read" "${CHECK[@]}" --charts="${FOLDER}/none"
 failure components "--components=${FOLDER}/none" "${CHECK[@]}" --check=false --components="${FOLDER}/none"
+mkdir "${FOLDER}/broken"
+echo "the text of a component" >"${FOLDER}/broken/part.txt"
+printf '{"benchmarks":\n]}' >"${FOLDER}/broken/part.json"
+failure components "${FOLDER}/broken/part.json, line 2: expected a value, found ']'" "${CHECK[@]}" --check=false \
+  --components="${FOLDER}/broken"
 any_value command "it is text for the report"
 any_value notes "it is text for the report"
 

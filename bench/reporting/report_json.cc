@@ -98,9 +98,8 @@ std::string ReportJson(const Report& report) {
         {{"name", JsonString(one.name)}, {"command", JsonString(absl::StrJoin(one.command, " "))}});
   };
   const auto component = [](const Component& one) {
-    return JsonObject({{"name", JsonString(one.name)},
-                       {"text", JsonString(one.text)},
-                       {"result", one.json.empty() ? "null" : one.json}});
+    return JsonObject(
+        {{"name", JsonString(one.name)}, {"text", JsonString(one.text)}, {"result", one.json}});
   };
   const auto finding = [](const Finding& one) {
     return JsonObject({{"about", JsonString(one.about)}, {"text", JsonString(one.text)}});

@@ -25,6 +25,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "bench/comparison.h"
+#include "bench/json_value.h"
 #include "bench/machine.h"
 #include "bench/measurement.h"
 #include "bench/reporting/findings.h"
@@ -152,6 +153,25 @@ class Run {
   bool can_count_ = true;
 };
 
+// Of the two files of a component, NAME.txt and NAME.json, the path of the first.
+absl::StatusOr<Component> ReadComponent(const std::filesystem::path& text_path) {
+  const std::filesystem::path json_path =
+      std::filesystem::path(text_path).replace_extension("json");
+  absl::StatusOr<std::string> text = ReadFile(text_path);
+  if (!text.ok()) return text.status();
+  absl::StatusOr<std::string> json = ReadFile(json_path);
+  if (!json.ok()) return json.status();
+  absl::StatusOr<JsonValue> result = JsonValue::Parse(*json);
+  if (!result.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(json_path.string(), ", ", result.status().message()));
+  }
+  return Component{.name = text_path.stem().string(),
+                   .text = *std::move(text),
+                   .json = *std::move(json),
+                   .result = *std::move(result)};
+}
+
 absl::StatusOr<std::vector<Component>> ReadComponents(const std::string& folder) {
   std::vector<Component> components;
   if (folder.empty()) return components;
@@ -165,12 +185,9 @@ absl::StatusOr<std::vector<Component>> ReadComponents(const std::string& folder)
   }
   std::sort(texts.begin(), texts.end());
   for (const std::filesystem::path& path : texts) {
-    absl::StatusOr<std::string> text = ReadFile(path);
-    absl::StatusOr<std::string> json =
-        ReadFile(std::filesystem::path(path).replace_extension("json"));
-    if (!text.ok()) return text.status();
-    if (!json.ok()) return json.status();
-    components.push_back({path.stem().string(), *std::move(text), *std::move(json)});
+    absl::StatusOr<Component> component = ReadComponent(path);
+    if (!component.ok()) return component.status();
+    components.push_back(*std::move(component));
   }
   return components;
 }

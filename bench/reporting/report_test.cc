@@ -3,10 +3,14 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/log/check.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "bench/comparison.h"
+#include "bench/json_value.h"
 #include "bench/reporting/findings.h"
 #include "bench/reporting/json_text.h"
 #include "bench/reporting/page.h"
@@ -33,6 +37,12 @@ Series MakeSeries(std::string name, std::vector<double> cpu, double throughput =
                              .generator_utilization = generator});
   }
   return series;
+}
+
+Component MakeComponent(std::string name, std::string json) {
+  absl::StatusOr<JsonValue> result = JsonValue::Parse(json);
+  CHECK_OK(result.status());
+  return {.name = std::move(name), .json = std::move(json), .result = *std::move(result)};
 }
 
 const Target* FindTarget(const std::vector<Target>& targets, const std::string& what) {
@@ -141,18 +151,25 @@ TEST(TargetsTest, NothingIsPromisedOfWhatWasNotMeasured) {
 
 TEST(TargetsTest, ComponentsAreJudgedByWhatTheyWrote) {
   const std::vector<Component> components = {
-      {.name = "per_message",
-       .json = "[{\"server\": \"managed_epoll\", \"instructions\": 9},\n"
-               "{\"server\": \"managed\", \"instructions\": 6},\n"
-               "{\"server\": \"uring_multishot\", \"instructions\": 4}]"},
-      {.name = "slab_pool_benchmark",
-       .json = "{\"name\": \"Pair/pool/slabs/1\",\n \"cpu_time\": 4.5e+00,\n}"}};
+      MakeComponent("per_message", R"([{"server": "managed_epoll", "instructions": 9},
+                                       {"server": "managed", "instructions": 6},
+                                       {"server": "uring_multishot", "instructions": 4},
+                                       {"server": "mirror", "instructions": 5}])"),
+      MakeComponent("idle_connections",
+                    R"([{"of": "echo server", "backend": "epoll", "bytes_each": 500},
+                        {"of": "ring", "backend": "io_uring", "bytes_each": null},
+                        {"of": "ring", "backend": "epoll", "bytes_each": 100}])"),
+      MakeComponent("slab_pool_benchmark",
+                    R"({"context": {}, "benchmarks": [{"name": "Pair/pool/slabs/16", "cpu_time": 9},
+                        {"name": "Pair/pool/slabs/1", "cpu_time": 4.5e+00}]})")};
   const std::vector<Target> targets = EvaluateComponentTargets(components);
-  ASSERT_EQ(targets.size(), 2);
+  ASSERT_EQ(targets.size(), 3);
   EXPECT_EQ(targets[0].figure, 1.5);
   EXPECT_FALSE(targets[0].reached);
-  EXPECT_EQ(targets[1].figure, 4.5);
+  EXPECT_EQ(targets[1].figure, 100);
   EXPECT_TRUE(targets[1].reached);
+  EXPECT_EQ(targets[2].figure, 4.5);
+  EXPECT_TRUE(targets[2].reached);
 }
 
 TEST(FindingsTest, WhatIsNotReachedIsExplainedOnce) {
@@ -181,13 +198,16 @@ Report SmallReport() {
   report.shapes[0].series[0].kernel_entries_per_message = 0.25;
   report.targets = EvaluateTargets(report.shapes);
   report.findings = FindingsAbout(report.targets);
-  report.components = {{.name = "pool", .text = "fast\n", .json = "{\"x\": 1}"}};
+  report.components = {MakeComponent("pool", R"({"x": 1})")};
+  report.components[0].text = "fast\n";
   report.notes = {"Quiet."};
   return report;
 }
 
 TEST(ReportTest, JsonHasEveryRound) {
   const std::string json = ReportJson(SmallReport());
+  const absl::StatusOr<JsonValue> value = JsonValue::Parse(json);
+  EXPECT_TRUE(value.ok()) << value.status();
   EXPECT_THAT(json, HasSubstr(R"("server_cpu_us_per_message":{"median":2,"rounds":[1,3,2]})"));
   EXPECT_THAT(json, HasSubstr(R"("kernel_entries_per_message":0.25)"));
   EXPECT_THAT(json, HasSubstr(R"("kernel_entries_per_message":null)"));

@@ -1,5 +1,6 @@
 #include "bench/reporting/targets.h"
 
+#include <array>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,7 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "bench/comparison.h"
-#include "bench/measurement.h"
+#include "bench/json_value.h"
 
 namespace ioring {
 namespace {
@@ -103,15 +104,109 @@ void JudgeCentral(const Shape& shape, Judge& judge) {
   judge.AtLeast("managed", "go", &Sample::messages_per_second, ", throughput", 1.4);
 }
 
-// The number `member` of the flat JSON object in which `mark` stands before it.
-std::optional<double> NumberBehind(std::span<const Component> components, std::string_view name,
-                                   std::string_view mark, std::string_view member) {
+// A member of an object in JSON that is a string.
+struct Property {
+  std::string_view name;
+  std::string_view value;
+};
+
+// Which of the objects that a component wrote: the one that has these properties. A property
+// without a name is none.
+using Properties = std::array<Property, 2>;
+
+bool Has(const JsonValue& object, const Property& property) {
+  const JsonValue* value = object.Find(property.name);
+  const std::string* string = value == nullptr ? nullptr : value->AsString();
+  return property.name.empty() || (string != nullptr && *string == property.value);
+}
+
+// A figure, or its ratio to the one of another object.
+struct ComponentPromise {
+  std::string_view what;
+  std::string_view load;
+  std::string_view component;
+  std::string_view member;
+  Properties of;
+  std::optional<Properties> base;
+  double limit;
+};
+
+constexpr ComponentPromise kComponentPromises[] = {
+    {"managed / uring_multishot, user-space instructions per message",
+     "50 connections, 64 B",
+     "per_message",
+     "instructions",
+     {{{"server", "managed"}}},
+     Properties{{{"server", "uring_multishot"}}},
+     1.3},
+    {"mirror / uring_oneshot, user-space instructions per message",
+     "50 connections, 64 B",
+     "per_message",
+     "instructions",
+     {{{"server", "mirror"}}},
+     Properties{{{"server", "uring_oneshot"}}},
+     1.3},
+    {"the virtual interface, part of CPU per message",
+     "50 connections, 64 B",
+     "virtual_call",
+     "part",
+     {{{"kind", "virtual_call"}}},
+     std::nullopt,
+     0.01},
+    {"bytes per idle connection in the ring, io_uring",
+     "managed receives",
+     "idle_connections",
+     "bytes_each",
+     {{{"of", "ring"}, {"backend", "io_uring"}}},
+     std::nullopt,
+     128},
+    {"bytes per idle connection in the ring, epoll",
+     "managed receives",
+     "idle_connections",
+     "bytes_each",
+     {{{"of", "ring"}, {"backend", "epoll"}}},
+     std::nullopt,
+     128},
+    {"acquire and release, ns",
+     "1 slab",
+     "slab_pool_benchmark",
+     "cpu_time",
+     {{{"name", "Pair/pool/slabs/1"}}},
+     std::nullopt,
+     5},
+    {"acquire and release, ns",
+     "64 slabs",
+     "slab_pool_benchmark",
+     "cpu_time",
+     {{{"name", "Pair/pool/slabs/64"}}},
+     std::nullopt,
+     5},
+    {"registering by the slab / as one region",
+     "1,024 buffers of 4 KiB",
+     "slab_pool_benchmark",
+     "cpu_time",
+     {{{"name", "Register/as_a_slab/buffers/1024"}}},
+     Properties{{{"name", "Register/as_one_region/buffers/1024"}}},
+     1.2},
+};
+
+// The objects that a component wrote: programs that count have an array of them, Google Benchmark
+// has the array "benchmarks".
+std::span<const JsonValue> ObjectsOf(const Component& component) {
+  const JsonValue* benchmarks = component.result.Find("benchmarks");
+  return benchmarks == nullptr ? component.result.Elements() : benchmarks->Elements();
+}
+
+// The number `member` of the first object with these properties in the component called so.
+std::optional<double> NumberOf(std::span<const Component> components, std::string_view name,
+                               const Properties& properties, std::string_view member) {
   for (const Component& component : components) {
-    const size_t found = component.json.find(mark);
-    if (component.name != name || found == std::string::npos) continue;
-    const absl::StatusOr<double> number =
-        JsonNumber(std::string_view(component.json).substr(found), member);
-    if (number.ok()) return *number;
+    if (component.name != name) continue;
+    for (const JsonValue& object : ObjectsOf(component)) {
+      if (!Has(object, properties[0]) || !Has(object, properties[1])) continue;
+      const absl::StatusOr<double> number = object.NumberAt(member);
+      if (number.ok()) return *number;
+    }
   }
   return std::nullopt;
 }
@@ -135,41 +230,13 @@ std::vector<Target> EvaluateTargets(std::span<const ShapeResult> results) {
 }
 
 std::vector<Target> EvaluateComponentTargets(std::span<const Component> components) {
-  // A figure, or with a second mark its ratio to another figure.
-  const struct {
-    std::string_view what;
-    std::string_view load;
-    std::string_view component;
-    std::string_view member;
-    std::string_view mark;
-    std::string_view base_mark;
-    double limit;
-  } promises[] = {
-      {"managed / uring_multishot, user-space instructions per message", "50 connections, 64 B",
-       "per_message", "instructions", R"("server": "managed")", R"("server": "uring_multishot")",
-       1.3},
-      {"mirror / uring_oneshot, user-space instructions per message", "50 connections, 64 B",
-       "per_message", "instructions", R"("server": "mirror")", R"("server": "uring_oneshot")", 1.3},
-      {"the virtual interface, part of CPU per message", "50 connections, 64 B", "virtual_call",
-       "part", "virtual_call", "", 0.01},
-      {"bytes per idle connection in the ring, io_uring", "managed receives", "idle_connections",
-       "bytes_each", R"("of": "ring", "backend": "io_uring")", "", 128},
-      {"bytes per idle connection in the ring, epoll", "managed receives", "idle_connections",
-       "bytes_each", R"("of": "ring", "backend": "epoll")", "", 128},
-      {"acquire and release, ns", "1 slab", "slab_pool_benchmark", "cpu_time",
-       R"("name": "Pair/pool/slabs/1")", "", 5},
-      {"acquire and release, ns", "64 slabs", "slab_pool_benchmark", "cpu_time",
-       R"("name": "Pair/pool/slabs/64")", "", 5},
-      {"registering by the slab / as one region", "1,024 buffers of 4 KiB", "slab_pool_benchmark",
-       "cpu_time", R"("name": "Register/as_a_slab)", R"("name": "Register/as_one_region)", 1.2},
-  };
   std::vector<Target> targets;
-  for (const auto& promise : promises) {
+  for (const ComponentPromise& promise : kComponentPromises) {
     std::optional<double> figure =
-        NumberBehind(components, promise.component, promise.mark, promise.member);
-    if (figure.has_value() && !promise.base_mark.empty()) {
+        NumberOf(components, promise.component, promise.of, promise.member);
+    if (figure.has_value() && promise.base.has_value()) {
       const std::optional<double> base =
-          NumberBehind(components, promise.component, promise.base_mark, promise.member);
+          NumberOf(components, promise.component, *promise.base, promise.member);
       figure = base.has_value() ? std::optional<double>(*figure / *base) : std::nullopt;
     }
     if (!figure.has_value()) continue;
