@@ -9,6 +9,7 @@
 #include "bench/json_value.h"
 #include "bench/machine.h"
 #include "bench/measurement.h"
+#include "bench/reporting/target_table.h"
 
 namespace ioring {
 
@@ -18,8 +19,9 @@ struct ShapeResult {
   std::vector<Series> series;
 };
 
-// What the library promises of its speed, and what was measured of it.
+// A promise about the library's speed, and what was measured of it.
 struct Target {
+  TargetId id = {};
   std::string what;   // "managed / best hand-written liburing (uring_multishot), CPU per message"
   std::string shape;  // "50 connections, 64 B, depth 1"
   double figure = 0;

@@ -15,6 +15,7 @@
 #include "bench/reporting/json_text.h"
 #include "bench/reporting/page.h"
 #include "bench/reporting/plan.h"
+#include "bench/reporting/target_table.h"
 #include "bench/reporting/targets.h"
 #include "echo/load/json_string.h"
 #include "gmock/gmock.h"
@@ -23,8 +24,12 @@
 namespace ioring {
 namespace {
 
+using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::Not;
+using testing::IsEmpty;
+using testing::Pair;
+using testing::SizeIs;
 
 Series MakeSeries(std::string name, std::vector<double> cpu, double throughput = 1,
                   double generator = 0.5) {
@@ -45,9 +50,9 @@ Component MakeComponent(std::string name, std::string json) {
   return {.name = std::move(name), .json = std::move(json), .result = *std::move(result)};
 }
 
-const Target* FindTarget(const std::vector<Target>& targets, const std::string& what) {
+const Target* FindTarget(const std::vector<Target>& targets, TargetId id) {
   for (const Target& target : targets) {
-    if (target.what.find(what) != std::string::npos) return &target;
+    if (target.id == id) return &target;
   }
   return nullptr;
 }
@@ -112,11 +117,12 @@ TEST(TargetsTest, TheBestHandWrittenServerCounts) {
                  MakeSeries("uring_multishot", {2, 1, 2}),
                  MakeSeries("epoll_level", {2.5, 2.5, 2.5})}};
   const std::vector<Target> targets = EvaluateTargets({&result, 1});
-  const Target* own = FindTarget(targets, "managed / uring_multishot, CPU");
+  const Target* own = FindTarget(targets, TargetId::kLiburing);
   ASSERT_NE(own, nullptr);
+  EXPECT_EQ(own->what, "managed / uring_multishot, CPU per message");
   EXPECT_EQ(own->figure, 2);  // of 1, 2 and 4.5: the median of ratios, not a ratio of medians
   EXPECT_FALSE(own->reached);
-  const Target* epoll = FindTarget(targets, "managed / epoll_level, CPU");
+  const Target* epoll = FindTarget(targets, TargetId::kEpollUpTo4KiB);
   ASSERT_NE(epoll, nullptr);
   EXPECT_EQ(epoll->figure, 0.8);
   EXPECT_EQ(epoll->limit, 0.85);
@@ -132,12 +138,47 @@ TEST(TargetsTest, CpuTimeTellsWhereTheGeneratorIsSaturated) {
   };
   const std::vector<Target> idle = evaluate(0.5);
   ASSERT_EQ(idle.size(), 1);
+  EXPECT_EQ(idle[0].id, TargetId::kAsioFew);
   EXPECT_TRUE(idle[0].at_least);
   EXPECT_FALSE(idle[0].reached);  // 1.1 of the throughput, where 1.2 is asked
   const std::vector<Target> saturated = evaluate(0.99);
   ASSERT_EQ(saturated.size(), 1);
+  EXPECT_EQ(saturated[0].id, TargetId::kAsioFew);
   EXPECT_FALSE(saturated[0].at_least);
   EXPECT_TRUE(saturated[0].reached);
+}
+
+// Which promises are about a load, and at most or at least what they ask there.
+TEST(TargetsTest, APromiseIsAboutItsLoads) {
+  const auto limits = [](const Shape& shape) {
+    ShapeResult result = {.shape = shape};
+    for (const char* name :
+         {"managed", "managed_epoll", "managed_spin", "managed_batch", "uring_oneshot",
+          "epoll_level", "asio", "asio_uring", "libuv", "libevent", "go"}) {
+      result.series.push_back(MakeSeries(name, {1}));
+    }
+    std::vector<std::pair<TargetId, double>> found;
+    for (const Target& target : EvaluateTargets({&result, 1})) {
+      found.emplace_back(target.id, target.limit);
+    }
+    return found;
+  };
+  using enum TargetId;
+  EXPECT_THAT(limits({50, 4096, 1}),
+              ElementsAre(Pair(kLiburing, 1.03), Pair(kEpollUpTo4KiB, 0.85), Pair(kOwnEpoll, 1.05),
+                          Pair(kAsioFew, 1.2), Pair(kAsioUringFew, 1.2), Pair(kLibuvFew, 1.2),
+                          Pair(kLibeventFew, 1.2), Pair(kGo, 1.4)));
+  EXPECT_THAT(limits({50, 16384, 1}), Contains(Pair(kEpollAbove4KiB, 0.75)));
+  EXPECT_THAT(limits({1000, 64, 1}),
+              ElementsAre(Pair(kLiburing, 1.03), Pair(kOwnEpoll, 1.05), Pair(kAsioMany, 1.1),
+                          Pair(kAsioUringMany, 1.1), Pair(kLibuvMany, 1.1),
+                          Pair(kLibeventMany, 1.1), Pair(kGo, 1.4), Pair(kTailBatched, 0.9)));
+  EXPECT_THAT(limits({1000, 1024, 1}), SizeIs(7));
+  EXPECT_THAT(limits({1, 64, 1}), ElementsAre(Pair(kLatency, 1), Pair(kLatencySpinning, 0.45)));
+  for (const Shape& shape : {Shape{50, 65536, 1}, Shape{50, 64, 16}, Shape{1000, 4096, 1},
+                             Shape{1000, 64, 16}, Shape{1, 1024, 1}, Shape{5000, 64, 1}}) {
+    EXPECT_THAT(limits(shape), IsEmpty()) << shape.ToString();
+  }
 }
 
 TEST(TargetsTest, NothingIsPromisedOfWhatWasNotMeasured) {
@@ -164,6 +205,9 @@ TEST(TargetsTest, ComponentsAreJudgedByWhatTheyWrote) {
                         {"name": "Pair/pool/slabs/1", "cpu_time": 4.5e+00}]})")};
   const std::vector<Target> targets = EvaluateComponentTargets(components);
   ASSERT_EQ(targets.size(), 3);
+  EXPECT_EQ(targets[0].id, TargetId::kInstructionsManaged);
+  EXPECT_EQ(targets[1].id, TargetId::kIdleBytesEpoll);
+  EXPECT_EQ(targets[2].id, TargetId::kAcquireOneSlab);
   EXPECT_EQ(targets[0].figure, 1.5);
   EXPECT_FALSE(targets[0].reached);
   EXPECT_EQ(targets[1].figure, 100);
@@ -182,8 +226,8 @@ TEST(FindingsTest, WhatIsNotReachedIsExplainedOnce) {
   ASSERT_EQ(targets.size(), 4);
   std::vector<std::string> about;
   for (const Finding& finding : FindingsAbout(targets)) about.push_back(finding.about);
-  EXPECT_THAT(about, testing::ElementsAre("io_uring and hand-written epoll", "Go",
-                                          "Asio, libuv and libevent"));
+  EXPECT_THAT(about,
+              ElementsAre("io_uring and hand-written epoll", "Go", "Asio, libuv and libevent"));
   for (Target& target : targets) target.reached = true;
   EXPECT_TRUE(FindingsAbout(targets).empty());
 }

@@ -1,4 +1,4 @@
-// What the library promises of its speed against servers that were measured in the same run.
+// Whether the library keeps what it promises of its speed (target_table.h).
 #ifndef IORING_BENCH_REPORTING_TARGETS_H_
 #define IORING_BENCH_REPORTING_TARGETS_H_
 
@@ -11,11 +11,6 @@ namespace ioring {
 
 // Each promise about a shape and servers that were measured. Figures are medians of the ratios
 // within a round.
-//
-// Servers are known by their names: managed, managed_epoll, managed_spin (--spin=50us) and
-// managed_batch (--batch_delay) are the library's; those that begin with uring_ are hand-written on
-// liburing, of which the best counts; epoll_level is hand-written on epoll; asio, libuv, libevent
-// and go are peers.
 std::vector<Target> EvaluateTargets(std::span<const ShapeResult> results);
 
 // Each promise about a component that was measured: what the programs per_message, virtual_call,
