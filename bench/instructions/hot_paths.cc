@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -265,35 +266,76 @@ void MirrorAppendConsume(CountedSections& sections, BackendKind) {
   }
 }
 
+// What a hot path runs on.
+enum class Needs {
+  kNoBackend,
+  kBackend,
+  // A backend; on io_uring also a kernel whose receives from provided buffers are multishot and
+  // incremental. What the ring does without them is another path.
+  kIncrementalReceives,
+};
+
+struct Row {
+  std::string_view name;  // its id in the file of recorded figures
+  Needs needs;
+  void (*program)(CountedSections&, BackendKind);
+};
+
+constexpr Row kRows[] = {
+    {"mirror_append_consume", Needs::kNoBackend, MirrorAppendConsume},
+    {"pool_acquire_release", Needs::kNoBackend, PoolAcquireRelease},
+    {"nop", Needs::kBackend, Nops},
+    {"prepare_recv", Needs::kBackend, PrepareRecvs},
+    {"prepare_send", Needs::kBackend, PrepareSends},
+    {"recv_to_send", Needs::kBackend, RecvToSend},
+    {"timer_set_cancel", Needs::kBackend, Timers},
+    {"managed_recv_to_send", Needs::kIncrementalReceives, ManagedRecvToSend},
+};
+
+constexpr bool NamesDiffer() {
+  for (const Row& row : kRows) {
+    for (const Row& other : kRows) {
+      if (&row != &other && row.name == other.name) return false;
+    }
+  }
+  return true;
+}
+static_assert(NamesDiffer());
+
+bool HasIncrementalReceives(const Ring& ring, BackendKind backend) {
+  const CapabilityReport& capabilities = ring.Capabilities();
+  return backend != BackendKind::kIoUring || (capabilities.Has(Capability::kMultishotRecv) &&
+                                              capabilities.Has(Capability::kIncrementalBuffers));
+}
+
 }  // namespace
 
 std::string HotPath::FullName() const {
-  if (backend == BackendKind::kAuto) return name;
+  if (backend == BackendKind::kAuto) return std::string(name);
   return absl::StrCat(name, "/", BackendKindName(backend));
 }
 
 std::vector<HotPath> HotPaths(std::vector<std::string>& left_out) {
-  std::vector<HotPath> paths = {{"mirror_append_consume", BackendKind::kAuto, MirrorAppendConsume},
-                                {"pool_acquire_release", BackendKind::kAuto, PoolAcquireRelease}};
+  std::vector<HotPath> paths;
+  for (const Row& row : kRows) {
+    if (row.needs != Needs::kNoBackend) continue;
+    paths.push_back({row.name, BackendKind::kAuto, row.program});
+  }
   for (const BackendKind backend : {BackendKind::kIoUring, BackendKind::kEpoll}) {
     const absl::StatusOr<CreatedRing> made = CreateRing({}, backend);
     if (!made.ok()) {
       left_out.emplace_back(made.status().message());
       continue;
     }
-    paths.insert(paths.end(), {{"nop", backend, Nops},
-                               {"prepare_recv", backend, PrepareRecvs},
-                               {"prepare_send", backend, PrepareSends},
-                               {"recv_to_send", backend, RecvToSend},
-                               {"timer_set_cancel", backend, Timers}});
-    // An emulation is another path.
-    const CapabilityReport& capabilities = made->ring->Capabilities();
-    if (backend == BackendKind::kIoUring && !(capabilities.Has(Capability::kMultishotRecv) &&
-                                              capabilities.Has(Capability::kIncrementalBuffers))) {
-      left_out.emplace_back("managed_recv_to_send: this kernel's receives are not incremental");
-      continue;
+    for (const Row& row : kRows) {
+      if (row.needs == Needs::kNoBackend) continue;
+      if (row.needs == Needs::kIncrementalReceives &&
+          !HasIncrementalReceives(*made->ring, backend)) {
+        left_out.push_back(absl::StrCat(row.name, ": this kernel's receives are not incremental"));
+        continue;
+      }
+      paths.push_back({row.name, backend, row.program});
     }
-    paths.push_back({"managed_recv_to_send", backend, ManagedRecvToSend});
   }
   return paths;
 }

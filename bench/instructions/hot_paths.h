@@ -2,8 +2,9 @@
 #ifndef IORING_BENCH_INSTRUCTIONS_HOT_PATHS_H_
 #define IORING_BENCH_INSTRUCTIONS_HOT_PATHS_H_
 
-#include <functional>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bench/instructions/instruction_counter.h"
@@ -15,10 +16,10 @@ namespace ioring {
 inline constexpr uint32_t kHotPathBatch = 32;
 
 struct HotPath {
-  std::string name;  // "nop", "recv_to_send", ...
+  std::string_view name;  // "nop", "recv_to_send", ...
   BackendKind backend;
   // Runs in a child process. Its one section holds kHotPathBatch operations.
-  std::function<void(CountedSections&, BackendKind)> program;
+  void (*program)(CountedSections&, BackendKind);
 
   // "recv_to_send/io_uring"
   std::string FullName() const;
