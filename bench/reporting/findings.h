@@ -1,4 +1,4 @@
-// What is known of promises that a run did not keep.
+// Where to read of promises that a run did not keep.
 #ifndef IORING_BENCH_REPORTING_FINDINGS_H_
 #define IORING_BENCH_REPORTING_FINDINGS_H_
 
@@ -9,8 +9,9 @@
 
 namespace ioring {
 
-// What profiles said and what was tried, for each kind of target of which one was not reached. It
-// was found on one machine, which the texts name; figures of another may have other causes.
+// For each topic of targets of which one was not reached: the section of docs/benchmarks.md that
+// says what profiles found and what was tried. It tells of one machine, which that page names;
+// figures of another may have other causes.
 std::vector<Finding> FindingsAbout(std::span<const Target> targets);
 
 }  // namespace ioring

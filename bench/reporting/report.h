@@ -30,7 +30,7 @@ struct Target {
   bool reached = false;
 };
 
-// What is known of targets that were not reached (findings.h).
+// Where to read of targets that were not reached (findings.h).
 struct Finding {
   std::string about;
   std::string text;

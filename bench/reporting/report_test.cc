@@ -1,6 +1,9 @@
 #include "bench/reporting/report.h"
 
+#include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <fstream>
 #include <limits>
 #include <string>
 #include <utility>
@@ -232,6 +235,20 @@ TEST(FindingsTest, WhatIsNotReachedIsExplainedOnce) {
   EXPECT_TRUE(FindingsAbout(targets).empty());
 }
 
+TEST(FindingsTest, EverySectionIsThere) {
+  std::ifstream file(std::getenv("BENCHMARKS_PAGE"));
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(line);
+  ASSERT_FALSE(lines.empty());
+  std::vector<Target> targets;
+  for (size_t id = 0; id < kTargetIds; ++id) targets.push_back({.id = static_cast<TargetId>(id)});
+  const std::vector<Finding> findings = FindingsAbout(targets);
+  EXPECT_EQ(findings.size(), kTopics - 1);  // but for kNone
+  for (const Finding& finding : findings) {
+    EXPECT_THAT(lines, Contains("### " + finding.about));
+  }
+}
+
 Report SmallReport() {
   Report report = {.form = "quick", .command = "run it", .started = "2020-01-01T00:00:00Z"};
   report.servers = {{.name = "managed", .command = {"server", "--x"}},
@@ -263,7 +280,7 @@ TEST(ReportTest, MarkdownHasFiguresAndVerdicts) {
   EXPECT_THAT(text, HasSubstr("| managed | 1 | 2.000 | 1.00 (0.50-1.50) |"));
   EXPECT_THAT(text, HasSubstr("| at most 0.85 | **not reached** |"));
   EXPECT_THAT(text, HasSubstr("`run it`"));
-  EXPECT_THAT(text, HasSubstr("- **io_uring and hand-written epoll.** Profile"));
+  EXPECT_THAT(text, HasSubstr("- **io_uring and hand-written epoll.** What profiles found"));
 }
 
 TEST(PageTest, HoldsAllPartsAndNoEndOfAScript) {

@@ -40,7 +40,7 @@ enum class TargetId {
 };
 inline constexpr size_t kTargetIds = static_cast<size_t>(TargetId::kRegistration) + 1;
 
-// What is known of promises that were not kept, together. See findings.h.
+// Promises that have one explanation where they are not kept. See findings.h.
 enum class Topic {
   kNone,
   kHandWrittenEpoll,
