@@ -1,13 +1,12 @@
 #include "bench/foreign_load.h"
 
 #include <sched.h>
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "process/testing/forked_child.h"
 
 namespace ioring {
 namespace {
@@ -34,20 +33,15 @@ void StayOn(int processor) {
   ASSERT_EQ(sched_setaffinity(0, sizeof(set), &set), 0);
 }
 
-// A process that is always busy until it is killed.
-pid_t StartForeigner() {
-  const pid_t child = fork();
-  if (child != 0) return child;
+void BeBusy() {
   volatile bool forever = true;
   while (forever) {
   }
-  _exit(0);
 }
 
 TEST(ForeignLoadTest, SeesAnotherProgram) {
   StayOn(0);
-  const pid_t foreigner = StartForeigner();
-  ASSERT_GT(foreigner, 0);
+  RunningChild foreigner(BeBusy);
   const ForeignLoad load({0});
   // Long enough for the kernel's ticks. A busy machine may keep the foreigner waiting; never for
   // ever.
@@ -57,10 +51,9 @@ TEST(ForeignLoadTest, SeesAnotherProgram) {
          (share < 0.2 && absl::Now() < start + absl::Seconds(20))) {
     share = load.Share();
   }
-  kill(foreigner, SIGKILL);
   EXPECT_GE(share, 0.2);
   // Once it has been waited for it is one of our own.
-  waitpid(foreigner, nullptr, 0);
+  foreigner.Kill();
   EXPECT_LT(load.Share(), share);
 }
 

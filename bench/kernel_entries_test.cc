@@ -1,13 +1,13 @@
 #include "bench/kernel_entries.h"
 
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
+#include "process/testing/forked_child.h"
 
 namespace ioring {
 namespace {
@@ -20,16 +20,13 @@ class Caller {
     int out[2];
     EXPECT_EQ(pipe(in), 0);
     EXPECT_EQ(pipe(out), 0);
-    process_ = fork();
-    if (process_ == 0) Serve(in[0], out[1], calls);
+    child_.emplace([&] { Serve(in[0], out[1], calls); });
     close(in[0]);
     close(out[1]);
     to_ = in[1];
     from_ = out[0];
   }
   ~Caller() {
-    kill(process_, SIGKILL);
-    waitpid(process_, nullptr, 0);
     close(to_);
     close(from_);
   }
@@ -39,19 +36,18 @@ class Caller {
     EXPECT_EQ(write(to_, &byte, 1), 1);
     EXPECT_EQ(read(from_, &byte, 1), 1);
   }
-  pid_t process() const { return process_; }
+  pid_t process() const { return child_->pid(); }
 
  private:
-  [[noreturn]] static void Serve(int in, int out, int calls) {
+  static void Serve(int in, int out, int calls) {
     char byte = 0;
     while (read(in, &byte, 1) == 1) {
       for (int i = 0; i < calls; ++i) getppid();
       if (write(out, &byte, 1) != 1) break;
     }
-    _exit(0);
   }
 
-  pid_t process_ = -1;
+  std::optional<RunningChild> child_;
   int to_ = -1;
   int from_ = -1;
 };
@@ -72,10 +68,9 @@ TEST(KernelEntryCounterTest, CountsEveryCall) {
 }
 
 TEST(KernelEntryCounterTest, RefusesAProcessThatIsGone) {
-  const pid_t child = fork();
-  if (child == 0) _exit(0);
-  waitpid(child, nullptr, 0);
-  EXPECT_EQ(KernelEntryCounter::Attach(child).status().code(),
+  RunningChild child([] {});
+  child.Kill();
+  EXPECT_EQ(KernelEntryCounter::Attach(child.pid()).status().code(),
             absl::StatusCode::kFailedPrecondition);
 }
 

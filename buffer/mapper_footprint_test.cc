@@ -1,16 +1,16 @@
 // What a mapper leaves behind, as Linux's /proc tells of it: every mapper that can be built there.
 #include <cstddef>
-#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/base/config.h"
 #include "absl/status/statusor.h"
 #include "buffer/memory_region.h"
 #include "buffer/mirrored_region.h"
 #include "gtest/gtest.h"
+#include "process/testing/open_descriptors.h"
 
 namespace ioring {
 namespace {
@@ -21,11 +21,6 @@ constexpr bool kThreadSanitizer = true;
 #else
 constexpr bool kThreadSanitizer = false;
 #endif
-
-size_t OpenDescriptors() {
-  const std::filesystem::directory_iterator descriptors("/proc/self/fd");
-  return static_cast<size_t>(std::distance(begin(descriptors), end(descriptors)));
-}
 
 // Lines of /proc/self/maps that contain `text`.
 size_t Mappings(const std::string& text) {
@@ -42,7 +37,7 @@ size_t MirrorMappings() { return Mappings("ioring mirror") + Mappings("/dev/shm/
 
 // Trap 12 of the original: one descriptor stayed open per buffer.
 TEST(MapperFootprintTest, ARegionHoldsNoDescriptorAndFewMappings) {
-  const size_t descriptors = OpenDescriptors();
+  const std::vector<int> descriptors = OpenDescriptors();
   for (const size_t count : {size_t{1}, size_t{2}, size_t{256}}) {
     absl::StatusOr<MirroredRegion> region = MirroredRegion::Create(MirrorGranularity(), count);
     ASSERT_TRUE(region.ok()) << region.status();
@@ -53,7 +48,7 @@ TEST(MapperFootprintTest, ARegionHoldsNoDescriptorAndFewMappings) {
 
 TEST(MapperFootprintTest, ManyRegionsComeAndGoAndLeaveNothing) {
   { const auto warm_up = MirroredRegion::Create(MirrorGranularity(), 1); }
-  const size_t descriptors = OpenDescriptors();
+  const std::vector<int> descriptors = OpenDescriptors();
   const size_t mappings = Mappings("");
   for (size_t round = 0; round < 2000; ++round) {
     absl::StatusOr<MirroredRegion> region =
@@ -69,7 +64,7 @@ TEST(MapperFootprintTest, ManyRegionsComeAndGoAndLeaveNothing) {
 }
 
 TEST(MapperFootprintTest, RefusedRegionsLeaveNothing) {
-  const size_t descriptors = OpenDescriptors();
+  const std::vector<int> descriptors = OpenDescriptors();
   for (int round = 0; round < 100; ++round) {
     EXPECT_FALSE(MirroredRegion::Create(MirrorGranularity() + 1, 1).ok());
     EXPECT_FALSE(MirroredRegion::Create(size_t{1} << 61, 1).ok());

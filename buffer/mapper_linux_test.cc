@@ -1,8 +1,6 @@
 // What only Linux has: huge pages by alignment, and a limit of how many mappings a process may
 // have.
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +14,7 @@
 #include "buffer/mirrored_region.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "process/testing/forked_child.h"
 
 namespace ioring {
 namespace {
@@ -51,27 +50,6 @@ TEST(MapperLinuxTest, LargeRegionsAreAlignedForHugePages) {
   }
 }
 
-// Runs `body` in a child process, for limits that cannot be taken back. It returns what
-// is to be compared.
-std::string InChild(std::string (*body)()) {
-  int ends[2];
-  if (pipe(ends) != 0) return "no pipe";
-  const pid_t child = fork();
-  if (child == 0) {
-    const std::string answer = body();
-    const bool written = write(ends[1], answer.data(), answer.size()) >= 0;
-    _exit(written ? 0 : 1);
-  }
-  close(ends[1]);
-  std::string answer(4096, '\0');
-  const ssize_t bytes = read(ends[0], answer.data(), answer.size());
-  close(ends[0]);
-  int status = 0;
-  waitpid(child, &status, 0);
-  answer.resize(bytes > 0 ? static_cast<size_t>(bytes) : 0);
-  return status == 0 ? answer : "the child died: " + answer;
-}
-
 std::string WithoutMappings() {
   // Neighbours that differ in protection cannot be merged into one mapping.
   const size_t page_bytes = MirrorGranularity();
@@ -101,7 +79,7 @@ TEST(MapperLinuxTest, OutOfMappingsNamesTheLimitAndRecovers) {
   if (allowed > (size_t{1} << 20)) {
     GTEST_SKIP() << "vm.max_map_count is " << allowed << ": too many to use up";
   }
-  const std::string answer = InChild(WithoutMappings);
+  const std::string answer = AnswerOfChild(WithoutMappings);
   const std::string refusal = "RESOURCE_EXHAUSTED: 257 more memory mappings";
   EXPECT_THAT(answer, StartsWith(refusal));
   EXPECT_THAT(answer, HasSubstr("sysctl -w vm.max_map_count="));

@@ -2,8 +2,6 @@
 // mapper of a POSIX system.
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <csignal>
 #include <cstddef>
@@ -19,6 +17,7 @@
 #include "buffer/mirrored_region.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "process/testing/forked_child.h"
 
 namespace ioring {
 namespace {
@@ -37,27 +36,6 @@ constexpr bool kThreadSanitizer = false;
 [[maybe_unused]] constexpr bool kAddressSanitizer = false;
 #endif
 
-// Runs `body` in a child process, for limits that cannot be taken back. It returns what
-// is to be compared.
-std::string InChild(std::string (*body)()) {
-  int ends[2];
-  if (pipe(ends) != 0) return "no pipe";
-  const pid_t child = fork();
-  if (child == 0) {
-    const std::string answer = body();
-    const bool written = write(ends[1], answer.data(), answer.size()) >= 0;
-    _exit(written ? 0 : 1);
-  }
-  close(ends[1]);
-  std::string answer(4096, '\0');
-  const ssize_t bytes = read(ends[0], answer.data(), answer.size());
-  close(ends[0]);
-  int status = 0;
-  waitpid(child, &status, 0);
-  answer.resize(bytes > 0 ? static_cast<size_t>(bytes) : 0);
-  return status == 0 ? answer : "the child died: " + answer;
-}
-
 // OpenBSD has no such limit, and macOS does not keep to it.
 #if defined(RLIMIT_AS) && !defined(__APPLE__)
 std::string WithoutAddressSpace() {
@@ -71,7 +49,7 @@ TEST(MapperTest, OutOfAddressSpaceNamesTheLimit) {
   if (kAddressSanitizer || kThreadSanitizer) {
     GTEST_SKIP() << "sanitizers use more address space than the limit";
   }
-  const std::string answer = InChild(WithoutAddressSpace);
+  const std::string answer = AnswerOfChild(WithoutAddressSpace);
   EXPECT_THAT(answer, HasSubstr("RESOURCE_EXHAUSTED"));
   EXPECT_THAT(answer, HasSubstr("2147483648 bytes"));
   EXPECT_THAT(answer, HasSubstr("| RESOURCE_EXHAUSTED"));
@@ -86,27 +64,23 @@ std::string WithoutDescriptors() {
 }
 
 TEST(MapperTest, OutOfDescriptorsNamesTheLimit) {
-  const std::string answer = InChild(WithoutDescriptors);
+  const std::string answer = AnswerOfChild(WithoutDescriptors);
   EXPECT_THAT(answer, HasSubstr("RESOURCE_EXHAUSTED"));
   EXPECT_THAT(answer, HasSubstr("ulimit -n"));
 }
 
 // The child of a fork cannot reach the memory, so it cannot change it either.
 void ExpectNotInherited(std::span<std::byte> memory) {
-  constexpr int kSurvived = 42;
   memory.front() = std::byte{1};
   memory.back() = std::byte{1};
   for (std::byte* const byte : {&memory.front(), &memory.back()}) {
-    const pid_t child = fork();
-    if (child == 0) {
+    const ChildEnd end = RunInChild([&] {
       // The default: a sanitizer would report the fault at length.
       std::signal(SIGSEGV, SIG_DFL);
       *const_cast<volatile std::byte*>(byte) = std::byte{2};
-      _exit(kSurvived);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    EXPECT_TRUE(kThreadSanitizer || !WIFEXITED(status) || WEXITSTATUS(status) != kSurvived);
+      return true;
+    });
+    EXPECT_TRUE(kThreadSanitizer || !end.succeeded());
     EXPECT_EQ(*byte, std::byte{1});
   }
 }
@@ -125,13 +99,12 @@ TEST(MapperTest, AForkedChildUnmapsNothing) {
   constexpr size_t kBytes = size_t{1} << 20;
   std::optional<MirroredRegion> mirrored = *MirroredRegion::Create(kBytes / 2, 1);
   std::optional<MemoryRegion> plain = *MemoryRegion::Create(kBytes);
-  const pid_t child = fork();
-  if (child == 0) {
+  ExpectInChild([&] {
     std::signal(SIGSEGV, SIG_DFL);
     for (std::byte* const place : {mirrored->memory().data(), plain->memory().data()}) {
       void* const taken = mmap(place, kBytes, PROT_READ | PROT_WRITE,
                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-      if (taken != place) _exit(1);
+      if (taken != place) return false;
     }
     volatile std::byte* const first = mirrored->memory().data();
     volatile std::byte* const second = plain->memory().data();
@@ -141,11 +114,8 @@ TEST(MapperTest, AForkedChildUnmapsNothing) {
     plain.reset();
     *first = std::byte{1};
     *second = std::byte{1};
-    _exit(0);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  EXPECT_EQ(status, 0);
+    return true;
+  });
 }
 
 }  // namespace

@@ -1,10 +1,5 @@
 // Pools, groups and leases in the child of a fork, which has neither their memory nor their ring:
 // they end there without effect, and to use them ends the child with a sentence.
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -12,9 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/log/check.h"
 #include "absl/status/statusor.h"
@@ -23,6 +16,7 @@
 #include "pool/buffer_group.h"
 #include "pool/slab_pool.h"
 #include "pool/test_ring.h"
+#include "process/testing/forked_child.h"
 #include "ring/completion.h"
 #include "ring/options.h"
 #include "ring/prepared.h"
@@ -34,54 +28,6 @@ namespace {
 
 constexpr Token kRecv{1};
 constexpr Token kSend{2};
-
-// The status with which a child that runs this ends, and what it writes to its standard error.
-int StatusOfChild(const std::function<void()>& run, std::string* errors) {
-  int ends[2];
-  PCHECK(pipe(ends) == 0);
-  const pid_t child = fork();
-  PCHECK(child >= 0);
-  if (child == 0) {
-    alarm(60);
-    dup2(ends[1], STDERR_FILENO);
-    signal(SIGABRT, SIG_DFL);
-    run();
-    _exit(0);
-  }
-  close(ends[1]);
-  char block[4096];
-  for (ssize_t size; (size = read(ends[0], block, sizeof(block))) > 0;) {
-    errors->append(block, static_cast<size_t>(size));
-  }
-  close(ends[0]);
-  int status = 0;
-  PCHECK(waitpid(child, &status, 0) == child);
-  return status;
-}
-
-// Memory that the child maps wherever there is room, as where its parent's was.
-class Neighbours {
- public:
-  Neighbours() {
-    for (size_t bytes : {size_t{1} << 20, size_t{64} << 10, size_t{4096}}) {
-      for (int i = 0; i < 64; ++i) {
-        void* const memory =
-            mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (memory != MAP_FAILED) all_.push_back({static_cast<std::byte*>(memory), bytes});
-      }
-    }
-  }
-  void Use() const {
-    for (const std::span<std::byte> memory : all_) {
-      for (size_t at = 0; at < memory.size(); at += 4096) {
-        *const_cast<volatile std::byte*>(&memory[at]) = std::byte{1};
-      }
-    }
-  }
-
- private:
-  std::vector<std::span<std::byte>> all_;
-};
 
 class PoolForkTest : public testing::Test {
  protected:
@@ -129,18 +75,15 @@ class PoolForkTest : public testing::Test {
 
 TEST_F(PoolForkTest, AChildDestroysItsCopiesOnly) {
   for (const bool leases_first : {true, false}) {
-    std::string errors;
-    const int status = StatusOfChild(
-        [&] {
-          const Neighbours neighbours;
-          if (leases_first) EndLeases();
-          group_.reset();
-          pool_.reset();
-          ring_.reset();
-          neighbours.Use();
-        },
-        &errors);
-    EXPECT_EQ(status, 0) << errors;
+    ExpectInChild([&] {
+      const Neighbours neighbours;
+      if (leases_first) EndLeases();
+      group_.reset();
+      pool_.reset();
+      ring_.reset();
+      neighbours.Use();
+      return true;
+    });
   }
   // The parent's are whole.
   std::memset(leases_[0]->data(), 1, 2 * leases_[0]->size_bytes());
@@ -163,10 +106,8 @@ TEST_F(PoolForkTest, UseInAChildEndsItWithASentence) {
        }},
   };
   for (const auto& [name, use] : uses) {
-    std::string errors;
-    int status = StatusOfChild(use, &errors);
-    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) << name << ": " << status;
-    EXPECT_NE(errors.find("fork"), std::string::npos) << name << ": " << errors;
+    SCOPED_TRACE(name);
+    ExpectDiesInChild(use, "fork");
   }
   EXPECT_TRUE(pool_->TryAcquire().has_value());
 }

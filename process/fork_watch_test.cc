@@ -1,45 +1,30 @@
 #include "process/fork_watch.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <functional>
+#include <cstdint>
 #include <optional>
 
 #include "gtest/gtest.h"
+#include "process/testing/forked_child.h"
 
 namespace ioring::process {
 namespace {
-
-constexpr int kTrue = 7;
-
-// Whether `holds` is true in the child of a fork.
-bool HoldsInChild(const std::function<bool()>& holds) {
-  const pid_t child = fork();
-  if (child == 0) {
-    alarm(60);
-    _exit(holds() ? kTrue : 1);
-  }
-  int status = 0;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
-  return WIFEXITED(status) && WEXITSTATUS(status) == kTrue;
-}
 
 void Count(void* count) { ++*static_cast<int*>(count); }
 
 TEST(ForkWatchTest, EachChildHasANumberOfItsOwn) {
   const uint32_t mine = ForkGeneration();
-  EXPECT_TRUE(HoldsInChild([&] {
+  ExpectInChild([&] {
     const uint32_t childs = ForkGeneration();
-    return childs != mine &&
-           HoldsInChild([&] { return ForkGeneration() != childs && ForkGeneration() != mine; });
-  }));
+    const ChildEnd grandchild =
+        RunInChild([&] { return ForkGeneration() != childs && ForkGeneration() != mine; });
+    return childs != mine && grandchild.succeeded();
+  });
   EXPECT_EQ(ForkGeneration(), mine);
 }
 
 TEST(ForkWatchTest, AParentHasForked) {
   ForkGeneration();  // from here on forks are seen
-  EXPECT_TRUE(HoldsInChild([] { return HoldsInChild([] { return true; }) && HasForked(); }));
+  ExpectInChild([] { return RunInChild([] { return true; }).succeeded() && HasForked(); });
   EXPECT_TRUE(HasForked());
 }
 
@@ -48,7 +33,7 @@ TEST(ForkWatchTest, ObserversAreCalledInTheChildOnly) {
   int two = 0;
   const ForkObserver first(&Count, &one);
   const ForkObserver second(&Count, &two);
-  EXPECT_TRUE(HoldsInChild([&] { return one == 1 && two == 1; }));
+  ExpectInChild([&] { return one == 1 && two == 1; });
   EXPECT_EQ(one, 0);
   EXPECT_EQ(two, 0);
 }
@@ -59,19 +44,19 @@ TEST(ForkWatchTest, ObserversComeAndGoInAnyOrder) {
   for (int i : {0, 1, 2, 3}) observers[i].emplace(&Count, &counts[i]);
   for (int i : {2, 0, 3}) {
     observers[i].reset();
-    EXPECT_TRUE(HoldsInChild([&] {
+    ExpectInChild([&] {
       for (int j = 0; j < 4; ++j) {
         if (counts[j] != (observers[j].has_value() ? 1 : 0)) return false;
       }
       return true;
-    }));
+    });
   }
   // In the child they can go too, and new ones come.
-  EXPECT_TRUE(HoldsInChild([&] {
+  ExpectInChild([&] {
     observers[1].reset();
     const ForkObserver again(&Count, &counts[0]);
-    return HoldsInChild([&] { return counts[0] == 1 && counts[1] == 1; });
-  }));
+    return RunInChild([&] { return counts[0] == 1 && counts[1] == 1; }).succeeded();
+  });
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "process/process_cpu.h"
 
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <ctime>
@@ -11,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "process/testing/forked_child.h"
 
 namespace ioring {
 namespace {
@@ -35,25 +34,19 @@ TEST(ProcessCpuTest, OwnTimeAgreesWithTheStandardLibrary) {
 }
 
 TEST(ProcessCpuTest, AnotherProcessesTimeIsItsOwn) {
-  const pid_t child = fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
+  const RunningChild child([] {
     for (;;) pause();
-  }
+  });
   Burn(0.05);
-  const absl::StatusOr<absl::Duration> time = ProcessCpuTime(child);
-  kill(child, SIGKILL);
-  waitpid(child, nullptr, 0);
+  const absl::StatusOr<absl::Duration> time = ProcessCpuTime(child.pid());
   ASSERT_TRUE(time.ok()) << time.status();
   EXPECT_LT(*time, absl::Milliseconds(50));
 }
 
 TEST(ProcessCpuTest, AProcessThatIsNotThereIsNotFound) {
-  const pid_t ended = fork();
-  ASSERT_GE(ended, 0);
-  if (ended == 0) _exit(0);
-  waitpid(ended, nullptr, 0);
-  for (int pid : {ended, 0, -1, std::numeric_limits<int>::max()}) {
+  RunningChild ended([] {});
+  ended.Kill();
+  for (int pid : {ended.pid(), 0, -1, std::numeric_limits<int>::max()}) {
     EXPECT_EQ(ProcessCpuTime(pid).status().code(), absl::StatusCode::kNotFound) << pid;
   }
 }

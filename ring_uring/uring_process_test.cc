@@ -31,6 +31,8 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "process/testing/forked_child.h"
+#include "process/testing/open_descriptors.h"
 #include "ring/capability.h"
 #include "ring/completion.h"
 #include "ring/endpoint.h"
@@ -107,7 +109,7 @@ class DeniedTest : public testing::TestWithParam<std::tuple<Denial, bool>> {};
 
 TEST_P(DeniedTest, CreateSaysSoAndWhatToDo) {
   const auto& [denial, after_a_first_ring] = GetParam();
-  const std::string message = RunInChild([&, denied = denial, warm = after_a_first_ring] {
+  const std::string message = AnswerOfChild([&, denied = denial, warm = after_a_first_ring] {
     // What the first ring finds out about the kernel is remembered: another path.
     if (warm && CreateAndEcho({}) != kWorks) return std::string("no ring to begin with");
     if (!DenyIoUring(denied.error)) return std::string("no seccomp filter");
@@ -145,7 +147,7 @@ bool DropCapabilities() {
 }
 
 std::string RunUnprivileged(const std::function<std::string()>& run) {
-  return RunInChild([&]() -> std::string {
+  return AnswerOfChild([&]() -> std::string {
     const rlimit memory{64 << 10, 64 << 10};
     const rlimit descriptors{64, 64};
     if (setrlimit(RLIMIT_MEMLOCK, &memory) != 0 || setrlimit(RLIMIT_NOFILE, &descriptors) != 0) {
@@ -200,7 +202,7 @@ TEST(UnprivilegedTest, FindsTheSameCapabilities) {
         UringRing::Create({.submission_entries = 8, .max_connections = 8});
     return ring.ok() ? (*ring)->Capabilities().ToString() : ring.status().ToString();
   };
-  EXPECT_THAT(RunUnprivileged(find), IsOrNoUser(RunInChild(find)));
+  EXPECT_THAT(RunUnprivileged(find), IsOrNoUser(AnswerOfChild(find)));
 }
 
 // ---- Trap: a child of fork must not inherit the rings, a program that is executed none of
@@ -217,7 +219,7 @@ TEST(ForkTest, TheChildHasNoMappingOfTheRing) {
   UringTester ring;
   ring.Run([&](Token token) { return ring->PrepareNop(token); });
   EXPECT_GT(CountRingMappings(), 0);
-  EXPECT_EQ(RunInChild([] { return std::to_string(CountRingMappings()); }), "0");
+  EXPECT_EQ(AnswerOfChild([] { return std::to_string(CountRingMappings()); }), "0");
   // The parent goes on.
   EXPECT_EQ(Echo(ring.ring()), kWorks);
 }

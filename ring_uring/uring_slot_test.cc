@@ -16,6 +16,7 @@
 #include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
+#include "process/testing/open_descriptors.h"
 #include "ring/capability.h"
 #include "ring/completion.h"
 #include "ring/endpoint.h"

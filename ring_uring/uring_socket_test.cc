@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
+#include "process/testing/open_descriptors.h"
 #include "ring/completion.h"
 #include "ring/endpoint.h"
 #include "ring/error.h"

@@ -1,14 +1,11 @@
 #include "ring_uring/uring_test_util.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -161,19 +158,6 @@ std::string Pattern(size_t size) {
   return bytes;
 }
 
-std::vector<int> OpenDescriptors() {
-  DIR* directory = opendir("/proc/self/fd");
-  PCHECK(directory != nullptr);
-  std::vector<int> descriptors;
-  while (const dirent* entry = readdir(directory)) {
-    const int fd = atoi(entry->d_name);
-    if (entry->d_name[0] != '.' && fd != dirfd(directory)) descriptors.push_back(fd);
-  }
-  closedir(directory);
-  std::sort(descriptors.begin(), descriptors.end());
-  return descriptors;
-}
-
 std::string DescriptorTarget(int fd) {
   char target[256];
   const std::string link = absl::StrCat("/proc/self/fd/", fd);
@@ -184,33 +168,6 @@ std::string DescriptorTarget(int fd) {
 std::string ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-std::string RunInChild(const std::function<std::string()>& run) {
-  int ends[2];
-  PCHECK(pipe(ends) == 0);
-  Descriptor reader(ends[0]);
-  Descriptor writer(ends[1]);
-  const pid_t child = fork();
-  PCHECK(child >= 0);
-  if (child == 0) {
-    alarm(kPatience.count());
-    const std::string answer = run();
-    const bool written =
-        write(writer.get(), answer.data(), answer.size()) == static_cast<ssize_t>(answer.size());
-    _exit(written ? 0 : 1);
-  }
-  writer.reset();
-  std::string answer;
-  char block[4096];
-  for (ssize_t size; (size = read(reader.get(), block, sizeof(block))) > 0;) {
-    answer.append(block, static_cast<size_t>(size));
-  }
-  int status = 0;
-  PCHECK(waitpid(child, &status, 0) == child);
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return answer;
-  if (WIFSIGNALED(status)) return absl::StrCat("the child died of signal ", WTERMSIG(status));
-  return absl::StrCat("the child exited with ", WEXITSTATUS(status));
 }
 
 UringTester::UringTester(const RingOptions& options) {

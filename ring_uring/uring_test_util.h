@@ -1,5 +1,5 @@
 // What the tests of this backend do over and over: sockets made by hand, a ring whose
-// completions are sorted by token, children whose process-wide settings do not last.
+// completions are sorted by token.
 //
 // Everything that waits gives up after kPatience and reports a failure, so that a test
 // whose completion never comes ends all the same.
@@ -11,7 +11,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <ostream>
 #include <span>
@@ -91,15 +90,9 @@ std::string_view AsText(std::span<const std::byte> bytes);
 // `size` bytes that tell their position.
 std::string Pattern(size_t size);
 
-// The descriptors of this process, in ascending order.
-std::vector<int> OpenDescriptors();
 // What the descriptor refers to, as /proc says: "anon_inode:[io_uring]".
 std::string DescriptorTarget(int fd);
 std::string ReadFile(const std::string& path);
-
-// Runs `run` in a child process, made by fork, and gives what it returns; where the child
-// ends otherwise, how it ended. Expectations in the child are not seen: return them.
-std::string RunInChild(const std::function<std::string()>& run);
 
 // A ring without some features, for tests that run over several.
 struct Mask {

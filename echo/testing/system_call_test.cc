@@ -1,8 +1,6 @@
 // On the echo's hot path the server makes no system call but those that the backend lives by.
 
-#include <signal.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -18,6 +16,7 @@
 #include "echo/testing/system_call_counter.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "process/testing/forked_child.h"
 
 namespace ioring {
 namespace {
@@ -28,21 +27,15 @@ constexpr uint64_t kMessageBytes = 200;
 
 // The counter sees calls that are not hoped for.
 TEST(SystemCallCounterTest, CountsEveryCall) {
-  const pid_t child = fork();
-  if (child == 0) {
+  const RunningChild child([] {
     for (;;) syscall(SYS_getppid);
-  }
-  ASSERT_GT(child, 0);
-  {
-    SystemCallCounter counter(child);
-    EXPECT_EQ(counter.status(), absl::OkStatus());
-    counter.Begin();
-    EXPECT_TRUE(
-        Eventually([&] { return counter.counts()[child][SYS_getppid] > 100; }, absl::Seconds(20)));
-    counter.End();
-  }
-  kill(child, SIGKILL);
-  waitpid(child, nullptr, 0);
+  });
+  SystemCallCounter counter(child.pid());
+  EXPECT_EQ(counter.status(), absl::OkStatus());
+  counter.Begin();
+  EXPECT_TRUE(Eventually([&] { return counter.counts()[child.pid()][SYS_getppid] > 100; },
+                         absl::Seconds(20)));
+  counter.End();
 }
 
 class SystemCallTest : public EchoServerTest {

@@ -1,7 +1,6 @@
 // The server works for a user without privileges and with small limits, and says what it does
 // without.
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -18,6 +17,7 @@
 #include "echo/testing/server_process.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "process/testing/forked_child.h"
 
 namespace ioring {
 namespace {
@@ -29,11 +29,7 @@ constexpr uid_t kNobody = 65534;
 
 // Whether root can become nobody here: not in every sandbox.
 bool CanBecomeNobody() {
-  const pid_t child = fork();
-  if (child == 0) _exit(setresuid(kNobody, kNobody, kNobody) == 0 ? 0 : 1);
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  return RunInChild([] { return setresuid(kNobody, kNobody, kNobody) == 0; }).succeeded();
 }
 
 // `ulimit -l 64`, `ulimit -n 256`, and not root.

@@ -1,18 +1,17 @@
 // The part of the conformance suite that is about descriptors, which POSIX systems have: those
 // that a ring has already.
-#include <dirent.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <memory>
-#include <set>
+#include <algorithm>
+#include <iterator>
 #include <string>
+#include <vector>
 
-#include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "process/testing/open_descriptors.h"
 #include "ring/conformance/suite.h"
 #include "ring/conformance/test_ring.h"
 #include "ring/error.h"
@@ -23,24 +22,10 @@
 namespace ioring {
 namespace {
 
-// The descriptors that this process has open.
-std::set<int> OpenDescriptors() {
-  std::set<int> open;
-  const std::unique_ptr<DIR, int (*)(DIR*)> folder(opendir("/dev/fd"), &closedir);
-  PCHECK(folder != nullptr);
-  const int own = dirfd(folder.get());
-  while (const dirent* entry = readdir(folder.get())) {
-    const int number = std::atoi(entry->d_name);
-    const bool is_number = entry->d_name == std::to_string(number);
-    if (is_number && number != own) open.insert(number);
-  }
-  return open;
-}
-
 // Listeners, connections, datagram sockets and files, and what the ring waits and wakes with: to
 // register it would close it twice.
 TEST_P(RingConformance, WhatTheRingMadeIsNotRegistered) {
-  const std::set<int> before = OpenDescriptors();
+  const std::vector<int> before = OpenDescriptors();
   TestRing& ring = MakeRing();
   const ListenerId listener = ring.Listen();
   const Pair pair = ring.MakePair(listener);
@@ -50,8 +35,10 @@ TEST_P(RingConformance, WhatTheRingMadeIsNotRegistered) {
       path, {.access = FileOptions::Access::kReadWrite, .create = FileOptions::Create::kIfNeeded});
   EXPECT_TRUE(file.ok()) << file.status();
   unlink(path.c_str());
-  std::set<int> made = OpenDescriptors();
-  for (const int number : before) made.erase(number);
+  const std::vector<int> after = OpenDescriptors();
+  std::vector<int> made;
+  std::set_difference(after.begin(), after.end(), before.begin(), before.end(),
+                      std::back_inserter(made));
   // A listener, the client's end, a datagram socket, a file, and what the ring needs for itself.
   EXPECT_GE(made.size(), 5u);
   for (const int number : made) {

@@ -1,8 +1,5 @@
 // Rule 12 after a fork: the child's copy of a ring closes its descriptors and does nothing else,
 // and to use it ends the child with a sentence.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -18,6 +15,8 @@
 #include "absl/log/check.h"
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
+#include "process/testing/forked_child.h"
+#include "process/testing/open_descriptors.h"
 #include "ring/completion.h"
 #include "ring/conformance/suite.h"
 #include "ring/conformance/test_ring.h"
@@ -29,14 +28,11 @@
 #include "ring/ring.h"
 #include "ring/statistics.h"
 #include "ring/token.h"
-#include "ring_core/posix/testing/conformance_process.h"
+#include "ring_core/posix/testing/working_folder.h"
 
 namespace ioring {
 namespace {
 
-using posix::ExpectDiesInChild;
-using posix::ExpectInChild;
-using posix::OpenDescriptors;
 using posix::WorkingFolder;
 using std::chrono::hours;
 using std::chrono::nanoseconds;
@@ -53,31 +49,6 @@ constexpr Token kUnixAccept{7};
 constexpr Token kCancel{8};
 constexpr Token kNop{9};
 constexpr Token kRead{10};
-
-// Maps memory wherever there is room for it, as the child's own code may, so that whoever unmaps
-// what is not there unmaps this. Whether all of it is there is seen by using it.
-class Neighbours {
- public:
-  Neighbours() {
-    for (size_t bytes : {size_t{4} << 20, size_t{256} << 10, size_t{64} << 10, size_t{4096}}) {
-      for (int i = 0; i < 64; ++i) {
-        void* const memory =
-            mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (memory != MAP_FAILED) all_.push_back({static_cast<std::byte*>(memory), bytes});
-      }
-    }
-  }
-  void Use() const {
-    for (const std::span<std::byte> memory : all_) {
-      for (size_t at = 0; at < memory.size(); at += 4096) {
-        *const_cast<volatile std::byte*>(&memory[at]) = std::byte{1};
-      }
-    }
-  }
-
- private:
-  std::vector<std::span<std::byte>> all_;
-};
 
 // A ring with something of everything, most of it in flight.
 class BusyRing {

@@ -29,8 +29,8 @@
 #include "ring/token.h"
 #include "ring_core/posix/calls.h"
 #include "ring_core/posix/sockets.h"
-#include "ring_core/posix/testing/conformance_process.h"
 #include "ring_core/posix/testing/shared_descriptors.h"
+#include "ring_core/posix/testing/working_folder.h"
 
 namespace ioring {
 namespace {
