@@ -10,16 +10,8 @@ load(
     "flag_group",
     "flag_set",
     "tool_path",
-    "with_feature_set",
 )
-
-_COMPILE_ACTIONS = [
-    ACTION_NAMES.assemble,
-    ACTION_NAMES.c_compile,
-    ACTION_NAMES.cpp_compile,
-    ACTION_NAMES.cpp_header_parsing,
-    ACTION_NAMES.preprocess_assemble,
-]
+load("//bazel:cross_toolchain.bzl", "COMPILE_ACTIONS", "REPRODUCIBLE", "compile_features")
 
 _CPP_ACTIONS = [
     ACTION_NAMES.cpp_compile,
@@ -36,36 +28,8 @@ _LIBRARY_DEFINES = [
     "-D_LIBCXXABI_DISABLE_VISIBILITY_ANNOTATIONS",
 ]
 
-# Nothing of the machine or of the moment ends up in what is built.
-_REPRODUCIBLE = [
-    "-no-canonical-prefixes",
-    "-Wno-builtin-macro-redefined",
-    "-D__DATE__=\"redacted\"",
-    "-D__TIMESTAMP__=\"redacted\"",
-    "-D__TIME__=\"redacted\"",
-]
-
 def _system(directories):
     return [flag for directory in directories for flag in ["-isystem", directory]]
-
-def _flags(name, actions, flags, with_features = []):
-    return feature(
-        name = name,
-        enabled = True,
-        flag_sets = [flag_set(
-            actions = actions,
-            flag_groups = [flag_group(flags = flags)],
-            with_features = with_features,
-        )],
-    )
-
-def _mode(name, flags):
-    return _flags(
-        name + "_flags",
-        _COMPILE_ACTIONS,
-        flags,
-        [with_feature_set(features = [name])],
-    )
 
 def _macos_toolchain_config_impl(ctx):
     tools = ctx.attr.tools
@@ -74,20 +38,14 @@ def _macos_toolchain_config_impl(ctx):
     cpp_headers = [zig + "/libcxx/include", zig + "/libcxxabi/include"]
     c_headers = [zig + "/include", zig + "/libc/include/any-macos-any"]
 
-    features = [
-        feature(name = "dbg"),
-        feature(name = "fastbuild"),
-        feature(name = "opt"),
-        _flags("default_flags", _COMPILE_ACTIONS, [
-            "-target",
-            processor + "-apple-macos11.7",
-            "-nostdinc",
-            "-fstack-protector",
-            "-fno-omit-frame-pointer",
-            "-fcolor-diagnostics",
-        ]),
-        _mode("dbg", ["-g"]),
-        _mode("opt", ["-O2", "-DNDEBUG"]),
+    features = compile_features([
+        "-target",
+        processor + "-apple-macos11.7",
+        "-nostdinc",
+        "-fstack-protector",
+        "-fno-omit-frame-pointer",
+        "-fcolor-diagnostics",
+    ]) + [
         # Last, as a program's own folders come first.
         feature(
             name = "unfiltered_compile_flags",
@@ -98,9 +56,9 @@ def _macos_toolchain_config_impl(ctx):
                     flag_groups = [flag_group(flags = _system(cpp_headers) + _LIBRARY_DEFINES)],
                 ),
                 flag_set(
-                    actions = _COMPILE_ACTIONS,
+                    actions = COMPILE_ACTIONS,
                     flag_groups = [flag_group(
-                        flags = _system(c_headers) + ["-iframework", tools + "/frameworks"] + _REPRODUCIBLE,
+                        flags = _system(c_headers) + ["-iframework", tools + "/frameworks"] + REPRODUCIBLE,
                     )],
                 ),
             ],
