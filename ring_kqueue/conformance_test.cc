@@ -1,11 +1,6 @@
 // The conformance suite over kqueue.
-#include <string>
-#include <utility>
-#include <vector>
-
-#include "absl/status/statusor.h"
 #include "gtest/gtest.h"
-#include "ring/capability.h"
+#include "ring/conformance/masks.h"
 #include "ring/conformance/suite.h"
 #include "ring/options.h"
 #include "ring_core/posix/testing/native_pairs.h"
@@ -14,29 +9,17 @@
 namespace ioring {
 namespace {
 
-ConformanceBackend Masked(std::string name, CapabilitySet disabled) {
-  return ConformanceBackend{
-      .name = std::move(name),
+ConformanceBackend Kqueue() {
+  return {
       .create = [](const RingOptions& options) { return KqueueRing::Create(options); },
-      .disabled = disabled,
       .shares_ports = true,
       .native_kinds = posix::NativeKinds(),
       .set_linger = &posix::SetLinger,
   };
 }
 
-std::vector<ConformanceBackend> Backends() {
-  std::vector<ConformanceBackend> backends = {
-      Masked("Default", {}),
-      Masked("EverythingMasked", CapabilitySet::All()),
-      Masked("ShortQueues", {}),
-  };
-  // Completions find no room all the time, and everything waits for its turn.
-  backends.back().adjust = [](RingOptions& options) { options.completion_entries = 16; };
-  return backends;
-}
-
-INSTANTIATE_TEST_SUITE_P(Kqueue, RingConformance, testing::ValuesIn(Backends()), ConformanceName);
+INSTANTIATE_TEST_SUITE_P(Kqueue, RingConformance,
+                         testing::ValuesIn(UnderMasks(Kqueue(), EmulatedMasks())), ConformanceName);
 
 }  // namespace
 }  // namespace ioring

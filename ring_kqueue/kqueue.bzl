@@ -115,6 +115,7 @@ def kqueue_tests(target_compatible_with, suffix = ""):
             ":ring_kqueue" + suffix,
             "//ring",
             "//ring/conformance",
+            "//ring/conformance:masks",
             "//ring_core/posix/testing:posix_conformance",
             "//ring_core/posix/testing:native_pairs",
         ],
@@ -128,6 +129,7 @@ def kqueue_tests(target_compatible_with, suffix = ""):
         deps = [
             ":ring_kqueue" + suffix,
             "//ring",
+            "//ring/conformance:masks",
             "//ring/fuzzing",
             "//ring_core/posix/testing:fuzz_sockets",
         ],

@@ -1,7 +1,7 @@
 // The conformance suite: proves that a backend keeps the contract of ring/ring.h.
 //
 // A backend's test links //ring/conformance, which brings the tests, and names the
-// backend once for each mask of its capabilities:
+// backend once for each mask of its capabilities (ring/conformance/masks.h):
 //
 //   INSTANTIATE_TEST_SUITE_P(Uring, RingConformance, testing::ValuesIn(Backends()),
 //                            ConformanceName);

@@ -1,6 +1,7 @@
 // The fuzzer: random programs over the whole interface of a ring, against a model of ring/ring.h.
 //
-// A backend's test links //ring/fuzzing and names the backend once for each mask:
+// A backend's test links //ring/fuzzing and names the backend once for each mask
+// (ring/conformance/masks.h):
 //
 //   INSTANTIATE_TEST_SUITE_P(Uring, RingFuzz, testing::ValuesIn(Backends()), FuzzName);
 //
