@@ -14,18 +14,8 @@
 namespace ioring::rio {
 
 using emulated::ConnectionState;
-using emulated::kOnReadyList;
-using emulated::kPromised;
-using emulated::kRecvBegun;
-using emulated::kRecvCancelled;
-using emulated::kRecvHasDeadline;
-using emulated::kRecvMany;
-using emulated::kReset;
-using emulated::kSendBegun;
-using emulated::kSendCancelled;
-using emulated::kSendHasDeadline;
-using emulated::kStalled;
 using emulated::Transfer;
+using enum emulated::ConnectionFlags;
 
 // What Windows has of a direction. While it is not kNothing, its request is Windows'.
 enum class Pending : uint8_t {

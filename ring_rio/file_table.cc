@@ -1,6 +1,5 @@
 #include "ring_rio/file_table.h"
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -10,7 +9,6 @@
 #include "absl/strings/str_cat.h"
 #include "ring/id.h"
 #include "ring/options.h"
-#include "ring/ring_limits.h"
 #include "ring_rio/completion_port.h"
 #include "ring_rio/native_error.h"
 #include "ring_rio/windows_headers.h"
@@ -91,17 +89,15 @@ absl::Status Refused(const std::string& path, DWORD code) {
 
 }  // namespace
 
-FileTable::~FileTable() {
-  for (const File& file : files_) {
-    if (file.is_open()) CloseHandle(file.handle);
-  }
+void FileSlot::Close() {
+  CloseHandle(handle);
+  handle = INVALID_HANDLE_VALUE;
 }
 
 absl::StatusOr<FileId> FileTable::Open(const std::string& path, const FileOptions& options,
                                        CompletionPort& port) {
-  uint32_t index = 0;
-  while (index < files_.size() && files_[index].is_open()) ++index;
-  if (index == files_.size()) return AllInUse(files_.size(), "files", "max_files");
+  const absl::StatusOr<FileId> id = FreeId();
+  if (!id.ok()) return id;
   const std::wstring wide = WidePath(path);
   if (wide.empty() || wide.find(L'\0') != std::wstring::npos) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -121,21 +117,8 @@ absl::StatusOr<FileId> FileTable::Open(const std::string& path, const FileOption
     CloseHandle(handle);
     return Refused(path, code);
   }
-  files_[index].handle = handle;
-  return FileId{index, files_[index].generation};
-}
-
-absl::Status FileTable::Close(FileId id) {
-  File* file = Find(id);
-  if (file == nullptr) return StaleId("file");
-  if (file->operations != 0) {
-    return absl::FailedPreconditionError(
-        "operations are in flight on the file: take their completions first");
-  }
-  CloseHandle(file->handle);
-  file->handle = INVALID_HANDLE_VALUE;
-  ++file->generation;
-  return absl::OkStatus();
+  (*this)[id->index].handle = handle;
+  return id;
 }
 
 }  // namespace ioring::rio

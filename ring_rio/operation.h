@@ -15,16 +15,9 @@
 
 namespace ioring::rio {
 
-using emulated::kBegun;
-using emulated::kCancelled;
-using emulated::kEnding;
-using emulated::kLinked;
-using emulated::kManyShots;
-using emulated::kPending;
-using emulated::kStruck;
-using emulated::kTargetEnded;
 using emulated::OperationKind;
 using emulated::Target;
+using enum emulated::OperationFlags;
 
 struct alignas(64) Operation : emulated::OperationHead {
   struct TransferState {

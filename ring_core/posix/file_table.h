@@ -5,49 +5,36 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
-#include <vector>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/ring_limits.h"
+#include "ring_core/table/file_slots.h"
 
 namespace ioring::posix {
 
-// Ring's thread only. Closes what is open when it is destroyed.
-class FileTable {
+struct FileSlot {
+  int descriptor = -1;
+  uint16_t generation = 0;
+  uint32_t operations = 0;  // in flight
+
+  bool is_open() const { return descriptor >= 0; }
+  void Close();
+};
+
+class FileTable : public FileSlots<FileSlot> {
  public:
-  struct File {
-    int descriptor = -1;
-    uint16_t generation = 0;
-    uint32_t operations = 0;  // in flight
-  };
+  using FileSlots::FileSlots;
 
-  explicit FileTable(uint32_t files_max) : files_(files_max) {}
-  FileTable(const FileTable&) = delete;
-  FileTable& operator=(const FileTable&) = delete;
-  ~FileTable();
-
-  // Ring::OpenFile and Ring::CloseFile.
+  // Ring::OpenFile.
   absl::StatusOr<FileId> Open(const std::string& path, const FileOptions& options);
-  absl::Status Close(FileId id);
 
-  // Null where the id is stale.
-  File* Find(FileId id) {
-    if (id.index >= files_.size()) return nullptr;
-    File& file = files_[id.index];
-    return file.descriptor >= 0 && file.generation == id.generation ? &file : nullptr;
-  }
-  File& operator[](uint32_t index) { return files_[index]; }
   // O(files).
   bool Has(int descriptor) const {
-    return std::any_of(files_.begin(), files_.end(),
+    return std::any_of(files().begin(), files().end(),
                        [&](const File& file) { return file.descriptor == descriptor; });
   }
-
- private:
-  std::vector<File> files_;
 };
 
 using ioring::StaleId;

@@ -13,18 +13,8 @@
 namespace ioring::readiness {
 
 using emulated::ConnectionState;
-using emulated::kOnReadyList;
-using emulated::kPromised;
-using emulated::kRecvBegun;
-using emulated::kRecvCancelled;
-using emulated::kRecvHasDeadline;
-using emulated::kRecvMany;
-using emulated::kReset;
-using emulated::kSendBegun;
-using emulated::kSendCancelled;
-using emulated::kSendHasDeadline;
-using emulated::kStalled;
 using emulated::Transfer;
+using enum emulated::ConnectionFlags;
 
 enum WatchFlags : uint16_t {
   kOnWatchList = emulated::kFirstOwnFlag << 0,   // to be watched before the next sleep

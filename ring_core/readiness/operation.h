@@ -14,14 +14,9 @@
 
 namespace ioring::readiness {
 
-using emulated::kBegun;
-using emulated::kEnding;
-using emulated::kLinked;
-using emulated::kManyShots;
-using emulated::kStruck;
-using emulated::kTargetEnded;
 using emulated::OperationKind;
 using emulated::Target;
+using enum emulated::OperationFlags;
 
 struct alignas(64) Operation : emulated::OperationHead {
   struct TransferState {
