@@ -11,22 +11,24 @@
 
 namespace ioring::rio {
 
-bool RioRing::StopRecv(Connection& connection) {
-  if (!connection.has(kRecvBegun)) return false;
-  if (connection.recv_pending == Pending::kRio && connection.state != ConnectionState::kClosing) {
-    return false;  // past stopping: there were bytes, so it ends by itself
-  }
-  connection.set(kRecvCancelled);
-  switch (connection.recv_pending) {
+// One direction, whose flags, request and state these are. What Registered I/O has is past
+// stopping, except by the close of the socket: a receive ends by itself, as there were bytes; for a
+// send, see rio_ring.h.
+bool RioRing::Stop(Connection& connection, uint32_t begun, uint32_t cancelled, Pending pending,
+                   Request& request) {
+  if (!connection.has(begun)) return false;
+  if (pending == Pending::kRio && connection.state != ConnectionState::kClosing) return false;
+  connection.set(cancelled);
+  switch (pending) {
     case Pending::kNothing:
       PushReady(connection);
       break;
     case Pending::kCall:
     case Pending::kReadable:
-      CancelIoEx(HandleOf(connection.socket), &connection.recv_request.overlapped);
+      CancelIoEx(HandleOf(connection.socket), &request.overlapped);
       break;
     case Pending::kPoll:
-      poller_->Cancel(&connection.recv_request);
+      poller_->Cancel(&request);
       break;
     case Pending::kRio:
       break;  // the close of the socket ends it
@@ -34,27 +36,14 @@ bool RioRing::StopRecv(Connection& connection) {
   return true;
 }
 
+bool RioRing::StopRecv(Connection& connection) {
+  return Stop(connection, kRecvBegun, kRecvCancelled, connection.recv_pending,
+              connection.recv_request);
+}
+
 bool RioRing::StopSend(Connection& connection) {
-  if (!connection.has(kSendBegun)) return false;
-  if (connection.send_pending == Pending::kRio && connection.state != ConnectionState::kClosing) {
-    return false;  // past stopping, see rio_ring.h
-  }
-  connection.set(kSendCancelled);
-  switch (connection.send_pending) {
-    case Pending::kNothing:
-      PushReady(connection);
-      break;
-    case Pending::kCall:
-    case Pending::kReadable:
-      CancelIoEx(HandleOf(connection.socket), &connection.send_request.overlapped);
-      break;
-    case Pending::kPoll:
-      poller_->Cancel(&connection.send_request);
-      break;
-    case Pending::kRio:
-      break;
-  }
-  return true;
+  return Stop(connection, kSendBegun, kSendCancelled, connection.send_pending,
+              connection.send_request);
 }
 
 // What Registered I/O has ends only with the socket, which goes first then.

@@ -215,6 +215,8 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   void EndFile(Operation& operation, CallResult result);
 
   // Cancelling and closing: rio_cancel.cc.
+  bool Stop(Connection& connection, uint32_t begun, uint32_t cancelled, Pending pending,
+            Request& request);
   bool StopRecv(Connection& connection);
   bool StopSend(Connection& connection);
   void BeginClose(Connection& connection);
