@@ -1,7 +1,6 @@
 // The mapper on Linux: memfd_create(2), mmap(2).
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,9 +15,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "buffer/mapper.h"
+#include "buffer/mapper_status.h"
 #include "buffer/mapper_views.h"
 
 namespace ioring::mapper {
@@ -60,7 +59,7 @@ std::optional<size_t> MappingsAllowed() {
 }
 
 // Why the kernel said ENOMEM: it uses that code for three different limits.
-absl::Status OutOfMemory(size_t bytes, size_t mappings) {
+absl::Status OutOfMemoryOrMappings(size_t bytes, size_t mappings) {
   const std::optional<size_t> in_use = MappingsInUse();
   const std::optional<size_t> allowed = MappingsAllowed();
   if (in_use.has_value() && allowed.has_value() && *in_use + mappings >= *allowed) {
@@ -69,39 +68,18 @@ absl::Status OutOfMemory(size_t bytes, size_t mappings) {
         "use: raise the limit (sysctl -w vm.max_map_count=%d), or use fewer buffers",
         mappings, *in_use, *allowed, std::max(2 * *allowed, *in_use + 2 * mappings)));
   }
-  rlimit address_space{};
-  if (getrlimit(RLIMIT_AS, &address_space) == 0 && address_space.rlim_cur != RLIM_INFINITY) {
-    return absl::ResourceExhaustedError(absl::StrFormat(
-        "no address space for %d bytes: the process is limited to %d bytes of it (ulimit -v); "
-        "raise the limit, or use fewer or smaller buffers",
-        bytes, address_space.rlim_cur));
-  }
-  return absl::ResourceExhaustedError(absl::StrCat("no memory or address space for ", bytes,
-                                                   " bytes: use fewer or smaller buffers"));
+  return OutOfMemory(bytes, "use fewer or smaller buffers");
 }
 
 absl::Status Explain(int error, std::string_view call, size_t bytes, size_t mappings) {
   switch (error) {
     case ENOMEM:
-      return OutOfMemory(bytes, mappings);
-    case EMFILE:
-      return absl::ResourceExhaustedError(
-          "no descriptor is free for the moment in which buffers are mapped: raise the limit of "
-          "open files (ulimit -n)");
+      return OutOfMemoryOrMappings(bytes, mappings);
     case ENFILE:
       return absl::ResourceExhaustedError(
           "the system has no descriptor free: raise the limit (sysctl -w fs.file-max=...)");
-    case EAGAIN:
-      return absl::ResourceExhaustedError(
-          absl::StrCat("the process locks all its memory (mlockall), and ", bytes,
-                       " bytes more are over the limit: raise it (ulimit -l)"));
-    case EFBIG:
-    case EINVAL:
-    case EOVERFLOW:
-      return absl::InvalidArgumentError(absl::StrCat(
-          bytes, " bytes are more than the system maps at once: use fewer or smaller buffers"));
     default:
-      return absl::ErrnoToStatus(error, absl::StrCat("mapping ", bytes, " bytes: ", call));
+      return CannotMap(error, call, bytes);
   }
 }
 

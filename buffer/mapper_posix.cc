@@ -3,7 +3,6 @@
 // Compiles on Linux too, where only tests use it: what it asks for, Linux has.
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,8 +22,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "buffer/mapper.h"
+#include "buffer/mapper_status.h"
 #include "buffer/mapper_views.h"
 
 namespace ioring::mapper {
@@ -78,50 +77,21 @@ bool KeepFromChildren(std::byte* base, size_t bytes) {
 #endif
 }
 
-absl::Status OutOfMemory(size_t bytes) {
-  // OpenBSD limits memory by other names.
-#if defined(RLIMIT_AS)
-  rlimit address_space{};
-  if (getrlimit(RLIMIT_AS, &address_space) == 0 && address_space.rlim_cur != RLIM_INFINITY) {
-    return absl::ResourceExhaustedError(absl::StrFormat(
-        "no address space for %d bytes: the process is limited to %d bytes of it (ulimit -v); "
-        "raise the limit, or use fewer or smaller buffers",
-        bytes, address_space.rlim_cur));
-  }
-#endif
-  return absl::ResourceExhaustedError(
-      absl::StrCat("no memory or address space for ", bytes,
-                   " bytes: use fewer or smaller buffers, or raise the process's limits"));
-}
-
 absl::Status Explain(int error, std::string_view call, size_t bytes) {
   switch (error) {
     case ENOMEM:
     case ENOSPC:
-      return OutOfMemory(bytes);
-    case EMFILE:
-      return absl::ResourceExhaustedError(
-          "no descriptor is free for the moment in which buffers are mapped: raise the limit of "
-          "open files (ulimit -n)");
+      return OutOfMemory(bytes, "use fewer or smaller buffers, or raise the process's limits");
     case ENFILE:
       return absl::ResourceExhaustedError(
           "the system has no descriptor free: close some elsewhere or raise its limit");
-    case EAGAIN:
-      return absl::ResourceExhaustedError(
-          absl::StrCat("the process locks all its memory (mlockall), and ", bytes,
-                       " bytes more are over the limit: raise it (ulimit -l)"));
     case EACCES:
     case EPERM:
       return absl::PermissionDeniedError(
           absl::StrCat("the system denies this process shared memory (", call,
                        "), which mirrored buffers need: see its sandbox or security policy"));
-    case EFBIG:
-    case EINVAL:
-    case EOVERFLOW:
-      return absl::InvalidArgumentError(absl::StrCat(
-          bytes, " bytes are more than the system maps at once: use fewer or smaller buffers"));
     default:
-      return absl::ErrnoToStatus(error, absl::StrCat("mapping ", bytes, " bytes: ", call));
+      return CannotMap(error, call, bytes);
   }
 }
 
