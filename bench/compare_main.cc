@@ -11,8 +11,6 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -22,6 +20,7 @@
 #include "bench/comparison.h"
 #include "bench/machine.h"
 #include "bench/measurement.h"
+#include "bench/measuring_main.h"
 #include "program/program_output.h"
 
 ABSL_FLAG(std::string, load, "", "the load generator, the program of //echo:load");
@@ -183,15 +182,11 @@ absl::Status PlanAndExecute(const std::vector<std::string>& servers) {
 }  // namespace ioring
 
 int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage(
+  return ioring::MeasuringMain(
+      argc, argv,
       "Compares echo servers in interleaved rounds.\n\n"
       "  compare --load=PROGRAM [flags] NAME='PROGRAM FLAGS' NAME='PROGRAM FLAGS' ...\n\n"
       "Every server prints \"listening on ADDRESS\" and ends with 0 on SIGTERM. Exit code: 0; 1 "
-      "when something failed or a byte was wrong; 2 when a limit was broken.");
-  absl::Status done = ioring::BeginOutput();
-  const std::vector<char*> words = absl::ParseCommandLine(argc, argv);
-  if (done.ok()) done = ioring::PlanAndExecute({words.begin() + 1, words.end()});
-  if (done.ok()) return 0;
-  std::fprintf(stderr, "%s\n", std::string(done.message()).c_str());
-  return absl::IsResourceExhausted(done) ? 2 : 1;
+      "when something failed or a byte was wrong; 2 when a limit was broken.",
+      ioring::PlanAndExecute);
 }

@@ -1,15 +1,12 @@
 // Counts what echo servers execute in user space for each message.
 
 #include <cstdint>
-#include <cstdio>
 #include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -17,6 +14,7 @@
 #include "bench/comparison.h"
 #include "bench/instructions/server_instructions.h"
 #include "bench/measurement.h"
+#include "bench/measuring_main.h"
 #include "program/program_output.h"
 
 ABSL_FLAG(uint32_t, connections, 50, "connections, each with one message on its way");
@@ -149,15 +147,11 @@ absl::Status Execute(const std::vector<std::string>& texts) {
 }  // namespace ioring
 
 int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage(
+  return ioring::MeasuringMain(
+      argc, argv,
       "Counts the instructions that echo servers execute in user space for each message.\n\n"
       "  per_message [flags] NAME='PROGRAM FLAGS' NAME='PROGRAM FLAGS' ...\n\n"
       "Every server prints \"listening on ADDRESS\" and ends with 0 on SIGTERM. Exit code: 0; 1 "
-      "when something failed or a byte was wrong; 2 when a limit was broken.");
-  absl::Status done = ioring::BeginOutput();
-  const std::vector<char*> words = absl::ParseCommandLine(argc, argv);
-  if (done.ok()) done = ioring::Execute({words.begin() + 1, words.end()});
-  if (done.ok()) return 0;
-  std::fprintf(stderr, "%s\n", std::string(done.message()).c_str());
-  return absl::IsResourceExhausted(done) ? 2 : 1;
+      "when something failed or a byte was wrong; 2 when a limit was broken.",
+      ioring::Execute);
 }

@@ -14,8 +14,6 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
@@ -25,6 +23,7 @@
 #include "bench/instructions/hot_paths.h"
 #include "bench/instructions/instruction_counter.h"
 #include "bench/instructions/processor.h"
+#include "bench/measuring_main.h"
 #include "program/program_output.h"
 
 ABSL_FLAG(std::string, recorded, "",
@@ -216,13 +215,9 @@ absl::Status Execute(const std::vector<std::string>& words) {
 }  // namespace ioring
 
 int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage(
+  return ioring::MeasuringMain(
+      argc, argv,
       "Counts the instructions that the library's hot paths execute in user space. Exit code: 0; 1 "
-      "when something failed; 2 when a figure is not the recorded one.");
-  absl::Status done = ioring::BeginOutput();
-  const std::vector<char*> words = absl::ParseCommandLine(argc, argv);
-  if (done.ok()) done = ioring::Execute({words.begin() + 1, words.end()});
-  if (done.ok()) return 0;
-  std::fprintf(stderr, "%s\n", std::string(done.message()).c_str());
-  return absl::IsResourceExhausted(done) ? 2 : 1;
+      "when something failed; 2 when a figure is not the recorded one.",
+      ioring::Execute);
 }

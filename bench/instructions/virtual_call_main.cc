@@ -4,14 +4,11 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
 #include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -22,6 +19,7 @@
 #include "bench/instructions/instruction_counter.h"
 #include "bench/instructions/server_instructions.h"
 #include "bench/measurement.h"
+#include "bench/measuring_main.h"
 #include "program/program_output.h"
 #include "ring/completion.h"
 #include "ring/options.h"
@@ -191,14 +189,9 @@ absl::Status Execute(const std::vector<std::string>& words) {
 }  // namespace ioring
 
 int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage(
+  return ioring::MeasuringMain(
+      argc, argv,
       "Shows what calling a ring through its virtual interface costs. Exit code: 0; 1 when "
-      "something "
-      "failed; 2 when it is more than --part_max of a message.");
-  absl::Status done = ioring::BeginOutput();
-  const std::vector<char*> words = absl::ParseCommandLine(argc, argv);
-  if (done.ok()) done = ioring::Execute({words.begin() + 1, words.end()});
-  if (done.ok()) return 0;
-  std::fprintf(stderr, "%s\n", std::string(done.message()).c_str());
-  return absl::IsResourceExhausted(done) ? 2 : 1;
+      "something failed; 2 when it is more than --part_max of a message.",
+      ioring::Execute);
 }

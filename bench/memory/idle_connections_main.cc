@@ -1,18 +1,16 @@
 // Shows what idle connections cost in memory.
 
 #include <cstdint>
-#include <cstdio>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "bench/measuring_main.h"
 #include "bench/memory/idle_memory.h"
 #include "program/program_output.h"
 #include "ring_native/create_ring.h"
@@ -110,13 +108,9 @@ absl::Status Execute(const std::vector<std::string>& words) {
 }  // namespace ioring
 
 int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage(
+  return ioring::MeasuringMain(
+      argc, argv,
       "Shows how much memory idle connections take, beside the kernel's own. Exit code: 0; 1 when "
-      "something failed; 2 when a limit was broken.");
-  absl::Status done = ioring::BeginOutput();
-  const std::vector<char*> words = absl::ParseCommandLine(argc, argv);
-  if (done.ok()) done = ioring::Execute({words.begin() + 1, words.end()});
-  if (done.ok()) return 0;
-  std::fprintf(stderr, "%s\n", std::string(done.message()).c_str());
-  return absl::IsResourceExhausted(done) ? 2 : 1;
+      "something failed; 2 when a limit was broken.",
+      ioring::Execute);
 }

@@ -1,0 +1,26 @@
+#include "bench/measuring_main.h"
+
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/status/status.h"
+#include "program/program_output.h"
+
+namespace ioring {
+
+int MeasuringMain(int argc, char** argv, std::string_view usage,
+                  absl::Status (*execute)(const std::vector<std::string>& words)) {
+  absl::SetProgramUsageMessage(usage);
+  absl::Status done = BeginOutput();
+  const std::vector<char*> words = absl::ParseCommandLine(argc, argv);
+  if (done.ok()) done = execute({words.begin() + 1, words.end()});
+  if (done.ok()) return 0;
+  std::fprintf(stderr, "%s\n", std::string(done.message()).c_str());
+  return absl::IsResourceExhausted(done) ? 2 : 1;
+}
+
+}  // namespace ioring
