@@ -6,30 +6,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <optional>
-
 #include "absl/log/check.h"
 #include "echo/testing/child_process.h"
 #include "echo/testing/server_process.h"
 
 namespace ioring {
-namespace {
-
-[[noreturn]] void ChildFails(const char* what) {
-  std::fprintf(stderr, "%s: %s\n", what, std::strerror(errno));
-  _exit(kCannotStart);
-}
-
-void LimitChild(__rlimit_resource resource, std::optional<rlim_t> limit) {
-  if (!limit.has_value()) return;
-  const rlimit both = {*limit, *limit};
-  if (setrlimit(resource, &both) < 0) ChildFails("setrlimit");
-}
-
-}  // namespace
 
 void OpenPipe(int ends[2]) { PCHECK(pipe2(ends, O_CLOEXEC) == 0); }
 

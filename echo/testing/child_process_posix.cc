@@ -5,29 +5,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <optional>
 
 #include "absl/log/check.h"
 #include "echo/testing/child_process.h"
 #include "echo/testing/server_process.h"
 
 namespace ioring {
-namespace {
-
-[[noreturn]] void ChildFails(const char* what) {
-  std::fprintf(stderr, "%s: %s\n", what, std::strerror(errno));
-  _exit(kCannotStart);
-}
-
-void LimitChild(int resource, std::optional<rlim_t> limit) {
-  if (!limit.has_value()) return;
-  const rlimit both = {*limit, *limit};
-  if (setrlimit(resource, &both) < 0) ChildFails("setrlimit");
-}
-
-}  // namespace
 
 // A fork of another thread between the calls would pass the descriptors on; macOS has no
 // call that does both.
