@@ -58,38 +58,31 @@ void OfferAll(TestRing& ring, Retries& retries, Offered& offered) {
   EXPECT_TRUE(retries.empty());
 }
 
-// Both queues are far smaller than what is given.
-TEST_P(RingConformance, RetriesKeepTheOrderAndLoseNothing) {
+// Gives many timeouts: they are accepted in their order, and all end.
+void GiveMany(TestRing& ring, milliseconds delay) {
   constexpr size_t kOperations = 60;
-  RingOptions options = Options();
-  options.submission_entries = 8;
-  options.max_operations = 16;
-  TestRing& ring = MakeRing(options);
   Retries retries(ring);
   Offered offered;
-  for (size_t i = 0; i < kOperations; ++i) {
-    GiveTimeout(ring, retries, offered, milliseconds{5});
-  }
+  for (size_t i = 0; i < kOperations; ++i) GiveTimeout(ring, retries, offered, delay);
   EXPECT_EQ(offered.accepted.size() + retries.size(), kOperations);
   OfferAll(ring, retries, offered);
   EXPECT_EQ(offered.accepted, offered.given);
   for (const Token token : offered.given) ASSERT_EQ(ring.Await(token).result(), 0);
 }
 
+// Both queues are far smaller than what is given.
+TEST_P(RingConformance, RetriesKeepTheOrderAndLoseNothing) {
+  RingOptions options = Options();
+  options.submission_entries = 8;
+  options.max_operations = 16;
+  GiveMany(MakeRing(options), milliseconds{5});
+}
+
 // A table of one place.
 TEST_P(RingConformance, RetriesWithOneOperationAtATime) {
-  constexpr size_t kOperations = 20;
   RingOptions options = Options();
   options.max_operations = 1;
-  TestRing& ring = MakeRing(options);
-  Retries retries(ring);
-  Offered offered;
-  for (size_t i = 0; i < kOperations; ++i) {
-    GiveTimeout(ring, retries, offered, milliseconds{1});
-  }
-  OfferAll(ring, retries, offered);
-  EXPECT_EQ(offered.accepted, offered.given);
-  for (const Token token : offered.given) ASSERT_EQ(ring.Await(token).result(), 0);
+  GiveMany(MakeRing(options), milliseconds{1});
 }
 
 // A full submission queue is submitted: nothing waits, as long as the table has room.
