@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "ring/id.h"
-#include "ring_core/posix/linger.h"
+#include "ring_core/posix/socket_kind.h"
 #include "ring_core/posix/sockets.h"
 #include "ring_core/table/slot_array.h"
 
@@ -35,13 +35,7 @@ enum class Transfer : uint8_t {
   kManagedStalled,  // managed, nothing in the kernel: to be armed again (see flags)
 };
 
-// What a descriptor is. Asked for once, when it is made or registered.
-enum class SocketKind : uint8_t {
-  kStream,
-  kPackets,    // SOCK_SEQPACKET: keeps messages apart, and has an end
-  kDatagrams,  // keeps messages apart; one without bytes is no end
-  kNone,       // no socket: can only be polled
-};
+using posix::SocketKind;
 
 enum ConnectionFlags : uint16_t {
   kDirect = 1 << 0,         // `descriptor` is a slot of the direct table

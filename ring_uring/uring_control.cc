@@ -20,7 +20,7 @@
 #include "ring_core/posix/calls.h"
 #include "ring_core/posix/errno_table.h"
 #include "ring_core/posix/file_table.h"
-#include "ring_core/posix/linger.h"
+#include "ring_core/posix/socket_kind.h"
 #include "ring_core/posix/sockets.h"
 #include "ring_core/table/descriptor_index.h"
 #include "ring_uring/uring_ring.h"
@@ -62,7 +62,7 @@ absl::StatusOr<ListenerId> UringRing::CreateListener(const Endpoint& endpoint,
   listeners_[index].fd = bound->descriptor;
   listeners_[index].closed = false;
   listeners_[index].path = std::move(bound->path);
-  listeners_[index].stream = StreamKindOf(endpoint);
+  listeners_[index].stream = posix::StreamKindOf(endpoint);
   return ListenerId{index, listeners_[index].generation};
 }
 
@@ -150,14 +150,7 @@ absl::StatusOr<ConnectionId> UringRing::RegisterSocket(NativeHandle handle) {
   if ((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0) connection.set(uring::kNonBlocking);
   if (posix::Lingers(fd)) connection.set(uring::kHasLinger);
   connection.stream = posix::StreamKindOf(fd);
-  int type = 0;
-  socklen_t size = sizeof(type);
-  uring::SocketKind& kind = connection.kind;
-  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) {
-    kind = uring::SocketKind::kNone;
-  } else if (type != SOCK_STREAM) {
-    kind = type == SOCK_SEQPACKET ? uring::SocketKind::kPackets : uring::SocketKind::kDatagrams;
-  }
+  connection.kind = posix::KindOf(fd);
   return id;
 }
 

@@ -14,6 +14,7 @@
 #include "ring/options.h"
 #include "ring/prepared.h"
 #include "ring_core/posix/socket_address.h"
+#include "ring_core/posix/socket_kind.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_ring_inline.h"
 
@@ -103,7 +104,7 @@ Prepared UringRing::PrepareConnect(const Endpoint& endpoint, Token token) {
   if (index == ConnectionId::kNoIndex) return AcceptError(Error::kTooManyIds, token);
   Connection& connection = connections_.Open(index, -1, false);
   connection.state = uring::ConnectionState::kConnecting;
-  connection.stream = StreamKindOf(endpoint);
+  connection.stream = posix::StreamKindOf(endpoint);
   connection.kernel_entries = 1;
   Operation& operation = operations_.Take(OperationKind::kConnect, token);
   operation.connection = index;

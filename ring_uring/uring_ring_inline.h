@@ -11,9 +11,7 @@
 #include "absl/base/optimization.h"
 #include "absl/log/check.h"
 #include "ring/completion.h"
-#include "ring/endpoint.h"
 #include "ring/token.h"
-#include "ring_core/posix/linger.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/user_data.h"
 
@@ -49,12 +47,6 @@ inline void UringRing::Accepted(io_uring_sqe* entry) {
 inline void UringRing::SetDescriptor(io_uring_sqe* entry, const Connection& connection) {
   entry->fd = connection.descriptor;
   if (connection.has(uring::kDirect)) entry->flags |= IOSQE_FIXED_FILE;
-}
-
-// Of connections to it, or from it.
-inline posix::StreamKind StreamKindOf(const Endpoint& endpoint) {
-  return endpoint.family() == Endpoint::Family::kUnix ? posix::StreamKind::kUnix
-                                                      : posix::StreamKind::kSocket;
 }
 
 inline void UringRing::Complete(Token token, int32_t result, uint32_t flags) {

@@ -208,19 +208,4 @@ void StopLingering(int socket) {
   setsockopt(socket, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
 }
 
-SocketKind KindOf(int descriptor) {
-  int type = 0;
-  socklen_t size = sizeof(type);
-  if (getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return SocketKind::kOther;
-  if (type == SOCK_SEQPACKET) return SocketKind::kSequenced;
-  if (type != SOCK_STREAM) return SocketKind::kDatagram;
-  sockaddr_storage local = {};
-  size = sizeof(local);
-  if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&local), &size) != 0) {
-    return SocketKind::kOther;
-  }
-  const bool is_internet = local.ss_family == AF_INET || local.ss_family == AF_INET6;
-  return is_internet ? SocketKind::kTcp : SocketKind::kOther;
-}
-
 }  // namespace ioring::posix

@@ -71,16 +71,6 @@ void Close(int descriptor, bool reset);
 bool Lingers(int descriptor);
 void StopLingering(int socket);
 
-// What a receive on a socket means.
-enum class SocketKind : uint8_t {
-  kOther,      // no TCP, but a stream; or no socket at all
-  kTcp,        // a receive that brings fewer bytes than asked for has left none (Unix-domain
-               // streams stop at descriptors and at other senders' bytes)
-  kSequenced,  // one message; 0 bytes are the end (SOCK_SEQPACKET)
-  kDatagram,   // one message, which may be empty; there is no end (SOCK_DGRAM and its like)
-};
-SocketKind KindOf(int descriptor);
-
 }  // namespace ioring::posix
 
 #endif  // IORING_RING_CORE_POSIX_CALLS_H_

@@ -12,26 +12,6 @@
 #include <cstdint>
 
 namespace ioring::posix {
-namespace {
-
-int SocketOption(int socket, int option) {
-  int value = 0;
-  socklen_t size = sizeof(value);
-  return getsockopt(socket, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
-}
-
-}  // namespace
-
-StreamKind StreamKindOf(int descriptor) {
-  if (SocketOption(descriptor, SO_TYPE) != SOCK_STREAM) return StreamKind::kNone;
-  if (SocketOption(descriptor, SO_ACCEPTCONN) > 0) return StreamKind::kNone;
-  sockaddr_storage local = {};
-  socklen_t size = sizeof(local);
-  if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&local), &size) != 0) {
-    return StreamKind::kNone;
-  }
-  return local.ss_family == AF_UNIX ? StreamKind::kUnix : StreamKind::kSocket;
-}
 
 int HowToEnd(StreamKind kind) { return kind == StreamKind::kUnix ? SHUT_RDWR : SHUT_WR; }
 
@@ -58,7 +38,9 @@ Acknowledged AllAcknowledged([[maybe_unused]] int socket) {
   int bytes = 0;
   return AcknowledgedBy(ioctl(socket, SIOCOUTQ, &bytes) == 0 ? bytes : -1);
 #elif defined(SO_NWRITE)
-  const int bytes = SocketOption(socket, SO_NWRITE);
+  int bytes = 0;
+  socklen_t size = sizeof(bytes);
+  if (getsockopt(socket, SOL_SOCKET, SO_NWRITE, &bytes, &size) != 0) bytes = -1;
 #elif defined(FIONWRITE)
   int bytes = 0;
   if (ioctl(socket, FIONWRITE, &bytes) != 0) bytes = -1;

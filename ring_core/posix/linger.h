@@ -11,20 +11,10 @@
 
 #include <cstdint>
 
+#include "ring_core/posix/socket_kind.h"
 #include "ring_core/table/linger_table.h"
 
 namespace ioring::posix {
-
-enum class StreamKind : uint8_t {
-  kNone,    // no stream, or one that listens: is closed at once
-  kSocket,  // TCP and its like
-  // A Unix-domain stream. Whatever is sent is with the peer already, and only bytes that are unread
-  // when it is closed tell the peer of a reset.
-  kUnix,
-};
-
-// Asks the system, in up to three calls.
-StreamKind StreamKindOf(int descriptor);
 
 // What SendEnd gives shutdown(2). A Unix-domain stream ends in both directions, so that nothing can
 // come between the last read and the close.

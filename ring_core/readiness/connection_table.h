@@ -6,8 +6,7 @@
 #include <cstdint>
 
 #include "ring_core/emulated/connection_table.h"
-#include "ring_core/posix/calls.h"
-#include "ring_core/posix/linger.h"
+#include "ring_core/posix/socket_kind.h"
 #include "ring_core/posix/sockets.h"
 
 namespace ioring::readiness {
@@ -20,8 +19,8 @@ enum WatchFlags : uint16_t {
   kOnWatchList = emulated::kFirstOwnFlag << 0,   // to be watched before the next sleep
   kWatched = emulated::kFirstOwnFlag << 1,       // the poller has it, or never will (watch_error)
   kPollsDue = emulated::kFirstOwnFlag << 2,      // an event came: polls are to look
-  kShortEmpties = emulated::kFirstOwnFlag << 3,  // posix::SocketKind::kTcp
-  kMessages = emulated::kFirstOwnFlag << 4,      // kSequenced, kDatagram
+  kShortEmpties = emulated::kFirstOwnFlag << 3,  // posix::StreamKind::kTcp
+  kMessages = emulated::kFirstOwnFlag << 4,      // kPackets, kDatagrams
 };
 
 // What came for the polls of a connection: ReadyBits of edges, and this.
@@ -69,11 +68,14 @@ struct alignas(64) Connection {
 
   void Begin(uint32_t /*index*/) { descriptor = -1; }
   void set_kind(posix::SocketKind kind) {
-    if (kind == posix::SocketKind::kTcp) set(kShortEmpties);
-    if (kind == posix::SocketKind::kSequenced || kind == posix::SocketKind::kDatagram) {
+    if (kind == posix::SocketKind::kPackets || kind == posix::SocketKind::kDatagrams) {
       set(kMessages);
     }
-    has_end = kind != posix::SocketKind::kDatagram;
+    has_end = kind != posix::SocketKind::kDatagrams;
+  }
+  void set_stream(posix::StreamKind kind) {
+    stream = kind;
+    if (kind == posix::StreamKind::kTcp) set(kShortEmpties);
   }
   bool has(uint16_t flag) const { return (flags & flag) != 0; }
   void set(uint16_t flag) { flags = static_cast<uint16_t>(flags | flag); }

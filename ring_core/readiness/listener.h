@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "ring_core/posix/calls.h"
+#include "ring_core/posix/socket_kind.h"
 #include "ring_core/posix/unix_path.h"
 #include "ring_core/readiness/operation.h"
 #include "ring_core/table/slot_list.h"
@@ -17,9 +17,9 @@ struct Listener {
   bool maybe_ready = false;  // an accept may succeed
   bool watched = false;
   bool to_watch = false;
-  bool due = false;                                    // to be run in the next turn
-  posix::UnixPath path;                                // removed at the close
-  posix::SocketKind kind = posix::SocketKind::kOther;  // of its connections
+  bool due = false;                                     // to be run in the next turn
+  posix::UnixPath path;                                 // removed at the close
+  posix::StreamKind stream = posix::StreamKind::kNone;  // of its connections
   SlotList<Operation, &Operation::next> accepts;
 
   bool is_open() const { return descriptor >= 0; }

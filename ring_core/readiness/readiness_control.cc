@@ -13,7 +13,7 @@
 #include "ring/options.h"
 #include "ring/ring_limits.h"
 #include "ring_core/posix/calls.h"
-#include "ring_core/posix/linger.h"
+#include "ring_core/posix/socket_kind.h"
 #include "ring_core/posix/sockets.h"
 #include "ring_core/readiness/readiness_core.h"
 #include "ring_core/table/descriptor_index.h"
@@ -41,7 +41,7 @@ absl::StatusOr<ListenerId> ReadinessCore::CreateListener(const Endpoint& endpoin
   listener.maybe_ready = true;
   listener.watched = false;
   listener.to_watch = false;
-  listener.kind = StreamKind(endpoint);
+  listener.stream = posix::StreamKindOf(endpoint);
   return ListenerId{index, listener.generation};
 }
 
@@ -117,7 +117,7 @@ absl::StatusOr<ConnectionId> ReadinessCore::RegisterSocket(NativeHandle handle) 
   connection.changes = changes;
   connection.may_live_on = true;
   connection.lingers = posix::Lingers(descriptor);
-  connection.stream = posix::StreamKindOf(descriptor);
+  connection.set_stream(posix::StreamKindOf(descriptor));
   return id;
 }
 
@@ -140,7 +140,7 @@ absl::StatusOr<ConnectionId> ReadinessCore::OpenDatagram(const Endpoint& local) 
   CheckProcess();
   absl::StatusOr<posix::BoundSocket> bound = posix::OpenDatagram(local, kNonBlocking);
   if (!bound.ok()) return bound.status();
-  absl::StatusOr<ConnectionId> id = AddSocket(bound->descriptor, posix::SocketKind::kDatagram);
+  absl::StatusOr<ConnectionId> id = AddSocket(bound->descriptor, posix::SocketKind::kDatagrams);
   if (!id.ok()) {
     bound->path.Remove().IgnoreError();  // the first error is told
     posix::Close(bound->descriptor, /*reset=*/false);

@@ -25,8 +25,8 @@
 #include "ring_core/emulated/emulated_ring.h"
 #include "ring_core/posix/calls.h"
 #include "ring_core/posix/file_table.h"
-#include "ring_core/posix/linger.h"
 #include "ring_core/posix/socket_address.h"
+#include "ring_core/posix/socket_kind.h"
 #include "ring_core/readiness/connection_table.h"
 #include "ring_core/readiness/file_threads.h"
 #include "ring_core/readiness/listener.h"
@@ -136,14 +136,7 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
                             const emulated::TransferRequest& /*request*/, bool /*is_send*/,
                             Operation* /*operation*/) {}
   static void SetUpConnect(Connection& connection, const Endpoint& endpoint) {
-    const bool is_unix = endpoint.family() == Endpoint::Family::kUnix;
-    connection.set_kind(StreamKind(endpoint));
-    connection.stream = is_unix ? posix::StreamKind::kUnix : posix::StreamKind::kSocket;
-  }
-  // Of the sockets that CreateListener and PrepareConnect make.
-  static posix::SocketKind StreamKind(const Endpoint& endpoint) {
-    return endpoint.family() == Endpoint::Family::kUnix ? posix::SocketKind::kOther
-                                                        : posix::SocketKind::kTcp;
+    connection.set_stream(posix::StreamKindOf(endpoint));
   }
   static void SetUpPoll(Operation& operation, PollEvents events) {
     operation.poll = {.events = events, .due = false};

@@ -38,9 +38,7 @@ int32_t ReadinessCore::AddAccepted(int descriptor, const Listener& listener, uin
   }
   connection->descriptor = descriptor;
   NoteDescriptor(*connection);
-  connection->set_kind(listener.kind);
-  connection->stream = listener.kind == posix::SocketKind::kTcp ? posix::StreamKind::kSocket
-                                                                : posix::StreamKind::kUnix;
+  connection->set_stream(listener.stream);
   connection->set_ready(kReadyToRecv | kReadyToSend);  // maybe: calling tells
   *flags = uint32_t{connection->generation} << 16;
   return static_cast<int32_t>(connections_.IndexOf(*connection));
