@@ -52,6 +52,21 @@ class CompletionQueue {
   // Completions that can still be pushed.
   uint32_t space() const { return capacity_ - size(); }
 
+  // For an observer, which looks at what was pushed between two values of `pushed`: the completion
+  // with this free-running number. It is one of the last `capacity` that were pushed, and may have
+  // been advanced over.
+  const Completion& At(uint32_t number) const {
+    DCheckKept(number);
+    return completions_[number & (capacity_ - 1)];
+  }
+  // The buffer that came with it, where it has kBuffer and the buffer was not taken yet.
+  const ManagedBuffer& BufferAt(uint32_t number) const {
+    DCHECK((At(number).flags & kBuffer) != 0) << "a completion without kBuffer has no buffer";
+    const ManagedBuffer& managed = managed_[number & (capacity_ - 1)];
+    DCHECK(managed.group_index != kTaken) << "the buffer of this completion was taken";
+    return managed;
+  }
+
   // Appends a completion without kBuffer. Needs space. A view in use stays as it is.
   void Push(const Completion& completion) {
     DCHECK((completion.flags & kBuffer) == 0) << "a completion with kBuffer came without a buffer";
@@ -183,6 +198,11 @@ class CompletionQueue {
     std::construct_at(&completions_[slot], completion);
     ++tail_;
     return slot;
+  }
+
+  void DCheckKept([[maybe_unused]] uint32_t number) const {
+    DCHECK(tail_ - number - 1 < capacity_)
+        << "completion " << number << " was never pushed, or its place is in use again";
   }
 
   // A completion with kBuffer that is dropped unread keeps a buffer from its group.

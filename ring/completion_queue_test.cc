@@ -202,6 +202,35 @@ TEST(CompletionQueueTest, TakesBuffersOfCopiesInALargeQueueThatWraps) {
   EXPECT_EQ(taken, pushed);
 }
 
+// An observer sees each completion once, by its number, also after it was advanced over.
+TEST(CompletionQueueTest, ShowsWhatWasPushedByItsNumber) {
+  CompletionQueue queue(4);
+  uint32_t seen = queue.pushed();
+  uint64_t observed = 0;
+  for (uint64_t pushed = 0; pushed < 10;) {
+    for (int i = 0; i < 3; ++i, ++pushed) {
+      if (pushed % 2 == 0) {
+        queue.Push(Plain(pushed));
+      } else {
+        queue.Push(WithBuffer(pushed), Buffer(static_cast<uint32_t>(pushed)));
+      }
+    }
+    for (; seen != queue.pushed(); ++seen, ++observed) {
+      ASSERT_EQ(queue.At(seen).token, Token{observed});
+      if (observed % 2 != 0) {
+        ASSERT_EQ(queue.BufferAt(seen).buffer, observed);
+      }
+    }
+    while (!queue.empty()) {
+      const Completion& first = queue.View()[0];
+      if ((first.flags & kBuffer) != 0) queue.TakeBuffer(first);
+      queue.Advance(1);
+    }
+    ASSERT_EQ(queue.At(seen - 1).token, Token{observed - 1});
+  }
+  EXPECT_EQ(observed, 12u);
+}
+
 using CompletionQueueDeathTest = ::testing::Test;
 
 TEST(CompletionQueueDeathTest, CapacityIsAPowerOfTwo) {
@@ -287,6 +316,29 @@ TEST(CompletionQueueDeathTest, TakeBufferWantsABuffer) {
 }
 
 #ifndef NDEBUG
+TEST(CompletionQueueDeathTest, AtWantsOneThatIsKept) {
+  CompletionQueue queue(2);
+  EXPECT_DEATH(queue.At(0), "completion 0 was never pushed, or its place is in use again");
+  for (uint64_t i = 0; i < 3; ++i) {
+    queue.Push(Plain(i));
+    queue.View();
+    queue.Advance(1);
+  }
+  EXPECT_EQ(queue.At(1).token, Token{1});
+  EXPECT_DEATH(queue.At(0), "completion 0 was never pushed, or its place is in use again");
+  EXPECT_DEATH(queue.At(3), "completion 3 was never pushed");
+}
+
+TEST(CompletionQueueDeathTest, BufferAtWantsOneThatWasNotTaken) {
+  CompletionQueue queue(2);
+  queue.Push(Plain(1));
+  EXPECT_DEATH(queue.BufferAt(0), "has no buffer");
+  queue.Push(WithBuffer(2), Buffer(2));
+  EXPECT_EQ(queue.BufferAt(1).buffer, 2u);
+  queue.TakeBuffer(queue.View()[1]);
+  EXPECT_DEATH(queue.BufferAt(1), "was taken");
+}
+
 TEST(CompletionQueueDeathTest, AdvanceNoticesABufferThatWasNotTaken) {
   CompletionQueue queue(4);
   queue.Push(WithBuffer(1), Buffer(1));

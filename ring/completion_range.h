@@ -25,9 +25,8 @@ class Ring;
 // What the loop did not come to stays.
 // Lifetime: within its turn, a completion or a copy of it is good for Ring::TakeBuffer.
 // Errors: none.
-// Cost: three virtual calls for a loop, two if nothing is ready, and two more where the queue
-// wraps. No allocation.
-// Threads: the ring's thread only.
+// Cost: a few instructions for a loop and for each completion. One virtual call if nothing is
+// ready: the ring then looks at the kernel's queue. No allocation. Threads: the ring's thread only.
 class [[nodiscard]] CompletionRange {
  public:
   class Sentinel {};

@@ -85,6 +85,14 @@ struct RingOptions {
   bool restrict_operations = false;
 };
 
+// Every ConnectionId::index of a ring that was made with `options` is below this. A table of a
+// caller's own that is indexed by it needs so many places. (Twice max_connections: on io_uring the
+// sockets that the kernel accepts and those that are made by calls have a range each. The number
+// of connections at once is max_connections all the same.)
+constexpr uint32_t ConnectionIndexEnd(const RingOptions& options) {
+  return 2 * options.max_connections;
+}
+
 // How long and for how much a wait goes on.
 struct WaitOptions {
   static constexpr std::chrono::nanoseconds kForever = std::chrono::nanoseconds::max();

@@ -65,13 +65,13 @@
 // 14. In the control plane a stale id is NotFound, wrong options are InvalidArgument, a
 //     limit of the options or of the system is ResourceExhausted.
 //
-// Cost: one virtual call per prepared operation, three per batch (four with
-// `Completions`), two per managed buffer. A caller who names a backend's final class has none but
-// those of `Completions` and of `SubmitAndWait` without options.
+// Cost: one virtual call per prepared operation, one per submit or wait, one per managed buffer
+// that is returned. Completions are read from memory.
+//
+// To write a backend, see ring/ring_backend.h.
 #ifndef IORING_RING_RING_H_
 #define IORING_RING_RING_H_
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -89,25 +89,23 @@
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/prepared.h"
+#include "ring/ring_backend.h"
 #include "ring/statistics.h"
 #include "ring/token.h"
 
 namespace ioring {
 
-class Ring {
+class Ring : protected RingBackend {
  public:
-  Ring() = default;
-  Ring(const Ring&) = delete;
-  Ring& operator=(const Ring&) = delete;
-  virtual ~Ring() = default;
+  ~Ring() override = default;
 
   // ---- Control plane: may allocate and make system calls; errors are statuses whose
   // message says what was wrong and what to do. Ring's thread only, once it is bound; when
   // that thread has ended, another may still unregister, and destroy the ring.
 
   // "io_uring", "epoll", "kqueue", "rio", "iocp".
-  virtual std::string_view BackendName() const = 0;
-  virtual const CapabilityReport& Capabilities() const = 0;
+  std::string_view BackendName() const { return state_.backend_name_; }
+  const CapabilityReport& Capabilities() const { return state_.capabilities_; }
 
   // Binds and listens. Port 0 takes a free port: see LocalEndpoint. Accepted connections
   // inherit: no Nagle delay, no SIGPIPE, close-on-exec. A Unix-domain path must not exist,
@@ -120,7 +118,7 @@ class Ring {
   // Stops accepting at once: later connects are refused, accepts in flight complete with
   // kCanceled (connections accepted before still arrive, and are the caller's).
   virtual absl::Status CloseListener(ListenerId listener) = 0;
-  virtual absl::StatusOr<Endpoint> LocalEndpoint(ListenerId listener) const = 0;
+  absl::StatusOr<Endpoint> LocalEndpoint(ListenerId listener);
 
   // Takes over a descriptor made elsewhere: a connected or bound socket, or on POSIX
   // anything that can be polled (receives and sends then complete with kNotSupported).
@@ -134,7 +132,7 @@ class Ring {
   // may also end what is in flight on the other (io_uring finds operations by the file), and undoes
   // what registering changed for both. The stream ends when both are closed or one is shut down.
   // A close changes SO_LINGER for all copies of the socket.
-  virtual absl::StatusOr<ConnectionId> RegisterSocket(NativeHandle handle) = 0;
+  absl::StatusOr<ConnectionId> RegisterSocket(NativeHandle handle);
   // Gives the descriptor of a connection back to the caller, who owns it from then on.
   // RegisterSocket's changes are undone. (Windows does not tell whether a socket was in blocking
   // mode: there it comes back non-blocking. A socket that the ring made itself comes back as its
@@ -144,10 +142,10 @@ class Ring {
   virtual absl::StatusOr<NativeHandle> UnregisterSocket(ConnectionId connection) = 0;
   // A datagram socket bound to `local` (port 0: any; kNone is InvalidArgument). A Unix-domain path
   // that it is bound to stays when it is closed, and is the caller's to remove.
-  virtual absl::StatusOr<ConnectionId> OpenDatagram(const Endpoint& local) = 0;
+  absl::StatusOr<ConnectionId> OpenDatagram(const Endpoint& local);
   // Like UnregisterSocket they may submit. NotFound for a stale id.
-  virtual absl::StatusOr<Endpoint> PeerEndpoint(ConnectionId connection) = 0;
-  virtual absl::StatusOr<Endpoint> LocalEndpoint(ConnectionId connection) = 0;
+  absl::StatusOr<Endpoint> PeerEndpoint(ConnectionId connection);
+  absl::StatusOr<Endpoint> LocalEndpoint(ConnectionId connection);
 
   // Registers memory once, for any number of slices of it. Where the kernel refuses
   // (locked memory, limits), the buffer works all the same, by plain operations:
@@ -155,15 +153,17 @@ class Ring {
   // `RegistrationProblem` says why. Where nothing would gain by it (BufferUse, or a system that
   // registers no memory) the kernel is not asked. ResourceExhausted at
   // RingOptions::max_buffers.
-  virtual absl::StatusOr<BufferId> RegisterBuffer(const RegisteredBufferOptions& options) = 0;
+  absl::StatusOr<BufferId> RegisterBuffer(const RegisteredBufferOptions& options);
   // FailedPrecondition while slices of it are in flight.
-  virtual absl::Status UnregisterBuffer(BufferId buffer) = 0;
-  virtual bool IsKernelRegistered(BufferId buffer) const = 0;
+  absl::Status UnregisterBuffer(BufferId buffer);
+  bool IsKernelRegistered(BufferId buffer) const { return state_.buffers_.InKernel(buffer); }
   // Why the last registration the kernel refused was refused; empty if none was.
-  virtual std::string_view RegistrationProblem() const = 0;
+  std::string_view RegistrationProblem() const { return state_.registration_problem_; }
   // Operations in flight that use the unit in which `offset` lies. O(1), also meant for
   // the hot path. 0 for a stale id.
-  virtual uint32_t UsesInFlight(BufferId buffer, uint32_t offset) const = 0;
+  uint32_t UsesInFlight(BufferId buffer, uint32_t offset) const {
+    return state_.buffers_.Uses(buffer, offset);
+  }
 
   virtual absl::StatusOr<BufferGroupId> RegisterBufferGroup(const BufferGroupOptions& options) = 0;
   // Brings more buffers, up to BufferGroupOptions::max_buffers.
@@ -182,13 +182,13 @@ class Ring {
 
   // Completes with the new connection (`Completion::connection`), already set up.
   // kTooManyIds: max_connections reached, that connection was closed. kTooManyFiles.
-  virtual Prepared PrepareAccept(ListenerId listener, Shots shots, Token token) = 0;
+  Prepared PrepareAccept(ListenerId listener, Shots shots, Token token);
   // Makes a socket and connects it; completes with the new connection. An endpoint whose
   // scope is a name is resolved here, by a system call: give a number. Where a Unix-domain
   // listener's queue is full it waits (Linux; elsewhere: kConnectionRefused). Until there is room
   // it costs an attempt every 100 ms on epoll, and on io_uring a place among
   // RingOptions::max_worker_threads, in which those that find none wait without a thread.
-  virtual Prepared PrepareConnect(const Endpoint& endpoint, Token token) = 0;
+  Prepared PrepareConnect(const Endpoint& endpoint, Token token);
 
   // Completes with the bytes received; 0: the peer sent its end (FIN). An empty span is
   // kInvalidArgument, and so is one above kTransferBytesMax with TransferFlags::kAll; without it at
@@ -197,37 +197,37 @@ class Ring {
   // kEmptyDatagram. One longer than the memory loses its rest and completes with kMessageTooLong.
   // A socket of sequenced packets (SOCK_SEQPACKET) is like one, but 0 is its end, as on a stream;
   // an empty packet looks the same.
-  virtual Prepared PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
-                               TransferFlags flags = TransferFlags::kNone) = 0;
+  Prepared PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
+                       TransferFlags flags = TransferFlags::kNone);
   // Completes with the bytes sent, which may be fewer than given. An empty span is
   // kInvalidArgument. On a datagram socket a send is one datagram, whole or not at all:
   // kMessageTooLong where the network takes none of that size.
-  virtual Prepared PrepareSend(ConnectionId connection, std::span<const std::byte> memory,
-                               Token token, TransferFlags flags = TransferFlags::kNone) = 0;
+  Prepared PrepareSend(ConnectionId connection, std::span<const std::byte> memory, Token token,
+                       TransferFlags flags = TransferFlags::kNone);
   // The same on a slice of a registered buffer.
-  virtual Prepared PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                                     TransferFlags flags = TransferFlags::kNone) = 0;
-  virtual Prepared PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                                     TransferFlags flags = TransferFlags::kNone) = 0;
+  Prepared PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
+                             TransferFlags flags = TransferFlags::kNone);
+  Prepared PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
+                             TransferFlags flags = TransferFlags::kNone);
   // Managed: when bytes arrive, the ring picks a buffer of the group for them (kBuffer
   // is set: TakeBuffer). An idle connection holds no memory. kMany ends at the end of
   // the stream (result 0), at an error, when cancelled, or with kNoBuffers (by policy).
   // On a datagram socket each datagram has a completion and a buffer of its own. An empty one
   // completes with 0 and kEmptyDatagram, one longer than a buffer with kMessageTooLong: both
   // without a buffer, and neither ends kMany.
-  virtual Prepared PrepareRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
-                                      Token token) = 0;
+  Prepared PrepareRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
+                              Token token);
 
   // Datagrams. A receive writes the sender to `*source` (which may not be null) before
   // it completes; otherwise it is PrepareRecv on a datagram socket. A send completes with the
   // bytes of the datagram, which may be 0.
-  virtual Prepared PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory,
-                                   Endpoint* source, Token token) = 0;
-  virtual Prepared PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
-                                 const Endpoint& destination, Token token) = 0;
+  Prepared PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, Endpoint* source,
+                           Token token);
+  Prepared PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
+                         const Endpoint& destination, Token token);
 
   // kSend: sends FIN after what was sent; receiving goes on. Result 0.
-  virtual Prepared PrepareShutdown(ConnectionId connection, Direction direction, Token token) = 0;
+  Prepared PrepareShutdown(ConnectionId connection, Direction direction, Token token);
   // Cancels what is in flight on the connection, lets it complete, closes, and only then
   // completes with 0. The id is stale from acceptance on.
   // kGraceful lets the peer have all that was sent. The end is sent; what the peer has sent and
@@ -239,7 +239,7 @@ class Ring {
   // receiving was shut down before, some systems answer what comes later with a reset themselves.
   // Sockets that the caller never got to know, and those that are open when the ring is destroyed,
   // are closed at once.)
-  virtual Prepared PrepareClose(ConnectionId connection, CloseMode mode, Token token) = 0;
+  Prepared PrepareClose(ConnectionId connection, CloseMode mode, Token token);
 
   // Completes with the PollEvents that hold (`Completion::poll_events`). kMany: each time that one
   // of them comes to hold, with all that hold then. An event that goes on holding is told again
@@ -249,48 +249,49 @@ class Ring {
   // poll of what the system cannot watch (kqueue: some devices) ends with an error. (Windows does
   // not see who else reads and writes: an event that was told is told again there only after the
   // ring received or sent on the connection.)
-  virtual Prepared PreparePollAdd(ConnectionId connection, PollEvents events, Shots shots,
-                                  Token token) = 0;
+  Prepared PreparePollAdd(ConnectionId connection, PollEvents events, Shots shots, Token token);
   // Cancels the poll with the token `target`; 0, or kNotFound.
-  virtual Prepared PreparePollRemove(Token target, Token token) = 0;
+  Prepared PreparePollRemove(Token target, Token token);
 
   // Completes with 0 after `delay`, or every `delay` (kMany, marked kMore; a period must
   // be positive). Late ticks are not made up for.
-  virtual Prepared PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) = 0;
+  Prepared PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token);
   // Completes with 0 at `time`, at once if it is past.
-  virtual Prepared PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) = 0;
-  // A deadline on the operation prepared just before this one, in the same batch, which
-  // must not be multishot: after `delay` that operation is cancelled, and completes with
-  // kCanceled or what it truly did. The deadline completes with kTimedOut if it struck,
-  // else with 0. kInvalidArgument where there is no such operation. Prepare both only
-  // where SubmissionQueueSpace() is at least 2.
-  virtual Prepared PrepareDeadline(std::chrono::nanoseconds delay, Token token) = 0;
+  Prepared PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token);
+  // A deadline on an operation in flight that has the token `target` (the one prepared last, if it
+  // has): `delay` after the submit that operation is cancelled, and completes with kCanceled or
+  // what it truly did. On a multishot operation it is the longest silence: each completion starts
+  // the delay anew. The deadline completes after the operation, with kTimedOut if it struck, else
+  // with 0; when it is cancelled, with 0. An operation has one deadline; kBusy for a second.
+  // kNotFound where there is no such operation, or none that can be cancelled. O(1), but for a
+  // connection's receive or send that was not prepared last: as PrepareCancel.
+  Prepared PrepareDeadline(Token target, std::chrono::nanoseconds delay, Token token);
+  // The same on the receive (kRecv) or the send (kSend) of a connection; kNotFound where it has
+  // none. O(1).
+  Prepared PrepareDeadline(ConnectionId connection, Direction direction,
+                           std::chrono::nanoseconds delay, Token token);
 
   // Cancels an operation that has this token (one of them, where several have). Result 0:
   // it was asked to stop; kNotFound: there is none, or it is past stopping. O(1), O(log n)
   // for timers, but for a connection's receive or send, which is O(max_connections): cancel those
   // by connection.
-  virtual Prepared PrepareCancel(Token target, Token token) = 0;
+  Prepared PrepareCancel(Token target, Token token);
   // Cancels receive, send or all operations of a connection. Result: how many there were.
-  virtual Prepared PrepareCancelConnection(ConnectionId connection, Direction direction,
-                                           Token token) = 0;
+  Prepared PrepareCancelConnection(ConnectionId connection, Direction direction, Token token);
   // Cancels everything in flight but closes. Result: 0.
-  virtual Prepared PrepareCancelAll(Token token) = 0;
+  Prepared PrepareCancelAll(Token token);
 
   // Files, at an offset in bytes. A read completes with the bytes read, 0 at the end of
   // the file; reads and writes may be short.
-  virtual Prepared PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
-                               Token token) = 0;
-  virtual Prepared PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
-                                Token token) = 0;
-  virtual Prepared PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                     Token token) = 0;
-  virtual Prepared PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                      Token token) = 0;
-  virtual Prepared PrepareSync(FileId file, SyncMode mode, Token token) = 0;
+  Prepared PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory, Token token);
+  Prepared PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
+                        Token token);
+  Prepared PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice, Token token);
+  Prepared PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice, Token token);
+  Prepared PrepareSync(FileId file, SyncMode mode, Token token);
 
   // Completes with 0.
-  virtual Prepared PrepareNop(Token token) = 0;
+  Prepared PrepareNop(Token token);
 
   // ---- Submitting and waiting. Ring's thread only.
 
@@ -298,15 +299,17 @@ class Ring {
   virtual uint32_t SubmissionQueueSpace() const = 0;
   // Hands everything prepared to the kernel; also lets completions arrive. Never blocks.
   // Returns how many operations were handed over.
-  virtual uint32_t Submit() = 0;
+  uint32_t Submit() { return Enter(EnterMode::kSubmit, kNoWaitOptions); }
   // Submits and waits, in one kernel entry. Returns how many completions are ready: 0
   // only when the time is up; fewer than asked for also when the completion queue has no
   // room for more.
-  virtual uint32_t SubmitAndWait(const WaitOptions& options) = 0;
+  uint32_t SubmitAndWait(const WaitOptions& options) {
+    return Enter(EnterMode::kSubmitAndWait, options);
+  }
   // Waits for one completion, without a limit.
-  uint32_t SubmitAndWait() { return SubmitAndWait(WaitOptions{}); }
+  uint32_t SubmitAndWait() { return Enter(EnterMode::kSubmitAndWait, kNoWaitOptions); }
   // Waits without submitting what is prepared.
-  virtual uint32_t WaitCompletions(const WaitOptions& options) = 0;
+  uint32_t WaitCompletions(const WaitOptions& options) { return Enter(EnterMode::kWait, options); }
   // Yields one completion with the wake token; `result` is how many calls it stands for.
   // Until that is consumed waits return, the current one too. From any thread and from
   // signal handlers; one system call. A wait with `batch_delay` may go on for that long.
@@ -321,55 +324,60 @@ class Ring {
   // hand.
   CompletionRange Completions() { return CompletionRange(*this); }
   // Completions that are ready.
-  virtual uint32_t CompletionQueueCount() const = 0;
+  uint32_t CompletionQueueCount() const { return state_.completions_.size(); }
   // A view of completions that are ready, oldest first, at most CompletionQueueCount()
   // (fewer where the queue wraps, and at most 65,536). The view stays until AdvanceCompletionQueue
   // consumes it: operations may be prepared and submitted while it is read, so that a caller who
   // finds the submission queue full submits and goes on where it was. (That does not help where the
   // table of operations is full: see rule 1.)
-  virtual std::span<const Completion> PeekCompletions() = 0;
+  inline std::span<const Completion> PeekCompletions();
   // Consumes the oldest `count` completions, at most the size of the last view.
-  virtual void AdvanceCompletionQueue(size_t count) = 0;
+  void AdvanceCompletionQueue(size_t count) { state_.completions_.Advance(count); }
   // The bytes of a completion that has kBuffer; once per completion. `completion` may be a copy.
   // The original must be in the current view: seen, and not advanced over. Anything else ends the
   // program. O(1).
-  virtual ManagedBuffer TakeBuffer(const Completion& completion) = 0;
+  ManagedBuffer TakeBuffer(const Completion& completion) {
+    return state_.completions_.TakeBuffer(completion);
+  }
   // Gives the memory back to its group: once for each TakeBuffer, with its `group_index`
   // and `buffer`, which stands for the same memory as long as the group lives. O(1), no
   // kernel entry.
   virtual void ReturnBuffer(const ManagedBuffer& buffer) = 0;
   // What happened, in words and with the native code where it is still known (the last
   // 64 failures are): "send: the peer reset the connection (ECONNRESET, 104)".
-  virtual std::string ExplainError(const Completion& completion) const = 0;
+  std::string ExplainError(const Completion& completion) const {
+    return state_.failures_.Explain(completion);
+  }
 
   // ---- Any thread.
 
-  virtual Statistics GetStatistics() const = 0;
+  Statistics GetStatistics() const { return state_.statistics_.Snapshot(); }
 
   // Operations accepted whose final completion is not in the completion queue yet.
   // Ring's thread only.
-  virtual uint32_t InFlight() const = 0;
+  uint32_t InFlight() const { return state_.in_flight_; }
+
+ protected:
+  // For backends, and for rings around a ring, which have the state of that one.
+  explicit Ring(RingState& state) : state_(state) {}
+  static RingState& StateOf(Ring& ring) { return ring.state_; }
+  static RingBackend& BackendOf(Ring& ring) { return ring; }
+  static const CompletionQueue& QueueOf(const Ring& ring) { return ring.state_.completions_; }
+
+ private:
+  static constexpr WaitOptions kNoWaitOptions{};
+
+  Prepared Refuse(Error error, Token token);
+  Prepared PrepareFile(FileId file, uint64_t offset, std::span<std::byte> memory, bool is_write,
+                       Token token);
+  Prepared PrepareFileBuffer(FileId file, uint64_t offset, const BufferSlice& slice, bool is_write,
+                             Token token);
+
+  RingState& state_;
 };
 
-// ---- CompletionRange.
-
-inline void CompletionRange::Begin() {
-  view_ = ring_.PeekCompletions();
-  if (view_.empty()) return;
-  left_ = ring_.CompletionQueueCount() - static_cast<uint32_t>(view_.size());
-}
-
-inline void CompletionRange::Take(size_t count) { ring_.AdvanceCompletionQueue(count); }
-
-inline void CompletionRange::LookAtTheRest() {
-  position_ = 0;
-  view_ = {};
-  if (left_ == 0) return;
-  view_ = ring_.PeekCompletions();
-  view_ = view_.first(std::min<size_t>(view_.size(), left_));
-  left_ -= static_cast<uint32_t>(view_.size());
-}
-
 }  // namespace ioring
+
+#include "ring/ring_inline.h"
 
 #endif  // IORING_RING_RING_H_

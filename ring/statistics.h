@@ -22,8 +22,8 @@ class Counter {
 
 // A snapshot. Each figure is exact; together they are not one instant's.
 struct Statistics {
-  uint64_t submissions = 0;            // operations accepted from the caller
-  uint64_t completions = 0;            // completions given to the caller
+  uint64_t submissions = 0;            // operations accepted from the caller and submitted
+  uint64_t completions = 0;            // completions that the caller has seen (PeekCompletions)
   uint64_t kernel_entries = 0;         // system calls of submits and waits (others than
                                        // io_uring: of waits)
   uint64_t kernel_submissions = 0;     // entries handed to the kernel, the ring's own included

@@ -53,7 +53,6 @@ def kqueue_libraries(target_compatible_with, suffix = "", kqueue = [], testonly 
         visibility = visibility,
         deps = kqueue + [
             "//ring",
-            "//ring:backend",
             "//ring_core/posix",
             "//ring_core/readiness",
             "@abseil-cpp//absl/log:check",

@@ -45,10 +45,18 @@ constexpr size_t kFileBytes = 4096;
 
 bool Accepted(Prepared prepared) { return prepared == Prepared::kAccepted; }
 
-std::unique_ptr<Ring> MakeRing(const BenchmarkedRing& of, const RingOptions& options = {}) {
-  absl::StatusOr<std::unique_ptr<Ring>> ring = of.create(options);
-  CHECK_OK(ring.status());
-  return *std::move(ring);
+// With room for at least `entries`. The kernel frees the locked memory of rings that are gone some
+// time later, and until then a new one may get fewer than its options say.
+std::unique_ptr<Ring> MakeRing(const BenchmarkedRing& of, const RingOptions& options = {},
+                               uint32_t entries = 1) {
+  const std::chrono::steady_clock::time_point end = std::chrono::steady_clock::now() + seconds(20);
+  for (;;) {
+    absl::StatusOr<std::unique_ptr<Ring>> ring = of.create(options);
+    CHECK_OK(ring.status());
+    if ((*ring)->SubmissionQueueSpace() >= entries) return *std::move(ring);
+    CHECK(std::chrono::steady_clock::now() < end)
+        << "locked memory is short for a ring with " << entries << " entries: raise ulimit -l";
+  }
 }
 
 void DropCompletions(Ring& ring) {
@@ -59,8 +67,8 @@ void DropCompletions(Ring& ring) {
 // A ring that may have a connection to itself, and comes to rest before it goes.
 class TestBed {
  public:
-  explicit TestBed(const BenchmarkedRing& of, const RingOptions& options = {})
-      : ring_(MakeRing(of, options)) {}
+  explicit TestBed(const BenchmarkedRing& of, const RingOptions& options = {}, uint32_t entries = 1)
+      : ring_(MakeRing(of, options, entries)) {}
   ~TestBed() { CHECK_OK(Drain(*ring_, std::chrono::steady_clock::now() + seconds(20))); }
 
   Ring& ring() { return *ring_; }
@@ -140,7 +148,7 @@ void PrepareRecvs(benchmark::State& state, const BenchmarkedRing& of) {
   constexpr uint32_t kBatch = 256;
   // The ring's own entries, such as cancels of what has ended meanwhile, find room beside the
   // batch.
-  TestBed bed(of, {.submission_entries = 2 * kBatch});
+  TestBed bed(of, {.submission_entries = 2 * kBatch}, 2 * kBatch);
   Ring& ring = bed.ring();
   bed.Listen();
   std::vector<ConnectionId> connections(kBatch);
@@ -218,7 +226,7 @@ void RecvWithDeadline(benchmark::State& state, const BenchmarkedRing& of) {
   bed.Connect();
   Measure(state, bed, [&] {
     return Accepted(bed.ring().PrepareRecv(bed.server, bed.message(), kWanted)) &&
-           Accepted(bed.ring().PrepareDeadline(seconds(1000), kOther)) &&
+           Accepted(bed.ring().PrepareDeadline(kWanted, seconds(1000), kOther)) &&
            Accepted(bed.ring().PrepareSend(bed.client, bed.message(), kOther));
   });
 }

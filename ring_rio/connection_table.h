@@ -13,7 +13,10 @@
 
 namespace ioring::rio {
 
+using emulated::BegunFlag;
+using emulated::CancelledFlag;
 using emulated::ConnectionState;
+using emulated::Half;
 using emulated::Transfer;
 using enum emulated::ConnectionFlags;
 
@@ -41,12 +44,8 @@ enum RequestFlags : uint32_t {
 
 // The first two cache lines are all that a message touches.
 struct alignas(64) Connection {
-  uint64_t recv_token;
-  uint64_t send_token;
-  std::byte* recv_data;  // kPlain
-  const std::byte* send_data;
-  uint32_t recv_length;  // kPlain: bytes; kManaged: index of the group; kOperation: of it
-  uint32_t send_length;
+  Half recv;
+  Half send;
   SOCKET socket;
   uint32_t flags;
   uint32_t next_ready;  // links are an index plus 1; the free list when it is free
@@ -54,15 +53,13 @@ struct alignas(64) Connection {
   Request recv_request;
   uint16_t generation;
   ConnectionState state;
-  Transfer recv;
-  Transfer send;
+  Transfer recv_kind;
+  Transfer send_kind;
   Pending recv_pending;
   Pending send_pending;
   bool peer_ended : 1;   // a receive told of it
   bool recv_shut : 1;    // here
   RIO_RQ request_queue;  // null: none yet
-  uint32_t recv_unit;    // of registered memory in use, see BufferTable
-  uint32_t send_unit;
 
   // The rest, for what is rarer.
   Request send_request;
@@ -83,6 +80,12 @@ struct alignas(64) Connection {
     send_request.kind = RequestKind::kSend;
     send_request.index = index;
   }
+  Half& half(bool is_send) { return is_send ? send : recv; }
+  Transfer& kind(bool is_send) { return is_send ? send_kind : recv_kind; }
+  uint32_t& deadline(bool is_send) { return is_send ? send_deadline : recv_deadline; }
+  Pending& pending(bool is_send) { return is_send ? send_pending : recv_pending; }
+  Request& request(bool is_send) { return is_send ? send_request : recv_request; }
+  PollInfo& poll(bool is_send) { return is_send ? send_poll : recv_poll; }
   bool has(uint32_t flag) const { return (flags & flag) != 0; }
   void set(uint32_t flag) { flags |= flag; }
   void clear(uint32_t flag) { flags &= ~flag; }
@@ -90,7 +93,7 @@ struct alignas(64) Connection {
   bool has_messages() const { return !has(kIsStream); }
   bool is_datagram() const { return !has(kIsStream); }
   bool idle() const {
-    return recv == Transfer::kIdle && send == Transfer::kIdle && other_operations == 0;
+    return recv_kind == Transfer::kIdle && send_kind == Transfer::kIdle && other_operations == 0;
   }
 };
 

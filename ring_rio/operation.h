@@ -16,7 +16,6 @@
 namespace ioring::rio {
 
 using emulated::OperationKind;
-using emulated::Target;
 using enum emulated::OperationFlags;
 
 struct alignas(64) Operation : emulated::OperationHead {
@@ -50,7 +49,7 @@ struct alignas(64) Operation : emulated::OperationHead {
   union {
     TransferState transfer;
     Message message;
-    Target target;  // kDeadline
+    Watch watch;  // kDeadline
     Cancel cancel;
     Poll poll;
     FileState file;

@@ -57,12 +57,6 @@ absl::Status RioRing::CloseListener(ListenerId id) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Endpoint> RioRing::LocalEndpoint(ListenerId id) const {
-  const Listener* listener = const_cast<RioRing*>(this)->FindListener(id);
-  if (listener == nullptr) return StaleId("listener");
-  return rio::LocalEndpoint(listener->socket);
-}
-
 // ---- Accepting.
 
 // Keeps AcceptEx in flight; what cannot be started is told to an accept, where nothing is in
@@ -131,7 +125,7 @@ void RioRing::RunListener(Listener& listener, uint32_t index) {
     uint32_t flags = 0;
     const int32_t result = AddAccepted(request, listener, &flags);
     if (operation.has(kManyShots)) {
-      Complete(operation.token, result, flags | kMore);
+      CompleteShot(operation, result, flags);
     } else {
       EndOperation(operation, result, flags);
     }
@@ -208,7 +202,7 @@ void RioRing::OnConnect(Connection& connection, Operation& operation, CallResult
   setsockopt(connection.socket, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, nullptr, 0);
   connection.state = ConnectionState::kOpen;
   const uint32_t generation = connection.generation;
-  FreeSend(connection);
+  FreeHalf(connection, /*is_send=*/true);
   EndOperation(operation, static_cast<int32_t>(operation.connection), generation << 16);
 }
 

@@ -11,39 +11,29 @@
 
 namespace ioring::rio {
 
-// One direction, whose flags, request and state these are. What Registered I/O has is past
-// stopping, except by the close of the socket: a receive ends by itself, as there were bytes; for a
-// send, see rio_ring.h.
-bool RioRing::Stop(Connection& connection, uint32_t begun, uint32_t cancelled, Pending pending,
-                   Request& request) {
-  if (!connection.has(begun)) return false;
-  if (pending == Pending::kRio && connection.state != ConnectionState::kClosing) return false;
-  connection.set(cancelled);
+bool RioRing::Stop(Connection& connection, bool is_send) {
+  if (!connection.has(BegunFlag(is_send))) return false;
+  const Pending pending = connection.pending(is_send);
+  if (pending == Pending::kRio && connection.state != ConnectionState::kClosing) {
+    // Past stopping, see rio_ring.h. (A receive ends by itself: there were bytes.)
+    return false;
+  }
+  connection.set(CancelledFlag(is_send));
   switch (pending) {
     case Pending::kNothing:
       PushReady(connection);
       break;
     case Pending::kCall:
     case Pending::kReadable:
-      CancelIoEx(HandleOf(connection.socket), &request.overlapped);
+      CancelIoEx(HandleOf(connection.socket), &connection.request(is_send).overlapped);
       break;
     case Pending::kPoll:
-      poller_->Cancel(&request);
+      poller_->Cancel(&connection.request(is_send));
       break;
     case Pending::kRio:
       break;  // the close of the socket ends it
   }
   return true;
-}
-
-bool RioRing::StopRecv(Connection& connection) {
-  return Stop(connection, kRecvBegun, kRecvCancelled, connection.recv_pending,
-              connection.recv_request);
-}
-
-bool RioRing::StopSend(Connection& connection) {
-  return Stop(connection, kSendBegun, kSendCancelled, connection.send_pending,
-              connection.send_request);
 }
 
 // What Registered I/O has ends only with the socket, which goes first then.

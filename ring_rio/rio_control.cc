@@ -10,6 +10,7 @@
 #include "ring/capability.h"
 #include "ring/endpoint.h"
 #include "ring/options.h"
+#include "ring/request.h"
 #include "ring/ring_limits.h"
 #include "ring_core/table/descriptor_index.h"
 #include "ring_rio/calls.h"
@@ -19,7 +20,7 @@
 
 namespace ioring::rio {
 
-absl::StatusOr<ConnectionId> RioRing::AddSocket(SOCKET socket, bool is_stream) {
+absl::StatusOr<ConnectionId> RioRing::AddConnection(SOCKET socket, bool is_stream) {
   Connection* connection = connections_.Take(ConnectionState::kOpen);
   if (connection == nullptr) {
     return AllInUse(options_.max_connections, "connections", "max_connections");
@@ -50,13 +51,17 @@ absl::Status RioRing::RefuseOwn(SOCKET socket) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<ConnectionId> RioRing::RegisterSocket(NativeHandle handle) {
+absl::StatusOr<ConnectionId> RioRing::AddSocket(const SocketSource& source) {
+  return source.local != nullptr ? MakeDatagram(*source.local)
+                                 : TakeOver(static_cast<SOCKET>(source.handle));
+}
+
+absl::StatusOr<ConnectionId> RioRing::TakeOver(SOCKET socket) {
   bool is_stream = false;
-  const auto socket = static_cast<SOCKET>(handle);
   if (absl::Status status = RefuseOwn(socket); !status.ok()) return status;
   absl::Status status = PrepareTakenOverSocket(socket, &is_stream);
   if (!status.ok()) return status;
-  absl::StatusOr<ConnectionId> id = AddSocket(socket, is_stream);
+  absl::StatusOr<ConnectionId> id = AddConnection(socket, is_stream);
   if (id.ok() && Lingers(socket)) connections_[id->index].set(kLingers);
   return id;
 }
@@ -72,24 +77,23 @@ absl::StatusOr<NativeHandle> RioRing::UnregisterSocket(ConnectionId id) {
   return static_cast<NativeHandle>(socket);
 }
 
-absl::StatusOr<ConnectionId> RioRing::OpenDatagram(const Endpoint& local) {
+absl::StatusOr<ConnectionId> RioRing::MakeDatagram(const Endpoint& local) {
   const absl::StatusOr<SOCKET> socket = rio::OpenDatagram(local);
   if (!socket.ok()) return socket.status();
-  absl::StatusOr<ConnectionId> id = AddSocket(*socket, /*is_stream=*/false);
+  absl::StatusOr<ConnectionId> id = AddConnection(*socket, /*is_stream=*/false);
   if (!id.ok()) CloseSocket(*socket, /*reset=*/false);
   return id;
 }
 
-absl::StatusOr<Endpoint> RioRing::PeerEndpoint(ConnectionId id) {
-  const Connection* connection = connections_.Find(id);
+absl::StatusOr<Endpoint> RioRing::FindAddress(const AddressOf& of) {
+  if (of.listener.is_set()) {
+    const Listener* listener = FindListener(of.listener);
+    if (listener == nullptr) return StaleId("listener");
+    return rio::LocalEndpoint(listener->socket);
+  }
+  const Connection* connection = connections_.Find(of.connection);
   if (connection == nullptr) return StaleId("connection");
-  return rio::PeerEndpoint(connection->socket);
-}
-
-absl::StatusOr<Endpoint> RioRing::LocalEndpoint(ConnectionId id) {
-  const Connection* connection = connections_.Find(id);
-  if (connection == nullptr) return StaleId("connection");
-  return rio::LocalEndpoint(connection->socket);
+  return of.peer ? rio::PeerEndpoint(connection->socket) : rio::LocalEndpoint(connection->socket);
 }
 
 void RioRing::BeginShutdown(Operation& operation) {

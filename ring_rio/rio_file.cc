@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "ring/options.h"
+#include "ring/request.h"
 #include "ring_rio/calls.h"
 #include "ring_rio/native_error.h"
 #include "ring_rio/rio_ring.h"
@@ -19,12 +20,21 @@ void CALLBACK Flush(PTP_CALLBACK_INSTANCE /*instance*/, void* context) {
 
 }  // namespace
 
-// Windows flushes data and times together.
-void RioRing::SetUpFile(Operation& operation, const FileTable::File& file, uint64_t offset,
-                        const emulated::TransferRequest& request, SyncMode /*mode*/) {
+void RioRing::SetUpFile(Operation& operation, const FileTable::File& file,
+                        const request::FileTransfer& transfer) {
   operation.request.kind = RequestKind::kOperation;
   operation.request.index = operations_.IndexOf(operation);
-  operation.file = {request.data, offset, file.handle, port_.get(), request.length, 0};
+  operation.file = {.data = transfer.memory.data(),
+                    .offset = transfer.offset,
+                    .handle = file.handle,
+                    .length = static_cast<uint32_t>(transfer.memory.size())};
+}
+
+// Windows flushes data and times together.
+void RioRing::SetUpSync(Operation& operation, const FileTable::File& file, SyncMode /*mode*/) {
+  operation.request.kind = RequestKind::kOperation;
+  operation.request.index = operations_.IndexOf(operation);
+  operation.file = {.handle = file.handle, .port = port_.get()};
 }
 
 void RioRing::BeginFile(Operation& operation) {

@@ -72,7 +72,7 @@ void RioRing::OnPollPacket(Operation& operation) {
     return EndOperation(operation, ToResult(events));
   }
   operation.poll.reported |= events;
-  Complete(operation.token, ToResult(events), kMore);
+  CompleteShot(operation, ToResult(events));
   StartPoll(operation);
 }
 

@@ -36,19 +36,14 @@ RIO_BUF RioRing::SliceOf(const Piece& piece) const {
 }
 
 // False where it was refused: a plain call does it.
-bool RioRing::StartRioRecv(Connection& connection, const Piece& piece) {
-  if (!rio_->Recv(connection.request_queue, SliceOf(piece))) return false;
+bool RioRing::StartRio(Connection& connection, bool is_send, const Piece& piece) {
+  const RIO_RQ queue = connection.request_queue;
+  const bool is_taken =
+      is_send ? rio_->Send(queue, SliceOf(piece)) : rio_->Recv(queue, SliceOf(piece));
+  if (!is_taken) return false;
   statistics_.kernel_submissions.Add(1);
-  connection.recv_pending = Pending::kRio;
-  CommitLater(connection, kCommitRecv);
-  return true;
-}
-
-bool RioRing::StartRioSend(Connection& connection, const Piece& piece) {
-  if (!rio_->Send(connection.request_queue, SliceOf(piece))) return false;
-  statistics_.kernel_submissions.Add(1);
-  connection.send_pending = Pending::kRio;
-  CommitLater(connection, kCommitSend);
+  connection.pending(is_send) = Pending::kRio;
+  CommitLater(connection, is_send ? kCommitSend : kCommitRecv);
   return true;
 }
 
@@ -86,20 +81,12 @@ void RioRing::OnRioResult(const RIORESULT& result) {
   const CallResult outcome = code == 0 ? CallResult{result.BytesTransferred} : -CallResult{code};
   // The close of the socket ended it, whatever it says.
   const bool dropped = outcome < 0 && connection.state == ConnectionState::kClosing;
-  if (RioQueue::IsSend(result)) {
-    connection.send_pending = Pending::kNothing;
-    if (dropped) {
-      CancelSend(connection);
-    } else if (!OnSent(connection, outcome)) {
-      RunSend(connection);
-    }
-  } else {
-    connection.recv_pending = Pending::kNothing;
-    if (dropped) {
-      CancelRecv(connection);
-    } else if (!OnReceived(connection, outcome)) {
-      RunRecv(connection);
-    }
+  const bool is_send = RioQueue::IsSend(result);
+  connection.pending(is_send) = Pending::kNothing;
+  if (dropped) {
+    CancelHalf(connection, is_send);
+  } else if (!OnTransferred(connection, is_send, outcome)) {
+    is_send ? RunSend(connection) : RunRecv(connection);
   }
   AfterPacket(connection);
 }

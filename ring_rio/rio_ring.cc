@@ -21,7 +21,10 @@
 #include "ring_rio/socket_poll.h"
 #include "ring_rio/sockets.h"
 
+template class ioring::emulated::EmulatedRing<ioring::rio::RioRing, ioring::rio::RioTypes>;
+
 namespace ioring::rio {
+
 absl::StatusOr<std::unique_ptr<RioRing>> RioRing::CreateIocp(const RingOptions& options) {
   return Create(options, nullptr);
 }
@@ -71,7 +74,8 @@ RioRing::RioRing(const RingOptions& options, std::unique_ptr<CompletionPort> por
 }
 
 void RioRing::Report() {
-  capabilities_ = emulated::ReportNone(options_.disabled, BackendName(),
+  backend_name_ = rio_ != nullptr ? "rio" : "iocp";
+  capabilities_ = emulated::ReportNone(options_.disabled, backend_name_,
                                        {.multishot_accept = "AcceptEx, several in flight"});
   for (const Capability capability : {Capability::kRegisteredBuffers, Capability::kFixedSocketIo}) {
     if (rio_ != nullptr && !options_.disabled.Has(capability)) capabilities_.TurnOn(capability);

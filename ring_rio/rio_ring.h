@@ -35,6 +35,7 @@
 #include "ring/endpoint.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/request.h"
 #include "ring_core/emulated/emulated_ring.h"
 #include "ring_core/table/descriptor_index.h"
 #include "ring_core/table/linger_table.h"
@@ -73,25 +74,14 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   static absl::StatusOr<std::unique_ptr<RioRing>> CreateIocp(const RingOptions& options);
   ~RioRing() override;
 
-  std::string_view BackendName() const override { return rio_ != nullptr ? "rio" : "iocp"; }
   absl::StatusOr<ListenerId> CreateListener(const Endpoint& endpoint,
                                             const ListenerOptions& options) override;
   absl::Status CloseListener(ListenerId listener) override;
-  absl::StatusOr<Endpoint> LocalEndpoint(ListenerId listener) const override;
-  absl::StatusOr<ConnectionId> RegisterSocket(NativeHandle handle) override;
   absl::StatusOr<NativeHandle> UnregisterSocket(ConnectionId connection) override;
-  absl::StatusOr<ConnectionId> OpenDatagram(const Endpoint& local) override;
-  absl::StatusOr<Endpoint> PeerEndpoint(ConnectionId connection) override;
-  absl::StatusOr<Endpoint> LocalEndpoint(ConnectionId connection) override;
-  std::string_view RegistrationProblem() const override { return registration_problem_; }
   absl::StatusOr<FileId> OpenFile(const std::string& path, const FileOptions& options) override {
     return files_.Open(path, options, *port_);
   }
 
-  uint32_t Submit() override;
-  using Ring::SubmitAndWait;
-  uint32_t SubmitAndWait(const WaitOptions& options) override;
-  uint32_t WaitCompletions(const WaitOptions& options) override;
   void Wake() override;
 
   // Requests that Windows has: OVERLAPPEDs and requests of Registered I/O, those of idle
@@ -133,21 +123,20 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   static bool ToAddress(const Endpoint& endpoint, Address* address) {
     return ToSocketAddress(endpoint, address);
   }
-  void SetUpTransfer(Connection& connection, const emulated::TransferRequest& request, bool is_send,
+  void SetUpTransfer(Connection& connection, uint32_t length, TransferTraits traits, bool is_send,
                      Operation* operation);
   static void SetUpConnect(Connection& connection, const Endpoint& /*endpoint*/) {
     connection.set(kIsStream);
   }
   void SetUpPoll(Operation& operation, PollEvents events);
-  void SetUpFile(Operation& operation, const FileTable::File& file, uint64_t offset,
-                 const emulated::TransferRequest& request, SyncMode mode);
+  void SetUpFile(Operation& operation, const FileTable::File& file,
+                 const request::FileTransfer& transfer);
+  void SetUpSync(Operation& operation, const FileTable::File& file, SyncMode mode);
 
   // Turns, waiting and packets: rio_wait.cc.
   void Turn();
   void RunConnection(Connection& connection);
-  auto Polls() {
-    return [this](int64_t now_ns, int64_t until_ns) { TakePackets(now_ns, until_ns); };
-  }
+  uint32_t Enter(EnterMode mode, const WaitOptions& options) override;
   void TakePackets(int64_t now_ns, int64_t until_ns);
   void OnPacket(const OVERLAPPED_ENTRY& packet);
   void OnRecvPacket(Connection& connection, const OVERLAPPED_ENTRY& packet);
@@ -161,28 +150,25 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   void RunStreamSend(Connection& connection);
   void RunRecvFrom(Connection& connection, Operation& operation);
   void RunSendTo(Connection& connection, Operation& operation);
-  Piece PieceOf(const Operation& operation) const;
-  Piece RecvPiece(const Connection& connection) const;
-  Piece SendPiece(const Connection& connection) const;
-  bool OnReceived(Connection& connection, CallResult result);
-  bool OnSent(Connection& connection, CallResult result);
+  Piece NextPiece(Connection& connection, bool is_send) const;
+  bool OnTransferred(Connection& connection, bool is_send, CallResult result);
   CallResult TryRecv(Connection& connection, std::byte* data, uint32_t bytes);
   CallResult TryPeek(Connection& connection);
   void WaitToRecv(Connection& connection) { WaitReadable(connection); }
   void AfterShot(Connection& connection, bool is_full);
   void WaitReadable(Connection& connection);
   void WaitWritable(Connection& connection);
-  void FailRecv(Connection& connection, CallResult result);
-  void FailSend(Connection& connection, CallResult result);
-  void CancelRecv(Connection& connection);
-  void CancelSend(Connection& connection);
-  void FreeRecv(Connection& connection);
-  void FreeSend(Connection& connection);
+  bool StartPollOf(Connection& connection, bool is_send, uint32_t events);
+  void EndHalf(Connection& connection, bool is_send, CallResult result);
+  // What was asked to stop has, or is not begun.
+  void CancelHalf(Connection& connection, bool is_send) {
+    EndHalf(connection, is_send, -ERROR_OPERATION_ABORTED);
+  }
+  void FreeHalf(Connection& connection, bool is_send);
 
   // Registered I/O: rio_registered.cc.
   bool UsesRio(Connection& connection, const Piece& piece);
-  bool StartRioRecv(Connection& connection, const Piece& piece);
-  bool StartRioSend(Connection& connection, const Piece& piece);
+  bool StartRio(Connection& connection, bool is_send, const Piece& piece);
   RIO_BUF SliceOf(const Piece& piece) const;
   void CommitLater(Connection& connection, RequestFlags direction);
   void Commit(Connection& connection);
@@ -215,10 +201,7 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   void EndFile(Operation& operation, CallResult result);
 
   // Cancelling and closing: rio_cancel.cc.
-  bool Stop(Connection& connection, uint32_t begun, uint32_t cancelled, Pending pending,
-            Request& request);
-  bool StopRecv(Connection& connection);
-  bool StopSend(Connection& connection);
+  bool Stop(Connection& connection, bool is_send);
   void BeginClose(Connection& connection);
   static bool IsStream(const Connection& connection) { return connection.has(kIsStream); }
   bool SendEnd(Connection& connection);
@@ -230,7 +213,11 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   void FreeConnection(Connection& connection);
 
   // Control plane: rio_control.cc.
-  absl::StatusOr<ConnectionId> AddSocket(SOCKET socket, bool is_stream);
+  absl::StatusOr<ConnectionId> AddSocket(const SocketSource& source) override;
+  absl::StatusOr<Endpoint> FindAddress(const AddressOf& of) override;
+  absl::StatusOr<ConnectionId> TakeOver(SOCKET socket);
+  absl::StatusOr<ConnectionId> MakeDatagram(const Endpoint& local);
+  absl::StatusOr<ConnectionId> AddConnection(SOCKET socket, bool is_stream);
   absl::Status RefuseOwn(SOCKET socket);
   // Handles are multiples of four.
   static uint64_t NumberOf(SOCKET socket) { return uint64_t{socket} / 4; }
@@ -248,7 +235,6 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   DescriptorIndex by_socket_;
 
   std::vector<RegisteredMemory> registered_;
-  std::string registration_problem_;
   AcceptPool accepts_;
   SlotList<Connection, &Connection::next_commit> to_commit_;
   std::array<OVERLAPPED_ENTRY, kPacketsMax> packets_;
@@ -256,6 +242,9 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
 };
 
 }  // namespace ioring::rio
+
+// In rio_ring.cc.
+extern template class ioring::emulated::EmulatedRing<ioring::rio::RioRing, ioring::rio::RioTypes>;
 
 namespace ioring {
 

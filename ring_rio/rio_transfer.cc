@@ -6,6 +6,7 @@
 #include "ring/buffer_table.h"
 #include "ring/completion.h"
 #include "ring/options.h"
+#include "ring/request.h"
 #include "ring_rio/calls.h"
 #include "ring_rio/rio_ring.h"
 #include "ring_rio/socket_address.h"
@@ -20,12 +21,12 @@ constexpr uint32_t kBroken = kSocketReset | kSocketClosed | kSocketConnectFailed
 
 // Memory that is not registered, and connections without a request queue, take plain calls where
 // Registered I/O is in use.
-void RioRing::SetUpTransfer(Connection& connection, const emulated::TransferRequest& request,
+void RioRing::SetUpTransfer(Connection& connection, uint32_t length, TransferTraits traits,
                             bool is_send, Operation* operation) {
-  if (socket_rio_ && (!request.in_kernel || connection.has(kNoRio))) {
+  if (socket_rio_ && (!traits.in_kernel() || connection.has(kNoRio))) {
     statistics_.emulations.Add(1);
   }
-  const bool by_rio = request.in_kernel && request.length >= rio_threshold_bytes_;
+  const bool by_rio = traits.in_kernel() && length >= rio_threshold_bytes_;
   if (operation != nullptr) {
     operation->transfer.by_rio = by_rio;
   } else if (by_rio) {
@@ -33,36 +34,56 @@ void RioRing::SetUpTransfer(Connection& connection, const emulated::TransferRequ
   }
 }
 
-RioRing::Piece RioRing::PieceOf(const Operation& operation) const {
+RioRing::Piece RioRing::NextPiece(Connection& connection, bool is_send) const {
+  const Half& half = connection.half(is_send);
+  if (connection.kind(is_send) == Transfer::kPlain) {
+    const bool by_rio = connection.has(is_send ? kSendByRio : kRecvByRio);
+    return {half.data, half.length, by_rio ? half.unit : BufferTable::kNoUnit};
+  }
+  const Operation& operation = operations_[half.operation];
   const Operation::TransferState& transfer = operation.transfer;
   return {transfer.data + transfer.done, transfer.length - transfer.done,
           transfer.by_rio ? operation.unit : BufferTable::kNoUnit};
 }
 
-RioRing::Piece RioRing::RecvPiece(const Connection& connection) const {
-  if (connection.recv != Transfer::kPlain) return PieceOf(operations_[connection.recv_length]);
-  return {connection.recv_data, connection.recv_length,
-          connection.has(kRecvByRio) ? connection.recv_unit : BufferTable::kNoUnit};
+// False where more is to be transferred.
+bool RioRing::OnTransferred(Connection& connection, bool is_send, CallResult result) {
+  if (connection.kind(is_send) == Transfer::kPlain) {
+    is_send ? EndPlain<true>(connection, result) : EndPlain<false>(connection, result);
+    return true;
+  }
+  Operation& operation = operations_[connection.half(is_send).operation];
+  Operation::TransferState& transfer = operation.transfer;
+  if (result > 0) transfer.done += static_cast<uint32_t>(result);
+  if (result > 0 && transfer.done < transfer.length) return false;
+  EndTransfer(connection, operation, is_send,
+              transfer.done != 0 ? CallResult{transfer.done} : result);
+  return true;
 }
 
-RioRing::Piece RioRing::SendPiece(const Connection& connection) const {
-  if (connection.send != Transfer::kPlain) return PieceOf(operations_[connection.send_length]);
-  std::byte* data = const_cast<std::byte*>(connection.send_data);  // it is only read
-  return {data, connection.send_length,
-          connection.has(kSendByRio) ? connection.send_unit : BufferTable::kNoUnit};
+// False where Windows does not: its code is the thread's last error.
+bool RioRing::StartPollOf(Connection& connection, bool is_send, uint32_t events) {
+  if (!poller_->Start(connection.socket, events, &connection.poll(is_send),
+                      &connection.request(is_send))) {
+    return false;
+  }
+  connection.pending(is_send) = Pending::kPoll;
+  ++requests_out_;
+  return true;
 }
 
 // ---- Receiving. Each needs room for completions (HasRoom), and nothing of it to be Windows'.
 
 void RioRing::RunRecv(Connection& connection) {
-  if (ABSL_PREDICT_FALSE(connection.has(kRecvCancelled))) return CancelRecv(connection);
-  switch (connection.recv) {
+  if (ABSL_PREDICT_FALSE(connection.has(kRecvCancelled)))
+    return CancelHalf(connection, /*is_send=*/false);
+  switch (connection.recv_kind) {
     case Transfer::kPlain:
       return RunStreamRecv(connection);
     case Transfer::kManaged:
       return RunManagedRecv(connection);
     case Transfer::kOperation: {
-      Operation& operation = operations_[connection.recv_length];
+      Operation& operation = operations_[connection.recv.operation];
       if (operation.kind == OperationKind::kRecvFrom) return RunRecvFrom(connection, operation);
       return RunStreamRecv(connection);
     }
@@ -73,18 +94,18 @@ void RioRing::RunRecv(Connection& connection) {
 
 void RioRing::RunStreamRecv(Connection& connection) {
   for (int i = 0; i < kPiecesPerTurn; ++i) {
-    const Piece piece = RecvPiece(connection);
+    const Piece piece = NextPiece(connection, /*is_send=*/false);
     if (UsesRio(connection, piece)) {
       // It cannot be cancelled, so it must not wait.
       if (!connection.has(kRecvMayRun)) return WaitReadable(connection);
       connection.clear(kRecvMayRun);
-      if (StartRioRecv(connection, piece)) return;
+      if (StartRio(connection, /*is_send=*/false, piece)) return;
     }
     statistics_.kernel_submissions.Add(1);
     CallResult result;
     if (ABSL_PREDICT_TRUE(connection.has(kOnPort))) {
-      result = StartRecv(connection.socket, piece.data, piece.length, &connection.recv_request,
-                         connection.has(kSkipsDone));
+      result = rio::StartRecv(connection.socket, piece.data, piece.length, &connection.recv_request,
+                              connection.has(kSkipsDone));
       if (result == kPacketComes) {
         connection.recv_pending = Pending::kCall;
         ++requests_out_;
@@ -96,24 +117,9 @@ void RioRing::RunStreamRecv(Connection& connection) {
                    : RecvMessageNow(connection.socket, piece.data, piece.length);
       if (result == -WSAEWOULDBLOCK) return WaitReadable(connection);
     }
-    if (OnReceived(connection, result)) return;
+    if (OnTransferred(connection, /*is_send=*/false, result)) return;
   }
   PushReady(connection);
-}
-
-// False where more is to be received.
-bool RioRing::OnReceived(Connection& connection, CallResult result) {
-  if (connection.recv == Transfer::kPlain) {
-    EndRecv(connection, result);
-    return true;
-  }
-  Operation& operation = operations_[connection.recv_length];
-  Operation::TransferState& transfer = operation.transfer;
-  if (result > 0) transfer.done += static_cast<uint32_t>(result);
-  if (result > 0 && transfer.done < transfer.length) return false;
-  EndTransfer(connection, operation, /*is_send=*/false,
-              transfer.done != 0 ? CallResult{transfer.done} : result);
-  return true;
 }
 
 void RioRing::WaitReadable(Connection& connection) {
@@ -123,25 +129,22 @@ void RioRing::WaitReadable(Connection& connection) {
   if (connection.has(kOnPort) && connection.has(kIsStream) &&
       connection.request_queue == RIO_INVALID_RQ) {
     std::byte nothing;
-    const CallResult result = StartRecv(connection.socket, &nothing, 0, &connection.recv_request,
-                                        connection.has(kSkipsDone));
+    const CallResult result = rio::StartRecv(connection.socket, &nothing, 0,
+                                             &connection.recv_request, connection.has(kSkipsDone));
     if (result == kPacketComes) {
       connection.recv_pending = Pending::kReadable;
       ++requests_out_;
     } else if (result < 0) {
-      FailRecv(connection, result);
+      EndHalf(connection, /*is_send=*/false, result);
     } else {
       connection.set(kRecvMayRun);
       PushReady(connection);
     }
     return;
   }
-  if (!poller_->Start(connection.socket, kSocketReadable | kSocketEnded | kBroken,
-                      &connection.recv_poll, &connection.recv_request)) {
-    return FailRecv(connection, -CallResult{WSAGetLastError()});
+  if (!StartPollOf(connection, /*is_send=*/false, kSocketReadable | kSocketEnded | kBroken)) {
+    EndHalf(connection, /*is_send=*/false, -CallResult{WSAGetLastError()});
   }
-  connection.recv_pending = Pending::kPoll;
-  ++requests_out_;
 }
 
 CallResult RioRing::TryRecv(Connection& connection, std::byte* data, uint32_t bytes) {
@@ -177,9 +180,10 @@ void RioRing::RunRecvFrom(Connection& connection, Operation& operation) {
 // ---- Sending.
 
 void RioRing::RunSend(Connection& connection) {
-  if (ABSL_PREDICT_FALSE(connection.has(kSendCancelled))) return CancelSend(connection);
-  if (connection.send == Transfer::kOperation) {
-    Operation& operation = operations_[connection.send_length];
+  if (ABSL_PREDICT_FALSE(connection.has(kSendCancelled)))
+    return CancelHalf(connection, /*is_send=*/true);
+  if (connection.send_kind == Transfer::kOperation) {
+    Operation& operation = operations_[connection.send.operation];
     if (operation.kind == OperationKind::kSendTo) return RunSendTo(connection, operation);
   }
   RunStreamSend(connection);
@@ -187,39 +191,21 @@ void RioRing::RunSend(Connection& connection) {
 
 void RioRing::RunStreamSend(Connection& connection) {
   for (int i = 0; i < kPiecesPerTurn; ++i) {
-    const Piece piece = SendPiece(connection);
-    if (UsesRio(connection, piece) && StartRioSend(connection, piece)) return;
+    const Piece piece = NextPiece(connection, /*is_send=*/true);
+    if (UsesRio(connection, piece) && StartRio(connection, /*is_send=*/true, piece)) return;
     statistics_.kernel_submissions.Add(1);
     const CallResult result = SendNow(connection.socket, piece.data, piece.length);
     if (result == -WSAEWOULDBLOCK) return WaitWritable(connection);
-    if (OnSent(connection, result)) return;
+    if (OnTransferred(connection, /*is_send=*/true, result)) return;
   }
   PushReady(connection);
 }
 
-// False where more is to be sent.
-bool RioRing::OnSent(Connection& connection, CallResult result) {
-  if (connection.send == Transfer::kPlain) {
-    EndSend(connection, result);
-    return true;
-  }
-  Operation& operation = operations_[connection.send_length];
-  Operation::TransferState& transfer = operation.transfer;
-  if (result > 0) transfer.done += static_cast<uint32_t>(result);
-  if (result > 0 && transfer.done < transfer.length) return false;
-  EndTransfer(connection, operation, /*is_send=*/true,
-              transfer.done != 0 ? CallResult{transfer.done} : result);
-  return true;
-}
-
 void RioRing::WaitWritable(Connection& connection) {
   statistics_.kernel_submissions.Add(1);
-  if (!poller_->Start(connection.socket, kSocketWritable | kBroken, &connection.send_poll,
-                      &connection.send_request)) {
-    return FailSend(connection, -CallResult{WSAGetLastError()});
+  if (!StartPollOf(connection, /*is_send=*/true, kSocketWritable | kBroken)) {
+    EndHalf(connection, /*is_send=*/true, -CallResult{WSAGetLastError()});
   }
-  connection.send_pending = Pending::kPoll;
-  ++requests_out_;
 }
 
 void RioRing::RunSendTo(Connection& connection, Operation& operation) {
@@ -233,50 +219,36 @@ void RioRing::RunSendTo(Connection& connection, Operation& operation) {
 
 // ---- Ending.
 
-void RioRing::FailRecv(Connection& connection, CallResult result) {
-  if (connection.recv == Transfer::kManaged) {
-    const Token token{connection.recv_token};
-    return EndManagedRecv(connection, Fail(token, result, "managed recv"), nullptr);
+void RioRing::EndHalf(Connection& connection, bool is_send, CallResult result) {
+  switch (connection.kind(is_send)) {
+    case Transfer::kIdle:
+      return;
+    case Transfer::kPlain:
+      OnTransferred(connection, is_send, result);
+      return;
+    case Transfer::kManaged: {
+      const Token token{connection.recv.token};
+      return EndManagedRecv(connection, result == -ERROR_OPERATION_ABORTED
+                                            ? ToResult(Error::kCanceled)
+                                            : Fail(token, result, "managed recv"));
+    }
+    case Transfer::kOperation:
+      break;
   }
-  if (connection.recv == Transfer::kPlain) return EndRecv(connection, result);
-  Operation& operation = operations_[connection.recv_length];
-  if (operation.kind == OperationKind::kRecvAll) {
-    OnReceived(connection, result);
+  Operation& operation = operations_[connection.half(is_send).operation];
+  if (operation.kind == OperationKind::kRecvAll || operation.kind == OperationKind::kSendAll) {
+    OnTransferred(connection, is_send, result);
   } else {
-    EndTransfer(connection, operation, /*is_send=*/false, result);
+    EndTransfer(connection, operation, is_send, result);
   }
 }
 
-void RioRing::FailSend(Connection& connection, CallResult result) {
-  if (connection.send == Transfer::kPlain) return EndSend(connection, result);
-  Operation& operation = operations_[connection.send_length];
-  if (operation.kind == OperationKind::kSendAll) {
-    OnSent(connection, result);
-  } else {
-    EndTransfer(connection, operation, /*is_send=*/true, result);
+void RioRing::FreeHalf(Connection& connection, bool is_send) {
+  EmulatedRing::FreeHalf(connection, is_send);
+  connection.clear(is_send ? uint32_t{kSendByRio} : uint32_t{kRecvMayRun | kRecvByRio});
+  if (ABSL_PREDICT_FALSE(connection.first_poll != 0)) {
+    LookAgain(connection, is_send ? kPollWritable : kPollReadable);
   }
 }
-
-void RioRing::FreeRecv(Connection& connection) {
-  EmulatedRing::FreeRecv(connection);
-  connection.clear(kRecvMayRun | kRecvByRio);
-  if (ABSL_PREDICT_FALSE(connection.first_poll != 0)) LookAgain(connection, kPollReadable);
-}
-
-void RioRing::FreeSend(Connection& connection) {
-  EmulatedRing::FreeSend(connection);
-  connection.clear(kSendByRio);
-  if (ABSL_PREDICT_FALSE(connection.first_poll != 0)) LookAgain(connection, kPollWritable);
-}
-
-void RioRing::CancelRecv(Connection& connection) {
-  if (connection.recv == Transfer::kPlain) return EndRecv(connection, -ERROR_OPERATION_ABORTED);
-  if (connection.recv == Transfer::kManaged) {
-    return EndManagedRecv(connection, ToResult(Error::kCanceled), nullptr);
-  }
-  FailRecv(connection, -ERROR_OPERATION_ABORTED);
-}
-
-void RioRing::CancelSend(Connection& connection) { FailSend(connection, -ERROR_OPERATION_ABORTED); }
 
 }  // namespace ioring::rio

@@ -7,6 +7,7 @@
 
 #include "absl/base/optimization.h"
 #include "ring/options.h"
+#include "ring/request.h"
 #include "ring_rio/calls.h"
 #include "ring_rio/native_error.h"
 #include "ring_rio/rio_ring.h"
@@ -26,13 +27,10 @@ DWORD MillisUntil(int64_t now_ns, int64_t until_ns) {
 
 }  // namespace
 
-uint32_t RioRing::Submit() { return DoSubmit(Polls()); }
-
-uint32_t RioRing::SubmitAndWait(const WaitOptions& options) {
-  return DoSubmitAndWait(options, Polls());
+uint32_t RioRing::Enter(EnterMode mode, const WaitOptions& options) {
+  return DoEnter(mode, options,
+                 [this](int64_t now_ns, int64_t until_ns) { TakePackets(now_ns, until_ns); });
 }
-
-uint32_t RioRing::WaitCompletions(const WaitOptions& options) { return DoWait(options, Polls()); }
 
 // The count first: whoever takes the packet must find it. One packet stands for many calls.
 void RioRing::Wake() {
@@ -118,7 +116,7 @@ void RioRing::OnRecvPacket(Connection& connection, const OVERLAPPED_ENTRY& packe
       connection.set(kRecvMayRun);
       RunRecv(connection);
     } else {
-      FailRecv(connection, -NativeFromStatus(status));
+      EndHalf(connection, /*is_send=*/false, -NativeFromStatus(status));
     }
     return AfterPacket(connection);
   }
@@ -126,11 +124,11 @@ void RioRing::OnRecvPacket(Connection& connection, const OVERLAPPED_ENTRY& packe
                                                       : ResultOf(connection.socket, packet);
   const bool failed = result < 0;
   if (failed && connection.has(kRecvCancelled) && IsAborted(static_cast<int>(-result))) {
-    CancelRecv(connection);
+    CancelHalf(connection, /*is_send=*/false);
   } else if (pending == Pending::kReadable) {
     connection.set(kRecvMayRun);
-    failed ? FailRecv(connection, result) : RunRecv(connection);
-  } else if (!OnReceived(connection, result)) {
+    failed ? EndHalf(connection, /*is_send=*/false, result) : RunRecv(connection);
+  } else if (!OnTransferred(connection, /*is_send=*/false, result)) {
     RunRecv(connection);
   }
   AfterPacket(connection);
@@ -139,14 +137,14 @@ void RioRing::OnRecvPacket(Connection& connection, const OVERLAPPED_ENTRY& packe
 void RioRing::OnSendPacket(Connection& connection, const OVERLAPPED_ENTRY& packet) {
   const Pending pending = std::exchange(connection.send_pending, Pending::kNothing);
   if (pending == Pending::kCall) {  // a connect
-    return OnConnect(connection, operations_[connection.send_length],
+    return OnConnect(connection, operations_[connection.send.operation],
                      ResultOf(connection.socket, packet));
   }
   const auto status = static_cast<LONG>(packet.lpOverlapped->Internal);
   if (status == 0 || connection.has(kSendCancelled)) {
     RunSend(connection);
   } else {
-    FailSend(connection, -NativeFromStatus(status));
+    EndHalf(connection, /*is_send=*/true, -NativeFromStatus(status));
   }
   AfterPacket(connection);
 }

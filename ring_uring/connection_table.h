@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "ring/id.h"
+#include "ring/options.h"
 #include "ring_core/posix/socket_kind.h"
 #include "ring_core/posix/sockets.h"
 #include "ring_core/table/slot_array.h"
@@ -64,7 +65,7 @@ enum ConnectionTasks : uint8_t {
   // Not to be done, but done: the kernel was asked to stop it, and has not ended it yet.
   kRecvAsked = 1 << 3,
   kSendAsked = 1 << 4,
-  // A deadline of the kernel's is on it.
+  // A deadline is on it, see Half.
   kRecvHasDeadline = 1 << 5,
   kSendHasDeadline = 1 << 6,
   kTasksToDo = kStopRecv | kStopSend | kStopAll,
@@ -80,23 +81,31 @@ enum class LingerStep : uint8_t {
   kStop,     // ends the wait
 };
 
+// One direction of a connection. Which of the names hold depends on its Transfer. A deadline is an
+// operation's index plus 1, and holds where the connection's tasks say that there is one; that of
+// a kOperation is noted with the operation.
+struct Half {
+  uint64_t token;
+  union {
+    uint32_t unit;              // kPlain: the registered memory in use, see BufferTable
+    uint32_t managed_deadline;  // managed receives, which use none
+  };
+  union {
+    uint32_t plain_deadline;  // kPlain
+    uint32_t operation;       // kOperation: its index
+    uint32_t picked;          // kManagedRead: the buffer
+    LingerStep linger_step;   // of the receiving half, while the connection lingers
+  };
+};
+
 // One cache line each. The hot path touches only this.
 struct alignas(64) Connection {
-  uint64_t recv_token;
-  uint64_t send_token;
+  Half recv_half;
+  Half send_half;
   uint64_t close_token;
   int32_t descriptor;
   uint16_t generation;
   uint16_t kernel_entries;  // entries whose last completion is still to come
-  // See BufferTable: the registered memory in use. A managed receive has none; here it keeps
-  // the operation of its deadline (index plus 1; 0: it has no deadline).
-  uint32_t recv_unit;
-  uint32_t send_unit;
-  union {
-    uint32_t recv_detail;  // operation index (kOperation) or picked buffer (kManagedRead)
-    LingerStep linger_step;
-  };
-  uint32_t send_detail;
   uint32_t next_deferred;
   uint16_t recv_group;
   uint16_t other_operations;  // of the operation table, neither receive nor send
@@ -108,14 +117,43 @@ struct alignas(64) Connection {
   SocketKind kind;
   posix::StreamKind stream;
 
-  // The direction is free; a request to stop what it did is void.
-  void EndRecv() {
-    recv = Transfer::kIdle;
-    tasks = static_cast<uint8_t>(tasks & ~(kStopRecv | kRecvAsked | kRecvHasDeadline));
+  template <Direction kDirection>
+  Half& half() {
+    return kDirection == Direction::kRecv ? recv_half : send_half;
   }
-  void EndSend() {
-    send = Transfer::kIdle;
-    tasks = static_cast<uint8_t>(tasks & ~(kStopSend | kSendAsked | kSendHasDeadline));
+  template <Direction kDirection>
+  Transfer& transfer() {
+    return kDirection == Direction::kRecv ? recv : send;
+  }
+  // kRecv or kSend.
+  Half& half(Direction direction) { return direction == Direction::kRecv ? recv_half : send_half; }
+  const Half& half(Direction direction) const {
+    return direction == Direction::kRecv ? recv_half : send_half;
+  }
+  Transfer transfer(Direction direction) const {
+    return direction == Direction::kRecv ? recv : send;
+  }
+  static constexpr uint8_t DeadlineTask(Direction direction) {
+    return direction == Direction::kRecv ? kRecvHasDeadline : kSendHasDeadline;
+  }
+  // Where the deadline of a direction is noted that is busy with no kOperation.
+  uint32_t& deadline(Direction direction) {
+    return transfer(direction) == Transfer::kPlain ? half(direction).plain_deadline
+                                                   : half(direction).managed_deadline;
+  }
+
+  // The direction is free; a request to stop what it did is void. Returns its deadline, or 0.
+  uint32_t End(Direction direction) {
+    uint32_t link = 0;
+    if (tasks != 0) [[unlikely]] {
+      const bool is_recv = direction == Direction::kRecv;
+      if ((tasks & DeadlineTask(direction)) != 0) link = deadline(direction);
+      const int done = is_recv ? kStopRecv | kRecvAsked | kRecvHasDeadline
+                               : kStopSend | kSendAsked | kSendHasDeadline;
+      tasks = static_cast<uint8_t>(tasks & ~done);
+    }
+    (direction == Direction::kRecv ? recv : send) = Transfer::kIdle;
+    return link;
   }
 
   posix::SocketChanges changes() const {

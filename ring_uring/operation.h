@@ -2,7 +2,6 @@
 #ifndef IORING_RING_URING_OPERATION_H_
 #define IORING_RING_URING_OPERATION_H_
 
-#include <linux/time_types.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -41,10 +40,13 @@ enum OperationFlags : uint8_t {
   kCancelAsked = 1 << 1,   // must not be armed again
   kDeferred = 1 << 2,      // on the list of operations to be armed again, or ended
   kIsSend = 1 << 3,        // kTransferAll: a send; kZeroCopySend: to be one
-  kHasDeadline = 1 << 4,   // must not be armed again: the deadline would not hold
+  kBegun = 1 << 4,         // kDeadline: its time runs
   kStopInKernel = 1 << 5,  // on the deferred list, to be cancelled in the kernel
   kPartIsEnough = 1 << 6,  // kTransferAll: asked for without TransferFlags::kAll
   kOutOfKernel = 1 << 7,   // the ring has all of it: a timer, a wait for one, a poll that is told
+  // Of a kDeadline, which is no transfer:
+  kStruck = 1 << 3,       // the time was up
+  kTargetEnded = 1 << 6,  // before its time began to run; it completes when it would begin
 };
 
 struct alignas(64) Operation {
@@ -64,7 +66,6 @@ struct alignas(64) Operation {
     iovec vector;
     posix::SocketAddress address;
     Endpoint* source;   // receives: where the sender is written to, or null
-    uint32_t deadline;  // sends: the operation of the deadline, index plus 1; 0: none
     uint16_t delay_ms;  // sends: the last wait between two tries
     SendState state;
   };
@@ -80,10 +81,10 @@ struct alignas(64) Operation {
     Source source;  // kStopOperation, kStopRecv, kStopSend
   };
   struct Timer {
-    int64_t delay_ns;        // what was asked for, or the period; below 0: a point in time was
-    __kernel_timespec time;  // where the kernel runs it
-    uint32_t send;           // kDeadline: of this sending operation, index plus 1; 0: of another
-    Target target;           // kDeadline of the kernel's
+    int64_t delay_ns;    // what was asked for, or the period; below 0: a point in time was
+    int64_t arrival_ns;  // kDeadline: when its operation last completed with kMore; 0: since then
+                         // the timer was set
+    Target target;       // kDeadline
   };
 
   Token token;
@@ -97,6 +98,7 @@ struct alignas(64) Operation {
   uint32_t next;            // free or deferred list
   uint32_t unit;            // registered memory in use, see BufferTable
   uint32_t heap_place;      // timers, see TimerHeap
+  uint32_t deadline;        // the operation that is its deadline, index plus 1; 0: it has none
   union {
     Poll poll;
     int64_t due_ns;  // timers: steady clock
@@ -122,6 +124,7 @@ struct alignas(64) Operation {
     result = 0;
     unit = 0;
     heap_place = 0;
+    deadline = 0;
     due_ns = 0;
   }
 

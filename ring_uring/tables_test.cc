@@ -8,6 +8,7 @@
 
 #include "gtest/gtest.h"
 #include "ring/id.h"
+#include "ring/options.h"
 #include "ring/token.h"
 #include "ring_uring/connection_table.h"
 #include "ring_uring/operation.h"
@@ -100,16 +101,16 @@ TEST(ConnectionTableTest, OnlyOpenConnectionsAreFound) {
 TEST(ConnectionTableTest, OpeningLeavesNothingOfTheEarlierUse) {
   ConnectionTable table(0, 1);
   Connection& first = table.Open(table.TakeOrdinary(), 3, /*is_direct=*/false);
-  first.recv_token = 7;
-  first.send_unit = 8;
+  first.recv_half.token = 7;
+  first.send_half.unit = 8;
   first.kernel_entries = 9;
   first.tasks = kStopRecv;
   first.set(kReset);
   first.set(kRecvCancelled);
   table.Free(first);
   const Connection& second = table.Open(table.TakeOrdinary(), 4, /*is_direct=*/false);
-  EXPECT_EQ(second.recv_token, 0u);
-  EXPECT_EQ(second.send_unit, 0u);
+  EXPECT_EQ(second.recv_half.token, 0u);
+  EXPECT_EQ(second.send_half.unit, 0u);
   EXPECT_EQ(second.kernel_entries, 0u);
   EXPECT_EQ(second.tasks, 0u);
   EXPECT_EQ(second.flags, 0u);
@@ -122,12 +123,25 @@ TEST(ConnectionTableTest, ARequestToStopADirectionEndsWithIt) {
   connection.recv = Transfer::kPlain;
   connection.send = Transfer::kPlain;
   connection.tasks = kStopRecv | kStopSend;
-  connection.EndRecv();
+  EXPECT_EQ(connection.End(Direction::kRecv), 0u);
   EXPECT_EQ(connection.recv, Transfer::kIdle);
   EXPECT_EQ(connection.send, Transfer::kPlain);
   EXPECT_EQ(connection.tasks, kStopSend);
-  connection.EndSend();
+  EXPECT_EQ(connection.End(Direction::kSend), 0u);
   EXPECT_EQ(connection.send, Transfer::kIdle);
+  EXPECT_EQ(connection.tasks, 0u);
+}
+
+TEST(ConnectionTableTest, ADirectionEndsWithItsDeadline) {
+  ConnectionTable table(0, 1);
+  Connection& connection = table.Open(table.TakeOrdinary(), 3, /*is_direct=*/false);
+  connection.recv = Transfer::kManaged;
+  connection.send = Transfer::kPlain;
+  connection.tasks = kRecvHasDeadline | kSendHasDeadline;
+  connection.recv_half.managed_deadline = 5;
+  connection.send_half.plain_deadline = 6;
+  EXPECT_EQ(connection.End(Direction::kRecv), 5u);
+  EXPECT_EQ(connection.End(Direction::kSend), 6u);
   EXPECT_EQ(connection.tasks, 0u);
 }
 

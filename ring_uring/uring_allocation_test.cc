@@ -128,7 +128,7 @@ bool AllocationTest::UseTimers(ConnectionId id) {
   if (!Check("ticks", Await(kTimer).more())) return false;
   if (!Check("cancel", Succeeds(r.PrepareCancel(kTimer, kOther)))) return false;
   static_cast<void>(r.PrepareRecv(id, memory_, kReceive));
-  static_cast<void>(r.PrepareDeadline(milliseconds(1), kOther));
+  static_cast<void>(r.PrepareDeadline(kReceive, milliseconds(1), kOther));
   return Check("deadline", Await(kOther).error() == Error::kTimedOut);
 }
 

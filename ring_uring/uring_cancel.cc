@@ -5,6 +5,7 @@
 
 #include "ring/options.h"
 #include "ring/prepared.h"
+#include "ring/request.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_ring_inline.h"
 
@@ -15,44 +16,40 @@ uint64_t UringRing::OperationUserData(const Operation& operation) const {
       .Pack();
 }
 
-uint64_t UringRing::RecvUserData(const Connection& connection) const {
-  Source source = Source::kRecv;
-  if (connection.recv == Transfer::kManaged) source = Source::kRecvManaged;
-  if (connection.recv == Transfer::kManagedPoll) source = Source::kManagedPoll;
-  if (connection.recv == Transfer::kManagedRead) source = Source::kManagedRead;
-  if (connection.recv == Transfer::kOperation) {
-    return OperationUserData(operations_[connection.recv_detail]);
+uint64_t UringRing::TransferUserData(const Connection& connection, Direction direction) const {
+  Source source = Source::kSend;
+  switch (connection.transfer(direction)) {
+    case Transfer::kOperation:
+      return OperationUserData(operations_[connection.half(direction).operation]);
+    case Transfer::kManaged:
+      source = Source::kRecvManaged;
+      break;
+    case Transfer::kManagedPoll:
+      source = Source::kManagedPoll;
+      break;
+    case Transfer::kManagedRead:
+      source = Source::kManagedRead;
+      break;
+    default:
+      if (direction == Direction::kRecv) source = Source::kRecv;
+      break;
   }
   return uring::UserData{source, connection.generation, connections_.IndexOf(connection)}.Pack();
 }
 
-uint64_t UringRing::SendUserData(const Connection& connection) const {
-  if (connection.send == Transfer::kOperation) {
-    return OperationUserData(operations_[connection.send_detail]);
-  }
-  return uring::UserData{Source::kSend, connection.generation, connections_.IndexOf(connection)}
-      .Pack();
-}
-
-bool UringRing::RecvInKernel(const Connection& connection) const {
-  if (connection.recv == Transfer::kOperation) {
-    return !operations_[connection.recv_detail].has(uring::kDeferred);
-  }
-  return connection.recv != Transfer::kIdle && connection.recv != Transfer::kManagedStalled;
-}
-
-bool UringRing::SendInKernel(const Connection& connection) const {
-  if (connection.send == Transfer::kOperation) {
-    const Operation& operation = operations_[connection.send_detail];
+bool UringRing::InKernel(const Connection& connection, Direction direction) const {
+  const Transfer transfer = connection.transfer(direction);
+  if (transfer == Transfer::kOperation) {
+    const Operation& operation = operations_[connection.half(direction).operation];
     return !operation.has(uring::kDeferred) && !operation.has(uring::kOutOfKernel);
   }
-  return connection.send != Transfer::kIdle;
+  return transfer != Transfer::kIdle && transfer != Transfer::kManagedStalled;
 }
 
 uint32_t UringRing::EntriesToCancel(const Connection& connection, Direction direction) const {
   uint32_t entries = 0;
-  if (direction != Direction::kSend && RecvInKernel(connection)) ++entries;
-  if (direction != Direction::kRecv && SendInKernel(connection)) ++entries;
+  if (direction != Direction::kSend && InKernel(connection, Direction::kRecv)) ++entries;
+  if (direction != Direction::kRecv && InKernel(connection, Direction::kSend)) ++entries;
   return entries;
 }
 
@@ -68,12 +65,11 @@ uring::Operation::Target UringRing::TargetOf(const Operation& operation) const {
 // A transfer of the operation table is an operation.
 uring::Operation::Target UringRing::TargetOf(const Connection& connection,
                                              Direction direction) const {
-  const bool recv = direction == Direction::kRecv;
-  if ((recv ? connection.recv : connection.send) == Transfer::kOperation) {
-    return TargetOf(operations_[recv ? connection.recv_detail : connection.send_detail]);
+  if (connection.transfer(direction) == Transfer::kOperation) {
+    return TargetOf(operations_[connection.half(direction).operation]);
   }
   return {connections_.IndexOf(connection), connection.generation,
-          recv ? Source::kStopRecv : Source::kStopSend};
+          direction == Direction::kRecv ? Source::kStopRecv : Source::kStopSend};
 }
 
 // The kernel found nothing to cancel. But it does not find what lies between its poll and its next
@@ -92,64 +88,47 @@ bool UringRing::StopAgain(const Operation::Target& target) {
       case OperationKind::kRecvFrom:
       case OperationKind::kSendTo:
       case OperationKind::kPoll:
-      case OperationKind::kTimeout:
         Stop(operation);
         return true;
       default:
         return false;
     }
   }
-  return StopTransferAgain(target, uring::kRecvAsked, uring::kSendAsked);
-}
-
-// A deadline struck, and the kernel found nothing to cancel: see StopAgain.
-bool UringRing::StopLate(const Operation::Target& target) {
-  if (target.source == Source::kStopOperation) return StopAgain(target);
-  return StopTransferAgain(target, uring::kRecvHasDeadline, uring::kSendHasDeadline);
-}
-
-// Where the transfer is still that which has the mark.
-bool UringRing::StopTransferAgain(const Operation::Target& target, uring::ConnectionTasks of_recv,
-                                  uring::ConnectionTasks of_send) {
   Connection& connection = connections_[target.index];
-  const bool recv = target.source == Source::kStopRecv;
-  const bool is_there = connection.generation == target.generation &&
-                        (connection.tasks & (recv ? of_recv : of_send)) != 0;
-  if (is_there) StopLater(connection, recv ? uring::kStopRecv : uring::kStopSend);
-  return is_there;
+  const bool is_recv = target.source == Source::kStopRecv;
+  const uint8_t asked = is_recv ? uring::kRecvAsked : uring::kSendAsked;
+  if (connection.generation != target.generation || (connection.tasks & asked) == 0) return false;
+  StopLater(connection, is_recv ? uring::kStopRecv : uring::kStopSend);
+  return true;
 }
 
 // Makes sure that nothing of these directions is armed again.
 void UringRing::MarkCancelled(Connection& connection, Direction direction) {
-  if (direction != Direction::kSend) {
-    if (connection.recv == Transfer::kOperation) {
-      operations_[connection.recv_detail].set(uring::kCancelAsked);
-    } else if (connection.recv != Transfer::kIdle) {
-      connection.set(uring::kRecvCancelled);
-      connection.tasks |= uring::kRecvAsked;
+  for (const Direction one : {Direction::kRecv, Direction::kSend}) {
+    if (direction != Direction::kBoth && direction != one) continue;
+    const Transfer transfer = connection.transfer(one);
+    if (transfer == Transfer::kOperation) {
+      Operation& operation = operations_[connection.half(one).operation];
+      operation.set(uring::kCancelAsked);
+      if (operation.has(uring::kOutOfKernel)) DeferOperation(operation);  // ends there
+    } else if (transfer != Transfer::kIdle) {
+      connection.tasks |= one == Direction::kRecv ? uring::kRecvAsked : uring::kSendAsked;
+      if (one == Direction::kRecv) connection.set(uring::kRecvCancelled);
     }
-    if (connection.recv == Transfer::kManagedStalled) {
+    if (transfer == Transfer::kManagedStalled) {
       UnstallConnection(connection);
       DeferConnection(connection);
     }
-  }
-  if (direction != Direction::kRecv && connection.send == Transfer::kOperation) {
-    Operation& operation = operations_[connection.send_detail];
-    operation.set(uring::kCancelAsked);
-    if (operation.has(uring::kOutOfKernel)) DeferOperation(operation);  // ends there
-  } else if (direction != Direction::kRecv && connection.send != Transfer::kIdle) {
-    connection.tasks |= uring::kSendAsked;
   }
 }
 
 // Needs EntriesToCancel() entries.
 void UringRing::CancelTransfers(Connection& connection, Direction direction) {
   MarkCancelled(connection, direction);
-  if (direction != Direction::kSend && RecvInKernel(connection)) {
-    CancelEntry(RecvUserData(connection), TargetOf(connection, Direction::kRecv));
-  }
-  if (direction != Direction::kRecv && SendInKernel(connection)) {
-    CancelEntry(SendUserData(connection), TargetOf(connection, Direction::kSend));
+  for (const Direction one : {Direction::kRecv, Direction::kSend}) {
+    if (direction != Direction::kBoth && direction != one) continue;
+    if (!InKernel(connection, one)) continue;
+    CancelEntry(TransferUserData(connection, one), TargetOf(connection, one));
   }
 }
 
@@ -178,14 +157,18 @@ void UringRing::Stop(Operation& operation) {
   if (!operation.has(uring::kOutOfKernel)) operation.set(uring::kStopInKernel);
 }
 
-Prepared UringRing::PrepareCancelOperation(Operation& target, Token token) {
+void UringRing::StopTarget(const Operation::Target& target) {
+  if (target.source == Source::kStopOperation) return Stop(operations_[target.index]);
+  StopLater(connections_[target.index],
+            target.source == Source::kStopRecv ? uring::kStopRecv : uring::kStopSend);
+}
+
+Prepared UringRing::CancelOperation(Operation& target, Token token) {
   if (Full(1, 0)) return Refused(1, 0);
   if (target.has(uring::kOutOfKernel)) {
     Operation& operation = operations_.Take(OperationKind::kCancel, token);
     operation.target = TargetOf(target);
-    own_[own_count_++] = operations_.IndexOf(operation);
-    Accepted(nullptr);
-    return Prepared::kAccepted;
+    return AcceptOwn(operation);
   }
   target.set(uring::kCancelAsked);
   if (target.has(uring::kDeferred)) return AcceptFixedResult(0, token, 0);
@@ -193,44 +176,82 @@ Prepared UringRing::PrepareCancelOperation(Operation& target, Token token) {
   Operation& operation = operations_.Take(OperationKind::kCancel, token);
   operation.target = TargetOf(target);
   io_uring_prep_cancel64(NewEntry(operation), target_data, 0);
-  Accepted(nullptr);
+  Accepted();
   return Prepared::kAccepted;
 }
 
-Prepared UringRing::PrepareCancelTransfer(Connection& connection, Direction direction,
-                                          Token token) {
-  const bool recv = direction == Direction::kRecv;
+Prepared UringRing::CancelTransfer(Connection& connection, Direction direction, Token token) {
   if (Full(1, 0)) return Refused(1, 0);
   MarkCancelled(connection, direction);
-  if (recv ? !RecvInKernel(connection) : !SendInKernel(connection)) {
-    return AcceptFixedResult(0, token, 0);
-  }
-  const uint64_t target = recv ? RecvUserData(connection) : SendUserData(connection);
+  if (!InKernel(connection, direction)) return AcceptFixedResult(0, token, 0);
+  const uint64_t target = TransferUserData(connection, direction);
   Operation& operation = operations_.Take(OperationKind::kCancel, token);
   operation.target = TargetOf(connection, direction);
   io_uring_prep_cancel64(NewEntry(operation), target, 0);
-  Accepted(nullptr);
+  Accepted();
   return Prepared::kAccepted;
 }
 
-Prepared UringRing::PrepareCancel(Token target, Token token) {
-  if (Operation* operation = operations_.Find(target); operation != nullptr) {
-    return PrepareCancelOperation(*operation, token);
+// Whether the operation that was prepared last, since the last submit, has this token.
+bool UringRing::IsLast(Token token) const {
+  if (last_ == kNothing) return false;
+  const uring::UserData last = uring::UserData::Unpack(last_);
+  if (last.source == Source::kOperation) return operations_[last.index].token == token;
+  const Connection& connection = connections_[last.index];
+  const Direction direction = last.source == Source::kSend ? Direction::kSend : Direction::kRecv;
+  return connection.half(direction).token == token.value;
+}
+
+// Requires that there is one.
+uring::Operation::Target UringRing::TargetOfLast() const {
+  const uring::UserData last = uring::UserData::Unpack(last_);
+  if (last.source == Source::kOperation) return TargetOf(operations_[last.index]);
+  return TargetOf(connections_[last.index],
+                  last.source == Source::kSend ? Direction::kSend : Direction::kRecv);
+}
+
+uring::Operation::Target UringRing::FindByToken(Token token) {
+  if (const Operation* operation = operations_.Find(token); operation != nullptr) {
+    return TargetOf(*operation);
   }
+  return FindTransfer(token);
+}
+
+// A plain or managed transfer of a connection.
+uring::Operation::Target UringRing::FindTransfer(Token token) const {
   for (const bool direct : {true, false}) {
     const uint32_t end = connections_.used_end(direct);
     for (uint32_t i = direct ? 0 : connections_.direct(); i < end; ++i) {
-      Connection& connection = connections_[i];
-      // Transfers of the operation table were looked for above: their connection's tokens are those
-      // of an earlier operation.
-      const bool receives =
-          connection.recv != Transfer::kIdle && connection.recv != Transfer::kOperation;
-      if (receives && connection.recv_token == target.value) {
-        return PrepareCancelTransfer(connection, Direction::kRecv, token);
+      const Connection& connection = connections_[i];
+      for (const Direction direction : {Direction::kRecv, Direction::kSend}) {
+        // A transfer of the operation table has its token there; the half's is an earlier one's.
+        const Transfer transfer = connection.transfer(direction);
+        const bool is_own = transfer != Transfer::kIdle && transfer != Transfer::kOperation;
+        if (is_own && connection.half(direction).token == token.value) {
+          return TargetOf(connection, direction);
+        }
       }
-      if (connection.send == Transfer::kPlain && connection.send_token == target.value) {
-        return PrepareCancelTransfer(connection, Direction::kSend, token);
-      }
+    }
+  }
+  return {0, 0, Source::kIgnored};
+}
+
+Prepared UringRing::Begin(const request::Cancel& cancel, Token token) {
+  const request::Target& of = cancel.target;
+  if (of.kind == request::Target::Kind::kDirection) {
+    return CancelConnection(of.connection, of.direction, token);
+  }
+  const bool is_poll = of.kind == request::Target::Kind::kPoll;
+  if (Operation* operation = operations_.Find(of.token); operation != nullptr) {
+    if (!is_poll || operation->kind == OperationKind::kPoll) {
+      return CancelOperation(*operation, token);
+    }
+  } else if (!is_poll) {
+    const Operation::Target target = FindTransfer(of.token);
+    if (target.source != Source::kIgnored) {
+      const bool is_recv = target.source == Source::kStopRecv;
+      return CancelTransfer(connections_[target.index],
+                            is_recv ? Direction::kRecv : Direction::kSend, token);
     }
   }
   return AcceptFixedResult(ToResult(Error::kNotFound), token, 0);
@@ -253,7 +274,7 @@ void UringRing::StopLater(Connection& connection, uring::ConnectionTasks task) {
   DeferConnection(connection);
 }
 
-Prepared UringRing::PrepareCancelConnection(ConnectionId id, Direction direction, Token token) {
+Prepared UringRing::CancelConnection(ConnectionId id, Direction direction, Token token) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (Full(1, 0)) return Refused(1, 0);
@@ -274,7 +295,7 @@ Prepared UringRing::PrepareCancelConnection(ConnectionId id, Direction direction
   return AcceptFixedResult(count, token, 0);
 }
 
-Prepared UringRing::PrepareCancelAll(Token token) {
+Prepared UringRing::Begin(const request::CancelAll& /*cancel*/, Token token) {
   if (Full(1, 0)) return Refused(1, 0);
   for (uint32_t i = 0; i < operations_.used_end(); ++i) {
     Operation& operation = operations_[i];

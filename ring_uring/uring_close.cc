@@ -12,6 +12,7 @@
 #include "ring/error.h"
 #include "ring/options.h"
 #include "ring/prepared.h"
+#include "ring/request.h"
 #include "ring/token.h"
 #include "ring_core/posix/calls.h"
 #include "ring_core/posix/linger.h"
@@ -37,14 +38,14 @@ void FillLingerAsk(io_uring_sqe* entry) {
 
 }  // namespace
 
-Prepared UringRing::PrepareClose(ConnectionId id, CloseMode mode, Token token) {
-  Connection* connection = connections_.Find(id);
+Prepared UringRing::Begin(const request::Close& close, Token token) {
+  Connection* connection = connections_.Find(close.connection);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (Full(0)) return Refused(0);
   connection->state = uring::ConnectionState::kClosing;
   connection->close_token = token.value;
-  if (mode == CloseMode::kReset) connection->set(uring::kReset);
-  Accepted(nullptr);
+  if (close.mode == CloseMode::kReset) connection->set(uring::kReset);
+  Accepted();
   const uint32_t space = EntrySpace();
   const bool idle = connection->recv == Transfer::kIdle && connection->send == Transfer::kIdle &&
                     connection->other_operations == 0;
@@ -89,10 +90,10 @@ void UringRing::BeginLinger(Connection& connection) {
   // Both directions end: then 0 bytes say that nothing is unread.
   if (connection.stream == posix::StreamKind::kUnix) connection.clear(uring::kRecvShut);
   lingers_.Begin(connections_.IndexOf(connection), NowNanos());
-  connection.linger_step = LingerStep::kInstall;
+  connection.recv_half.linger_step = LingerStep::kInstall;
   if (!connection.has(uring::kDirect)) {
     if (!posix::SendEnd(connection.descriptor, connection.stream)) return EndLinger(connection);
-    connection.linger_step = LingerStep::kDrop;
+    connection.recv_half.linger_step = LingerStep::kDrop;
   }
   ContinueLinger(connection);
 }
@@ -101,12 +102,12 @@ void UringRing::BeginLinger(Connection& connection) {
 void UringRing::ContinueLinger(Connection& connection) {
   if (EntrySpace() == 0) return DeferConnection(connection);
   const uint32_t index = connections_.IndexOf(connection);
-  if (connection.linger_step == LingerStep::kStop) {
+  if (connection.recv_half.linger_step == LingerStep::kStop) {
     return CancelEntry(uring::UserData{Source::kLinger, connection.generation, index}.Pack(),
                        {0, 0, Source::kIgnored});
   }
   io_uring_sqe* entry = NewEntry(Source::kLinger, index, connection.generation);
-  switch (connection.linger_step) {
+  switch (connection.recv_half.linger_step) {
     case LingerStep::kInstall:
       return io_uring_prep_fixed_fd_install(entry, connection.descriptor, 0);
     case LingerStep::kEnd:
@@ -131,19 +132,19 @@ void UringRing::ContinueLinger(Connection& connection) {
 // The step is done.
 void UringRing::OnLinger(Connection& connection, int32_t result) {
   DCHECK(connection.state == uring::ConnectionState::kLingering);
-  switch (connection.linger_step) {
+  switch (connection.recv_half.linger_step) {
     case LingerStep::kInstall:
       return OnLingerInstalled(connection, result);
     case LingerStep::kEnd:
       if (result < 0) return EndLinger(connection);
-      connection.linger_step = LingerStep::kDrop;
+      connection.recv_half.linger_step = LingerStep::kDrop;
       return ContinueLinger(connection);
     case LingerStep::kDrop:
       return OnLingerDropped(connection, result);
     case LingerStep::kAsk:
       return OnLingerAsked(connection, posix::AcknowledgedBy(result));
     case LingerStep::kWait:
-      connection.linger_step = LingerStep::kDrop;
+      connection.recv_half.linger_step = LingerStep::kDrop;
       return ContinueLinger(connection);
     case LingerStep::kStop:
       return EndLinger(connection);
@@ -155,9 +156,9 @@ void UringRing::OnLingerInstalled(Connection& connection, int descriptor) {
     const bool is_connected = posix::SendEnd(descriptor, connection.stream);
     close(descriptor);
     if (!is_connected) return EndLinger(connection);
-    connection.linger_step = LingerStep::kDrop;
+    connection.recv_half.linger_step = LingerStep::kDrop;
   } else {
-    connection.linger_step = LingerStep::kEnd;  // descriptors are short
+    connection.recv_half.linger_step = LingerStep::kEnd;  // descriptors are short
   }
   ContinueLinger(connection);
 }
@@ -165,7 +166,7 @@ void UringRing::OnLingerInstalled(Connection& connection, int descriptor) {
 void UringRing::OnLingerDropped(Connection& connection, int32_t result) {
   const uint32_t index = connections_.IndexOf(connection);
   if (result == -EAGAIN || (result == 0 && connection.has(uring::kRecvShut))) {
-    connection.linger_step = LingerStep::kAsk;
+    connection.recv_half.linger_step = LingerStep::kAsk;
     if (connection.has(uring::kDirect)) return ContinueLinger(connection);
     return OnLingerAsked(connection, posix::AllAcknowledged(connection.descriptor));
   }
@@ -180,18 +181,18 @@ void UringRing::OnLingerAsked(Connection& connection, Acknowledged acknowledged)
   if (lingers_.OnSilence(index, acknowledged, NowNanos())) {
     return StopLinger(connection);
   }
-  if (connection.linger_step == LingerStep::kWait) return;  // goes on
-  connection.linger_step = LingerStep::kWait;
+  if (connection.recv_half.linger_step == LingerStep::kWait) return;  // goes on
+  connection.recv_half.linger_step = LingerStep::kWait;
   if (!connection.has(uring::kRecvShut)) ContinueLinger(connection);
 }
 
 // It is time to look.
 void UringRing::LookAtLinger(Connection& connection, int64_t now_ns) {
-  if (connection.linger_step != LingerStep::kWait) return;  // what it does ends by itself
+  if (connection.recv_half.linger_step != LingerStep::kWait) return;  // what it does ends by itself
   const uint32_t index = connections_.IndexOf(connection);
   if (lingers_.IsOver(index, now_ns)) return StopLinger(connection);
   if (connection.has(uring::kRecvShut)) {  // of which no event tells
-    connection.linger_step = LingerStep::kDrop;
+    connection.recv_half.linger_step = LingerStep::kDrop;
     return ContinueLinger(connection);
   }
   if (!connection.has(uring::kDirect)) {
@@ -205,11 +206,11 @@ void UringRing::LookAtLinger(Connection& connection, int64_t now_ns) {
 
 // It has waited enough.
 void UringRing::StopLinger(Connection& connection) {
-  const bool in_kernel = connection.linger_step == LingerStep::kWait &&
+  const bool in_kernel = connection.recv_half.linger_step == LingerStep::kWait &&
                          !connection.has(uring::kRecvShut) &&
                          !connection.has(uring::kOnDeferredList);
   if (!in_kernel) return EndLinger(connection);
-  connection.linger_step = LingerStep::kStop;
+  connection.recv_half.linger_step = LingerStep::kStop;
   ContinueLinger(connection);
 }
 

@@ -78,7 +78,7 @@ void UringRing::OnOperation(Operation& operation, const io_uring_cqe& cqe) {
   };
   switch (operation.kind) {
     case OperationKind::kFixedResult:
-      return EndOperation(operation, operation.result);
+      return EndFixedResult(operation);
     case OperationKind::kAccept:
       return OnAccept(operation, cqe);
     case OperationKind::kConnect:
@@ -98,20 +98,18 @@ void UringRing::OnOperation(Operation& operation, const io_uring_cqe& cqe) {
     }
     case OperationKind::kPoll:
       return OnPoll(operation, cqe);
-    case OperationKind::kTimeout:
-      return OnTimeout(operation, cqe);
-    case OperationKind::kDeadline:
-      return OnDeadline(operation, cqe);
     case OperationKind::kCancel:
       return OnCancel(operation, cqe);
     case OperationKind::kRead:
     case OperationKind::kWrite:
     case OperationKind::kSync:
       return OnFileTransfer(operation, cqe);
+    case OperationKind::kTimeout:
+    case OperationKind::kDeadline:  // the ring's own
     case OperationKind::kFree:
       break;
   }
-  LOG(FATAL) << "a completion for an operation that is not in flight";
+  LOG(FATAL) << "a completion for an operation that the kernel does not have";
 }
 
 // -EALREADY: it runs on a worker thread, which was interrupted.
@@ -119,14 +117,6 @@ void UringRing::OnCancel(Operation& operation, const io_uring_cqe& cqe) {
   const bool asked =
       cqe.res >= 0 || cqe.res == -EALREADY || (cqe.res == -ENOENT && StopAgain(operation.target));
   EndOperation(operation, asked ? 0 : ToResult(Error::kNotFound));
-}
-
-// -ETIME: it struck. -EALREADY: likewise, and the operation was asked to stop while it ran.
-// -ECANCELED: the operation was faster. -ENOENT: it had ended just then, or was not found.
-void UringRing::OnDeadline(Operation& operation, const io_uring_cqe& cqe) {
-  const bool struck = cqe.res == -ETIME || cqe.res == -EALREADY ||
-                      (cqe.res == -ENOENT && StopLate(operation.timer.target));
-  EndOperation(operation, struck ? ToResult(Error::kTimedOut) : 0);
 }
 
 // The slot of the connection, opened; or why not.
@@ -177,7 +167,7 @@ void UringRing::OnAccept(Operation& operation, const io_uring_cqe& cqe) {
     EndOperation(operation, result, flags);
     return;
   }
-  Complete(operation.token, result, flags | kMore);
+  CompleteMore(operation, result, flags);
   if (goes_on) return;
   if (operation.has(uring::kCancelAsked)) {
     EndOperation(operation, ToResult(Error::kCanceled));
@@ -210,7 +200,7 @@ void UringRing::OnConnect(Operation& operation, const io_uring_cqe& cqe) {
 void UringRing::EndTransfer(Operation& operation, int32_t result, uint32_t flags) {
   Connection& connection = connections_[operation.connection];
   const bool is_send = operation.kind == OperationKind::kSendTo || operation.has(uring::kIsSend);
-  is_send ? connection.EndSend() : connection.EndRecv();
+  connection.End(is_send ? Direction::kSend : Direction::kRecv);
   if (result > 0) {
     (is_send ? statistics_.bytes_sent : statistics_.bytes_received)
         .Add(static_cast<uint32_t>(result));
@@ -223,10 +213,9 @@ void UringRing::OnTransferAll(Operation& operation, const io_uring_cqe& cqe) {
   Operation::TransferState& transfer = operation.transfer;
   if (cqe.res > 0) transfer.done += static_cast<uint32_t>(cqe.res);
   if (cqe.res == 0 && !operation.has(uring::kIsSend)) NotePeerEnd(connection);
-  const bool goes_on = cqe.res > 0 && transfer.done < transfer.length &&
-                       !operation.has(uring::kPartIsEnough) &&
-                       !operation.has(uring::kCancelAsked) && !operation.has(uring::kHasDeadline) &&
-                       connection.state == uring::ConnectionState::kOpen;
+  const bool goes_on =
+      cqe.res > 0 && transfer.done < transfer.length && !operation.has(uring::kPartIsEnough) &&
+      !operation.has(uring::kCancelAsked) && connection.state == uring::ConnectionState::kOpen;
   if (goes_on) {
     DeferOperation(operation);
   } else if (cqe.res < 0 && transfer.done == 0) {
@@ -261,12 +250,12 @@ void UringRing::OnZeroCopySend(Operation& operation, const io_uring_cqe& cqe) {
     EndOperation(operation, 0, kMemoryFree);
     return DropKernelEntry(connection);
   }
-  connection.EndSend();
+  connection.End(Direction::kSend);
   if (cqe.res > 0) statistics_.bytes_sent.Add(static_cast<uint32_t>(cqe.res));
   const int32_t result = cqe.res >= 0 ? cqe.res : Fail(operation.token, -cqe.res, "send");
   if (notification_follows) {
     ++connection.other_operations;
-    Complete(operation.token, result, kMore);
+    CompleteMore(operation, result);
     return;
   }
   EndOperation(operation, result);
@@ -337,7 +326,7 @@ void UringRing::OnPollEnded(Operation& operation, int events) {
   }
   poll.was_ended = true;
   poll.overflows = overflows_seen_;
-  Complete(operation.token, PollResultFromMask(events), kMore);
+  CompleteMore(operation, PollResultFromMask(events));
   DeferOperation(operation);
 }
 
@@ -346,13 +335,13 @@ void UringRing::OnPoll(Operation& operation, const io_uring_cqe& cqe) {
   if (cqe.res >= 0 && operation.has(uring::kManyShots)) {
     if ((cqe.flags & IORING_CQE_F_MORE) != 0) {
       operation.poll.was_ended = false;
-      return Complete(operation.token, PollResultFromMask(cqe.res), kMore);
+      return CompleteMore(operation, PollResultFromMask(cqe.res));
     }
     if (!operation.has(uring::kCancelAsked) && connection.state == uring::ConnectionState::kOpen) {
       OnPollEnded(operation, cqe.res);
       return DropKernelEntry(connection);
     }
-    Complete(operation.token, PollResultFromMask(cqe.res), kMore);
+    CompleteMore(operation, PollResultFromMask(cqe.res));
     --connection.other_operations;
     EndOperation(operation, ToResult(Error::kCanceled));
     return DropKernelEntry(connection);
@@ -363,32 +352,15 @@ void UringRing::OnPoll(Operation& operation, const io_uring_cqe& cqe) {
   DropKernelEntry(connection);
 }
 
-// One of the kernel's: it has a deadline.
-void UringRing::OnTimeout(Operation& operation, const io_uring_cqe& cqe) {
-  const bool expired = cqe.res == -ETIME || cqe.res >= 0;
-  EndOperation(operation, expired ? 0 : Fail(operation.token, -cqe.res, "timeout"));
-}
-
 // One of the ring's own is due.
 void UringRing::OnTimer(Operation& timer, int64_t now_ns) {
   if (timer.kind == OperationKind::kSendTo) {  // is tried again
     timer.clear(uring::kOutOfKernel);
     return DeferOperation(timer);
   }
-  if (timer.kind == OperationKind::kDeadline) {
-    if (const uint32_t send = std::exchange(timer.timer.send, 0); send != 0) {
-      operations_[send - 1].message.deadline = 0;
-      Stop(operations_[send - 1]);
-      return EndOperation(timer, ToResult(Error::kTimedOut));
-    }
-    if (timer.connection == Operation::kNone) return EndOperation(timer, 0);  // it is over
-    Connection& connection = connections_[timer.connection];
-    connection.recv_unit = 0;
-    StopLater(connection, uring::kStopRecv);
-    return EndOperation(timer, ToResult(Error::kTimedOut));
-  }
+  if (timer.kind == OperationKind::kDeadline) return OnDeadline(timer, now_ns);
   if (!timer.has(uring::kManyShots)) return EndOperation(timer, 0);
-  Complete(timer.token, 0, kMore);
+  CompleteMore(timer, 0);
   // The next multiple of the period that is still to come: late ticks are not made up for.
   const int64_t period_ns = timer.timer.delay_ns;
   timer.due_ns += (now_ns - timer.due_ns) / period_ns * period_ns;
@@ -412,46 +384,41 @@ void UringRing::EndOperation(Operation& operation, int32_t result, uint32_t flag
   if (operation.has(uring::kDeferred)) UndeferOperation(operation);
   timers_.Remove(operation);
   if (operation.kind == OperationKind::kAccept) DropAccept(listeners_[operation.connection]);
-  if (operation.kind == OperationKind::kSendTo) EndSendDeadline(operation);
   buffers_.DropUse(operation.unit);
   const Token token = operation.token;
+  const uint32_t deadline = operation.deadline;
   operations_.Free(operation);
   Complete(token, result, flags);
+  if (deadline != 0) EndDeadline(deadline);
 }
 
-// As EndManagedDeadline.
-void UringRing::EndSendDeadline(Operation& operation) {
-  const uint32_t link = std::exchange(operation.message.deadline, 0);
-  if (link == 0) return;
-  operations_[link - 1].timer.send = 0;
-  Stop(operations_[link - 1]);
+// As EndOperation of what has nothing but a result.
+void UringRing::EndFixedResult(Operation& operation) {
+  const Token token = operation.token;
+  const int32_t result = operation.result;
+  const uint32_t deadline = operation.deadline;
+  operations_.Free(operation);
+  Complete(token, result, 0);
+  if (deadline != 0) EndDeadline(deadline);
+}
+
+// It completes, and goes on.
+void UringRing::CompleteMore(const Operation& operation, int32_t result, uint32_t flags) {
+  Complete(operation.token, result, flags | kMore);
+  if (operation.deadline != 0) NoteArrival(operation.deadline);
 }
 
 void UringRing::DeferConnection(Connection& connection) {
   if (connection.has(uring::kOnDeferredList)) return;
   DCHECK(!connection.has(uring::kStalledForBuffer)) << "one link, two lists";
   connection.set(uring::kOnDeferredList);
-  const uint32_t link = connections_.IndexOf(connection) + 1;
-  connection.next_deferred = 0;
-  if (deferred_connection_tail_ != 0) {
-    connections_[deferred_connection_tail_ - 1].next_deferred = link;
-  } else {
-    deferred_connection_head_ = link;
-  }
-  deferred_connection_tail_ = link;
+  deferred_connections_.Push(connections_, connection);
 }
 
 void UringRing::UndeferConnection(Connection& connection) {
   if (!connection.has(uring::kOnDeferredList)) return;
   connection.clear(uring::kOnDeferredList);
-  const uint32_t link = connections_.IndexOf(connection) + 1;
-  uint32_t previous = 0;
-  for (uint32_t i = deferred_connection_head_; i != link; i = connections_[i - 1].next_deferred) {
-    previous = i;
-  }
-  (previous != 0 ? connections_[previous - 1].next_deferred : deferred_connection_head_) =
-      connection.next_deferred;
-  if (deferred_connection_tail_ == link) deferred_connection_tail_ = previous;
+  deferred_connections_.Remove(connections_, connection);
 }
 
 // Also what was to be cancelled in the kernel comes here when the kernel has given it back
@@ -460,23 +427,12 @@ void UringRing::DeferOperation(Operation& operation) {
   operation.clear(uring::kStopInKernel);
   if (operation.has(uring::kDeferred)) return;
   operation.set(uring::kDeferred);
-  const uint32_t link = operations_.IndexOf(operation) + 1;
-  operation.next = 0;
-  if (deferred_operation_tail_ != 0) {
-    operations_[deferred_operation_tail_ - 1].next = link;
-  } else {
-    deferred_operation_head_ = link;
-  }
-  deferred_operation_tail_ = link;
+  deferred_operations_.Push(operations_, operation);
 }
 
 void UringRing::UndeferOperation(Operation& operation) {
   operation.clear(uring::kDeferred);
-  const uint32_t link = operations_.IndexOf(operation) + 1;
-  uint32_t previous = 0;
-  for (uint32_t i = deferred_operation_head_; i != link; i = operations_[i - 1].next) previous = i;
-  (previous != 0 ? operations_[previous - 1].next : deferred_operation_head_) = operation.next;
-  if (deferred_operation_tail_ == link) deferred_operation_tail_ = previous;
+  deferred_operations_.Remove(operations_, operation);
 }
 
 }  // namespace ioring

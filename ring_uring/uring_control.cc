@@ -45,10 +45,6 @@ UringRing::Listener* UringRing::FindListener(ListenerId id) {
   return current ? &listener : nullptr;
 }
 
-const UringRing::Listener* UringRing::FindListener(ListenerId id) const {
-  return const_cast<UringRing*>(this)->FindListener(id);
-}
-
 absl::StatusOr<ListenerId> UringRing::CreateListener(const Endpoint& endpoint,
                                                      const ListenerOptions& options) {
   CheckProcess();
@@ -92,14 +88,7 @@ void UringRing::DropAccept(Listener& listener) {
   listener.fd = -1;
 }
 
-absl::StatusOr<Endpoint> UringRing::LocalEndpoint(ListenerId id) const {
-  CheckProcess();
-  const Listener* listener = FindListener(id);
-  if (listener == nullptr) return StaleId("listener");
-  return posix::LocalEndpoint(listener->fd);
-}
-
-absl::StatusOr<ConnectionId> UringRing::AddSocket(int fd) {
+absl::StatusOr<ConnectionId> UringRing::AddDescriptor(int fd) {
   const uint32_t index = connections_.open() < options_.max_connections
                              ? connections_.TakeOrdinary()
                              : ConnectionId::kNoIndex;
@@ -133,13 +122,17 @@ absl::Status UringRing::RefuseOwn(int fd) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<ConnectionId> UringRing::RegisterSocket(NativeHandle handle) {
+absl::StatusOr<ConnectionId> UringRing::AddSocket(const SocketSource& source) {
   CheckProcess();
-  const int fd = static_cast<int>(handle);
+  return source.local != nullptr ? BindDatagram(*source.local)
+                                 : RegisterDescriptor(static_cast<int>(source.handle));
+}
+
+absl::StatusOr<ConnectionId> UringRing::RegisterDescriptor(int fd) {
   if (absl::Status status = RefuseOwn(fd); !status.ok()) return status;
   posix::SocketChanges changes;
   absl::Status status = posix::TakeOverSocket(fd, posix::NonBlocking::kByCall, &changes);
-  absl::StatusOr<ConnectionId> id = status.ok() ? AddSocket(fd) : status;
+  absl::StatusOr<ConnectionId> id = status.ok() ? AddDescriptor(fd) : status;
   if (!id.ok()) {
     posix::GiveBackSocket(fd, changes);
     return id;
@@ -154,11 +147,10 @@ absl::StatusOr<ConnectionId> UringRing::RegisterSocket(NativeHandle handle) {
   return id;
 }
 
-absl::StatusOr<ConnectionId> UringRing::OpenDatagram(const Endpoint& local) {
-  CheckProcess();
+absl::StatusOr<ConnectionId> UringRing::BindDatagram(const Endpoint& local) {
   absl::StatusOr<posix::BoundSocket> bound = posix::OpenDatagram(local, kBlocking);
   if (!bound.ok()) return bound.status();
-  absl::StatusOr<ConnectionId> id = AddSocket(bound->descriptor);
+  absl::StatusOr<ConnectionId> id = AddDescriptor(bound->descriptor);
   if (!id.ok()) {
     bound->path.Remove().IgnoreError();  // the first error is told
     close(bound->descriptor);
@@ -185,7 +177,7 @@ absl::StatusOr<NativeHandle> UringRing::UnregisterSocket(ConnectionId id) {
   absl::StatusOr<int> fd = InstallDescriptor(*connection);
   if (!fd.ok()) return fd.status();
   CloseSilently(*connection);  // the direct descriptor; the file lives on in `fd`
-  Submit();
+  SubmitNow();
   return NativeHandle{*fd};
 }
 
@@ -198,8 +190,8 @@ int UringRing::RunSynchronously(io_uring_sqe* entry) {
       synchronous_done_ = true;  // its late result is nobody's
       return -EBUSY;
     }
-    prepared_ = 0;
-    Enter(EnterArguments{.wait_for = 1});
+    TakePrepared();
+    EnterKernel(EnterArguments{.wait_for = 1});
     Harvest();
   }
   return synchronous_result_;
@@ -207,7 +199,7 @@ int UringRing::RunSynchronously(io_uring_sqe* entry) {
 
 // An ordinary descriptor of a direct one; the caller closes it.
 absl::StatusOr<int> UringRing::InstallDescriptor(const Connection& connection) {
-  Submit();
+  SubmitNow();
   if (EntrySpace() == 0 || CompletionsMustBeTaken()) {
     return absl::ResourceExhaustedError("the ring's queues are full: take completions first");
   }
@@ -218,18 +210,15 @@ absl::StatusOr<int> UringRing::InstallDescriptor(const Connection& connection) {
   return posix::ErrnoStatus(-fd, "no descriptor for the connection: raise ulimit -n");
 }
 
-absl::StatusOr<Endpoint> UringRing::PeerEndpoint(ConnectionId id) {
-  return WithDescriptor(id, &posix::PeerEndpoint);
-}
-
-absl::StatusOr<Endpoint> UringRing::LocalEndpoint(ConnectionId id) {
-  return WithDescriptor(id, &posix::LocalEndpoint);
-}
-
-absl::StatusOr<Endpoint> UringRing::WithDescriptor(ConnectionId id,
-                                                   absl::StatusOr<Endpoint> (*ask)(int)) {
+absl::StatusOr<Endpoint> UringRing::FindAddress(const AddressOf& of) {
   CheckProcess();
-  const Connection* connection = connections_.Find(id);
+  if (of.listener.is_set()) {
+    const Listener* listener = FindListener(of.listener);
+    if (listener == nullptr) return StaleId("listener");
+    return posix::LocalEndpoint(listener->fd);
+  }
+  const auto ask = of.peer ? &posix::PeerEndpoint : &posix::LocalEndpoint;
+  const Connection* connection = connections_.Find(of.connection);
   if (connection == nullptr) return StaleId("connection");
   if (!connection->has(uring::kDirect)) return ask(connection->descriptor);
   absl::StatusOr<int> fd = InstallDescriptor(*connection);
@@ -270,35 +259,20 @@ bool UringRing::RegisterInKernel(uint32_t slot, std::span<std::byte> memory) {
   return result == 1;
 }
 
-absl::StatusOr<BufferId> UringRing::RegisterBuffer(const RegisteredBufferOptions& options) {
-  CheckProcess();
-  if (absl::Status status = CheckRegisteredBuffer(options); !status.ok()) return status;
-  const uint32_t slot = buffers_.FreeSlot();
-  if (slot == BufferId::kNoIndex) {
-    return AllInUse(buffers_.size(), "registered buffers", "max_buffers");
+absl::StatusOr<bool> UringRing::SetKernelMemory(uint32_t slot,
+                                                const RegisteredBufferOptions& options) {
+  if (!options.memory.empty()) {
+    const bool gains = options.use == BufferUse::kAny || SocketsUseRegistrations();
+    return gains && Has(Capability::kRegisteredBuffers) && RegisterInKernel(slot, options.memory);
   }
-  const bool gains = options.use == BufferUse::kAny || SocketsUseRegistrations();
-  const bool in_kernel =
-      gains && Has(Capability::kRegisteredBuffers) && RegisterInKernel(slot, options.memory);
-  return buffers_.Add(slot, options, in_kernel);
-}
-
-absl::Status UringRing::UnregisterBuffer(BufferId id) {
-  CheckProcess();
-  if (!buffers_.IsCurrent(id)) return StaleId("buffer");
-  if (buffers_.TotalUses(id) != 0) {
-    return BufferInFlight();
-  }
-  // The kernel takes changes only from the ring's thread. When that has ended, what
-  // it holds goes with the ring.
-  if (buffers_.InKernel(id) && !IsOfAnotherThread()) {
-    const iovec none{};
-    const __u64 tag = 0;
-    const int result = io_uring_register_buffers_update_tag(&ring_, id.index, &none, &tag, 1);
-    if (result != 1) return posix::ErrnoStatus(-result, "the kernel keeps the registered buffer");
-  }
-  buffers_.Remove(id);
-  return absl::OkStatus();
+  // The kernel takes changes only from the ring's thread. When that has ended, what it holds goes
+  // with the ring.
+  if (IsOfAnotherThread()) return false;
+  const iovec none{};
+  const __u64 tag = 0;
+  const int result = io_uring_register_buffers_update_tag(&ring_, slot, &none, &tag, 1);
+  if (result != 1) return posix::ErrnoStatus(-result, "the kernel keeps the registered buffer");
+  return false;
 }
 
 UringRing::Group* UringRing::FindGroup(BufferGroupId id) {

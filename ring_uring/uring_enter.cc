@@ -117,7 +117,7 @@ int UringRing::EnterOnce(const EnterArguments& arguments, uint32_t to_submit) {
                          sizeof(extended));
 }
 
-bool UringRing::Enter(EnterArguments arguments) {
+bool UringRing::EnterKernel(EnterArguments arguments) {
   // The kernel's own check (SINGLE_ISSUER) is not enough: what it knows as the registered ring may
   // be another ring in another thread.
   if (!owner_.IsCurrent()) {
@@ -133,7 +133,7 @@ bool UringRing::Enter(EnterArguments arguments) {
     FlushDeferred();
     if (!to_connect_.empty()) OpenSocketsToConnect();
     to_submit = PublishEntries();
-    last_entry_ = nullptr;
+    last_ = kNothing;
     // No sleep while there is more to submit, or something completed just now.
     if (HasDeferred() || completions_.size() != completions) arguments.wait_for = 0;
   }
@@ -152,13 +152,12 @@ bool UringRing::Enter(EnterArguments arguments) {
   }
 }
 
-uint32_t UringRing::Submit() {
-  const uint32_t submitted = prepared_;
-  prepared_ = 0;
+uint32_t UringRing::SubmitNow() {
+  const uint32_t submitted = TakePrepared();
   BeginOwn();
   if (HasTimers()) RunTimers(NowNanos());
   for (;;) {
-    const bool entered = Enter(EnterArguments{});
+    const bool entered = EnterKernel(EnterArguments{});
     const uint32_t space_before = completions_.space();
     Harvest();
     const bool all_gone =
@@ -171,11 +170,20 @@ uint32_t UringRing::Submit() {
   return submitted;
 }
 
-uint32_t UringRing::SubmitAndWait(const WaitOptions& options) { return Wait(options, true); }
-
-uint32_t UringRing::WaitCompletions(const WaitOptions& options) {
-  // What the ring re-arms by itself may go ahead when nothing of the caller's would.
-  return Wait(options, prepared_ == 0);
+uint32_t UringRing::Enter(EnterMode mode, const WaitOptions& options) {
+  switch (mode) {
+    case EnterMode::kSubmit:
+      return SubmitNow();
+    case EnterMode::kSubmitAndWait:
+      return Wait(options, true);
+    case EnterMode::kWait:
+      // What the ring re-arms by itself may go ahead when nothing of the caller's would.
+      return Wait(options, prepared_ == 0);
+    case EnterMode::kLook:
+      break;
+  }
+  Harvest();
+  return 0;
 }
 
 bool UringRing::WaitIsOver(uint32_t wanted) {
@@ -192,9 +200,9 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
   const auto done = [&] { return WaitIsOver(wanted); };
   if (done() || options.timeout.count() <= 0) {
     if (submit) {
-      Submit();
+      SubmitNow();
     } else {
-      Enter(EnterArguments{.submit = false});
+      EnterKernel(EnterArguments{.submit = false});
       Harvest();
     }
     return completions_.size();
@@ -213,7 +221,7 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
                                    ? SaturatingAdd(start_ns, options.batch_delay.count())
                                    : kNoTime;
   if (options.spin.count() > 0) {
-    if (submit) Submit();
+    if (submit) SubmitNow();
     const int64_t spin_end_ns =
         std::min(deadline_ns, SaturatingAdd(start_ns, options.spin.count()));
     do {
@@ -240,8 +248,8 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
     }
     if (deaf) until_ns = std::min(until_ns, now_ns + kLookForWakesNanos);
     if (until_ns != kNoTime) arguments.timeout_ns = std::max<int64_t>(until_ns - now_ns, 0);
-    if (submit) prepared_ = 0;
-    Enter(arguments);
+    if (submit) TakePrepared();
+    EnterKernel(arguments);
     Harvest();
     if (has_clock || HasTimers()) now_ns = NowNanos();  // a close may linger only now
     RunTimers(now_ns);
@@ -249,7 +257,7 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
   }
   // The kernel may have stopped short (without SUBMIT_ALL, at an entry that fails).
   const bool polled = (ring_.flags & IORING_SETUP_SQPOLL) != 0;
-  if (submit && !polled && io_uring_sq_ready(&ring_) != 0) Submit();
+  if (submit && !polled && io_uring_sq_ready(&ring_) != 0) SubmitNow();
   return completions_.size();
 }
 
@@ -260,7 +268,7 @@ void UringRing::Spin(uint32_t wanted, int64_t deadline_ns) {
   while (!WaitIsOver(wanted) && NowNanos() < deadline_ns) {
     for (int i = 0; i < kLooksPerClockRead; ++i) {
       if (KernelHasWork()) {
-        Enter(EnterArguments{.submit = false});
+        EnterKernel(EnterArguments{.submit = false});
         Harvest();
         break;
       }
@@ -270,11 +278,11 @@ void UringRing::Spin(uint32_t wanted, int64_t deadline_ns) {
 }
 
 bool UringRing::HasDeferred() const {
-  if (deferred_connection_head_ != 0 || deferred_operation_head_ != 0 || !wake_armed_) return true;
+  if (!deferred_connections_.empty() || !deferred_operations_.empty() || !wake_armed_) return true;
   if (groups_to_be_whole_ != 0) return true;
   if (stalled_ == 0) return false;
   return std::any_of(groups_.begin(), groups_.end(), [](const Group& group) {
-    return group.stalled_head != 0 && group.buffers->available() != 0;
+    return !group.stalled.empty() && group.buffers->available() != 0;
   });
 }
 
@@ -299,7 +307,7 @@ void UringRing::FlushDeferred() {
   if (groups_to_be_whole_ != 0) MakeGroupsWhole();
   if (stalled_ != 0) {
     for (Group& group : groups_) {
-      if (group.stalled_head != 0) ResumeStalled(group);
+      if (!group.stalled.empty()) ResumeStalled(group);
     }
   }
   if (!wake_armed_ && EntrySpace() != 0) {
@@ -307,17 +315,15 @@ void UringRing::FlushDeferred() {
     wake_armed_ = true;
   }
   // Two entries: that is what closing with a reset, or stopping both directions, takes.
-  while (deferred_connection_head_ != 0 && EntrySpace() >= 2 && completions_.space() >= 2) {
-    Connection& connection = connections_[deferred_connection_head_ - 1];
-    deferred_connection_head_ = connection.next_deferred;
-    if (deferred_connection_head_ == 0) deferred_connection_tail_ = 0;
+  while (!deferred_connections_.empty() && EntrySpace() >= 2 &&
+         completions_.space() >= kCompletionsOfOne) {
+    Connection& connection = deferred_connections_.Pop(connections_);
     connection.clear(uring::kOnDeferredList);
     ArmConnectionAgain(connection);
   }
-  while (deferred_operation_head_ != 0 && EntrySpace() >= 1 && completions_.space() >= 1) {
-    Operation& operation = operations_[deferred_operation_head_ - 1];
-    deferred_operation_head_ = operation.next;
-    if (deferred_operation_head_ == 0) deferred_operation_tail_ = 0;
+  while (!deferred_operations_.empty() && EntrySpace() >= 1 &&
+         completions_.space() >= kCompletionsOfOne) {
+    Operation& operation = deferred_operations_.Pop(operations_);
     operation.clear(uring::kDeferred);
     if (operation.has(uring::kStopInKernel)) {
       operation.clear(uring::kStopInKernel);
@@ -399,10 +405,7 @@ void UringRing::EndCancelled(Operation& operation) {
     EndOperation(operation, kCanceled);
     ContinueClose(connection);
   } else if (operation.kind == OperationKind::kDeadline) {
-    if (const uint32_t send = std::exchange(operation.timer.send, 0); send != 0) {
-      operations_[send - 1].message.deadline = 0;
-    }
-    if (operation.connection != Operation::kNone) connections_[operation.connection].recv_unit = 0;
+    if (!operation.has(uring::kTargetEnded)) DropDeadline(operation.timer.target);
     EndOperation(operation, 0);
   } else {
     EndOperation(operation, kCanceled);
@@ -417,20 +420,28 @@ void UringRing::BeginOwn() {
     Operation& operation = operations_[own_[i]];
     if (operation.kind == OperationKind::kCancel) {
       BeginOwnCancel(operation);
+    } else if (operation.kind == OperationKind::kDeadline && operation.has(uring::kTargetEnded)) {
+      Stop(operation);
     } else if (!operation.has(uring::kCancelAsked)) {  // else it ends with what is deferred
       const int64_t delay_ns = operation.timer.delay_ns;
       if (delay_ns >= 0) operation.due_ns = SaturatingAdd(now_ns, delay_ns);
+      if (operation.kind == OperationKind::kDeadline) operation.set(uring::kBegun);
       timers_.Add(operation);
     }
   }
   own_count_ = 0;
-  last_entry_ = nullptr;  // no deadline on them any more
 }
 
 void UringRing::BeginOwnCancel(Operation& cancel) {
   const Operation::Target of = cancel.target;
   Operation& target = operations_[of.index];
   const bool is_there = target.generation == of.generation;
+  const bool ends_now = is_there && target.kind == OperationKind::kTimeout &&
+                        !target.has(uring::kDeferred) && completions_.space() >= kCompletionsOfOne;
+  if (ends_now) {
+    EndOperation(target, ToResult(Error::kCanceled));
+    return EndFixedResult(cancel);  // its result is 0
+  }
   if (is_there) Stop(target);
   cancel.result = is_there ? 0 : ToResult(Error::kNotFound);
   DeferOperation(cancel);
@@ -463,7 +474,7 @@ void UringRing::OpenSocketsToConnect() {
       continue;
     }
     operation.result = Fail(operation.token, errno, "connect");
-    io_uring_prep_nop(entry);  // keeps the link of a deadline
+    io_uring_prep_nop(entry);
   }
   to_connect_.clear();
 }

@@ -21,60 +21,49 @@
 #include "ring_uring/uring_ring_inline.h"
 
 namespace ioring {
-std::span<const Completion> UringRing::PeekCompletions() {
-  if (completions_.empty()) Harvest();
-  CountCompletions();
-  return completions_.View();
-}
 
-// What came since the last time. Once for a batch: no completion counts itself.
-inline void UringRing::CountCompletions() {
-  const uint32_t pushed = completions_.pushed();
-  statistics_.completions.Add(pushed - counted_completions_);
-  counted_completions_ = pushed;
-}
-
-int32_t UringRing::Fail(Token token, int native, const char* what) {
-  return failures_.Note(token, native, what);
-}
-
-std::string UringRing::ExplainError(const Completion& completion) const {
-  return failures_.Explain(completion);
-}
-
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::OnRecv(uint32_t index,
-                                                           const io_uring_cqe& cqe) {
-  Connection& connection = connections_[index];
-  const Token token{connection.recv_token};
-  connection.EndRecv();
-  buffers_.DropUse(connection.recv_unit);
+template <Direction kDirection>
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::OnTransfer(Connection& connection,
+                                                               const io_uring_cqe& cqe) {
+  constexpr bool kIsRecv = kDirection == Direction::kRecv;
+  const uring::Half& half = connection.half<kDirection>();
+  const Token token{half.token};
+  connection.transfer<kDirection>() = Transfer::kIdle;
+  buffers_.DropUse(half.unit);
   int32_t result = cqe.res;
   uint32_t flags = 0;
   if (ABSL_PREDICT_TRUE(result > 0)) {
-    statistics_.bytes_received.Add(static_cast<uint32_t>(result));
-    if ((cqe.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0) flags = kSocketNotEmpty;
-  } else if (result == 0) {
+    (kIsRecv ? statistics_.bytes_received : statistics_.bytes_sent)
+        .Add(static_cast<uint32_t>(result));
+    if (kIsRecv && (cqe.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0) flags = kSocketNotEmpty;
+  } else if (result < 0) {
+    result = Fail(token, -result, kIsRecv ? "recv" : "send");
+  } else if (kIsRecv) {
     NotePeerEnd(connection);
-  } else {
-    result = Fail(token, -result, "recv");
   }
   Complete(token, result, flags);
+}
+
+// A plain receive or send has ended.
+template <Direction kDirection>
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::OnTransfer(uint32_t index,
+                                                               const io_uring_cqe& cqe) {
+  Connection& connection = connections_[index];
+  if (ABSL_PREDICT_FALSE(connection.tasks != 0)) {
+    return OnTransferElse(connection, cqe, kDirection);
+  }
+  OnTransfer<kDirection>(connection, cqe);
   DropKernelEntry(connection);
 }
 
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::OnSend(uint32_t index,
-                                                           const io_uring_cqe& cqe) {
-  Connection& connection = connections_[index];
-  const Token token{connection.send_token};
-  connection.EndSend();
-  buffers_.DropUse(connection.send_unit);
-  int32_t result = cqe.res;
-  if (result >= 0) {
-    statistics_.bytes_sent.Add(static_cast<uint32_t>(result));
-  } else {
-    result = Fail(token, -result, "send");
-  }
-  Complete(token, result, 0);
+// It had a deadline, or was to be stopped.
+ABSL_ATTRIBUTE_NOINLINE void UringRing::OnTransferElse(Connection& connection,
+                                                       const io_uring_cqe& cqe,
+                                                       Direction direction) {
+  const uint32_t deadline = connection.End(direction);
+  direction == Direction::kRecv ? OnTransfer<Direction::kRecv>(connection, cqe)
+                                : OnTransfer<Direction::kSend>(connection, cqe);
+  if (deadline != 0) EndDeadline(deadline);
   DropKernelEntry(connection);
 }
 
@@ -99,7 +88,7 @@ void UringRing::OnManagedNothing(Connection& connection, const io_uring_cqe& cqe
   if (cqe.res == -ENOBUFS) return OnNoBuffers(connection);
   if ((cqe.flags & IORING_CQE_F_MORE) != 0) return;
   if (cqe.res == -EAGAIN) return PollAgain(connection);
-  const Token token{connection.recv_token};
+  const Token token{connection.recv_half.token};
   EndManagedRecv(connection, cqe.res == 0 ? 0 : Fail(token, -cqe.res, "managed recv"));
 }
 
@@ -160,11 +149,14 @@ void UringRing::OnManagedMessage(Connection& connection, const io_uring_cqe& cqe
     ContinueManaged(connection);
   } else if (empty || too_long) {
     give_back();
-    const Token token{connection.recv_token};
+    const Token token{connection.recv_half.token};
     const int32_t result = empty ? 0 : Fail(token, EMSGSIZE, "managed recv");
     const uint32_t flags = empty ? kEmptyDatagram : 0u;
     if (connection.has(uring::kRecvMultishot)) {
       Complete(token, result, flags | kMore);
+      if ((connection.tasks & uring::kRecvHasDeadline) != 0) {
+        NoteArrival(connection.recv_half.managed_deadline);
+      }
       ContinueManaged(connection);
     } else {
       EndManagedRecv(connection, result, flags);
@@ -191,17 +183,22 @@ void UringRing::PollAgain(Connection& connection) {
 inline void UringRing::CompleteManaged(Connection& connection, const io_uring_cqe& cqe,
                                        const ManagedBuffer& piece, bool is_last) {
   uint32_t flags = kBuffer;
+  uint32_t deadline = 0;
   if (is_last) {
     --in_flight_;
     --groups_[connection.recv_group].receives;
-    connection.EndRecv();
-    EndManagedDeadline(connection);
+    deadline = connection.End(Direction::kRecv);
   } else {
     flags |= kMore;
+    if (ABSL_PREDICT_FALSE((connection.tasks & uring::kRecvHasDeadline) != 0)) {
+      NoteArrival(connection.recv_half.managed_deadline);
+    }
   }
   if ((cqe.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0) flags |= kSocketNotEmpty;
   completions_.Push(
-      Completion{Token{connection.recv_token}, static_cast<int32_t>(piece.size), flags}, piece);
+      Completion{Token{connection.recv_half.token}, static_cast<int32_t>(piece.size), flags},
+      piece);
+  if (ABSL_PREDICT_FALSE(deadline != 0)) EndDeadline(deadline);
 }
 
 inline void UringRing::OnManagedBytes(Connection& connection, const io_uring_cqe& cqe) {
@@ -254,7 +251,7 @@ void UringRing::OnNoBuffers(Connection& connection) {
   if (connection.has(uring::kRecvCancelled)) {
     EndManagedRecv(connection, ToResult(Error::kCanceled));
   } else if (!waits) {
-    Fail(Token{connection.recv_token}, ENOBUFS, "managed recv");
+    Fail(Token{connection.recv_half.token}, ENOBUFS, "managed recv");
     EndManagedRecv(connection, ToResult(Error::kNoBuffers));
   } else if (group.buffers->available() != 0) {
     DeferConnection(connection);  // one came back in the meantime
@@ -267,7 +264,7 @@ void UringRing::OnManagedPoll(uint32_t index, const io_uring_cqe& cqe) {
   Connection& connection = connections_[index];
   connection.recv = Transfer::kManagedStalled;
   uring::ProvidedGroup& buffers = *groups_[connection.recv_group].buffers;
-  const Token token{connection.recv_token};
+  const Token token{connection.recv_half.token};
   if (cqe.res < 0) {
     EndManagedRecv(connection, Fail(token, -cqe.res, "managed recv"));
   } else if (connection.has(uring::kRecvCancelled)) {
@@ -302,10 +299,10 @@ void UringRing::ReadAfterPoll(Connection& connection) {
   ++connection.kernel_entries;
   if (mode == uring::ProvidedGroup::Mode::kEmulated) {
     connection.recv = Transfer::kManagedRead;
-    connection.recv_detail = buffers.Pick();
+    connection.recv_half.picked = buffers.Pick();
     io_uring_sqe* entry = NewEntry(Source::kManagedRead, index, connection.generation);
-    io_uring_prep_recv(entry, 0, buffers.address(connection.recv_detail), buffers.buffer_bytes(),
-                       flags);
+    io_uring_prep_recv(entry, 0, buffers.address(connection.recv_half.picked),
+                       buffers.buffer_bytes(), flags);
     SetDescriptor(entry, connection);
   } else {
     connection.recv = Transfer::kManaged;
@@ -320,7 +317,7 @@ void UringRing::OnManagedRead(uint32_t index, const io_uring_cqe& cqe) {
   Connection& connection = connections_[index];
   io_uring_cqe picked = {};
   picked.res = cqe.res;
-  picked.flags = connection.recv_detail << IORING_CQE_BUFFER_SHIFT | IORING_CQE_F_BUFFER;
+  picked.flags = connection.recv_half.picked << IORING_CQE_BUFFER_SHIFT | IORING_CQE_F_BUFFER;
   if (connection.KeepsMessages()) return OnManagedMessage(connection, picked);
   connection.recv = Transfer::kManagedStalled;
   if (cqe.res > 0) {
@@ -335,40 +332,23 @@ void UringRing::OnManagedRead(uint32_t index, const io_uring_cqe& cqe) {
 
 void UringRing::EndManagedRecv(Connection& connection, int32_t result, uint32_t flags) {
   if (result == 0 && (flags & kEmptyDatagram) == 0) NotePeerEnd(connection);
-  connection.EndRecv();
-  EndManagedDeadline(connection);
+  const uint32_t deadline = connection.End(Direction::kRecv);
   --groups_[connection.recv_group].receives;
-  Complete(Token{connection.recv_token}, result, flags);
-}
-
-// The receive was faster than its deadline, or was ended by it.
-void UringRing::EndManagedDeadline(Connection& connection) {
-  const uint32_t link = std::exchange(connection.recv_unit, 0);
-  if (link == 0) return;
-  Operation& deadline = operations_[link - 1];
-  deadline.connection = Operation::kNone;
-  Stop(deadline);
+  Complete(Token{connection.recv_half.token}, result, flags);
+  if (deadline != 0) EndDeadline(deadline);
 }
 
 void UringRing::ReturnBuffer(const ManagedBuffer& buffer) {
   DCHECK_LT(buffer.group_index, groups_.size());
   Group& group = groups_[buffer.group_index];
-  if (group.buffers->Return(buffer.buffer) && group.stalled_head != 0) ResumeStalled(group);
+  if (group.buffers->Return(buffer.buffer) && !group.stalled.empty()) ResumeStalled(group);
 }
 
 void UringRing::StallForBuffer(Connection& connection) {
-  if (connection.has(uring::kOnDeferredList))
-    return;  // from there it is armed, and comes back here
+  // From the other list it is armed, and comes back here.
+  if (connection.has(uring::kOnDeferredList)) return;
   connection.set(uring::kStalledForBuffer);
-  Group& group = groups_[connection.recv_group];
-  const uint32_t link = connections_.IndexOf(connection) + 1;
-  connection.next_deferred = 0;
-  if (group.stalled_tail != 0) {
-    connections_[group.stalled_tail - 1].next_deferred = link;
-  } else {
-    group.stalled_head = link;
-  }
-  group.stalled_tail = link;
+  groups_[connection.recv_group].stalled.Push(connections_, connection);
   ++stalled_;
 }
 
@@ -380,10 +360,8 @@ void UringRing::ResumeStalled(Group& group) {
   if (group.buffers->mode() == uring::ProvidedGroup::Mode::kIncremental) {
     count *= kPerIncrementalBuffer;
   }
-  for (; count != 0 && group.stalled_head != 0; --count) {
-    Connection& connection = connections_[group.stalled_head - 1];
-    group.stalled_head = connection.next_deferred;
-    if (group.stalled_head == 0) group.stalled_tail = 0;
+  for (; count != 0 && !group.stalled.empty(); --count) {
+    Connection& connection = group.stalled.Pop(connections_);
     connection.clear(uring::kStalledForBuffer);
     --stalled_;
     DeferConnection(connection);
@@ -394,15 +372,7 @@ void UringRing::UnstallConnection(Connection& connection) {
   if (!connection.has(uring::kStalledForBuffer)) return;
   connection.clear(uring::kStalledForBuffer);
   --stalled_;
-  Group& group = groups_[connection.recv_group];
-  const uint32_t link = connections_.IndexOf(connection) + 1;
-  uint32_t previous = 0;
-  for (uint32_t i = group.stalled_head; i != link; i = connections_[i - 1].next_deferred) {
-    previous = i;
-  }
-  (previous != 0 ? connections_[previous - 1].next_deferred : group.stalled_head) =
-      connection.next_deferred;
-  if (group.stalled_tail == link) group.stalled_tail = previous;
+  groups_[connection.recv_group].stalled.Remove(connections_, connection);
 }
 
 void UringRing::OnWake(const io_uring_cqe& cqe) {
@@ -435,9 +405,9 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::Dispatch(const io_uring_cqe&
   const uring::UserData data = uring::UserData::Unpack(cqe.user_data);
   switch (data.source) {
     case Source::kRecv:
-      return OnRecv(data.index, cqe);
+      return OnTransfer<Direction::kRecv>(data.index, cqe);
     case Source::kSend:
-      return OnSend(data.index, cqe);
+      return OnTransfer<Direction::kSend>(data.index, cqe);
     case Source::kRecvManaged:
       return OnRecvManaged(data.index, cqe);
     default:
@@ -472,7 +442,7 @@ ABSL_ATTRIBUTE_NOINLINE void UringRing::DispatchOther(const io_uring_cqe& cqe) {
       // Of no use where it came too late.
       Connection& connection = connections_[data.index];
       const bool waits = connection.state == uring::ConnectionState::kLingering &&
-                         connection.linger_step == uring::LingerStep::kWait;
+                         connection.recv_half.linger_step == uring::LingerStep::kWait;
       if (waits && connection.generation == data.generation) {
         OnLingerAsked(connection, posix::AcknowledgedBy(cqe.res));
       }
@@ -495,18 +465,13 @@ ABSL_ATTRIBUTE_NOINLINE void UringRing::DispatchOther(const io_uring_cqe& cqe) {
         StopAgain({data.index, static_cast<uint16_t>(data.generation), data.source});
       }
       return;
-    case Source::kOwnTimer:  // has no entry
     case Source::kIgnored:
       return;
   }
 }
 
 void UringRing::Harvest() {
-  HarvestKernelQueue();
-  CountCompletions();
-}
-
-inline void UringRing::HarvestKernelQueue() {
+  harvest_ns_ = 0;
   for (;;) {
     io_uring_cq& queue = ring_.cq;
     unsigned head = *queue.khead;

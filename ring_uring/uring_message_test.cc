@@ -135,7 +135,7 @@ TEST_P(MessageTest, ASendThatWaitsEnds) {
       EXPECT_EQ(ring_.Next(waits).error(), Error::kCanceled);
       waits = ring_.Start([&](Token token) { return send(AsBytes(sent_.back()), token); });
       const Token deadline = ring_.Start([&](Token token) {
-        return ring_->PrepareDeadline(std::chrono::milliseconds(30), token);
+        return ring_->PrepareDeadline(waits, std::chrono::milliseconds(30), token);
       });
       EXPECT_EQ(ring_.Next(deadline).error(), Error::kTimedOut);
     } else {
@@ -163,7 +163,7 @@ TEST_P(MessageTest, ASendIsFasterThanItsDeadline) {
                                 posix::FromSocketAddress(name.get(), name.size), token);
   });
   const Token deadline = ring_.Start(
-      [&](Token token) { return ring_->PrepareDeadline(std::chrono::hours(1), token); });
+      [&](Token token) { return ring_->PrepareDeadline(send, std::chrono::hours(1), token); });
   EXPECT_EQ(ring_.Next(send).result, 7);
   EXPECT_EQ(ring_.Next(deadline).result, 0);
 }

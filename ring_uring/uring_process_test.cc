@@ -354,8 +354,9 @@ TEST_P(RestrictedRing, EverythingElseIsAllowed) {
   std::array<std::byte, 16> memory;
   const Token receive =
       ring_.Start([&](Token token) { return ring_->PrepareRecv(id, memory, token); });
-  EXPECT_EQ(ErrorOf([&](Token token) { return ring_->PrepareDeadline(milliseconds(1), token); }),
-            Error::kTimedOut);
+  EXPECT_EQ(
+      ErrorOf([&](Token token) { return ring_->PrepareDeadline(receive, milliseconds(1), token); }),
+      Error::kTimedOut);
   EXPECT_EQ(ring_.Next(receive).error(), Error::kCanceled);
   EXPECT_EQ(
       ErrorOf([&](Token token) { return ring_->PrepareShutdown(id, Direction::kSend, token); }),

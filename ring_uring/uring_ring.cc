@@ -101,24 +101,25 @@ absl::StatusOr<std::unique_ptr<UringRing>> UringRing::Create(const RingOptions& 
 }
 
 UringRing::UringRing(const RingOptions& options, CapabilityReport capabilities, uint32_t direct)
-    : options_(options),
-      capabilities_(std::move(capabilities)),
-      fixed_threshold_(Has(Capability::kFixedSocketIo)
+    : Ring(static_cast<RingState&>(*this)),
+      RingState(options, std::bit_ceil(CompletionEntries(options) + kHeadroom),
+                &posix::ErrorFromErrno, &posix::ErrnoText),
+      fixed_threshold_(capabilities.Has(Capability::kFixedSocketIo)
                            ? options.fixed_socket_io_threshold_bytes.value_or(kNever)
                            : kNever),
-      zero_copy_threshold_(Has(Capability::kZeroCopySend)
+      zero_copy_threshold_(capabilities.Has(Capability::kZeroCopySend)
                                ? options.zero_copy_threshold_bytes.value_or(kNever)
                                : kNever),
-      completions_(std::bit_ceil(CompletionEntries(options) + kHeadroom)),
       connections_(direct, options.max_connections),
       operations_(options.max_operations + kKeptForCancels),
-      buffers_(options.max_buffers),
       listeners_(options.max_listeners),
       files_(options.max_files),
       groups_(options.max_buffer_groups),
       timers_(operations_.size()),
       lingers_(connections_.size(), options.linger_time, options.linger_bytes),
       dropped_(std::make_unique_for_overwrite<std::byte[]>(kDroppedBytes)) {
+  backend_name_ = "io_uring";
+  capabilities_ = std::move(capabilities);
   fork_observer_.emplace([](void* ring) { static_cast<UringRing*>(ring)->LeaveProcess(); }, this);
 }
 
@@ -129,7 +130,6 @@ absl::Status UringRing::Initialise() {
     return posix::ErrnoStatus(errno, "no descriptor for waking the ring: raise ulimit -n");
   }
   to_connect_.reserve(ring_.sq.ring_entries);
-  own_timer_.user_data = uring::UserData{Source::kOwnTimer, 0, 0}.Pack();
   if (absl::Status status = SetUpDirectDescriptors(); !status.ok()) return status;
   return SetUpOptional();
 }
@@ -207,14 +207,25 @@ absl::Status UringRing::SetUpOptional() {
 // done with the ring's descriptor, whoever gets hold of it. Only what this kernel knows is
 // listed: it refuses a list with anything else in it.
 absl::Status UringRing::Restrict() {
-  constexpr std::array kOperations = {
-      IORING_OP_NOP,          IORING_OP_READ_FIXED,   IORING_OP_WRITE_FIXED,
-      IORING_OP_POLL_ADD,     IORING_OP_SENDMSG,      IORING_OP_RECVMSG,
-      IORING_OP_TIMEOUT,      IORING_OP_ACCEPT,       IORING_OP_CONNECT,
-      IORING_OP_ASYNC_CANCEL, IORING_OP_LINK_TIMEOUT, IORING_OP_CLOSE,
-      IORING_OP_READ,         IORING_OP_WRITE,        IORING_OP_SEND,
-      IORING_OP_RECV,         IORING_OP_SHUTDOWN,     IORING_OP_FSYNC,
-      IORING_OP_SEND_ZC,      IORING_OP_URING_CMD,    IORING_OP_FIXED_FD_INSTALL};
+  constexpr std::array kOperations = {IORING_OP_NOP,
+                                      IORING_OP_READ_FIXED,
+                                      IORING_OP_WRITE_FIXED,
+                                      IORING_OP_POLL_ADD,
+                                      IORING_OP_SENDMSG,
+                                      IORING_OP_RECVMSG,
+                                      IORING_OP_ACCEPT,
+                                      IORING_OP_CONNECT,
+                                      IORING_OP_ASYNC_CANCEL,
+                                      IORING_OP_CLOSE,
+                                      IORING_OP_READ,
+                                      IORING_OP_WRITE,
+                                      IORING_OP_SEND,
+                                      IORING_OP_RECV,
+                                      IORING_OP_SHUTDOWN,
+                                      IORING_OP_FSYNC,
+                                      IORING_OP_SEND_ZC,
+                                      IORING_OP_URING_CMD,
+                                      IORING_OP_FIXED_FD_INSTALL};
   io_uring_probe* const known = io_uring_get_probe_ring(&ring_);
   if (known == nullptr) {
     return absl::UnavailableError("the kernel does not tell which operations can be restricted");
@@ -236,7 +247,7 @@ absl::Status UringRing::Restrict() {
   }
   io_uring_restriction flags{};
   flags.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
-  flags.sqe_flags = IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_BUFFER_SELECT;
+  flags.sqe_flags = IOSQE_FIXED_FILE | IOSQE_IO_HARDLINK | IOSQE_BUFFER_SELECT;
   rules.push_back(flags);
   const int error =
       io_uring_register_restrictions(&ring_, rules.data(), static_cast<unsigned>(rules.size()));
@@ -264,8 +275,6 @@ void UringRing::LeaveProcess() {
     if (group.buffers != nullptr) group.buffers->LeaveProcess();
   }
 }
-
-void UringRing::CheckProcess() const { CHECK(!of_another_process_) << kUsedInAnotherProcess; }
 
 UringRing::~UringRing() {
   fork_observer_.reset();

@@ -45,7 +45,9 @@
 #include "ring/options.h"
 #include "ring/owner_thread.h"
 #include "ring/prepared.h"
+#include "ring/request.h"
 #include "ring/ring.h"
+#include "ring/ring_backend.h"
 #include "ring/ring_limits.h"
 #include "ring/statistics.h"
 #include "ring/token.h"
@@ -54,9 +56,9 @@
 #include "ring_core/posix/linger.h"
 #include "ring_core/posix/unix_path.h"
 #include "ring_core/table/descriptor_index.h"
-#include "ring_core/table/failure_log.h"
 #include "ring_core/table/linger_table.h"
 #include "ring_core/table/slot_array.h"
+#include "ring_core/table/slot_list.h"
 #include "ring_core/table/timer_heap.h"
 #include "ring_uring/connection_table.h"
 #include "ring_uring/operation.h"
@@ -65,32 +67,17 @@
 
 namespace ioring {
 
-class UringRing final : public Ring {
+class UringRing final : public Ring, private RingState {
  public:
   // Unimplemented, PermissionDenied or ResourceExhausted, with the likely cause, where
   // io_uring is not to be had; InvalidArgument for limits that cannot be.
   static absl::StatusOr<std::unique_ptr<UringRing>> Create(const RingOptions& options);
   ~UringRing() override;
 
-  std::string_view BackendName() const override { return "io_uring"; }
-  const CapabilityReport& Capabilities() const override { return capabilities_; }
-
   absl::StatusOr<ListenerId> CreateListener(const Endpoint& endpoint,
                                             const ListenerOptions& options) override;
   absl::Status CloseListener(ListenerId listener) override;
-  absl::StatusOr<Endpoint> LocalEndpoint(ListenerId listener) const override;
-  absl::StatusOr<ConnectionId> RegisterSocket(NativeHandle handle) override;
   absl::StatusOr<NativeHandle> UnregisterSocket(ConnectionId connection) override;
-  absl::StatusOr<ConnectionId> OpenDatagram(const Endpoint& local) override;
-  absl::StatusOr<Endpoint> PeerEndpoint(ConnectionId connection) override;
-  absl::StatusOr<Endpoint> LocalEndpoint(ConnectionId connection) override;
-  absl::StatusOr<BufferId> RegisterBuffer(const RegisteredBufferOptions& options) override;
-  absl::Status UnregisterBuffer(BufferId buffer) override;
-  bool IsKernelRegistered(BufferId buffer) const override { return buffers_.InKernel(buffer); }
-  std::string_view RegistrationProblem() const override { return registration_problem_; }
-  uint32_t UsesInFlight(BufferId buffer, uint32_t offset) const override {
-    return buffers_.Uses(buffer, offset);
-  }
   absl::StatusOr<BufferGroupId> RegisterBufferGroup(const BufferGroupOptions& options) override;
   absl::Status AddBuffers(BufferGroupId group, std::span<std::byte> memory) override;
   absl::Status UnregisterBufferGroup(BufferGroupId group) override;
@@ -98,63 +85,23 @@ class UringRing final : public Ring {
   absl::StatusOr<FileId> OpenFile(const std::string& path, const FileOptions& options) override;
   absl::Status CloseFile(FileId file) override;
 
-  Prepared PrepareAccept(ListenerId listener, Shots shots, Token token) override;
-  Prepared PrepareConnect(const Endpoint& endpoint, Token token) override;
-  Prepared PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
-                       TransferFlags flags = TransferFlags::kNone) override;
-  Prepared PrepareSend(ConnectionId connection, std::span<const std::byte> memory, Token token,
-                       TransferFlags flags = TransferFlags::kNone) override;
-  Prepared PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                             TransferFlags flags = TransferFlags::kNone) override;
-  Prepared PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                             TransferFlags flags = TransferFlags::kNone) override;
-  Prepared PrepareRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
-                              Token token) override;
-  Prepared PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, Endpoint* source,
-                           Token token) override;
-  Prepared PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
-                         const Endpoint& destination, Token token) override;
-  Prepared PrepareShutdown(ConnectionId connection, Direction direction, Token token) override;
-  Prepared PrepareClose(ConnectionId connection, CloseMode mode, Token token) override;
-  Prepared PreparePollAdd(ConnectionId connection, PollEvents events, Shots shots,
-                          Token token) override;
-  Prepared PreparePollRemove(Token target, Token token) override;
-  Prepared PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) override;
-  Prepared PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) override;
-  Prepared PrepareDeadline(std::chrono::nanoseconds delay, Token token) override;
-  Prepared PrepareCancel(Token target, Token token) override;
-  Prepared PrepareCancelConnection(ConnectionId connection, Direction direction,
-                                   Token token) override;
-  Prepared PrepareCancelAll(Token token) override;
-  Prepared PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
-                       Token token) override;
-  Prepared PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
-                        Token token) override;
-  Prepared PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                             Token token) override;
-  Prepared PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                              Token token) override;
-  Prepared PrepareSync(FileId file, SyncMode mode, Token token) override;
-  Prepared PrepareNop(Token token) override;
-
-  uint32_t SubmissionQueueSpace() const override;
-  uint32_t Submit() override;
-  using Ring::SubmitAndWait;
-  uint32_t SubmitAndWait(const WaitOptions& options) override;
-  uint32_t WaitCompletions(const WaitOptions& options) override;
+  uint32_t SubmissionQueueSpace() const override { return EntrySpace(); }
   void Wake() override;
-
-  uint32_t CompletionQueueCount() const override { return completions_.size(); }
-  std::span<const Completion> PeekCompletions() override;
-  void AdvanceCompletionQueue(size_t count) override { completions_.Advance(count); }
-  ManagedBuffer TakeBuffer(const Completion& completion) override {
-    return completions_.TakeBuffer(completion);
-  }
   void ReturnBuffer(const ManagedBuffer& buffer) override;
-  std::string ExplainError(const Completion& completion) const override;
 
-  Statistics GetStatistics() const override { return statistics_.Snapshot(); }
-  uint32_t InFlight() const override { return in_flight_; }
+  // What Ring calls. A caller who has the final class may, too.
+  Prepared StartRecv(ConnectionId connection, std::span<std::byte> memory, TransferTraits traits,
+                     Token token) override;
+  Prepared StartSend(ConnectionId connection, std::span<std::byte> memory, TransferTraits traits,
+                     Token token) override;
+  Prepared StartRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
+                            Token token) override;
+  Prepared Start(const Request& request, Token token) override;
+  uint32_t Enter(EnterMode mode, const WaitOptions& options) override;
+  absl::StatusOr<ConnectionId> AddSocket(const SocketSource& source) override;
+  absl::StatusOr<Endpoint> FindAddress(const AddressOf& of) override;
+  absl::StatusOr<bool> SetKernelMemory(uint32_t slot,
+                                       const RegisteredBufferOptions& options) override;
 
  private:
   struct Listener {
@@ -171,22 +118,17 @@ class UringRing final : public Ring {
     bool bundles = false;
     bool to_be_whole = false;  // a socket that keeps messages apart receives into it
     uint32_t receives = 0;     // managed receives in flight
-    // Those of them that wait for a buffer: links are an index plus 1.
-    uint32_t stalled_head = 0;
-    uint32_t stalled_tail = 0;
+    // Those of them that wait for a buffer.
+    SlotList<uring::Connection, &uring::Connection::next_deferred> stalled;
   };
-  // What a transfer of a connection is made of, checked.
-  struct TransferRequest {
+  // What a transfer is made of. By value, and small: else it would have to be in memory.
+  struct Piece {
     std::byte* data;
     uint32_t length;
-    TransferFlags flags;
-    uint32_t unit = BufferTable::kNoUnit;
-    uint16_t kernel_index = 0;
-    bool in_kernel = false;
-    uint32_t* uses = nullptr;  // of the unit, if there is one
+    TransferTraits traits;
 
-    void AddUse() const {
-      if (uses != nullptr) ++*uses;
+    uint16_t kernel_index() const {
+      return static_cast<uint16_t>(BufferTable::SlotOf(traits.unit()));
     }
   };
 
@@ -220,8 +162,6 @@ class UringRing final : public Ring {
   bool IsOfAnotherThread() const;
   // Called in the child of a fork, which shares the kernel's ring and does not have its queues.
   void LeaveProcess();
-  // Ends the program where this is not the process that made the ring.
-  void CheckProcess() const;
   // What the ring has open. `kernel_has_all`: so that it has closed what it was told to close.
   void CloseDescriptors(bool kernel_has_all);
   void ForgetRegisteredRing();
@@ -234,8 +174,13 @@ class UringRing final : public Ring {
     uint32_t batch_delay_us = 0;
     bool submit = true;
   };
-  bool Enter(EnterArguments arguments);
+  bool EnterKernel(EnterArguments arguments);
   int EnterOnce(const EnterArguments& arguments, uint32_t to_submit);
+  // Counts what the caller has prepared, which is about to be handed over.
+  uint32_t TakePrepared() {
+    statistics_.submissions.Add(prepared_);
+    return std::exchange(prepared_, 0);
+  }
   uint32_t PublishEntries();
   void FlushDeferred();
   bool HasDeferred() const;
@@ -249,6 +194,8 @@ class UringRing final : public Ring {
   void OpenSocketsToConnect();
   void BeginOwn();
   void BeginOwnCancel(Operation& cancel);
+  // What ends an operation, its deadline and a cancel, or a close, may push.
+  static constexpr uint32_t kCompletionsOfOne = 3;
   void RunTimers(int64_t now_ns);
   static constexpr int64_t kNoTime = std::numeric_limits<int64_t>::max();
   // When the next of the ring's own timers is due, on the steady clock.
@@ -256,6 +203,7 @@ class UringRing final : public Ring {
     return std::min(timers_.empty() ? kNoTime : timers_.first().due_ns, lingers_.next_ns());
   }
   bool HasTimers() const { return !timers_.empty() || !lingers_.empty(); }
+  uint32_t SubmitNow();
   uint32_t Wait(const WaitOptions& options, bool submit);
   // So many completions are ready, or a wake is, or nothing more fits.
   bool WaitIsOver(uint32_t wanted);
@@ -264,7 +212,12 @@ class UringRing final : public Ring {
 
   // Preparing: uring_prepare.cc and uring_transfer.cc. What is inline, also below, is in
   // uring_ring_inline.h, or in the one file that uses it.
-  uint32_t EntrySpace() const { return io_uring_sq_space_left(&ring_) - own_count_; }
+  // As io_uring_sq_space_left, which asks each time whether a polling thread moves the head.
+  uint32_t EntrySpace() const {
+    const io_uring_sq& queue = ring_.sq;
+    const unsigned head = __atomic_load_n(queue.khead, __ATOMIC_ACQUIRE);
+    return queue.ring_entries - (queue.sqe_tail - head) - own_count_;
+  }
   // Operations kept for cancelling, so that a full table can still be brought to rest.
   static constexpr uint32_t kKeptForCancels = 16;
   bool HasOperations(uint32_t count, uint32_t kept = kKeptForCancels) const {
@@ -276,85 +229,109 @@ class UringRing final : public Ring {
   Prepared Refused(uint32_t operations, uint32_t kept = kKeptForCancels);
   inline io_uring_sqe* NewEntry(Source source, uint32_t index, uint32_t generation);
   inline io_uring_sqe* NewEntry(Operation& operation);
-  // Counts an accepted operation. `entry`: what a deadline may be set on, or null.
-  inline void Accepted(io_uring_sqe* entry);
+  // Counts an accepted operation. `last`: its user data, where a deadline may be set on it.
+  inline void Accepted(uint64_t last = kNothing);
+  static constexpr uint64_t kNothing = ~uint64_t{0};
   // Accepts an operation that does nothing but complete with `result`.
   Prepared AcceptFixedResult(int32_t result, Token token, uint32_t kept = kKeptForCancels);
   Prepared AcceptError(Error error, Token token) {
     return AcceptFixedResult(ToResult(error), token);
   }
   static inline void SetDescriptor(io_uring_sqe* entry, const Connection& connection);
-  inline bool AcceptPlainRecv(ConnectionId id, const TransferRequest& request, Token token);
-  inline bool AcceptPlainSend(ConnectionId id, const TransferRequest& request, Token token,
-                              uint32_t too_long);
-  Prepared PrepareRecvElse(ConnectionId connection, std::span<std::byte> memory, Token token,
-                           TransferFlags flags);
-  Prepared PrepareSendElse(ConnectionId connection, std::span<const std::byte> memory, Token token,
-                           TransferFlags flags);
-  // Those that were not accepted as plain ones. By value: else a request would have to be in memory
-  // wherever they might be called.
-  Prepared BeginRecv(ConnectionId id, TransferRequest request, Token token);
-  Prepared BeginSend(ConnectionId id, TransferRequest request, Token token);
-  Prepared BeginTransferAll(Connection& connection, TransferRequest request, bool is_send,
-                            Token token);
-  Prepared BeginZeroCopySend(Connection& connection, TransferRequest request, Token token);
+  template <Direction kDirection>
+  inline bool AcceptPlain(ConnectionId id, std::byte* data, size_t size, TransferTraits traits,
+                          Token token, uint32_t too_long);
+  template <Direction kDirection>
+  Prepared StartTransferElse(ConnectionId id, std::byte* data, size_t size, TransferTraits traits,
+                             Token token);
+  template <Direction kDirection>
+  Prepared BeginTransfer(Connection& connection, Piece piece, Token token);
+  Prepared BeginTransferAll(Connection& connection, Piece piece, Direction direction, Token token);
+  Prepared BeginZeroCopySend(Connection& connection, Piece piece, Token token);
   void FillTransferAll(io_uring_sqe* entry, const Operation& operation);
-  inline void FillTransfer(io_uring_sqe* entry, const Connection& connection,
-                           const TransferRequest& request, bool is_send);
-  Prepared BeginOtherTransfer(Connection& connection, TransferRequest request, bool is_send,
-                              Token token);
-  Prepared BeginMessage(Connection& connection, OperationKind kind, const TransferRequest& request,
+  template <Direction kDirection>
+  inline void FillTransfer(io_uring_sqe* entry, const Connection& connection, const Piece& piece);
+  Prepared BeginMessage(Connection& connection, OperationKind kind, Piece piece,
                         const posix::SocketAddress* destination, Endpoint* source, Token token);
   void FillMessage(io_uring_sqe* entry, Operation& operation);
   io_uring_sqe* ArmManaged(Connection& connection);
   bool PollsFirst(const Connection& connection) const;
   static void SelectBuffer(io_uring_sqe* entry, const uring::ProvidedGroup& buffers);
-  Prepared FileTransfer(FileId id, uint64_t offset, const TransferRequest& request,
-                        OperationKind kind, Token token);
-  Prepared FileTransferBuffer(FileId id, uint64_t offset, const BufferSlice& slice,
-                              OperationKind kind, Token token);
-  bool UsesFixed(const Connection& connection, const TransferRequest& request) const {
-    return request.in_kernel && request.length >= fixed_threshold_ &&
+  // The direction is busy with an operation of the table.
+  void SetOperation(Connection& connection, Direction direction, const Operation& operation);
+
+  // One for each alternative of Request.
+  Prepared Begin(const request::Nop& nop, Token token) {
+    return AcceptFixedResult(nop.result, token);
+  }
+  Prepared Begin(const request::Accept& accept, Token token);
+  Prepared Begin(const request::Connect& connect, Token token);
+  Prepared Begin(const request::RecvFrom& recv, Token token);
+  Prepared Begin(const request::SendTo& send, Token token);
+  Prepared Begin(const request::Shutdown& shutdown, Token token);
+  Prepared Begin(const request::Close& close, Token token);
+  Prepared Begin(const request::Poll& poll, Token token);
+  Prepared Begin(const request::Timer& timer, Token token);
+  Prepared Begin(const request::TimerAt& timer, Token token);
+  Prepared Begin(const request::Deadline& deadline, Token token);
+  Prepared Begin(const request::Cancel& cancel, Token token);
+  Prepared Begin(const request::CancelAll& cancel, Token token);
+  Prepared Begin(const request::FileTransfer& transfer, Token token);
+  Prepared Begin(const request::Sync& sync, Token token);
+
+  bool UsesFixed(const Connection& connection, const Piece& piece) const {
+    return piece.traits.in_kernel() && piece.length >= fixed_threshold_ &&
            connection.kind == SocketKind::kStream && !connection.has(uring::kNonBlocking);
   }
   // May go as an entry of its own: a stream's, and not to be completed; one test for both.
-  static bool IsOrdinary(const Connection& connection, const TransferRequest& request) {
+  static bool IsOrdinary(const Connection& connection, TransferTraits traits) {
     static_assert(static_cast<int>(SocketKind::kStream) == 0);
     static_assert(static_cast<int>(TransferFlags::kNone) == 0);
-    return (static_cast<uint8_t>(connection.kind) | static_cast<uint8_t>(request.flags)) == 0;
+    return (static_cast<uint8_t>(connection.kind) | static_cast<uint8_t>(traits.flags())) == 0;
   }
   bool SocketsUseRegistrations() const {
     return std::min(fixed_threshold_, zero_copy_threshold_) != kNever;
   }
   void FillAccept(io_uring_sqe* entry, const Listener& listener, const Operation& operation);
   void FillPoll(io_uring_sqe* entry, const Operation& operation);
-  void PrepareOwnTimer(Operation& operation, int64_t delay_ns);
-  Operation::Target NoteDeadline(const uring::UserData& of);
-  io_uring_sqe* HandTimerToKernel();
+  Prepared AcceptOwn(Operation& operation, uint64_t last = kNothing);
 
   // Cancelling: uring_cancel.cc.
   uint64_t OperationUserData(const Operation& operation) const;
-  uint64_t RecvUserData(const Connection& connection) const;
-  uint64_t SendUserData(const Connection& connection) const;
-  bool RecvInKernel(const Connection& connection) const;
-  bool SendInKernel(const Connection& connection) const;
+  uint64_t TransferUserData(const Connection& connection, Direction direction) const;
+  bool InKernel(const Connection& connection, Direction direction) const;
   uint32_t EntriesToCancel(const Connection& connection, Direction direction) const;
   void CancelEntry(uint64_t user_data, const Operation::Target& stop);
   Operation::Target TargetOf(const Operation& operation) const;
   Operation::Target TargetOf(const Connection& connection, Direction direction) const;
   bool StopAgain(const Operation::Target& target);
-  bool StopLate(const Operation::Target& target);
-  bool StopTransferAgain(const Operation::Target& target, uring::ConnectionTasks of_recv,
-                         uring::ConnectionTasks of_send);
   void StopLater(Connection& connection, uring::ConnectionTasks task);
   void StopTransfersLater(Connection& connection, Direction direction);
   void StopOthers(const Connection& connection);
   void CancelTransfers(Connection& connection, Direction direction);
   void CancelOnConnection(Connection& connection);
   void MarkCancelled(Connection& connection, Direction direction);
+  // What a caller names: source kIgnored where there is no such operation.
+  Operation::Target FindByToken(Token token);
+  Operation::Target FindTransfer(Token token) const;
+  bool IsLast(Token token) const;
+  Operation::Target TargetOfLast() const;
   void Stop(Operation& operation);
-  Prepared PrepareCancelOperation(Operation& target, Token token);
-  Prepared PrepareCancelTransfer(Connection& connection, Direction direction, Token token);
+  void StopTarget(const Operation::Target& target);
+  Prepared CancelOperation(Operation& target, Token token);
+  Prepared CancelTransfer(Connection& connection, Direction direction, Token token);
+  Prepared CancelConnection(ConnectionId id, Direction direction, Token token);
+
+  // Deadlines: uring_deadline.cc. They are the ring's own timers.
+  bool TakesDeadline(const Operation::Target& target) const;
+  uint32_t DeadlineOf(const Operation::Target& target);
+  void SetDeadline(const Operation::Target& target, uint32_t link);
+  void DropDeadline(const Operation::Target& target);
+  // What it is on has ended.
+  void EndDeadline(uint32_t link);
+  // ... or has completed, and goes on.
+  void NoteArrival(uint32_t link);
+  void OnDeadline(Operation& deadline, int64_t now_ns);
 
   // Closing: uring_close.cc.
   void SubmitClose(Connection& connection);
@@ -381,12 +358,13 @@ class UringRing final : public Ring {
 
   // Completions: uring_harvest.cc (dispatch, transfers) and uring_complete.cc (operations).
   void Harvest();
-  inline void HarvestKernelQueue();
-  inline void CountCompletions();
   inline void Dispatch(const io_uring_cqe& cqe);
   void DispatchOther(const io_uring_cqe& cqe);
-  inline void OnRecv(uint32_t index, const io_uring_cqe& cqe);
-  inline void OnSend(uint32_t index, const io_uring_cqe& cqe);
+  template <Direction kDirection>
+  inline void OnTransfer(uint32_t index, const io_uring_cqe& cqe);
+  template <Direction kDirection>
+  inline void OnTransfer(Connection& connection, const io_uring_cqe& cqe);
+  void OnTransferElse(Connection& connection, const io_uring_cqe& cqe, Direction direction);
   inline void OnRecvManaged(uint32_t index, const io_uring_cqe& cqe);
   inline void OnManagedBytes(Connection& connection, const io_uring_cqe& cqe);
   void OnBundle(Connection& connection, const io_uring_cqe& cqe);
@@ -404,7 +382,6 @@ class UringRing final : public Ring {
   void PollAgain(Connection& connection);
   void ReadAfterPoll(Connection& connection);
   void EndManagedRecv(Connection& connection, int32_t result, uint32_t flags = 0);
-  void EndManagedDeadline(Connection& connection);
   void OnWake(const io_uring_cqe& cqe);
   void TakeWakes();
   // One of a connection's kernel entries has had its last completion.
@@ -417,19 +394,16 @@ class UringRing final : public Ring {
   void OnZeroCopySend(Operation& operation, const io_uring_cqe& cqe);
   void OnMessage(Operation& operation, const io_uring_cqe& cqe);
   bool SendGoesOn(Operation& operation, int result);
-  void EndSendDeadline(Operation& operation);
   void OnPoll(Operation& operation, const io_uring_cqe& cqe);
   void OnPollEnded(Operation& operation, int events);
-  void OnTimeout(Operation& operation, const io_uring_cqe& cqe);
   void OnTimer(Operation& timer, int64_t now_ns);
   void OnFileTransfer(Operation& operation, const io_uring_cqe& cqe);
-  void OnDeadline(Operation& operation, const io_uring_cqe& cqe);
   void OnCancel(Operation& operation, const io_uring_cqe& cqe);
   void EndTransfer(Operation& operation, int32_t result, uint32_t flags = 0);
   void EndOperation(Operation& operation, int32_t result, uint32_t flags = 0);
+  void EndFixedResult(Operation& operation);
+  void CompleteMore(const Operation& operation, int32_t result, uint32_t flags = 0);
   inline void Complete(Token token, int32_t result, uint32_t flags);
-  // Notes a failure for ExplainError; returns the completion's result.
-  int32_t Fail(Token token, int native, const char* what);
 
   // What waits for the next kernel entry, or for a buffer.
   void DeferConnection(Connection& connection);
@@ -444,23 +418,20 @@ class UringRing final : public Ring {
   // Control plane: uring_control.cc.
   void DropAccept(Listener& listener);
   Listener* FindListener(ListenerId id);
-  const Listener* FindListener(ListenerId id) const;
   Group* FindGroup(BufferGroupId id);
   absl::Status RefuseOwn(int fd);
-  absl::StatusOr<ConnectionId> AddSocket(int fd);
+  absl::StatusOr<ConnectionId> RegisterDescriptor(int fd);
+  absl::StatusOr<ConnectionId> BindDatagram(const Endpoint& local);
+  absl::StatusOr<ConnectionId> AddDescriptor(int fd);
   absl::StatusOr<int> InstallDescriptor(const Connection& connection);
-  absl::StatusOr<Endpoint> WithDescriptor(ConnectionId id, absl::StatusOr<Endpoint> (*ask)(int));
   int RunSynchronously(io_uring_sqe* entry);
   void NoteRegistrationProblem(int error, size_t bytes);
   absl::Status EnsureBufferTable();
   bool RegisterInKernel(uint32_t slot, std::span<std::byte> memory);
 
-  const RingOptions options_;
-  CapabilityReport capabilities_;
   io_uring ring_{};
   bool ring_made_ = false;
   OwnerThread owner_;
-  bool of_another_process_ = false;
   unsigned no_entries_ = 0;  // what the queues' pointers point to then
   unsigned enter_flags_ = 0;
   uint32_t overflows_seen_ = 0;
@@ -468,22 +439,17 @@ class UringRing final : public Ring {
   uint32_t fixed_threshold_;
   uint32_t zero_copy_threshold_;
 
-  CompletionQueue completions_;
   uring::ConnectionTable connections_;
   DescriptorIndex by_descriptor_;  // connections with ordinary descriptors
   uring::OperationTable operations_;
-  BufferTable buffers_;
   bool kernel_buffer_table_ = false;
-  std::string registration_problem_;
   std::vector<Listener> listeners_;
   posix::FileTable files_;
   std::vector<Group> groups_;
 
-  uint32_t counted_completions_ = 0;  // of CompletionQueue::pushed()
-  uint32_t in_flight_ = 0;
-  uint32_t prepared_ = 0;  // caller's operations since the last submit
-  // The entry that a deadline would be set on.
-  io_uring_sqe* last_entry_ = nullptr;
+  uint32_t prepared_ = 0;     // caller's operations since the last submit
+  uint64_t last_ = kNothing;  // user data of the operation prepared last, since then
+  int64_t harvest_ns_ = 0;    // the time of the harvest that goes on, once somebody asked; else 0
   // Operations whose sockets are opened at the next submit; their entries wait for it.
   std::vector<std::pair<io_uring_sqe*, uint32_t>> to_connect_;
   // What the ring does by itself, timers and cancels of them, and begins with the next submit, in
@@ -495,14 +461,10 @@ class UringRing final : public Ring {
   LingerTable lingers_;
   // Where what is dropped goes, of all closes. Never read; TCP sockets do not even write it.
   const std::unique_ptr<std::byte[]> dropped_;
-  // What `last_entry_` points to after a timer.
-  io_uring_sqe own_timer_{};
 
-  // What the ring must submit by itself: links are an index plus 1.
-  uint32_t deferred_connection_head_ = 0;
-  uint32_t deferred_connection_tail_ = 0;
-  uint32_t deferred_operation_head_ = 0;
-  uint32_t deferred_operation_tail_ = 0;
+  // What the ring must submit by itself.
+  SlotList<Connection, &Connection::next_deferred> deferred_connections_;
+  SlotList<Operation, &Operation::next> deferred_operations_;
 
   uint32_t stalled_ = 0;  // managed receives that wait for a buffer, of all groups
   uint32_t groups_to_be_whole_ = 0;
@@ -516,10 +478,6 @@ class UringRing final : public Ring {
   uint32_t synchronous_number_ = 0;  // of the operation that is waited for
   bool synchronous_done_ = true;
   int synchronous_result_ = 0;
-
-  FailureLog failures_{&posix::ErrorFromErrno, &posix::ErrnoText};
-
-  StatisticsCounters statistics_;
 
   std::optional<process::ForkObserver> fork_observer_;  // while the ring is whole
 };

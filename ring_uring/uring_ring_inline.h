@@ -37,11 +37,10 @@ inline io_uring_sqe* UringRing::NewEntry(Operation& operation) {
   return NewEntry(Source::kOperation, operations_.IndexOf(operation), operation.generation);
 }
 
-inline void UringRing::Accepted(io_uring_sqe* entry) {
+inline void UringRing::Accepted(uint64_t last) {
   ++prepared_;
   ++in_flight_;
-  statistics_.submissions.Add(1);
-  last_entry_ = entry;
+  last_ = last;
 }
 
 inline void UringRing::SetDescriptor(io_uring_sqe* entry, const Connection& connection) {

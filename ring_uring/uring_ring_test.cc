@@ -160,6 +160,7 @@ TEST(UringStatisticsTest, ABatchIsOneKernelEntry) {
   EXPECT_EQ(ring->PrepareNop(ring.NewToken()), Prepared::kSubmissionQueueFull)
       << "the submission queue is full";
   EXPECT_EQ(ring->SubmitAndWait({.min_completions = 256}), 256u);
+  EXPECT_EQ(ring->PeekCompletions().size(), 256u);
   const Statistics after = ring->GetStatistics();
   EXPECT_EQ(after.kernel_entries - before.kernel_entries, 1u);
   EXPECT_EQ(after.kernel_submissions - before.kernel_submissions, 256u);

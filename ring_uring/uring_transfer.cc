@@ -3,10 +3,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 
 #include "absl/base/attributes.h"
@@ -14,200 +12,138 @@
 #include "absl/log/check.h"
 #include "ring/options.h"
 #include "ring/prepared.h"
+#include "ring/request.h"
+#include "ring/ring_backend.h"
 #include "ring_core/posix/socket_address.h"
 #include "ring_uring/kernel_abi.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_ring_inline.h"
 
 namespace ioring {
-namespace {
 
-// A longer span is transferred in part, as any other may be; but not where all of it is asked for:
-// then 0, which is refused.
-inline uint32_t LengthOf(size_t size, TransferFlags flags = TransferFlags::kNone) {
-  if (ABSL_PREDICT_FALSE(size > kTransferBytesMax)) {
-    return flags == TransferFlags::kAll ? 0 : uint32_t{kTransferBytesMax};
-  }
-  return static_cast<uint32_t>(size);
-}
-
-}  // namespace
-
+template <Direction kDirection>
 ABSL_ATTRIBUTE_ALWAYS_INLINE inline void UringRing::FillTransfer(io_uring_sqe* entry,
                                                                  const Connection& connection,
-                                                                 const TransferRequest& request,
-                                                                 bool is_send) {
-  if (!UsesFixed(connection, request)) {
-    if (is_send) {
-      io_uring_prep_send(entry, 0, request.data, request.length, MSG_NOSIGNAL);
+                                                                 const Piece& piece) {
+  constexpr bool kIsSend = kDirection == Direction::kSend;
+  if (!UsesFixed(connection, piece)) {
+    if (kIsSend) {
+      io_uring_prep_send(entry, 0, piece.data, piece.length, MSG_NOSIGNAL);
     } else {
-      io_uring_prep_recv(entry, 0, request.data, request.length, 0);
+      io_uring_prep_recv(entry, 0, piece.data, piece.length, 0);
     }
-  } else if (is_send) {
-    io_uring_prep_write_fixed(entry, 0, request.data, request.length, 0, request.kernel_index);
+  } else if (kIsSend) {
+    io_uring_prep_write_fixed(entry, 0, piece.data, piece.length, 0, piece.kernel_index());
     entry->rw_flags = uring::kRwfNoSignal;  // without it, a reset peer raises SIGPIPE
   } else {
-    io_uring_prep_read_fixed(entry, 0, request.data, request.length, 0, request.kernel_index);
+    io_uring_prep_read_fixed(entry, 0, piece.data, piece.length, 0, piece.kernel_index());
   }
   SetDescriptor(entry, connection);
 }
 
-// What nearly every receive is: true where it was accepted as an entry of its own. Else BeginRecv
-// finds what it is, or why it is refused.
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::AcceptPlainRecv(ConnectionId id,
-                                                                    const TransferRequest& request,
-                                                                    Token token) {
+// What nearly every receive and send is: true where it was accepted as an entry of its own. Those
+// of `too_long` bytes and more are something else.
+template <Direction kDirection>
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::AcceptPlain(ConnectionId id, std::byte* data,
+                                                                size_t size, TransferTraits traits,
+                                                                Token token, uint32_t too_long) {
   Connection* connection = connections_.Find(id);
-  if (ABSL_PREDICT_FALSE(connection == nullptr || request.length == 0 ||
-                         connection->recv != Transfer::kIdle || !IsOrdinary(*connection, request) ||
-                         Full(0))) {
+  // No bytes are one below none, and so too many.
+  if (ABSL_PREDICT_FALSE(connection == nullptr || size - 1 >= kTransferBytesMax ||
+                         connection->transfer<kDirection>() != Transfer::kIdle ||
+                         !IsOrdinary(*connection, traits) ||
+                         (kDirection == Direction::kSend && size >= too_long) || Full(0))) {
     return false;
   }
-  connection->recv = Transfer::kPlain;
-  connection->recv_token = token.value;
-  connection->recv_unit = request.unit;
-  request.AddUse();
+  const Piece piece{data, static_cast<uint32_t>(size), traits};
+  connection->transfer<kDirection>() = Transfer::kPlain;
+  uring::Half& half = connection->half<kDirection>();
+  half.token = token.value;
+  half.unit = traits.unit();
   ++connection->kernel_entries;
-  io_uring_sqe* entry = NewEntry(Source::kRecv, id.index, id.generation);
-  FillTransfer(entry, *connection, request, /*is_send=*/false);
-  Accepted(entry);
+  constexpr Source kSource = kDirection == Direction::kRecv ? Source::kRecv : Source::kSend;
+  io_uring_sqe* entry = NewEntry(kSource, id.index, id.generation);
+  FillTransfer<kDirection>(entry, *connection, piece);
+  Accepted(entry->user_data);
   return true;
 }
 
-// The same; sends of `too_long` bytes and more are something else.
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool UringRing::AcceptPlainSend(ConnectionId id,
-                                                                    const TransferRequest& request,
-                                                                    Token token,
-                                                                    uint32_t too_long) {
-  Connection* connection = connections_.Find(id);
-  if (ABSL_PREDICT_FALSE(connection == nullptr || request.length == 0 ||
-                         connection->send != Transfer::kIdle || !IsOrdinary(*connection, request) ||
-                         request.length >= too_long || Full(0))) {
-    return false;
-  }
-  connection->send = Transfer::kPlain;
-  connection->send_token = token.value;
-  connection->send_unit = request.unit;
-  request.AddUse();
-  ++connection->kernel_entries;
-  io_uring_sqe* entry = NewEntry(Source::kSend, id.index, id.generation);
-  FillTransfer(entry, *connection, request, /*is_send=*/true);
-  Accepted(entry);
-  return true;
-}
-
-Prepared UringRing::BeginRecv(ConnectionId id, TransferRequest request, Token token) {
-  Connection* connection = connections_.Find(id);
-  if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
-  if (connection->recv != Transfer::kIdle) return AcceptError(Error::kBusy, token);
-  if (IsOrdinary(*connection, request)) return Refused(0);
-  return BeginOtherTransfer(*connection, request, /*is_send=*/false, token);
-}
-
-Prepared UringRing::BeginSend(ConnectionId id, TransferRequest request, Token token) {
-  Connection* connection = connections_.Find(id);
-  if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
-  if (connection->send != Transfer::kIdle) return AcceptError(Error::kBusy, token);
-  if (!IsOrdinary(*connection, request)) {
-    return BeginOtherTransfer(*connection, request, /*is_send=*/true, token);
-  }
-  if (request.length >= zero_copy_threshold_ && HasOperations(1)) {
-    return BeginZeroCopySend(*connection, request, token);
-  }
-  return AcceptPlainSend(id, request, token, kNever) ? Prepared::kAccepted : Refused(0);
-}
-
-// Apart, so that the common case needs no stack.
-ABSL_ATTRIBUTE_NOINLINE Prepared UringRing::PrepareRecvElse(ConnectionId connection,
-                                                            std::span<std::byte> memory,
-                                                            Token token, TransferFlags flags) {
-  return BeginRecv(connection, {memory.data(), LengthOf(memory.size(), flags), flags}, token);
-}
-
-ABSL_ATTRIBUTE_NOINLINE Prepared UringRing::PrepareSendElse(ConnectionId connection,
-                                                            std::span<const std::byte> memory,
-                                                            Token token, TransferFlags flags) {
-  // The kernel only reads it.
-  std::byte* data = const_cast<std::byte*>(memory.data());
-  return BeginSend(connection, {data, LengthOf(memory.size(), flags), flags}, token);
-}
-
-Prepared UringRing::PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
-                                TransferFlags flags) {
-  const TransferRequest request{memory.data(), LengthOf(memory.size(), flags), flags};
-  if (AcceptPlainRecv(connection, request, token)) return Prepared::kAccepted;
-  return PrepareRecvElse(connection, memory, token, flags);
-}
-
-Prepared UringRing::PrepareSend(ConnectionId connection, std::span<const std::byte> memory,
-                                Token token, TransferFlags flags) {
-  std::byte* data = const_cast<std::byte*>(memory.data());
-  const TransferRequest request{data, LengthOf(memory.size(), flags), flags};
-  if (AcceptPlainSend(connection, request, token, zero_copy_threshold_)) {
+Prepared UringRing::StartRecv(ConnectionId connection, std::span<std::byte> memory,
+                              TransferTraits traits, Token token) {
+  std::byte* const data = memory.data();
+  if (AcceptPlain<Direction::kRecv>(connection, data, memory.size(), traits, token, kNever)) {
     return Prepared::kAccepted;
   }
-  return PrepareSendElse(connection, memory, token, flags);
+  return StartTransferElse<Direction::kRecv>(connection, data, memory.size(), traits, token);
 }
 
-Prepared UringRing::PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice,
-                                      Token token, TransferFlags flags) {
-  ResolvedSlice resolved;
-  const Error error = buffers_.Resolve(slice, &resolved);
-  if (error != Error::kOk) return AcceptError(error, token);
-  const TransferRequest request{resolved.data, resolved.length,       flags,
-                                resolved.unit, resolved.kernel_index, resolved.in_kernel,
-                                resolved.uses};
-  if (AcceptPlainRecv(connection, request, token)) return Prepared::kAccepted;
-  return BeginRecv(connection, request, token);
-}
-
-Prepared UringRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice,
-                                      Token token, TransferFlags flags) {
-  ResolvedSlice resolved;
-  const Error error = buffers_.Resolve(slice, &resolved);
-  if (error != Error::kOk) return AcceptError(error, token);
-  const TransferRequest request{resolved.data, resolved.length,       flags,
-                                resolved.unit, resolved.kernel_index, resolved.in_kernel,
-                                resolved.uses};
-  if (AcceptPlainSend(connection, request, token, zero_copy_threshold_)) {
+Prepared UringRing::StartSend(ConnectionId connection, std::span<std::byte> memory,
+                              TransferTraits traits, Token token) {
+  std::byte* const data = memory.data();
+  if (AcceptPlain<Direction::kSend>(connection, data, memory.size(), traits, token,
+                                    zero_copy_threshold_)) {
     return Prepared::kAccepted;
   }
-  return BeginSend(connection, request, token);
+  return StartTransferElse<Direction::kSend>(connection, data, memory.size(), traits, token);
 }
 
-Prepared UringRing::BeginOtherTransfer(Connection& connection, TransferRequest request,
-                                       bool is_send, Token token) {
+// Finds what it is, or why it is refused. Apart, so that the common case needs no stack.
+template <Direction kDirection>
+ABSL_ATTRIBUTE_NOINLINE Prepared UringRing::StartTransferElse(ConnectionId id, std::byte* data,
+                                                              size_t size, TransferTraits traits,
+                                                              Token token) {
+  buffers_.DropUse(traits.unit());  // until it begins
+  Connection* connection = connections_.Find(id);
+  if (connection == nullptr) return AcceptError(Error::kBadId, token);
+  const Piece piece{data, CheckedLength(size, traits.flags()), traits};
+  if (piece.length == 0) return AcceptError(Error::kInvalidArgument, token);
+  if (connection->transfer<kDirection>() != Transfer::kIdle) {
+    return AcceptError(Error::kBusy, token);
+  }
+  const Prepared prepared = BeginTransfer<kDirection>(*connection, piece, token);
+  if (prepared == Prepared::kAccepted) buffers_.AddUse(traits.unit());
+  return prepared;
+}
+
+template <Direction kDirection>
+Prepared UringRing::BeginTransfer(Connection& connection, Piece piece, Token token) {
+  constexpr bool kIsSend = kDirection == Direction::kSend;
   if (connection.KeepsMessages()) {
-    return BeginMessage(connection, is_send ? OperationKind::kSendTo : OperationKind::kRecvFrom,
-                        request, nullptr, nullptr, token);
+    return BeginMessage(connection, kIsSend ? OperationKind::kSendTo : OperationKind::kRecvFrom,
+                        piece, nullptr, nullptr, token);
   }
-  return BeginTransferAll(connection, request, is_send, token);
+  if (!IsOrdinary(connection, piece.traits)) {
+    return BeginTransferAll(connection, piece, kDirection, token);
+  }
+  if (kIsSend && piece.length >= zero_copy_threshold_ && HasOperations(1)) {
+    return BeginZeroCopySend(connection, piece, token);
+  }
+  const ConnectionId id = connections_.IdOf(connection);
+  return AcceptPlain<kDirection>(id, piece.data, piece.length, piece.traits, token, kNever)
+             ? Prepared::kAccepted
+             : Refused(0);
+}
+
+void UringRing::SetOperation(Connection& connection, Direction direction,
+                             const Operation& operation) {
+  (direction == Direction::kRecv ? connection.recv : connection.send) = Transfer::kOperation;
+  connection.half(direction).operation = operations_.IndexOf(operation);
 }
 
 // Goes by way of the operation table, because the kernel may stop short even with
 // MSG_WAITALL (liburing issue 1337), and then the rest is asked for here.
-Prepared UringRing::BeginTransferAll(Connection& connection, TransferRequest request, bool is_send,
+Prepared UringRing::BeginTransferAll(Connection& connection, Piece piece, Direction direction,
                                      Token token) {
   if (Full(1)) return Refused(1);
   Operation& operation = operations_.Take(OperationKind::kTransferAll, token);
-  const uint32_t index = operations_.IndexOf(operation);
   operation.connection = connections_.IndexOf(connection);
-  operation.transfer = {request.data, request.length, 0};
-  operation.unit = request.unit;
-  request.AddUse();
-  if (is_send) {
-    operation.set(uring::kIsSend);
-    connection.send = Transfer::kOperation;
-    connection.send_detail = index;
-  } else {
-    connection.recv = Transfer::kOperation;
-    connection.recv_detail = index;
-  }
+  operation.transfer = {piece.data, piece.length, 0};
+  operation.unit = piece.traits.unit();
+  if (direction == Direction::kSend) operation.set(uring::kIsSend);
+  SetOperation(connection, direction, operation);
   io_uring_sqe* entry = NewEntry(operation);
   FillTransferAll(entry, operation);
-  Accepted(entry);
+  Accepted(entry->user_data);
   return Prepared::kAccepted;
 }
 
@@ -226,39 +162,35 @@ void UringRing::FillTransferAll(io_uring_sqe* entry, const Operation& operation)
   ++connection.kernel_entries;
 }
 
-Prepared UringRing::BeginZeroCopySend(Connection& connection, TransferRequest request,
-                                      Token token) {
+Prepared UringRing::BeginZeroCopySend(Connection& connection, Piece piece, Token token) {
   if (Full(1)) return Refused(1);
   Operation& operation = operations_.Take(OperationKind::kZeroCopySend, token);
   operation.connection = connections_.IndexOf(connection);
-  operation.transfer = {request.data, request.length, 0};
-  operation.unit = request.unit;
-  request.AddUse();
-  connection.send = Transfer::kOperation;
-  connection.send_detail = operations_.IndexOf(operation);
+  operation.transfer = {piece.data, piece.length, 0};
+  operation.unit = piece.traits.unit();
+  SetOperation(connection, Direction::kSend, operation);
   ++connection.kernel_entries;
   io_uring_sqe* entry = NewEntry(operation);
-  if (request.in_kernel) {
-    io_uring_prep_send_zc_fixed(entry, 0, request.data, request.length, MSG_NOSIGNAL, 0,
-                                request.kernel_index);
+  if (piece.traits.in_kernel()) {
+    io_uring_prep_send_zc_fixed(entry, 0, piece.data, piece.length, MSG_NOSIGNAL, 0,
+                                piece.kernel_index());
   } else {
-    io_uring_prep_send_zc(entry, 0, request.data, request.length, MSG_NOSIGNAL, 0);
+    io_uring_prep_send_zc(entry, 0, piece.data, piece.length, MSG_NOSIGNAL, 0);
   }
   SetDescriptor(entry, connection);
-  Accepted(entry);
+  Accepted(entry->user_data);
   return Prepared::kAccepted;
 }
 
-Prepared UringRing::PrepareRecvManaged(ConnectionId id, BufferGroupId group_id, Shots shots,
-                                       Token token) {
+Prepared UringRing::StartRecvManaged(ConnectionId id, BufferGroupId group_id, Shots shots,
+                                     Token token) {
   Connection* connection = connections_.Find(id);
   Group* group = FindGroup(group_id);
   if (connection == nullptr || group == nullptr) return AcceptError(Error::kBadId, token);
   if (connection->recv != Transfer::kIdle) return AcceptError(Error::kBusy, token);
   if (Full(0)) return Refused(0);
-  connection->recv_token = token.value;
+  connection->recv_half.token = token.value;
   connection->recv_group = static_cast<uint16_t>(group_id.index);
-  connection->recv_unit = BufferTable::kNoUnit;
   connection->clear(uring::kRecvMultishot);
   connection->clear(uring::kRecvCancelled);
   if (shots == Shots::kMany) {
@@ -266,9 +198,7 @@ Prepared UringRing::PrepareRecvManaged(ConnectionId id, BufferGroupId group_id, 
     if (!Has(Capability::kMultishotRecv)) statistics_.emulations.Add(1);
   }
   ++group->receives;
-  io_uring_sqe* entry = ArmManaged(*connection);
-  const bool one = shots == Shots::kOne;
-  Accepted(one ? entry : nullptr);
+  Accepted(ArmManaged(*connection)->user_data);
   return Prepared::kAccepted;
 }
 
@@ -323,24 +253,20 @@ bool UringRing::PollsFirst(const Connection& connection) const {
   return mode == Mode::kIncremental && !multishot;
 }
 
-Prepared UringRing::BeginMessage(Connection& connection, OperationKind kind,
-                                 const TransferRequest& request,
+Prepared UringRing::BeginMessage(Connection& connection, OperationKind kind, Piece piece,
                                  const posix::SocketAddress* destination, Endpoint* source,
                                  Token token) {
-  const bool is_send = kind == OperationKind::kSendTo;
-  Transfer& transfer = is_send ? connection.send : connection.recv;
-  if (transfer != Transfer::kIdle) return AcceptError(Error::kBusy, token);
+  const Direction direction = kind == OperationKind::kSendTo ? Direction::kSend : Direction::kRecv;
+  if (connection.transfer(direction) != Transfer::kIdle) return AcceptError(Error::kBusy, token);
   if (Full(1)) return Refused(1);
   Operation& operation = operations_.Take(kind, token);
   operation.connection = connections_.IndexOf(connection);
-  operation.unit = request.unit;
-  request.AddUse();
+  operation.unit = piece.traits.unit();
   Operation::Message& message = operation.message;
   message.source = source;
-  message.deadline = 0;
   message.delay_ms = 0;
   message.state = Operation::SendState::kTrying;
-  message.vector = {request.data, request.length};
+  message.vector = {piece.data, piece.length};
   message.header = msghdr{};
   message.header.msg_iov = &message.vector;
   message.header.msg_iovlen = 1;
@@ -352,11 +278,10 @@ Prepared UringRing::BeginMessage(Connection& connection, OperationKind kind,
     message.header.msg_name = message.address.get();
     message.header.msg_namelen = sizeof(message.address.storage);
   }
-  transfer = Transfer::kOperation;
-  (is_send ? connection.send_detail : connection.recv_detail) = operations_.IndexOf(operation);
+  SetOperation(connection, direction, operation);
   io_uring_sqe* entry = NewEntry(operation);
   FillMessage(entry, operation);
-  Accepted(entry);
+  Accepted(entry->user_data);
   return Prepared::kAccepted;
 }
 
@@ -376,62 +301,68 @@ void UringRing::FillMessage(io_uring_sqe* entry, Operation& operation) {
   ++connection.kernel_entries;
 }
 
-Prepared UringRing::PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory,
-                                    Endpoint* source, Token token) {
-  if (memory.empty() || source == nullptr) return AcceptError(Error::kInvalidArgument, token);
-  Connection* connection = connections_.Find(socket);
+Prepared UringRing::Begin(const request::RecvFrom& recv, Token token) {
+  Connection* connection = connections_.Find(recv.socket);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
+  const uint32_t length = CheckedLength(recv.memory.size(), TransferFlags::kNone);
   return BeginMessage(*connection, OperationKind::kRecvFrom,
-                      {memory.data(), LengthOf(memory.size()), TransferFlags::kNone}, nullptr,
-                      source, token);
+                      {recv.memory.data(), length, TransferTraits()}, nullptr, recv.source, token);
 }
 
-Prepared UringRing::PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
-                                  const Endpoint& destination, Token token) {
+Prepared UringRing::Begin(const request::SendTo& send, Token token) {
   posix::SocketAddress address;
-  if (!posix::ToSocketAddress(destination, &address)) {
+  if (!posix::ToSocketAddress(*send.destination, &address)) {
     return AcceptError(Error::kInvalidArgument, token);
   }
-  Connection* connection = connections_.Find(socket);
+  Connection* connection = connections_.Find(send.socket);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  std::byte* data = const_cast<std::byte*>(memory.data());  // the kernel only reads it
-  return BeginMessage(*connection, OperationKind::kSendTo,
-                      {data, LengthOf(memory.size()), TransferFlags::kNone}, &address, nullptr,
-                      token);
+  std::byte* data = const_cast<std::byte*>(send.memory.data());  // the kernel only reads it
+  const uint32_t length = CheckedLength(send.memory.size(), TransferFlags::kNone);
+  return BeginMessage(*connection, OperationKind::kSendTo, {data, length, TransferTraits()},
+                      &address, nullptr, token);
 }
 
-Prepared UringRing::PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
-                                Token token) {
-  return FileTransfer(file, offset, {memory.data(), LengthOf(memory.size()), TransferFlags::kNone},
-                      OperationKind::kRead, token);
+Prepared UringRing::Begin(const request::FileTransfer& transfer, Token token) {
+  File* file = files_.Find(transfer.file);
+  if (file == nullptr) return AcceptError(Error::kBadId, token);
+  if (Full(1)) return Refused(1);
+  Operation& operation =
+      operations_.Take(transfer.is_write ? OperationKind::kWrite : OperationKind::kRead, token);
+  operation.connection = transfer.file.index;
+  operation.unit = transfer.traits.unit();
+  buffers_.AddUse(transfer.traits.unit());
+  ++file->operations;
+  io_uring_sqe* entry = NewEntry(operation);
+  std::byte* const data = transfer.memory.data();
+  const Piece piece{data, static_cast<uint32_t>(transfer.memory.size()), transfer.traits};
+  const bool fixed = transfer.traits.in_kernel();
+  if (transfer.is_write && fixed) {
+    io_uring_prep_write_fixed(entry, file->descriptor, data, piece.length, transfer.offset,
+                              piece.kernel_index());
+  } else if (transfer.is_write) {
+    io_uring_prep_write(entry, file->descriptor, data, piece.length, transfer.offset);
+  } else if (fixed) {
+    io_uring_prep_read_fixed(entry, file->descriptor, data, piece.length, transfer.offset,
+                             piece.kernel_index());
+  } else {
+    io_uring_prep_read(entry, file->descriptor, data, piece.length, transfer.offset);
+  }
+  Accepted(entry->user_data);
+  return Prepared::kAccepted;
 }
 
-Prepared UringRing::PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
-                                 Token token) {
-  std::byte* data = const_cast<std::byte*>(memory.data());  // the kernel only reads it
-  return FileTransfer(file, offset, {data, LengthOf(memory.size()), TransferFlags::kNone},
-                      OperationKind::kWrite, token);
-}
-
-Prepared UringRing::PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                      Token token) {
-  return FileTransferBuffer(file, offset, slice, OperationKind::kRead, token);
-}
-
-Prepared UringRing::PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                       Token token) {
-  return FileTransferBuffer(file, offset, slice, OperationKind::kWrite, token);
-}
-
-Prepared UringRing::FileTransferBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                       OperationKind kind, Token token) {
-  ResolvedSlice resolved;
-  const Error error = buffers_.Resolve(slice, &resolved);
-  if (error != Error::kOk) return AcceptError(error, token);
-  return FileTransfer(file, offset,
-                      {resolved.data, resolved.length, TransferFlags::kNone, resolved.unit,
-                       resolved.kernel_index, resolved.in_kernel, resolved.uses},
-                      kind, token);
+Prepared UringRing::Begin(const request::Sync& sync, Token token) {
+  File* file = files_.Find(sync.file);
+  if (file == nullptr) return AcceptError(Error::kBadId, token);
+  if (Full(1)) return Refused(1);
+  Operation& operation = operations_.Take(OperationKind::kSync, token);
+  operation.connection = sync.file.index;
+  ++file->operations;
+  io_uring_sqe* entry = NewEntry(operation);
+  const unsigned flags = sync.mode == SyncMode::kData ? unsigned{IORING_FSYNC_DATASYNC} : 0u;
+  io_uring_prep_fsync(entry, file->descriptor, flags);
+  Accepted(entry->user_data);
+  return Prepared::kAccepted;
 }
 
 }  // namespace ioring

@@ -20,7 +20,6 @@ enum class Source : uint8_t {
   kOperation,    // an entry of the operation table
   kWake,         // the read of the wake descriptor
   kSynchronous,  // a control-plane operation that waits for its result
-  kOwnTimer,     // never the kernel's: see UringRing::own_timer_
   kStopRecv,     // a cancel of the ring's own; index and generation are its target's
   kStopSend,
   kStopOperation,

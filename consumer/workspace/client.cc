@@ -36,9 +36,9 @@ int main(int argc, char** argv) {
   Await(ring, ring.PrepareSend(id, text, MakeToken(kSend), TransferFlags::kAll), kSend);
   std::array<char, 6> reply = {};
   const auto memory = std::as_writable_bytes(std::span(reply).first(5));
-  Prepared prepared = ring.PrepareRecv(id, memory, MakeToken(kRecv), TransferFlags::kAll);
-  if (prepared == Prepared::kAccepted) prepared = ring.PrepareDeadline(1s, MakeToken(kDeadline));
-  done = Await(ring, prepared, kRecv);
+  const Prepared recv = ring.PrepareRecv(id, memory, MakeToken(kRecv), TransferFlags::kAll);
+  const Prepared deadline = ring.PrepareDeadline(MakeToken(kRecv), 1s, MakeToken(kDeadline));
+  done = Await(ring, recv == Prepared::kAccepted ? deadline : recv, kRecv);
   (done.ok() ? std::cout << reply.data() : std::cerr << ToStatus(done.error(), "recv")) << "\n";
   Await(ring, ring.PrepareClose(id, CloseMode::kGraceful, MakeToken(kClose)), kClose);
   return Drain(ring, std::chrono::steady_clock::now() + 1s).ok() && done.ok() ? 0 : 1;

@@ -33,12 +33,10 @@ constexpr uint32_t kConnectsInFlightMax = 128;
 void PrepareConnects(Ring& ring, const LoadOptions& options, OperationBatch& connects) {
   while (connects.HasNext() && ring.SubmissionQueueSpace() >= 2) {
     const uint32_t next = connects.next();
-    if (ring.PrepareConnect(options.target, MakeToken(ConnectOperation::kConnect, next)) !=
-        Prepared::kAccepted) {
-      return;
-    }
+    const Token connect = MakeToken(ConnectOperation::kConnect, next);
+    if (ring.PrepareConnect(options.target, connect) != Prepared::kAccepted) return;
     const bool prepared =
-        ring.PrepareDeadline(options.connect_timeout,
+        ring.PrepareDeadline(connect, options.connect_timeout,
                              MakeToken(ConnectOperation::kDeadline, next)) == Prepared::kAccepted;
     CHECK(prepared) << "there was space for a connect but not for its deadline";
     connects.OnPrepared();

@@ -43,7 +43,6 @@ struct Beginning {
   std::function<Token(Scene&)> start;
   // Of which connection; null: of none.
   std::function<ConnectionId(const Scene&)> of;
-  bool many_shots = false;
 };
 
 ConnectionId Server(const Scene& scene) { return scene.pair.server; }
@@ -73,8 +72,7 @@ std::vector<Beginning> Receives() {
       {"managed receive",
        [](Scene& s) { return s.ring.StartManaged(s.pair.server, s.group, Shots::kOne); }, Server},
       {"managed receive of many shots",
-       [](Scene& s) { return s.ring.StartManaged(s.pair.client, s.group, Shots::kMany); }, Client,
-       true},
+       [](Scene& s) { return s.ring.StartManaged(s.pair.client, s.group, Shots::kMany); }, Client},
       {"receive of a datagram",
        [](Scene& s) { return s.ring.StartRecv(s.datagram, s.ring.Memory(8)); }, Datagram},
       {"receive of a datagram and its sender",
@@ -106,15 +104,15 @@ std::vector<Beginning> Others() {
          return s.ring.Start(
              [&](Token token) { return s.ring.PrepareAccept(s.listener, Shots::kMany, token); });
        },
-       nullptr, true},
+       nullptr},
       {"poll", [](Scene& s) { return StartPoll(s, kPollReadable, Shots::kOne); }, Server},
       {"poll of many shots", [](Scene& s) { return StartPoll(s, kPollReadable, Shots::kMany); },
-       Server, true},
+       Server},
       {"poll of what holds already",
-       [](Scene& s) { return StartPoll(s, kPollWritable, Shots::kMany); }, Server, true},
+       [](Scene& s) { return StartPoll(s, kPollWritable, Shots::kMany); }, Server},
       {"timeout", [](Scene& s) { return s.ring.StartTimeout(hours{1}); }, nullptr},
       {"timeout of many shots",
-       [](Scene& s) { return s.ring.StartTimeout(hours{1}, Shots::kMany); }, nullptr, true},
+       [](Scene& s) { return s.ring.StartTimeout(hours{1}, Shots::kMany); }, nullptr},
       {"timeout at a time",
        [](Scene& s) {
          return s.ring.Start([&](Token token) {
@@ -142,9 +140,8 @@ Token Close(Scene& s, const Beginning& b, CloseMode mode) {
   return b.of == nullptr ? kNoToken : s.ring.StartClose(b.of(s), mode);
 }
 
-Token Deadline(Scene& s, const Beginning& b, nanoseconds delay) {
-  if (b.many_shots) return kNoToken;
-  return s.ring.Start([&](Token token) { return s.ring.PrepareDeadline(delay, token); });
+Token Deadline(Scene& s, Token target, nanoseconds delay) {
+  return s.ring.Start([&](Token token) { return s.ring.PrepareDeadline(target, delay, token); });
 }
 
 std::vector<Ending> Endings() {
@@ -160,8 +157,9 @@ std::vector<Ending> Endings() {
       {"graceful close", [](Scene& s, B b, Token) { return Close(s, b, CloseMode::kGraceful); }},
       {"reset", [](Scene& s, B b, Token) { return Close(s, b, CloseMode::kReset); }},
       {"deadline that is over",
-       [](Scene& s, B b, Token) { return Deadline(s, b, nanoseconds{0}); }},
-      {"deadline", [](Scene& s, B b, Token) { return Deadline(s, b, nanoseconds{1'000'000}); }},
+       [](Scene& s, B, Token target) { return Deadline(s, target, nanoseconds{0}); }},
+      {"deadline",
+       [](Scene& s, B, Token target) { return Deadline(s, target, nanoseconds{1'000'000}); }},
   };
 }
 

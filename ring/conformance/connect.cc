@@ -134,8 +134,9 @@ TEST_P(RingConformance, ConnectPastItsDeadlineEndsNothingElse) {
   const Endpoint endpoint = ring.EndpointOf(ring.Listen());
   ExpectNothingElseEnds(ring, [&](TestRing& client) {
     const Token connect = StartConnect(client, endpoint);
-    const Token deadline = client.Start(
-        [&](Token token) { return client.PrepareDeadline(std::chrono::nanoseconds{0}, token); });
+    const Token deadline = client.Start([&](Token token) {
+      return client.PrepareDeadline(connect, std::chrono::nanoseconds{0}, token);
+    });
     const Arrival connected = client.Await(connect);
     client.Await(deadline);
     if (connected.ok()) client.Close(connected.connection());

@@ -27,8 +27,8 @@ using std::chrono::nanoseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
-Token StartDeadline(TestRing& ring, nanoseconds delay) {
-  return ring.Start([&](Token token) { return ring.PrepareDeadline(delay, token); });
+Token StartDeadline(TestRing& ring, Token target, nanoseconds delay) {
+  return ring.Start([&](Token token) { return ring.PrepareDeadline(target, delay, token); });
 }
 
 // It strikes what does not complete, and says so.
@@ -74,7 +74,7 @@ TEST_P(RingConformance, DeadlineStrikes) {
     SCOPED_TRACE(what);
     const steady_clock::time_point start = steady_clock::now();
     const Token target = prepare();
-    const Token deadline = StartDeadline(ring, milliseconds{5});
+    const Token deadline = StartDeadline(ring, target, milliseconds{5});
     const Arrival struck = ring.Await(target);
     EXPECT_EQ(struck.error(), Error::kCanceled);
     EXPECT_GE(struck.time - start, milliseconds{5});
@@ -89,9 +89,9 @@ TEST_P(RingConformance, DeadlineDoesNotStrike) {
   const Pair pair = ring.MakePair();
   const TestGroup group = ring.MakeGroup(2, 1024);
   const Token recv = ring.StartRecv(pair.server, ring.Memory(4));
-  const Token of_recv = StartDeadline(ring, seconds{10});
+  const Token of_recv = StartDeadline(ring, recv, seconds{10});
   const Token managed = ring.StartManaged(pair.client, group.id, Shots::kOne);
-  const Token of_managed = StartDeadline(ring, seconds{10});
+  const Token of_managed = StartDeadline(ring, managed, seconds{10});
   ring.Submit();
   EXPECT_EQ(ring.Send(pair.client, "time").result(), 4);
   EXPECT_EQ(ring.Send(pair.server, "fine").result(), 4);
@@ -109,7 +109,7 @@ TEST_P(RingConformance, DeadlineOnWhatIsOverAtOnce) {
   const Pair pair = ring.MakePair();
   const steady_clock::time_point start = steady_clock::now();
   const auto expect = [&](Token target, Error error) {
-    const Token deadline = StartDeadline(ring, seconds{10});
+    const Token deadline = StartDeadline(ring, target, seconds{10});
     EXPECT_EQ(ring.Await(target).error(), error);
     EXPECT_EQ(ring.Await(deadline).result(), 0);
   };
@@ -128,7 +128,7 @@ TEST_P(RingConformance, DeadlineOnASend) {
   const Pair pair = ring.MakePair();
   const std::span<std::byte> much = ring.Memory(32 << 20);
   const Token send = ring.StartSend(pair.client, much, TransferFlags::kAll);
-  const Token deadline = StartDeadline(ring, milliseconds{20});
+  const Token deadline = StartDeadline(ring, send, milliseconds{20});
   const Arrival sent = ring.Await(send);
   EXPECT_GT(sent.result(), 0) << ErrorName(sent.error());
   EXPECT_LT(sent.result(), static_cast<int32_t>(much.size()));
@@ -142,7 +142,7 @@ TEST_P(RingConformance, DeadlineOnRecvAllInPieces) {
   const Pair pair = ring.MakePair();
   const std::span<std::byte> memory = ring.Memory(4);
   const Token recv = ring.StartRecv(pair.server, memory, TransferFlags::kAll);
-  const Token deadline = StartDeadline(ring, seconds{10});
+  const Token deadline = StartDeadline(ring, recv, seconds{10});
   for (const char* piece : {"a", "b", "cd"}) {
     EXPECT_FALSE(ring.HasArrived(recv));
     ring.Send(pair.client, piece);
@@ -159,7 +159,7 @@ TEST_P(RingConformance, DeadlineOnSendAllInPieces) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
   const Token send = ring.StartSend(pair.client, ring.Memory(kBytes), TransferFlags::kAll);
-  const Token deadline = StartDeadline(ring, kPatience);
+  const Token deadline = StartDeadline(ring, send, kPatience);
   const std::span<std::byte> part = ring.Memory(1 << 20);
   size_t received = 0;
   while (received < kBytes) {
@@ -183,11 +183,11 @@ TEST_P(RingConformance, DeadlineOnAnExhaustedGroup) {
   const Arrival held = ring.Await(ring.StartManaged(pair.server, group.id, Shots::kOne));
   ASSERT_EQ(held.result(), 64);
   const Token struck = ring.StartManaged(pair.server, group.id, Shots::kOne);
-  const Token of_struck = StartDeadline(ring, milliseconds{10});
+  const Token of_struck = StartDeadline(ring, struck, milliseconds{10});
   EXPECT_EQ(ring.Await(struck).error(), Error::kCanceled);
   EXPECT_EQ(ring.Await(of_struck).error(), Error::kTimedOut);
   const Token recv = ring.StartManaged(pair.server, group.id, Shots::kOne);
-  const Token deadline = StartDeadline(ring, seconds{10});
+  const Token deadline = StartDeadline(ring, recv, seconds{10});
   ring.Quiet();
   EXPECT_FALSE(ring.HasArrived(recv));
   ring.ReturnBuffer(held.buffer);
@@ -197,50 +197,12 @@ TEST_P(RingConformance, DeadlineOnAnExhaustedGroup) {
   EXPECT_EQ(ring.Await(deadline).result(), 0);
 }
 
-// There must be an operation just before it, in the same batch, with one completion.
-TEST_P(RingConformance, DeadlineOnNothing) {
-  TestRing& ring = MakeRing();
-  EXPECT_EQ(ring.Await(StartDeadline(ring, milliseconds{1})).error(), Error::kInvalidArgument);
-  const Token timeout = ring.StartTimeout(milliseconds{50});
-  ring.Submit();
-  EXPECT_EQ(ring.Await(StartDeadline(ring, milliseconds{1})).error(), Error::kInvalidArgument);
-  EXPECT_EQ(ring.Await(timeout).result(), 0) << "it was struck by a deadline of another batch";
-}
-
-TEST_P(RingConformance, DeadlineOnManyShots) {
-  TestRing& ring = MakeRing();
-  const Pair pair = ring.MakePair();
-  const TestGroup group = ring.MakeGroup(2, 1024);
-  const ListenerId listener = ring.Listen();
-  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMany);
-  const Token of_recv = StartDeadline(ring, milliseconds{1});
-  const Token accept =
-      ring.Start([&](Token token) { return ring.PrepareAccept(listener, Shots::kMany, token); });
-  const Token of_accept = StartDeadline(ring, milliseconds{1});
-  const Token timer = ring.StartTimeout(milliseconds{1}, Shots::kMany);
-  const Token of_timer = StartDeadline(ring, milliseconds{1});
-  const Token poll = ring.Start([&](Token token) {
-    return ring.PreparePollAdd(pair.server, kPollReadable, Shots::kMany, token);
-  });
-  const Token of_poll = StartDeadline(ring, milliseconds{1});
-  for (const Token deadline : {of_recv, of_accept, of_timer, of_poll}) {
-    EXPECT_EQ(ring.Await(deadline).error(), Error::kInvalidArgument);
-  }
-  ring.Quiet();
-  EXPECT_FALSE(ring.HasArrived(recv));
-  EXPECT_FALSE(ring.HasArrived(accept));
-  EXPECT_FALSE(ring.HasArrived(poll));
-  EXPECT_EQ(ring.Next(timer).result(), 0);
-  EXPECT_EQ(ring.Send(pair.client, "on").result(), 2);
-  EXPECT_EQ(ring.Next(recv).bytes, "on");
-}
-
 // A deadline dies with its operation's cancel, and can be cancelled alone.
 TEST_P(RingConformance, DeadlineAndCancel) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
   const Token recv = ring.StartRecv(pair.server, ring.Memory(4));
-  const Token deadline = StartDeadline(ring, hours{1});
+  const Token deadline = StartDeadline(ring, recv, hours{1});
   ring.Submit();
   EXPECT_EQ(ring.Await(ring.StartCancel(recv)).result(), 0);
   EXPECT_EQ(ring.Await(recv).error(), Error::kCanceled);
@@ -254,7 +216,7 @@ TEST_P(RingConformance, DeadlineOfManagedIsCancelledAlone) {
   const Pair pair = ring.MakePair();
   const TestGroup group = ring.MakeGroup(2, 1024);
   const Token recv = ring.StartManaged(pair.server, group.id, Shots::kOne);
-  const Token deadline = StartDeadline(ring, hours{1});
+  const Token deadline = StartDeadline(ring, recv, hours{1});
   ring.Submit();
   EXPECT_EQ(ring.Await(ring.StartCancel(deadline)).result(), 0);
   EXPECT_EQ(ring.Await(deadline).result(), 0);
@@ -271,9 +233,9 @@ TEST_P(RingConformance, DeadlineOnATimeout) {
   TestRing& ring = MakeRing();
   const Token before = ring.StartTimeout(milliseconds{2});
   const Token struck = ring.StartTimeout(hours{1});
-  const Token strikes = StartDeadline(ring, milliseconds{1});
+  const Token strikes = StartDeadline(ring, struck, milliseconds{1});
   const Token in_time = ring.StartTimeout(milliseconds{1});
-  const Token idle = StartDeadline(ring, hours{1});
+  const Token idle = StartDeadline(ring, in_time, hours{1});
   const Token after = ring.StartTimeout(milliseconds{2});
   EXPECT_EQ(ring.Await(before).result(), 0);
   EXPECT_EQ(ring.Await(struck).error(), Error::kCanceled);
@@ -297,7 +259,7 @@ TEST_P(RingConformance, DeadlineOnAConnect) {
     for (int i = 0; i < 8; ++i) {
       const Token connect =
           client.Start([&](Token token) { return client.PrepareConnect(endpoint, token); });
-      connects.emplace_back(connect, StartDeadline(client, milliseconds{20}));
+      connects.emplace_back(connect, StartDeadline(client, connect, milliseconds{20}));
     }
     for (const auto& [connect, deadline] : connects) {
       const Arrival connected = client.Await(connect);
@@ -313,7 +275,7 @@ TEST_P(RingConformance, DeadlineOnAConnect) {
   EXPECT_TRUE(server.CloseListener(crowded).ok());
   const Token refused =
       client.Start([&](Token token) { return client.PrepareConnect(endpoint, token); });
-  const Token deadline = StartDeadline(client, seconds{10});
+  const Token deadline = StartDeadline(client, refused, seconds{10});
   EXPECT_EQ(client.Await(refused).error(), Error::kConnectionRefused);
   EXPECT_EQ(client.Await(deadline).result(), 0);
   for (int i = 0; i < 16; ++i) Connect(client, server);  // none of the 16 leaked

@@ -7,9 +7,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "absl/log/check.h"
 #include "absl/status/status.h"
@@ -17,17 +19,23 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "ring/completion.h"
+#include "ring/completion_queue.h"
 #include "ring/endpoint.h"
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/prepared.h"
+#include "ring/request.h"
 #include "ring/ring.h"
+#include "ring/ring_backend.h"
 #include "ring/statistics.h"
 #include "ring/token.h"
 
 namespace ioring {
 namespace {
+
+using std::chrono::nanoseconds;
+using std::chrono::steady_clock;
 
 constexpr int kBreachesShown = 5;
 
@@ -48,6 +56,20 @@ bool LiesIn(const ManagedBuffer& buffer, std::span<const std::byte> memory) {
          at_most(buffer.data + buffer.size, memory.data() + memory.size());
 }
 
+// Whether an operation may have more completions than one because it was prepared as multishot.
+Shots ShotsOf(const Request& request) {
+  if (const auto* accept = std::get_if<request::Accept>(&request)) return accept->shots;
+  if (const auto* poll = std::get_if<request::Poll>(&request)) return poll->shots;
+  if (const auto* timer = std::get_if<request::Timer>(&request)) return timer->shots;
+  return Shots::kOne;
+}
+
+// Why there is no deadline.
+bool IsDeadlineRefusal(Error error) {
+  return error == Error::kBusy || error == Error::kNotFound || error == Error::kBadId ||
+         error == Error::kInvalidArgument;
+}
+
 bool IsSame(const ManagedBuffer& a, const ManagedBuffer& b) {
   return a.data == b.data && a.size == b.size && a.group_index == b.group_index &&
          a.buffer == b.buffer;
@@ -56,9 +78,10 @@ bool IsSame(const ManagedBuffer& a, const ManagedBuffer& b) {
 }  // namespace
 
 LedgerRing::LedgerRing(std::unique_ptr<Ring> ring, const RingOptions& options)
-    : ring_(std::move(ring)), options_(options) {
-  CHECK(ring_ != nullptr);
-}
+    : Ring(StateOf(*ring)),
+      ring_(std::move(ring)),
+      options_(options),
+      observed_(QueueOf(*this).pushed()) {}
 
 LedgerRing::~LedgerRing() = default;
 
@@ -68,34 +91,41 @@ void LedgerRing::Breach(const std::string& what) {
   if (++breaches_ <= kBreachesShown) ADD_FAILURE() << what;
 }
 
+// ---- Preparing.
+
+void LedgerRing::CheckRefusal(Prepared prepared, uint32_t space_before, uint32_t in_flight_before) {
+  const uint32_t space = SubmissionQueueSpace();
+  const uint32_t in_flight = InFlight();
+  if (space != space_before || in_flight != in_flight_before) {
+    Breach(absl::StrCat("Prepare returned ", PreparedName(prepared),
+                        " and changed something (rule 1)"));
+  }
+  const bool is_true = prepared == Prepared::kSubmissionQueueFull
+                           ? space == 0
+                           : space != 0 && in_flight >= options_.max_operations;
+  if (!is_true) {
+    Breach(absl::StrCat("Prepare returned ", PreparedName(prepared), " with room for ", space,
+                        " operations and ", in_flight, " of ", options_.max_operations,
+                        " in flight (rule 1)"));
+  }
+}
+
 template <typename Prepare>
 Prepared LedgerRing::Book(Token token, Kind kind, Shots shots, Prepare prepare) {
-  const uint32_t space_before = ring_->SubmissionQueueSpace();
-  const uint32_t in_flight_before = ring_->InFlight();
-  const uint64_t entries_before = ring_->GetStatistics().kernel_entries;
+  const uint32_t space_before = SubmissionQueueSpace();
+  const uint32_t in_flight_before = InFlight();
+  const uint64_t entries_before = GetStatistics().kernel_entries;
   const Prepared prepared = prepare();
-  if (ring_->GetStatistics().kernel_entries != entries_before) {
+  if (GetStatistics().kernel_entries != entries_before) {
     Breach("Prepare entered the kernel (rule 1)");
   }
-  const uint32_t in_flight = ring_->InFlight();
   if (prepared != Prepared::kAccepted) {
     ++refused_;
-    const uint32_t space = ring_->SubmissionQueueSpace();
-    if (space != space_before || in_flight != in_flight_before) {
-      Breach(absl::StrCat("Prepare returned ", PreparedName(prepared),
-                          " and changed something (rule 1)"));
-    }
-    const bool is_true = prepared == Prepared::kSubmissionQueueFull
-                             ? space == 0
-                             : space != 0 && in_flight >= options_.max_operations;
-    if (!is_true) {
-      Breach(absl::StrCat("Prepare returned ", PreparedName(prepared), " with room for ", space,
-                          " operations and ", in_flight, " of ", options_.max_operations,
-                          " in flight (rule 1)"));
-    }
+    CheckRefusal(prepared, space_before, in_flight_before);
     return prepared;
   }
   // Equal where the completion is in the queue already.
+  const uint32_t in_flight = InFlight();
   if (in_flight != in_flight_before && in_flight != in_flight_before + 1) {
     Breach(absl::StrCat("Prepare raised InFlight from ", in_flight_before, " to ", in_flight));
   }
@@ -108,159 +138,141 @@ Prepared LedgerRing::Book(Token token, Kind kind, Shots shots, Prepare prepare) 
   return Prepared::kAccepted;
 }
 
-Prepared LedgerRing::PrepareAccept(ListenerId listener, Shots shots, Token token) {
-  return Book(token, Kind::kOther, shots,
-              [&] { return ring_->PrepareAccept(listener, shots, token); });
+Prepared LedgerRing::StartRecv(ConnectionId connection, std::span<std::byte> memory,
+                               TransferTraits traits, Token token) {
+  const Time before = steady_clock::now();
+  const Prepared prepared = Book(token, Kind::kRecv, Shots::kOne, [&] {
+    return backend().StartRecv(connection, memory, traits, token);
+  });
+  Observe(before);
+  return prepared;
 }
 
-Prepared LedgerRing::PrepareConnect(const Endpoint& endpoint, Token token) {
-  return Book(token, Kind::kOther, Shots::kOne,
-              [&] { return ring_->PrepareConnect(endpoint, token); });
+Prepared LedgerRing::StartSend(ConnectionId connection, std::span<std::byte> memory,
+                               TransferTraits traits, Token token) {
+  const Time before = steady_clock::now();
+  const Prepared prepared = Book(token, Kind::kSend, Shots::kOne, [&] {
+    return backend().StartSend(connection, memory, traits, token);
+  });
+  Observe(before);
+  return prepared;
 }
 
-Prepared LedgerRing::PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
-                                 TransferFlags flags) {
-  return Book(token, Kind::kRecv, Shots::kOne,
-              [&] { return ring_->PrepareRecv(connection, memory, token, flags); });
+Prepared LedgerRing::StartRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
+                                      Token token) {
+  const Time before = steady_clock::now();
+  const Prepared prepared = Book(token, Kind::kManaged, shots, [&] {
+    return backend().StartRecvManaged(connection, group, shots, token);
+  });
+  Observe(before);
+  return prepared;
 }
 
-Prepared LedgerRing::PrepareSend(ConnectionId connection, std::span<const std::byte> memory,
-                                 Token token, TransferFlags flags) {
-  return Book(token, Kind::kSend, Shots::kOne,
-              [&] { return ring_->PrepareSend(connection, memory, token, flags); });
+Prepared LedgerRing::Start(const Request& request, Token token) {
+  Kind kind = Kind::kOther;
+  if (std::holds_alternative<request::RecvFrom>(request)) kind = Kind::kRecv;
+  if (std::holds_alternative<request::SendTo>(request)) kind = Kind::kSend;
+  if (const auto* file = std::get_if<request::FileTransfer>(&request)) {
+    kind = file->is_write ? Kind::kWrite : Kind::kRead;
+  }
+  const Time before = steady_clock::now();
+  const Prepared prepared =
+      Book(token, kind, ShotsOf(request), [&] { return backend().Start(request, token); });
+  if (prepared == Prepared::kAccepted) {
+    if (const auto* deadline = std::get_if<request::Deadline>(&request)) {
+      BookDeadline(*deadline, token);
+    } else if (const auto* cancel = std::get_if<request::Cancel>(&request)) {
+      BookCancel(cancel->target);
+    } else if (std::holds_alternative<request::CancelAll>(request)) {
+      for (auto& [of, known] : deadlines_) known.may_be_canceled = true;
+    }
+  }
+  Observe(before);
+  return prepared;
 }
 
-Prepared LedgerRing::PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice,
-                                       Token token, TransferFlags flags) {
-  return Book(token, Kind::kRecv, Shots::kOne,
-              [&] { return ring_->PrepareRecvBuffer(connection, slice, token, flags); });
+void LedgerRing::BookCancel(const request::Target& target) {
+  if (target.kind != request::Target::Kind::kToken) return;
+  const auto found = deadlines_.find(target.token.value);
+  if (found != deadlines_.end()) found->second.may_be_canceled = true;
 }
 
-Prepared LedgerRing::PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice,
-                                       Token token, TransferFlags flags) {
-  return Book(token, Kind::kSend, Shots::kOne,
-              [&] { return ring_->PrepareSendBuffer(connection, slice, token, flags); });
+void LedgerRing::BookDeadline(const request::Deadline& deadline, Token token) {
+  BookCancel(deadline.target);
+  if (accounts_[token.value].open != 1) {
+    deadlines_.erase(token.value);
+    return;
+  }
+  DeadlineAccount known{.delay = nanoseconds{deadline.delay_ns}, .since = steady_clock::now()};
+  if (deadline.target.kind == request::Target::Kind::kToken && deadline.target.token != token) {
+    const Account& target = accounts_[deadline.target.token.value];
+    if (target.open <= 1) known.target = deadline.target.token.value;
+    known.had_target = target.open != 0;
+    known.target_ended = target.ended;
+  }
+  deadlines_.insert_or_assign(token.value, known);
 }
 
-Prepared LedgerRing::PrepareRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
-                                        Token token) {
-  return Book(token, Kind::kManaged, shots,
-              [&] { return ring_->PrepareRecvManaged(connection, group, shots, token); });
+// ---- What may submit, and so push completions.
+
+template <typename Call>
+auto LedgerRing::Pass(Call call) {
+  const Time before = steady_clock::now();
+  auto result = call();
+  Observe(before);
+  return result;
 }
 
-Prepared LedgerRing::PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory,
-                                     Endpoint* source, Token token) {
-  return Book(token, Kind::kRecv, Shots::kOne,
-              [&] { return ring_->PrepareRecvFrom(socket, memory, source, token); });
+uint32_t LedgerRing::Enter(EnterMode mode, const WaitOptions& options) {
+  return Pass([&] { return backend().Enter(mode, options); });
 }
 
-Prepared LedgerRing::PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
-                                   const Endpoint& destination, Token token) {
-  return Book(token, Kind::kSend, Shots::kOne,
-              [&] { return ring_->PrepareSendTo(socket, memory, destination, token); });
+absl::StatusOr<ConnectionId> LedgerRing::AddSocket(const SocketSource& source) {
+  return Pass([&] { return backend().AddSocket(source); });
 }
 
-Prepared LedgerRing::PrepareShutdown(ConnectionId connection, Direction direction, Token token) {
-  return Book(token, Kind::kOther, Shots::kOne,
-              [&] { return ring_->PrepareShutdown(connection, direction, token); });
+absl::StatusOr<Endpoint> LedgerRing::FindAddress(const AddressOf& of) {
+  return Pass([&] { return backend().FindAddress(of); });
 }
 
-Prepared LedgerRing::PrepareClose(ConnectionId connection, CloseMode mode, Token token) {
-  return Book(token, Kind::kOther, Shots::kOne,
-              [&] { return ring_->PrepareClose(connection, mode, token); });
+absl::StatusOr<bool> LedgerRing::SetKernelMemory(uint32_t slot,
+                                                 const RegisteredBufferOptions& options) {
+  return Pass([&] { return backend().SetKernelMemory(slot, options); });
 }
 
-Prepared LedgerRing::PreparePollAdd(ConnectionId connection, PollEvents events, Shots shots,
-                                    Token token) {
-  return Book(token, Kind::kOther, shots,
-              [&] { return ring_->PreparePollAdd(connection, events, shots, token); });
+absl::StatusOr<ListenerId> LedgerRing::CreateListener(const Endpoint& endpoint,
+                                                      const ListenerOptions& options) {
+  return Pass([&] { return ring_->CreateListener(endpoint, options); });
 }
 
-Prepared LedgerRing::PreparePollRemove(Token target, Token token) {
-  return Book(token, Kind::kOther, Shots::kOne,
-              [&] { return ring_->PreparePollRemove(target, token); });
+absl::Status LedgerRing::CloseListener(ListenerId listener) {
+  return Pass([&] { return ring_->CloseListener(listener); });
 }
 
-Prepared LedgerRing::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) {
-  return Book(token, Kind::kOther, shots,
-              [&] { return ring_->PrepareTimeout(delay, shots, token); });
-}
-
-Prepared LedgerRing::PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) {
-  return Book(token, Kind::kOther, Shots::kOne,
-              [&] { return ring_->PrepareTimeoutAt(time, token); });
-}
-
-Prepared LedgerRing::PrepareDeadline(std::chrono::nanoseconds delay, Token token) {
-  return Book(token, Kind::kOther, Shots::kOne,
-              [&] { return ring_->PrepareDeadline(delay, token); });
-}
-
-Prepared LedgerRing::PrepareCancel(Token target, Token token) {
-  return Book(token, Kind::kOther, Shots::kOne,
-              [&] { return ring_->PrepareCancel(target, token); });
-}
-
-Prepared LedgerRing::PrepareCancelConnection(ConnectionId connection, Direction direction,
-                                             Token token) {
-  return Book(token, Kind::kOther, Shots::kOne,
-              [&] { return ring_->PrepareCancelConnection(connection, direction, token); });
-}
-
-Prepared LedgerRing::PrepareCancelAll(Token token) {
-  return Book(token, Kind::kOther, Shots::kOne, [&] { return ring_->PrepareCancelAll(token); });
-}
-
-Prepared LedgerRing::PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
-                                 Token token) {
-  return Book(token, Kind::kRead, Shots::kOne,
-              [&] { return ring_->PrepareRead(file, offset, memory, token); });
-}
-
-Prepared LedgerRing::PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
-                                  Token token) {
-  return Book(token, Kind::kWrite, Shots::kOne,
-              [&] { return ring_->PrepareWrite(file, offset, memory, token); });
-}
-
-Prepared LedgerRing::PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                       Token token) {
-  return Book(token, Kind::kRead, Shots::kOne,
-              [&] { return ring_->PrepareReadBuffer(file, offset, slice, token); });
-}
-
-Prepared LedgerRing::PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                        Token token) {
-  return Book(token, Kind::kWrite, Shots::kOne,
-              [&] { return ring_->PrepareWriteBuffer(file, offset, slice, token); });
-}
-
-Prepared LedgerRing::PrepareSync(FileId file, SyncMode mode, Token token) {
-  return Book(token, Kind::kOther, Shots::kOne,
-              [&] { return ring_->PrepareSync(file, mode, token); });
-}
-
-Prepared LedgerRing::PrepareNop(Token token) {
-  return Book(token, Kind::kOther, Shots::kOne, [&] { return ring_->PrepareNop(token); });
+absl::StatusOr<NativeHandle> LedgerRing::UnregisterSocket(ConnectionId connection) {
+  return Pass([&] { return ring_->UnregisterSocket(connection); });
 }
 
 absl::StatusOr<BufferGroupId> LedgerRing::RegisterBufferGroup(const BufferGroupOptions& options) {
-  absl::StatusOr<BufferGroupId> group = ring_->RegisterBufferGroup(options);
+  absl::StatusOr<BufferGroupId> group = Pass([&] { return ring_->RegisterBufferGroup(options); });
   if (group.ok()) groups_.push_back(Group{*group, {options.memory}});
   return group;
 }
 
+// Booked before what the call pushes is looked at: that may lie in the new memory.
 absl::Status LedgerRing::AddBuffers(BufferGroupId group, std::span<std::byte> memory) {
-  const absl::Status status = ring_->AddBuffers(group, memory);
-  if (!status.ok()) return status;
-  for (Group& known : groups_) {
-    if (known.id == group) known.memory.push_back(memory);
-  }
-  return status;
+  return Pass([&] {
+    const absl::Status status = ring_->AddBuffers(group, memory);
+    if (!status.ok()) return status;
+    for (Group& known : groups_) {
+      if (known.id == group) known.memory.push_back(memory);
+    }
+    return status;
+  });
 }
 
 absl::Status LedgerRing::UnregisterBufferGroup(BufferGroupId group) {
-  const absl::Status status = ring_->UnregisterBufferGroup(group);
+  const absl::Status status = Pass([&] { return ring_->UnregisterBufferGroup(group); });
   if (status.ok()) std::erase_if(groups_, [&](const Group& known) { return known.id == group; });
   return status;
 }
@@ -271,30 +283,33 @@ void LedgerRing::Wake() {
   ring_->Wake();
 }
 
-std::span<const Completion> LedgerRing::PeekCompletions() {
-  view_ = ring_->PeekCompletions();
-  if (view_.size() > ring_->CompletionQueueCount()) {
-    Breach(absl::StrCat("PeekCompletions shows ", view_.size(), " completions, but the count is ",
-                        ring_->CompletionQueueCount()));
-  }
-  if (view_.empty() && ring_->CompletionQueueCount() != 0) {
-    Breach("PeekCompletions shows nothing, but the count is not 0");
-  }
-  return view_;
+void LedgerRing::ReturnBuffer(const ManagedBuffer& buffer) {
+  const auto found = std::find_if(buffers_out_.begin(), buffers_out_.end(),
+                                  [&](const ManagedBuffer& out) { return IsSame(out, buffer); });
+  CHECK(found != buffers_out_.end()) << "a test returned a buffer that it does not hold";
+  buffers_out_.erase(found);
+  const Time before = steady_clock::now();
+  ring_->ReturnBuffer(buffer);
+  Observe(before);
 }
 
-void LedgerRing::AdvanceCompletionQueue(size_t count) {
-  CHECK(count <= view_.size());
-  for (const Completion& completion : view_.first(count)) BookCompletion(completion);
-  view_ = view_.subspan(count);
-  ring_->AdvanceCompletionQueue(count);
-  if (ring_->CompletionQueueCount() == 0 && ring_->InFlight() != open_) {
-    Breach(absl::StrCat("InFlight is ", ring_->InFlight(), " with an empty completion queue, but ",
-                        open_, " operations are open"));
+// ---- Completions.
+
+void LedgerRing::Observe(Time earliest) {
+  const CompletionQueue& queue = QueueOf(*this);
+  while (observed_ != queue.pushed()) {
+    const Completion& completion = queue.At(observed_);
+    BookCompletion(completion, earliest);
+    if ((completion.flags & kBuffer) != 0) BookBuffer(completion, queue.BufferAt(observed_));
+    ++observed_;
+  }
+  if (InFlight() != open_) {
+    Breach(absl::StrCat("InFlight is ", InFlight(), ", but ", open_,
+                        " operations have no final completion in the queue"));
   }
 }
 
-void LedgerRing::BookCompletion(const Completion& completion) {
+void LedgerRing::BookCompletion(const Completion& completion, Time earliest) {
   ++completions_;
   const auto found = accounts_.find(completion.token.value);
   if (found == accounts_.end() || found->second.open == 0) {
@@ -311,10 +326,41 @@ void LedgerRing::BookCompletion(const Completion& completion) {
   }
   CheckFlags(completion, account);
   CountBytes(completion, account.kind);
-  if (completion.more()) return;
+  if (completion.more()) return RestartDeadlines(completion.token, earliest);
   --account.open;
+  ++account.ended;
   --open_;
   if (account.open_many > account.open) --account.open_many;
+  CheckDeadline(completion);
+}
+
+// The longest silence begins anew with each completion.
+void LedgerRing::RestartDeadlines(Token token, Time earliest) {
+  for (auto& [of, known] : deadlines_) {
+    if (known.target == token.value && known.had_target) known.since = earliest;
+  }
+}
+
+void LedgerRing::CheckDeadline(const Completion& completion) {
+  const auto found = deadlines_.find(completion.token.value);
+  if (found == deadlines_.end()) return;
+  const DeadlineAccount known = found->second;
+  deadlines_.erase(found);
+  if (IsDeadlineRefusal(completion.error())) return;
+  const bool has_struck = completion.error() == Error::kTimedOut;
+  if (!has_struck && completion.result != 0) {
+    return Breach(absl::StrCat(Describe(completion), " is not what a deadline says"));
+  }
+  if (has_struck && steady_clock::now() - known.since < known.delay) {
+    Breach(absl::StrCat(Describe(completion), ": a deadline struck before its time"));
+  }
+  if (!known.target || (known.may_be_canceled && !has_struck)) return;
+  const Account& target = accounts_[*known.target];
+  // A zero-copy send has ended for its deadline when its bytes are out.
+  if (target.ended == known.target_ended && target.memory_to_come == 0) {
+    Breach(absl::StrCat(Describe(completion), " ends a deadline on token ", *known.target,
+                        known.had_target ? " before its operation" : ", which nothing had"));
+  }
 }
 
 void LedgerRing::BookWake(const Completion& completion) {
@@ -380,50 +426,36 @@ void LedgerRing::CountBytes(const Completion& completion, Kind kind) {
   }
 }
 
-ManagedBuffer LedgerRing::TakeBuffer(const Completion& completion) {
-  const ManagedBuffer buffer = ring_->TakeBuffer(completion);
-  CheckBuffer(completion, buffer);
-  held_.push_back(buffer);
-  return buffer;
-}
-
-void LedgerRing::CheckBuffer(const Completion& completion, const ManagedBuffer& buffer) {
+void LedgerRing::BookBuffer(const Completion& completion, const ManagedBuffer& buffer) {
   const auto bytes = static_cast<uint32_t>(std::max(completion.result, 0));
   if (buffer.size != bytes) {
     Breach(absl::StrCat("a managed buffer has ", buffer.size, " bytes, but came with ",
                         Describe(completion)));
   }
-  if (buffer.size == 0) return;
   const auto group = std::find_if(groups_.begin(), groups_.end(), [&](const Group& known) {
     return known.id.index == buffer.group_index;
   });
   const auto holds = [&](std::span<const std::byte> memory) { return LiesIn(buffer, memory); };
   if (group == groups_.end() || std::none_of(group->memory.begin(), group->memory.end(), holds)) {
-    return Breach("a managed buffer does not lie in its group's memory");
+    Breach("a managed buffer does not lie in its group's memory");
   }
-  for (const ManagedBuffer& other : held_) {
-    if (Overlap(buffer, other)) return Breach("memory that the caller still holds was given again");
+  const auto overlaps = [&](const ManagedBuffer& other) { return Overlap(buffer, other); };
+  if (std::any_of(buffers_out_.begin(), buffers_out_.end(), overlaps)) {
+    Breach("memory that was not given back was given again");
   }
-}
-
-void LedgerRing::ReturnBuffer(const ManagedBuffer& buffer) {
-  const auto found = std::find_if(held_.begin(), held_.end(),
-                                  [&](const ManagedBuffer& held) { return IsSame(held, buffer); });
-  CHECK(found != held_.end()) << "a test returned a buffer that it does not hold";
-  held_.erase(found);
-  ring_->ReturnBuffer(buffer);
+  buffers_out_.push_back(buffer);
 }
 
 void LedgerRing::CheckAtRest() {
-  EXPECT_EQ(ring_->InFlight(), 0u) << "rule 12";
-  EXPECT_EQ(ring_->CompletionQueueCount(), 0u);
+  EXPECT_EQ(InFlight(), 0u) << "rule 12";
+  EXPECT_EQ(CompletionQueueCount(), 0u);
   EXPECT_EQ(open_, 0u) << "operations that had no final completion (rule 1)";
   for (const auto& [token, account] : accounts_) {
     if (account.open == 0) continue;
     Breach(absl::StrCat(account.open, " operations with token ", token,
                         " have had no final completion (rule 1)"));
   }
-  const Statistics statistics = ring_->GetStatistics();
+  const Statistics statistics = GetStatistics();
   EXPECT_EQ(statistics.submissions, accepted_);
   EXPECT_EQ(statistics.completions, completions_);
   EXPECT_EQ(statistics.submission_queue_full, refused_);

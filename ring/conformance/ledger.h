@@ -3,9 +3,11 @@
 // For the conformance suite, so that every test proves the rules of ring/ring.h that hold
 // always: each accepted operation yields exactly one final completion (rule 1), no
 // completion comes for what was never prepared, Prepare enters no kernel and changes
-// nothing when it refuses, a managed buffer is never given out twice, and the figures of
-// InFlight and GetStatistics are the true ones. A breach is a failure of the running
-// test. Owns the ring it wraps. Threads: as the wrapped ring.
+// nothing when it refuses, a managed buffer is never given out twice, a deadline ends after
+// its operation and never strikes early, and the figures of InFlight and GetStatistics are
+// the true ones. A breach is a failure of the running test. Owns the ring it wraps, and has
+// the state of that one. Looks after each call at the completions that the call has pushed.
+// Threads: as the wrapped ring.
 #ifndef IORING_RING_CONFORMANCE_LEDGER_H_
 #define IORING_RING_CONFORMANCE_LEDGER_H_
 
@@ -14,21 +16,22 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "ring/capability.h"
 #include "ring/completion.h"
 #include "ring/endpoint.h"
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/prepared.h"
+#include "ring/request.h"
 #include "ring/ring.h"
+#include "ring/ring_backend.h"
 #include "ring/statistics.h"
 #include "ring/token.h"
 
@@ -42,13 +45,12 @@ class LedgerRing : public Ring {
 
   // ---- What the books say.
 
-  // Operations that were accepted and whose final completion was not taken.
-  uint64_t OpenOperations() const { return open_; }
-  // Calls of Wake, and how many of them completions stood for.
+  // Calls of Wake, and how many of them completions stand for.
   uint64_t WakeCalls() const { return wake_calls_.load(std::memory_order_relaxed); }
   uint64_t WakesSeen() const { return wakes_seen_; }
-  // Buffers that were taken and not given back.
-  const std::vector<ManagedBuffer>& HeldBuffers() const { return held_; }
+  // Buffers that completions brought and that were not given back. Where the completion queue is
+  // empty, all of them were taken.
+  const std::vector<ManagedBuffer>& BuffersOut() const { return buffers_out_; }
   // Compares the books with what the ring says. For a ring at rest.
   void CheckAtRest();
   // Gives the wrapped ring up without destroying it: for one that did not come to rest.
@@ -56,46 +58,10 @@ class LedgerRing : public Ring {
 
   // ---- Ring: passed on.
 
-  std::string_view BackendName() const override { return ring_->BackendName(); }
-  const CapabilityReport& Capabilities() const override { return ring_->Capabilities(); }
   absl::StatusOr<ListenerId> CreateListener(const Endpoint& endpoint,
-                                            const ListenerOptions& options) override {
-    return ring_->CreateListener(endpoint, options);
-  }
-  absl::Status CloseListener(ListenerId listener) override {
-    return ring_->CloseListener(listener);
-  }
-  absl::StatusOr<Endpoint> LocalEndpoint(ListenerId listener) const override {
-    return ring_->LocalEndpoint(listener);
-  }
-  absl::StatusOr<ConnectionId> RegisterSocket(NativeHandle handle) override {
-    return ring_->RegisterSocket(handle);
-  }
-  absl::StatusOr<NativeHandle> UnregisterSocket(ConnectionId connection) override {
-    return ring_->UnregisterSocket(connection);
-  }
-  absl::StatusOr<ConnectionId> OpenDatagram(const Endpoint& local) override {
-    return ring_->OpenDatagram(local);
-  }
-  absl::StatusOr<Endpoint> PeerEndpoint(ConnectionId connection) override {
-    return ring_->PeerEndpoint(connection);
-  }
-  absl::StatusOr<Endpoint> LocalEndpoint(ConnectionId connection) override {
-    return ring_->LocalEndpoint(connection);
-  }
-  absl::StatusOr<BufferId> RegisterBuffer(const RegisteredBufferOptions& options) override {
-    return ring_->RegisterBuffer(options);
-  }
-  absl::Status UnregisterBuffer(BufferId buffer) override {
-    return ring_->UnregisterBuffer(buffer);
-  }
-  bool IsKernelRegistered(BufferId buffer) const override {
-    return ring_->IsKernelRegistered(buffer);
-  }
-  std::string_view RegistrationProblem() const override { return ring_->RegistrationProblem(); }
-  uint32_t UsesInFlight(BufferId buffer, uint32_t offset) const override {
-    return ring_->UsesInFlight(buffer, offset);
-  }
+                                            const ListenerOptions& options) override;
+  absl::Status CloseListener(ListenerId listener) override;
+  absl::StatusOr<NativeHandle> UnregisterSocket(ConnectionId connection) override;
   absl::StatusOr<BufferGroupId> RegisterBufferGroup(const BufferGroupOptions& options) override;
   absl::Status AddBuffers(BufferGroupId group, std::span<std::byte> memory) override;
   absl::Status UnregisterBufferGroup(BufferGroupId group) override;
@@ -104,68 +70,26 @@ class LedgerRing : public Ring {
     return ring_->OpenFile(path, options);
   }
   absl::Status CloseFile(FileId file) override { return ring_->CloseFile(file); }
-
-  Prepared PrepareAccept(ListenerId listener, Shots shots, Token token) override;
-  Prepared PrepareConnect(const Endpoint& endpoint, Token token) override;
-  Prepared PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
-                       TransferFlags flags = TransferFlags::kNone) override;
-  Prepared PrepareSend(ConnectionId connection, std::span<const std::byte> memory, Token token,
-                       TransferFlags flags = TransferFlags::kNone) override;
-  Prepared PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                             TransferFlags flags = TransferFlags::kNone) override;
-  Prepared PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                             TransferFlags flags = TransferFlags::kNone) override;
-  Prepared PrepareRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
-                              Token token) override;
-  Prepared PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, Endpoint* source,
-                           Token token) override;
-  Prepared PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
-                         const Endpoint& destination, Token token) override;
-  Prepared PrepareShutdown(ConnectionId connection, Direction direction, Token token) override;
-  Prepared PrepareClose(ConnectionId connection, CloseMode mode, Token token) override;
-  Prepared PreparePollAdd(ConnectionId connection, PollEvents events, Shots shots,
-                          Token token) override;
-  Prepared PreparePollRemove(Token target, Token token) override;
-  Prepared PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) override;
-  Prepared PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) override;
-  Prepared PrepareDeadline(std::chrono::nanoseconds delay, Token token) override;
-  Prepared PrepareCancel(Token target, Token token) override;
-  Prepared PrepareCancelConnection(ConnectionId connection, Direction direction,
-                                   Token token) override;
-  Prepared PrepareCancelAll(Token token) override;
-  Prepared PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
-                       Token token) override;
-  Prepared PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
-                        Token token) override;
-  Prepared PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                             Token token) override;
-  Prepared PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                              Token token) override;
-  Prepared PrepareSync(FileId file, SyncMode mode, Token token) override;
-  Prepared PrepareNop(Token token) override;
-
   uint32_t SubmissionQueueSpace() const override { return ring_->SubmissionQueueSpace(); }
-  uint32_t Submit() override { return ring_->Submit(); }
-  using Ring::SubmitAndWait;
-  uint32_t SubmitAndWait(const WaitOptions& options) override {
-    return ring_->SubmitAndWait(options);
-  }
-  uint32_t WaitCompletions(const WaitOptions& options) override {
-    return ring_->WaitCompletions(options);
-  }
   void Wake() override;
-  uint32_t CompletionQueueCount() const override { return ring_->CompletionQueueCount(); }
-  std::span<const Completion> PeekCompletions() override;
-  void AdvanceCompletionQueue(size_t count) override;
-  ManagedBuffer TakeBuffer(const Completion& completion) override;
   void ReturnBuffer(const ManagedBuffer& buffer) override;
-  std::string ExplainError(const Completion& completion) const override {
-    return ring_->ExplainError(completion);
-  }
-  Statistics GetStatistics() const override { return ring_->GetStatistics(); }
-  uint32_t InFlight() const override { return ring_->InFlight(); }
+
+ protected:
+  Prepared StartRecv(ConnectionId connection, std::span<std::byte> memory, TransferTraits traits,
+                     Token token) override;
+  Prepared StartSend(ConnectionId connection, std::span<std::byte> memory, TransferTraits traits,
+                     Token token) override;
+  Prepared StartRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
+                            Token token) override;
+  Prepared Start(const Request& request, Token token) override;
+  uint32_t Enter(EnterMode mode, const WaitOptions& options) override;
+  absl::StatusOr<ConnectionId> AddSocket(const SocketSource& source) override;
+  absl::StatusOr<Endpoint> FindAddress(const AddressOf& of) override;
+  absl::StatusOr<bool> SetKernelMemory(uint32_t slot,
+                                       const RegisteredBufferOptions& options) override;
 
  private:
+  using Time = std::chrono::steady_clock::time_point;
   enum class Kind : uint8_t { kOther, kRecv, kManaged, kSend, kRead, kWrite };
   // What is known of a token.
   struct Account {
@@ -173,28 +97,54 @@ class LedgerRing : public Ring {
     uint64_t open = 0;            // operations whose final completion is to come
     uint64_t open_many = 0;       // those of them that may have completions before it
     uint64_t memory_to_come = 0;  // sends whose memory is not free yet
+    uint64_t ended = 0;           // operations whose final completion came
+  };
+  // What is known of a deadline that alone has its token, by that.
+  struct DeadlineAccount {
+    // The token that it is on, where one operation had it or none; and the account's `ended` then.
+    std::optional<uint64_t> target;
+    uint64_t target_ended = 0;
+    bool had_target = false;
+    bool may_be_canceled = false;
+    std::chrono::nanoseconds delay{0};
+    // It does not strike before this time and the delay have passed.
+    Time since;
   };
   struct Group {
     BufferGroupId id;
     std::vector<std::span<std::byte>> memory;
   };
 
+  RingBackend& backend() { return BackendOf(*ring_); }
+  // Passes a control-plane call on, which may submit.
+  template <typename Call>
+  auto Pass(Call call);
+  // Passes a Prepare on, and opens an account where it was accepted.
   template <typename Prepare>
   Prepared Book(Token token, Kind kind, Shots shots, Prepare prepare);
-  void BookCompletion(const Completion& completion);
+  void CheckRefusal(Prepared prepared, uint32_t space_before, uint32_t in_flight_before);
+  void BookDeadline(const request::Deadline& deadline, Token token);
+  void BookCancel(const request::Target& target);
+
+  // Looks at what was pushed since the last time, which was at `earliest` or later.
+  void Observe(Time earliest);
+  void BookCompletion(const Completion& completion, Time earliest);
   void BookWake(const Completion& completion);
+  void BookBuffer(const Completion& completion, const ManagedBuffer& buffer);
   void CheckFlags(const Completion& completion, Account& account);
   void CountBytes(const Completion& completion, Kind kind);
-  void CheckBuffer(const Completion& completion, const ManagedBuffer& buffer);
+  void RestartDeadlines(Token token, Time earliest);
+  void CheckDeadline(const Completion& completion);
   // The first breaches of a test tell enough.
   void Breach(const std::string& what);
 
   std::unique_ptr<Ring> ring_;
   const RingOptions options_;
   absl::flat_hash_map<uint64_t, Account> accounts_;
+  absl::flat_hash_map<uint64_t, DeadlineAccount> deadlines_;
   std::vector<Group> groups_;
-  std::vector<ManagedBuffer> held_;
-  std::span<const Completion> view_;
+  std::vector<ManagedBuffer> buffers_out_;
+  uint32_t observed_ = 0;  // of CompletionQueue::pushed()
   std::atomic<uint64_t> wake_calls_{0};
   uint64_t wakes_seen_ = 0;
   uint64_t wake_completions_ = 0;

@@ -36,6 +36,12 @@ std::string_view KindName(Kind kind) {
   return kNames[static_cast<size_t>(kind)];
 }
 
+bool IsTransfer(Kind kind, Direction direction) {
+  const bool recv = kind == Kind::kRecv || kind == Kind::kManaged || kind == Kind::kRecvFrom;
+  const bool send = kind == Kind::kSend || kind == Kind::kSendTo;
+  return (recv && direction != Direction::kSend) || (send && direction != Direction::kRecv);
+}
+
 Model::Model(std::unique_ptr<Ring> ring, const RingOptions& options, bool trace)
     : options_(options), trace_(trace), ring_(std::move(ring), options) {}
 
@@ -56,14 +62,13 @@ void Model::Fail(const std::string& what) {
 Operation& Model::Accepted(Operation operation) {
   const uint64_t token = NextToken().value;
   ++made_;
-  operation.prepared = std::chrono::steady_clock::now();
+  operation.heard = operation.prepared = std::chrono::steady_clock::now();
   Log(absl::StrCat("    token ", token, ": ", KindName(operation.kind),
                    operation.many ? " many" : "", operation.all ? " all" : "",
                    operation.connection == kNone ? "" : absl::StrCat(" c", operation.connection),
                    operation.memory.empty() ? "" : absl::StrCat(" ", operation.memory.size(), " B"),
                    operation.group == kNone ? "" : absl::StrCat(" g", operation.group),
                    operation.bad_id ? " (stale)" : "", operation.bad_argument ? " (wrong)" : ""));
-  if (operation.kind != Kind::kDeadline) last_prepared = token;
   return operations_.emplace(token, std::move(operation)).first->second;
 }
 
@@ -74,14 +79,88 @@ void Model::MarkCanceled(Operation& cancel, uint64_t target) {
   cancel.targets.push_back(target);
 }
 
+bool Model::MayBeCanceled(const Operation& operation) const {
+  if (operation.perhaps_canceled) return true;
+  return std::any_of(operations_.begin(), operations_.end(), [&](const auto& entry) {
+    const Operation& deadline = entry.second;
+    if (deadline.kind != Kind::kDeadline || !Elapsed(deadline)) return false;
+    return std::any_of(deadline.targets.begin(), deadline.targets.end(), [&](uint64_t target) {
+      const auto found = operations_.find(target);
+      return found != operations_.end() && &found->second == &operation;
+    });
+  });
+}
+
+bool Model::CanBeStopped(const Operation& operation) const {
+  switch (operation.kind) {
+    case Kind::kAccept:
+    case Kind::kRecv:
+    case Kind::kManaged:
+    case Kind::kRecvFrom:
+    case Kind::kSend:
+    case Kind::kPoll:
+    case Kind::kTimeout:
+      return !operation.bad_id && !operation.bad_argument && !operation.perhaps_busy &&
+             !MayBeCanceled(operation);
+    default:
+      return false;
+  }
+}
+
+void Model::MarkDeadline(Operation& deadline, const std::vector<uint64_t>& targets) {
+  if (deadline.bad_id || deadline.bad_argument) return;
+  const auto meets = [&](uint64_t target) {
+    return std::find(targets.begin(), targets.end(), target) != targets.end();
+  };
+  for (const auto& [token, other] : operations_) {
+    deadline.perhaps_busy =
+        deadline.perhaps_busy || (other.kind == Kind::kDeadline && &other != &deadline &&
+                                  std::any_of(other.targets.begin(), other.targets.end(), meets));
+    deadline.perhaps_not_found =
+        deadline.perhaps_not_found || (meets(token) && !CanBeStopped(other));
+  }
+  deadline.targets = targets;
+}
+
+bool Model::GoesOn(uint64_t token) const {
+  const auto found = operations_.find(token);
+  return found != operations_.end() && !found->second.sent;
+}
+
+bool Model::HasEndedTarget(const Operation& deadline) const {
+  return std::any_of(deadline.targets.begin(), deadline.targets.end(),
+                     [&](uint64_t target) { return !GoesOn(target); });
+}
+
+bool Model::MustDeadlineEnd(const Operation& deadline) const {
+  bool any_goes_on = false;
+  std::chrono::steady_clock::time_point since = deadline.prepared;
+  for (const uint64_t target : deadline.targets) {
+    if (!GoesOn(target)) continue;
+    any_goes_on = true;
+    const Operation& operation = operations_.at(target);
+    // Ticks may keep it from striking for ever.
+    if (operation.many && operation.kind == Kind::kTimeout) return false;
+    if (operation.many) since = std::max(since, operation.heard);
+  }
+  return !any_goes_on || std::chrono::steady_clock::now() - since >= deadline.delay;
+}
+
+bool Model::IsKeptOut(const Operation& deadline) const {
+  if (deadline.targets.size() != 1) return false;
+  return std::any_of(operations_.begin(), operations_.end(), [&](const auto& entry) {
+    const Operation& other = entry.second;
+    return &other != &deadline && other.kind == Kind::kDeadline && !other.perhaps_busy &&
+           !other.perhaps_not_found && !MayBeCanceled(other) && other.targets == deadline.targets &&
+           other.prepared < deadline.prepared;
+  });
+}
+
 bool Model::HasTransfer(int connection, Direction direction) const {
   return std::any_of(operations_.begin(), operations_.end(), [&](const auto& entry) {
     const Operation& operation = entry.second;
-    if (operation.connection != connection || operation.sent) return false;
-    const bool recv = operation.kind == Kind::kRecv || operation.kind == Kind::kManaged ||
-                      operation.kind == Kind::kRecvFrom;
-    const bool send = operation.kind == Kind::kSend || operation.kind == Kind::kSendTo;
-    return (recv && direction != Direction::kSend) || (send && direction != Direction::kRecv);
+    return operation.connection == connection && !operation.sent &&
+           IsTransfer(operation.kind, direction);
   });
 }
 
@@ -186,8 +265,9 @@ std::string Model::ExpectedOf(const Operation& operation) const {
                  ? "what it polls for holds"
                  : "";
     case Kind::kTimeout:
-    case Kind::kDeadline:
       return !operation.many && Elapsed(operation) ? "its time has passed" : "";
+    case Kind::kDeadline:
+      return MustDeadlineEnd(operation) ? "its time has passed, or there is nothing it is on" : "";
     case Kind::kShutdown:
     case Kind::kPollRemove:
     case Kind::kCancel:

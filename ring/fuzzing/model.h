@@ -54,6 +54,8 @@ enum class Kind : uint8_t {
   kNop,
 };
 std::string_view KindName(Kind kind);
+// Whether it takes the connection's receive (kRecv) or send (kSend), or one of them (kBoth).
+bool IsTransfer(Kind kind, Direction direction);
 
 // An operation that was accepted and has had no final completion yet.
 struct Operation {
@@ -67,13 +69,14 @@ struct Operation {
   int buffer = kNone;
   int message = kNone;
   uint32_t slice_offset = 0;
-  // Errors that have a cause: the id is stale, the argument is wrong (or may be taken for wrong),
-  // an operation of that direction was there already, something cancels it.
+  // Errors that have a cause: the id is stale, the argument is wrong, an operation of that
+  // direction or a deadline of that operation was there already, something cancels it.
   bool bad_id = false;
   bool bad_argument = false;
-  bool perhaps_bad_argument = false;
   bool perhaps_busy = false;
   bool perhaps_canceled = false;
+  // Deadlines: what they meet may be past stopping, or is nothing that stops.
+  bool perhaps_not_found = false;
   // It was asked to stop, with success.
   bool must_end = false;
   // A send whose bytes are out, and whose memory is still in use.
@@ -90,7 +93,9 @@ struct Operation {
   PollEvents events = kPollNone;
   std::chrono::steady_clock::time_point prepared;
   std::chrono::nanoseconds delay{0};
-  // Cancels and deadlines: what they meet, by token.
+  // Multishot operations: when the last completion was seen.
+  std::chrono::steady_clock::time_point heard;
+  // Cancels and deadlines: what they meet, by token. A deadline meets one of these.
   std::vector<uint64_t> targets;
 };
 
@@ -201,6 +206,8 @@ class Model {
       if (&operation != &cancel && predicate(operation)) MarkCanceled(cancel, token);
     }
   }
+  // The same of a deadline, and of the operations one of which it is on.
+  void MarkDeadline(Operation& deadline, const std::vector<uint64_t>& targets);
   // How many of that direction the connection has.
   bool HasTransfer(int connection, Direction direction) const;
   bool HasOperations(int connection) const;
@@ -229,8 +236,6 @@ class Model {
   std::deque<Buffer> buffers;
   std::vector<Message> messages;
   File file;
-  // The operation that a deadline would be for; 0: none.
-  uint64_t last_prepared = 0;
 
  private:
   void Complete(const Completion& completion);
@@ -245,6 +250,7 @@ class Model {
   void CompleteFile(const Operation& operation, const Completion& completion);
   void CompleteConnection(const Operation& operation, const Completion& completion);
   void CompleteCancel(const Operation& operation);
+  void CompleteDeadline(const Operation& deadline, const Completion& completion);
   void Finish(uint64_t token, const Completion& completion);
   void Deliver(int connection, std::span<const std::byte> bytes);
   void Link(int connection, uint64_t name);
@@ -260,6 +266,17 @@ class Model {
   std::string ExpectedOf(const Operation& operation) const;
   bool ExpectsBytes(const Operation& operation) const;
   bool Elapsed(const Operation& operation) const;
+  // By a cancel, a close, or a deadline that may have struck.
+  bool MayBeCanceled(const Operation& operation) const;
+  // Whether a deadline on it, prepared now, finds it, unless it has completed.
+  bool CanBeStopped(const Operation& operation) const;
+  // Whether an operation with this token has not ended, as far as deadlines go.
+  bool GoesOn(uint64_t token) const;
+  bool HasEndedTarget(const Operation& deadline) const;
+  bool MayFindNothing(const Operation& deadline) const;
+  bool MustDeadlineEnd(const Operation& deadline) const;
+  // Whether another deadline, which was there first, keeps this one out.
+  bool IsKeptOut(const Operation& deadline) const;
 
   const RingOptions options_;
   const bool trace_;

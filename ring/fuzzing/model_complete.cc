@@ -22,11 +22,9 @@ bool IsCancel(Kind kind) {
          kind == Kind::kPollRemove;
 }
 
-bool IsRecv(Kind kind) {
-  return kind == Kind::kRecv || kind == Kind::kManaged || kind == Kind::kRecvFrom;
-}
+bool IsRecv(Kind kind) { return IsTransfer(kind, Direction::kRecv); }
 
-bool IsSend(Kind kind) { return kind == Kind::kSend || kind == Kind::kSendTo; }
+bool IsSend(Kind kind) { return IsTransfer(kind, Direction::kSend); }
 
 }  // namespace
 
@@ -49,6 +47,7 @@ void Model::Complete(const Completion& completion) {
                              completion.result, ", but is not in flight"));
   }
   Operation& operation = found->second;
+  operation.heard = std::chrono::steady_clock::now();
   if ((completion.flags & kBuffer) != 0) {
     held_.push_back(ring_.TakeBuffer(completion));
   }
@@ -87,6 +86,22 @@ void Model::CompleteCancel(const Operation& operation) {
   }
 }
 
+// One that did not strike: its operation has ended, or it was cancelled itself.
+void Model::CompleteDeadline(const Operation& deadline, const Completion& completion) {
+  if (completion.result != 0) return Breach(completion, deadline, "it completes with 0");
+  if (deadline.targets.empty()) return Breach(completion, deadline, "there was no such operation");
+  if (MayBeCanceled(deadline)) return;
+  if (!HasEndedTarget(deadline)) {
+    return Breach(completion, deadline, "the operation that it is on has not ended");
+  }
+  if (IsKeptOut(deadline)) Breach(completion, deadline, "the operation had another deadline");
+}
+
+bool Model::MayFindNothing(const Operation& deadline) const {
+  return deadline.bad_id || deadline.perhaps_not_found || deadline.targets.empty() ||
+         HasEndedTarget(deadline);
+}
+
 bool Model::PeerMayBeGone(const Connection& connection) const {
   if (connection.peer == kNone) return true;
   const Connection& peer = connections[static_cast<size_t>(connection.peer)];
@@ -100,7 +115,7 @@ bool Model::MayEnd(const Connection& connection) const {
 
 bool Model::MayBeShort(const Operation& operation) const {
   const Connection& own = connections[static_cast<size_t>(operation.connection)];
-  if (operation.perhaps_canceled || MayEnd(own) || own.send_shut) return true;
+  if (MayBeCanceled(operation) || MayEnd(own) || own.send_shut) return true;
   return connections[static_cast<size_t>(own.peer)].recv_shut;
 }
 
@@ -135,20 +150,22 @@ void Model::CompleteFailed(const Operation& operation, const Completion& complet
   bool expected = false;
   switch (error) {
     case Error::kCanceled:
-      expected = operation.perhaps_canceled && operation.kind != Kind::kClose;
+      expected = MayBeCanceled(operation) && operation.kind != Kind::kClose &&
+                 operation.kind != Kind::kDeadline;
       break;
     case Error::kBadId:
       expected = operation.bad_id;
       break;
     case Error::kInvalidArgument:
-      expected = operation.bad_argument || operation.perhaps_bad_argument;
+      expected = operation.bad_argument;
       break;
     case Error::kBusy:
       expected = operation.perhaps_busy;
       break;
     case Error::kNotFound:
       expected = operation.kind == Kind::kCancel || operation.kind == Kind::kPollRemove ||
-                 (operation.kind == Kind::kConnect && operation.refused);
+                 (operation.kind == Kind::kConnect && operation.refused) ||
+                 (operation.kind == Kind::kDeadline && MayFindNothing(operation));
       break;
     case Error::kNoBuffers:
       expected = operation.kind == Kind::kManaged && operation.group != kNone &&
@@ -158,7 +175,8 @@ void Model::CompleteFailed(const Operation& operation, const Completion& complet
       expected = operation.kind == Kind::kAccept || operation.kind == Kind::kConnect;
       break;
     case Error::kTimedOut:
-      expected = operation.kind == Kind::kDeadline && Elapsed(operation);
+      expected = operation.kind == Kind::kDeadline && Elapsed(operation) &&
+                 HasEndedTarget(operation) && !IsKeptOut(operation);
       break;
     default:
       expected = operation.kind == Kind::kConnect &&
@@ -186,7 +204,7 @@ void Model::CompleteFailed(const Operation& operation, const Completion& complet
 
 void Model::CompleteWell(Operation& operation, const Completion& completion) {
   if (operation.bad_id) return Breach(completion, operation, "its id is stale");
-  if (operation.bad_argument && operation.kind != Kind::kDeadline) {
+  if (operation.bad_argument) {
     return Breach(completion, operation, "its argument is wrong");
   }
   switch (operation.kind) {
@@ -223,6 +241,8 @@ void Model::CompleteWell(Operation& operation, const Completion& completion) {
         Breach(completion, operation, "there was no such operation");
       }
       return;
+    case Kind::kDeadline:
+      return CompleteDeadline(operation, completion);
     case Kind::kRead:
     case Kind::kWrite:
       return CompleteFile(operation, completion);

@@ -88,6 +88,8 @@ class Program {
   bool Timeout();
   bool TimeoutAt();
   bool Deadline();
+  bool DeadlineOnToken(Operation operation);
+  bool DeadlineOnDirection(Operation operation);
   bool Cancel();
   bool CancelConnection();
   bool CancelAll();

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <memory>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "ring/endpoint.h"
 #include "ring/fuzzing/model.h"
 #include "ring/fuzzing/program.h"
@@ -320,24 +322,53 @@ bool Program::TimeoutAt() {
          }) != nullptr;
 }
 
-// For the operation before it, where there is one in this batch.
+// On an operation by its token, often the last one, or on what a connection has under way.
 bool Program::Deadline() {
-  const uint64_t target = model_->last_prepared;
   Operation operation;
   operation.kind = Kind::kDeadline;
   operation.delay = PickDelay();
+  if (random_.OneIn(24)) operation.delay = std::chrono::nanoseconds(-1);
+  operation.bad_argument = operation.delay.count() < 0;
+  return random_.OneIn(3) ? DeadlineOnDirection(std::move(operation))
+                          : DeadlineOnToken(std::move(operation));
+}
+
+bool Program::DeadlineOnToken(Operation operation) {
+  const uint64_t target = random_.OneIn(2) ? model_->NextToken().value - 1 : PickToken();
+  model_->Log(absl::StrCat("    on token ", target));
+  Operation* const deadline = Start(std::move(operation), [&](const Operation& of, Token token) {
+    return model_->ring().PrepareDeadline(Token{target}, of.delay, token);
+  });
+  if (deadline == nullptr) return false;
+  std::vector<uint64_t> targets;
   const auto found = model_->operations().find(target);
-  const bool known = target != 0 && found != model_->operations().end();
-  operation.bad_argument = target == 0;
-  operation.perhaps_bad_argument = true;  // what has completed by itself, and what has no end
-  if (known && found->second.many) operation.bad_argument = true;
-  const std::chrono::nanoseconds delay = operation.delay;
-  if (model_->ring().PrepareDeadline(delay, model_->NextToken()) != Prepared::kAccepted) {
-    return false;
+  // Where nothing was prepared before, it may be its own.
+  if (found != model_->operations().end() && &found->second != deadline) targets.push_back(target);
+  model_->MarkDeadline(*deadline, targets);
+  return true;
+}
+
+bool Program::DeadlineOnDirection(Operation operation) {
+  ConnectionId id;
+  const int connection = PickConnection(id);
+  const Direction direction = random_.OneIn(12)
+                                  ? Direction::kBoth
+                                  : random_.Of(std::array{Direction::kRecv, Direction::kSend});
+  operation.bad_argument = operation.bad_argument || direction == Direction::kBoth;
+  operation.bad_id = connection == kNone && !operation.bad_argument;
+  model_->Log(absl::StrCat("    on c", connection, direction == Direction::kRecv ? " recv" : ""));
+  Operation* const deadline = Start(std::move(operation), [&](const Operation& of, Token token) {
+    return model_->ring().PrepareDeadline(id, direction, of.delay, token);
+  });
+  if (deadline == nullptr) return false;
+  std::vector<uint64_t> targets;
+  for (const auto& [token, other] : model_->operations()) {
+    if (other.connection == connection && IsTransfer(other.kind, direction) && !other.bad_id &&
+        !other.bad_argument && !other.sent) {
+      targets.push_back(token);
+    }
   }
-  Operation& accepted = model_->Accepted(std::move(operation));
-  model_->last_prepared = 0;
-  if (!accepted.bad_argument) model_->MarkCanceled(accepted, target);
+  model_->MarkDeadline(*deadline, targets);
   return true;
 }
 
@@ -365,12 +396,8 @@ bool Program::CancelConnection() {
   if (cancel == nullptr) return false;
   if (connection == kNone) return true;
   model_->MarkCanceledIf(*cancel, [&](const Operation& other) {
-    if (other.connection != connection || other.bad_id) return false;
-    const bool recv =
-        other.kind == Kind::kRecv || other.kind == Kind::kManaged || other.kind == Kind::kRecvFrom;
-    const bool send = other.kind == Kind::kSend || other.kind == Kind::kSendTo;
-    return direction == Direction::kBoth || (direction == Direction::kRecv && recv) ||
-           (direction == Direction::kSend && send);
+    return other.connection == connection && !other.bad_id &&
+           (direction == Direction::kBoth || IsTransfer(other.kind, direction));
   });
   return true;
 }

@@ -243,7 +243,6 @@ bool Program::Unregister() {
   const absl::StatusOr<NativeHandle> handle = model_->ring().UnregisterSocket(id);
   // It may submit, or not. So this does, for a deadline that comes next to be on nothing.
   model_->ring().Submit();
-  model_->last_prepared = 0;
   if (!handle.ok()) {
     const bool told = absl::IsResourceExhausted(handle.status()) ||
                       (busy && absl::IsFailedPrecondition(handle.status()));
@@ -264,7 +263,6 @@ bool Program::Unregister() {
 }
 
 bool Program::Submit() {
-  model_->last_prepared = 0;
   model_->ring().Submit();
   return true;
 }
@@ -276,7 +274,6 @@ void Program::WaitFor(std::chrono::nanoseconds timeout, bool submit) {
   if (random_.OneIn(8)) options.batch_delay = std::chrono::microseconds(random_.Below(100));
   if (random_.OneIn(8)) options.spin = std::chrono::microseconds(random_.Below(50));
   const auto started = std::chrono::steady_clock::now();
-  if (submit) model_->last_prepared = 0;
   const uint32_t ready =
       submit ? model_->ring().SubmitAndWait(options) : model_->ring().WaitCompletions(options);
   const auto took = std::chrono::steady_clock::now() - started;

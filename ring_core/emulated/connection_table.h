@@ -2,6 +2,7 @@
 #ifndef IORING_RING_CORE_EMULATED_CONNECTION_TABLE_H_
 #define IORING_RING_CORE_EMULATED_CONNECTION_TABLE_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "ring/id.h"
@@ -26,6 +27,24 @@ enum class Transfer : uint8_t {
   kOperation,  // in the operation table: kAll, datagrams, a connect
 };
 
+// Neither idle nor in the operation table.
+constexpr bool IsInConnection(Transfer kind) {
+  return kind == Transfer::kPlain || kind == Transfer::kManaged;
+}
+
+// What is in flight in one direction of a connection. Zero bytes are valid.
+struct Half {
+  uint64_t token;   // a Token's value
+  std::byte* data;  // kPlain; what is sent is only read
+  union {
+    uint32_t length;     // kPlain: bytes
+    uint32_t group;      // kManaged: index of the group
+    uint32_t operation;  // kOperation: index in the operation table
+  };
+  uint32_t unit;  // kPlain: registered memory in use, see BufferTable
+};
+static_assert(sizeof(void*) != 8 || sizeof(Half) == 24);
+
 // A backend has flags of its own from kFirstOwnFlag on.
 enum ConnectionFlags : uint16_t {
   kRecvBegun = 1 << 0,  // submitted, in its turn
@@ -42,17 +61,23 @@ enum ConnectionFlags : uint16_t {
 };
 inline constexpr uint16_t kFirstOwnFlag = 1 << 11;
 
+// The flags of one direction.
+constexpr uint16_t BegunFlag(bool is_send) { return is_send ? kSendBegun : kRecvBegun; }
+constexpr uint16_t CancelledFlag(bool is_send) { return is_send ? kSendCancelled : kRecvCancelled; }
+constexpr uint16_t HasDeadlineFlag(bool is_send) {
+  return is_send ? kSendHasDeadline : kRecvHasDeadline;
+}
+
 // `Connection` is the backend's, laid out for its calls. It is valid as zero bytes and has:
-//  - of each direction: `recv` (a Transfer), `recv_token` (a token's value), `recv_data`,
-//    `recv_length` (kPlain: bytes; kManaged: index of the group; kOperation: of it), `recv_unit`
-//    (of registered memory in use, see BufferTable) and `recv_deadline`; the same for `send`;
+//  - for each direction, by functions of `bool is_send`: `half` (a Half&), `kind` (a Transfer&) and
+//    `deadline` (a uint32_t&: the operation, as a link); `recv` is the Half that half(false) gives;
 //  - `state`, `generation`, `flags` with `has`, `set` and `clear`; `close_token`;
 //    `other_operations`: how many there are besides transfers; `idle()`: none at all;
 //    `peer_ended`: a receive told of the peer's end; `recv_shut`: receiving was shut down here;
 //  - `has_messages()`: each call transfers one message; `is_datagram()`: one that is received may
 //    besides be empty, and is no end of a stream then;
-//  - links, an index plus 1: `next_ready` (the free list when it is free), `next_stalled`,
-//    `first_poll` and both deadlines (operations);
+//  - links, an index plus 1: `next_ready` (the free list when it is free), `next_stalled` and
+//    `first_poll`;
 //  - `Begin(index)`, which sets what is not zero when a slot's use begins.
 //
 // A fixed number of slots; O(1); nothing is allocated after construction. Ring's thread only.

@@ -5,35 +5,13 @@
 
 #include <cstdint>
 
+#include "absl/base/attributes.h"
 #include "ring/completion.h"
 #include "ring/error.h"
 #include "ring/options.h"
 #include "ring_core/emulated/emulated_ring.h"
 
 namespace ioring::emulated {
-
-// What a cancel found when it was prepared may have ended since, and another operation begun
-// in its place: generations, and a transfer's token, tell.
-template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::IsCurrent(const Target& target, Token token) const {
-  if (target.kind == Target::Kind::kOperation) {
-    const Operation& operation = operations_[target.index];
-    return operation.kind != OperationKind::kFree && operation.generation == target.generation;
-  }
-  const Connection& connection = connections_[target.index];
-  const bool is_recv = target.kind == Target::Kind::kRecv;
-  return connection.generation == target.generation &&
-         (is_recv ? connection.recv_token : connection.send_token) == token.value;
-}
-
-// Requires that it is current.
-template <typename Backend, typename Types>
-bool EmulatedRing<Backend, Types>::CancelTarget(const Target& target) {
-  if (target.kind == Target::Kind::kOperation) return CancelOperation(operations_[target.index]);
-  Connection& connection = connections_[target.index];
-  return target.kind == Target::Kind::kRecv ? backend().StopRecv(connection)
-                                            : backend().StopSend(connection);
-}
 
 // True when it was asked to stop: it ends in this turn, or the first that has room, or when the
 // system gives it back.
@@ -43,11 +21,11 @@ bool EmulatedRing<Backend, Types>::CancelOperation(Operation& operation) {
   switch (operation.kind) {
     case OperationKind::kRecvAll:
     case OperationKind::kRecvFrom:
-      return backend().StopRecv(connections_[operation.connection]);
+      return backend().Stop(connections_[operation.connection], /*is_send=*/false);
     case OperationKind::kSendAll:
     case OperationKind::kSendTo:
     case OperationKind::kConnect:
-      return backend().StopSend(connections_[operation.connection]);
+      return backend().Stop(connections_[operation.connection], /*is_send=*/true);
     case OperationKind::kRead:
     case OperationKind::kWrite:
     case OperationKind::kSync:
@@ -64,6 +42,10 @@ bool EmulatedRing<Backend, Types>::CancelOperation(Operation& operation) {
       DetachDeadline(operation);
       break;
     case OperationKind::kTimeout:
+      if (HasRoom()) {
+        EndOperation(operation, ToResult(Error::kCanceled));
+        return true;
+      }
       break;
     default:
       return false;  // it has no way to wait, or none to stop
@@ -80,18 +62,6 @@ void EmulatedRing<Backend, Types>::EndSoon(Operation& operation, int32_t result)
   operation.result = result;
   operation.set(kEnding);
   ending_.Push(operations_, operation);
-}
-
-template <typename Backend, typename Types>
-void EmulatedRing<Backend, Types>::DetachDeadline(Operation& deadline) {
-  const Target& target = deadline.target;
-  if (target.kind == Target::Kind::kOperation) {
-    operations_[target.index].deadline = 0;
-  } else if (target.kind == Target::Kind::kRecv) {
-    connections_[target.index].clear(kRecvHasDeadline);
-  } else {
-    connections_[target.index].clear(kSendHasDeadline);
-  }
 }
 
 // The listener is about to close.
@@ -112,13 +82,21 @@ uint32_t EmulatedRing<Backend, Types>::StopPolls(Connection& connection) {
 }
 
 template <typename Backend, typename Types>
-void EmulatedRing<Backend, Types>::BeginCancelConnection(Operation& operation) {
+ABSL_ATTRIBUTE_NOINLINE void EmulatedRing<Backend, Types>::BeginCancel(Operation& operation) {
+  const OperationHead::Cancel& cancel = operation.cancel;
+  const bool found = IsCurrent(cancel.target, cancel.token) && CancelTarget(cancel.target);
+  EndOperation(operation, found ? 0 : ToResult(Error::kNotFound));
+}
+
+template <typename Backend, typename Types>
+ABSL_ATTRIBUTE_NOINLINE void EmulatedRing<Backend, Types>::BeginCancelConnection(
+    Operation& operation) {
   const OperationHead::Cancel cancel = operation.cancel;
   Connection& connection = connections_[cancel.target.index];
   uint32_t count = 0;
   if (connection.generation == cancel.target.generation) {
-    if (cancel.direction != Direction::kSend && backend().StopRecv(connection)) ++count;
-    if (cancel.direction != Direction::kRecv && backend().StopSend(connection)) ++count;
+    if (cancel.direction != Direction::kSend && backend().Stop(connection, false)) ++count;
+    if (cancel.direction != Direction::kRecv && backend().Stop(connection, true)) ++count;
     if (cancel.direction == Direction::kBoth) count += StopPolls(connection);
   }
   EndOperation(operation, static_cast<int32_t>(count));
@@ -126,7 +104,7 @@ void EmulatedRing<Backend, Types>::BeginCancelConnection(Operation& operation) {
 
 // Deadlines end with what they are on.
 template <typename Backend, typename Types>
-void EmulatedRing<Backend, Types>::BeginCancelAll(Operation& operation) {
+ABSL_ATTRIBUTE_NOINLINE void EmulatedRing<Backend, Types>::BeginCancelAll(Operation& operation) {
   for (uint32_t i = 0; i < operations_.used_end(); ++i) {
     Operation& other = operations_[i];
     if (other.kind != OperationKind::kFree && other.kind != OperationKind::kDeadline) {
@@ -134,8 +112,8 @@ void EmulatedRing<Backend, Types>::BeginCancelAll(Operation& operation) {
     }
   }
   for (uint32_t i = 0; i < connections_.used_end(); ++i) {
-    backend().StopRecv(connections_[i]);
-    backend().StopSend(connections_[i]);
+    backend().Stop(connections_[i], /*is_send=*/false);
+    backend().Stop(connections_[i], /*is_send=*/true);
   }
   EndOperation(operation, 0);
 }

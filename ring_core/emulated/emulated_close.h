@@ -16,8 +16,8 @@ namespace ioring::emulated {
 template <typename Backend, typename Types>
 void EmulatedRing<Backend, Types>::BeginClose(Connection& connection) {
   connection.state = ConnectionState::kClosing;
-  backend().StopRecv(connection);
-  backend().StopSend(connection);
+  backend().Stop(connection, /*is_send=*/false);
+  backend().Stop(connection, /*is_send=*/true);
   StopPolls(connection);
   PushReady(connection);
 }

@@ -26,33 +26,30 @@ template <typename Backend, typename Types>
 EmulatedRing<Backend, Types>::EmulatedRing(const RingOptions& options,
                                            Error (*to_error)(int native),
                                            std::string (*to_text)(int native))
-    : options_(options),
-      completions_(std::bit_ceil(CompletionEntries(options) + kHeadroom)),
+    : Ring(static_cast<RingState&>(*this)),
+      RingState(options, std::bit_ceil(CompletionEntries(options) + kHeadroom), to_error, to_text),
       connections_(options.max_connections),
       operations_(options.max_operations + kKeptForCancels),
-      buffers_(options.max_buffers),
       listeners_(options.max_listeners),
       files_(options.max_files),
       groups_(options.max_buffer_groups),
       timers_(operations_.size()),
       lingers_(options.max_connections, options.linger_time, options.linger_bytes),
-      failures_(to_error, to_text),
       // Everything that can be in flight: two directions and a close of each connection, and the
       // operations.
       submissions_(std::bit_ceil(3 * options.max_connections + operations_.size())),
       submission_entries_(
-          std::max(std::bit_ceil(options.submission_entries), kSubmissionEntriesMin)) {}
+          std::max(std::bit_ceil(options.submission_entries), kSubmissionEntriesMin)) {
+  CheckPreparing();
+  CheckTurns();
+  CheckEnding();
+}
 
 template <typename Backend, typename Types>
 void EmulatedRing<Backend, Types>::LeaveProcess() {
   of_another_process_ = true;
   OwnerThread::Disown();
-  prepared_ = submission_entries_;  // so that it is seen where an operation is prepared
-}
-
-template <typename Backend, typename Types>
-void EmulatedRing<Backend, Types>::CheckProcess() const {
-  CHECK(!of_another_process_) << kUsedInAnotherProcess;
+  submission_limit_ = submission_tail_;  // so that it is seen where an operation is prepared
 }
 
 template <typename Backend, typename Types>
@@ -82,26 +79,11 @@ uint32_t EmulatedRing<Backend, Types>::FreeListener() const {
 }
 
 template <typename Backend, typename Types>
-absl::StatusOr<BufferId> EmulatedRing<Backend, Types>::RegisterBuffer(
-    const RegisteredBufferOptions& options) {
-  CheckProcess();
-  if (absl::Status status = CheckRegisteredBuffer(options); !status.ok()) return status;
-  const uint32_t slot = buffers_.FreeSlot();
-  if (slot == BufferId::kNoIndex) {
-    return AllInUse(buffers_.size(), "registered buffers", "max_buffers");
-  }
-  const bool in_kernel = backend().RegisterMemory(slot, options.memory);
-  return buffers_.Add(slot, options, in_kernel);
-}
-
-template <typename Backend, typename Types>
-absl::Status EmulatedRing<Backend, Types>::UnregisterBuffer(BufferId id) {
-  CheckProcess();
-  if (!buffers_.IsCurrent(id)) return StaleId("buffer");
-  if (buffers_.TotalUses(id) != 0) return BufferInFlight();
-  if (buffers_.InKernel(id)) backend().DeregisterMemory(id.index);
-  buffers_.Remove(id);
-  return absl::OkStatus();
+absl::StatusOr<bool> EmulatedRing<Backend, Types>::SetKernelMemory(
+    uint32_t slot, const RegisteredBufferOptions& options) {
+  if (!options.memory.empty()) return backend().RegisterMemory(slot, options.memory);
+  backend().DeregisterMemory(slot);
+  return false;
 }
 
 template <typename Backend, typename Types>

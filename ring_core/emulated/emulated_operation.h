@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "absl/base/attributes.h"
 #include "absl/log/log.h"
 #include "ring/clock.h"
 #include "ring/completion.h"
@@ -15,14 +16,15 @@
 namespace ioring::emulated {
 
 template <typename Backend, typename Types>
-void EmulatedRing<Backend, Types>::Complete(Token token, int32_t result, uint32_t flags) {
-  if ((flags & kMore) == 0) --in_flight_;
-  statistics_.completions.Add(1);
-  completions_.Push(Completion{token, result, flags});
+void EmulatedRing<Backend, Types>::CompleteShot(Operation& operation, int32_t result,
+                                                uint32_t flags) {
+  if (operation.deadline != 0) NoteShot(operation.deadline);
+  completions_.Push(Completion{operation.token, result, flags | kMore});
 }
 
+// Without a stack: what each kind needs is apart.
 template <typename Backend, typename Types>
-void EmulatedRing<Backend, Types>::Begin(Operation& operation) {
+void EmulatedRing<Backend, Types>::BeginOperation(Operation& operation) {
   operation.set(kBegun);
   switch (operation.kind) {
     case OperationKind::kFixedResult:
@@ -46,11 +48,8 @@ void EmulatedRing<Backend, Types>::Begin(Operation& operation) {
     case OperationKind::kTimeout:
     case OperationKind::kDeadline:
       return BeginTimer(operation);
-    case OperationKind::kCancel: {
-      const OperationHead::Cancel cancel = operation.cancel;
-      const bool found = IsCurrent(cancel.target, cancel.token) && CancelTarget(cancel.target);
-      return EndOperation(operation, found ? 0 : ToResult(Error::kNotFound));
-    }
+    case OperationKind::kCancel:
+      return BeginCancel(operation);
     case OperationKind::kCancelConnection:
       return BeginCancelConnection(operation);
     case OperationKind::kCancelAll:
@@ -99,19 +98,8 @@ void EmulatedRing<Backend, Types>::EndOperation(Operation& operation, int32_t re
   if (of_connection->state == ConnectionState::kClosing) PushReady(*of_connection);
 }
 
-// What a deadline is on has ended.
 template <typename Backend, typename Types>
-void EmulatedRing<Backend, Types>::EndDeadline(uint32_t link) {
-  Operation& deadline = operations_[link - 1];
-  if (!deadline.has(kBegun)) {
-    deadline.set(kTargetEnded);  // it completes in its turn
-    return;
-  }
-  EndOperation(deadline, deadline.has(kStruck) ? ToResult(Error::kTimedOut) : 0);
-}
-
-template <typename Backend, typename Types>
-void EmulatedRing<Backend, Types>::BeginTimer(Operation& operation) {
+ABSL_ATTRIBUTE_NOINLINE void EmulatedRing<Backend, Types>::BeginTimer(Operation& operation) {
   if (operation.has(kTargetEnded)) return EndOperation(operation, 0);
   if (operation.delay_ns >= 0) operation.due_ns = SaturatingAdd(Now(), operation.delay_ns);
   if (operation.due_ns <= Now()) return backend().OnTimer(operation);
@@ -120,13 +108,9 @@ void EmulatedRing<Backend, Types>::BeginTimer(Operation& operation) {
 
 template <typename Backend, typename Types>
 void EmulatedRing<Backend, Types>::OnTimer(Operation& operation) {
-  if (operation.kind == OperationKind::kDeadline) {
-    operation.set(kStruck);
-    CancelTarget(operation.target);
-    return;
-  }
+  if (operation.kind == OperationKind::kDeadline) return OnDeadline(operation);
   if (!operation.has(kManyShots)) return EndOperation(operation, 0);
-  Complete(operation.token, 0, kMore);
+  CompleteShot(operation, 0);
   // The next multiple of the period that is still to come: late ticks are not made up for.
   const int64_t period_ns = operation.delay_ns;
   operation.due_ns += (Now() - operation.due_ns) / period_ns * period_ns;
@@ -135,7 +119,7 @@ void EmulatedRing<Backend, Types>::OnTimer(Operation& operation) {
 }
 
 template <typename Backend, typename Types>
-void EmulatedRing<Backend, Types>::BeginAccept(Operation& operation) {
+ABSL_ATTRIBUTE_NOINLINE void EmulatedRing<Backend, Types>::BeginAccept(Operation& operation) {
   Listener& listener = listeners_[operation.connection];
   if (!listener.is_open() || listener.generation != operation.listener_generation) {
     return EndOperation(operation, ToResult(Error::kCanceled));  // closed in the meantime

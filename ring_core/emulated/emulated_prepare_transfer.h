@@ -1,259 +1,183 @@
-// Preparing transfers of connections and files.
+// Preparing transfers of connections.
 // A part of ring_core/emulated/emulated_ring.h, which is to be included instead.
 #ifndef IORING_RING_CORE_EMULATED_EMULATED_PREPARE_TRANSFER_H_
 #define IORING_RING_CORE_EMULATED_EMULATED_PREPARE_TRANSFER_H_
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
+#include "absl/base/attributes.h"
 #include "absl/base/optimization.h"
 #include "ring/buffer_table.h"
-#include "ring/endpoint.h"
 #include "ring/error.h"
 #include "ring/options.h"
 #include "ring/prepared.h"
+#include "ring/request.h"
+#include "ring/ring_backend.h"
 #include "ring_core/emulated/emulated_ring.h"
 
 namespace ioring::emulated {
 
-// A longer span is transferred in part, as any other may be; but not where all of it is asked for:
-// then 0, which is refused.
+// The use of registered memory, if `traits` name any, is the transfer's.
 template <typename Backend, typename Types>
-uint32_t EmulatedRing<Backend, Types>::LengthOf(size_t size, TransferFlags flags) {
-  if (ABSL_PREDICT_FALSE(size > kTransferBytesMax)) {
-    return flags == TransferFlags::kAll ? 0 : uint32_t{kTransferBytesMax};
+template <bool kIsSend>
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void EmulatedRing<Backend, Types>::BeginPlain(
+    Connection& connection, uint32_t index, std::span<std::byte> memory, TransferTraits traits,
+    Token token) {
+  const auto length = static_cast<uint32_t>(memory.size());
+  connection.kind(kIsSend) = Transfer::kPlain;
+  Half& half = connection.half(kIsSend);
+  half.token = token.value;
+  half.data = memory.data();
+  half.length = length;
+  half.unit = traits.unit();
+  backend().SetUpTransfer(connection, length, traits, kIsSend, nullptr);
+  Accepted(kIsSend ? Step::kSend : Step::kRecv, index);
+}
+
+// Accepts what nearly every transfer is, without a stack and without a call. False, and nothing is
+// changed, where it is something else, or refused.
+template <typename Backend, typename Types>
+template <bool kIsSend>
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline bool EmulatedRing<Backend, Types>::AcceptPlain(
+    ConnectionId id, std::span<std::byte> memory, TransferTraits traits, Token token) {
+  Connection* connection = connections_.Find(id);
+  // No bytes are one below none, and so too many.
+  if (ABSL_PREDICT_FALSE(connection == nullptr || memory.size() - 1 >= kTransferBytesMax ||
+                         traits.flags() != TransferFlags::kNone ||
+                         connection->kind(kIsSend) != Transfer::kIdle || QueueFull())) {
+    return false;
   }
-  return static_cast<uint32_t>(size);
+  BeginPlain<kIsSend>(*connection, id.index, memory, traits, token);
+  return true;
+}
+
+// Functions of their own, whose arguments are those of the callers: they stay in registers.
+template <typename Backend, typename Types>
+ABSL_ATTRIBUTE_NOINLINE Prepared EmulatedRing<Backend, Types>::StartRecvElse(
+    ConnectionId id, std::span<std::byte> memory, TransferTraits traits, Token token) {
+  return StartTransfer</*kIsSend=*/false>(id, memory, traits, token);
 }
 
 template <typename Backend, typename Types>
-Error EmulatedRing<Backend, Types>::Resolve(const BufferSlice& slice, TransferFlags flags,
-                                            TransferRequest* request) const {
-  ResolvedSlice resolved;
-  const Error error = buffers_.Resolve(slice, &resolved);
-  if (error != Error::kOk) return error;
-  *request = {resolved.data, resolved.length, flags, resolved.unit, resolved.in_kernel};
-  return Error::kOk;
+ABSL_ATTRIBUTE_NOINLINE Prepared EmulatedRing<Backend, Types>::StartSendElse(
+    ConnectionId id, std::span<std::byte> memory, TransferTraits traits, Token token) {
+  return StartTransfer</*kIsSend=*/true>(id, memory, traits, token);
 }
 
+// Finds what it is, or why it is refused.
 template <typename Backend, typename Types>
-Prepared EmulatedRing<Backend, Types>::PrepareRecv(ConnectionId connection,
-                                                   std::span<std::byte> memory, Token token,
-                                                   TransferFlags flags) {
-  return PrepareRecvRequest(connection, {memory.data(), LengthOf(memory.size(), flags), flags},
-                            token);
-}
-
-template <typename Backend, typename Types>
-Prepared EmulatedRing<Backend, Types>::PrepareSend(ConnectionId connection,
-                                                   std::span<const std::byte> memory, Token token,
-                                                   TransferFlags flags) {
-  std::byte* data = const_cast<std::byte*>(memory.data());  // it is only read
-  return PrepareSendRequest(connection, {data, LengthOf(memory.size(), flags), flags}, token);
-}
-
-template <typename Backend, typename Types>
-Prepared EmulatedRing<Backend, Types>::PrepareRecvBuffer(ConnectionId connection,
-                                                         const BufferSlice& slice, Token token,
-                                                         TransferFlags flags) {
-  TransferRequest request;
-  const Error error = Resolve(slice, flags, &request);
-  if (error != Error::kOk) return AcceptError(error, token);
-  return PrepareRecvRequest(connection, request, token);
-}
-
-template <typename Backend, typename Types>
-Prepared EmulatedRing<Backend, Types>::PrepareSendBuffer(ConnectionId connection,
-                                                         const BufferSlice& slice, Token token,
-                                                         TransferFlags flags) {
-  TransferRequest request;
-  const Error error = Resolve(slice, flags, &request);
-  if (error != Error::kOk) return AcceptError(error, token);
-  return PrepareSendRequest(connection, request, token);
-}
-
-template <typename Backend, typename Types>
-Prepared EmulatedRing<Backend, Types>::PrepareRecvRequest(ConnectionId id,
-                                                          const TransferRequest& request,
-                                                          Token token) {
+template <bool kIsSend>
+Prepared EmulatedRing<Backend, Types>::StartTransfer(ConnectionId id, std::span<std::byte> memory,
+                                                     TransferTraits traits, Token token) {
+  buffers_.DropUse(traits.unit());  // until a transfer begins
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
-  if (connection->recv != Transfer::kIdle) return AcceptError(Error::kBusy, token);
-  if (request.flags == TransferFlags::kAll && !connection->has_messages()) {
-    return PrepareTransferAll(*connection, request, /*is_send=*/false, token);
+  const std::span<std::byte> part = memory.first(CheckedLength(memory.size(), traits.flags()));
+  if (part.empty()) return AcceptError(Error::kInvalidArgument, token);
+  if (connection->kind(kIsSend) != Transfer::kIdle) return AcceptError(Error::kBusy, token);
+  if (traits.flags() == TransferFlags::kAll && !connection->has_messages()) {
+    return StartTransferAll(*connection, part, traits, kIsSend, token);
   }
-  if (Full(0)) return Refused();
-  connection->recv = Transfer::kPlain;
-  connection->recv_token = token.value;
-  connection->recv_data = request.data;
-  connection->recv_length = request.length;
-  connection->recv_unit = request.unit;
-  backend().SetUpTransfer(*connection, request, /*is_send=*/false, nullptr);
-  buffers_.AddUse(request.unit);
-  Accepted(Step::kRecv, id.index, TargetOf(*connection, Target::Kind::kRecv));
+  if (QueueFull()) return Refused();
+  buffers_.AddUse(traits.unit());
+  BeginPlain<kIsSend>(*connection, id.index, part, traits, token);
   return Prepared::kAccepted;
 }
 
 template <typename Backend, typename Types>
-Prepared EmulatedRing<Backend, Types>::PrepareSendRequest(ConnectionId id,
-                                                          const TransferRequest& request,
-                                                          Token token) {
-  Connection* connection = connections_.Find(id);
-  if (connection == nullptr) return AcceptError(Error::kBadId, token);
-  if (request.length == 0) return AcceptError(Error::kInvalidArgument, token);
-  if (connection->send != Transfer::kIdle) return AcceptError(Error::kBusy, token);
-  if (request.flags == TransferFlags::kAll && !connection->has_messages()) {
-    return PrepareTransferAll(*connection, request, /*is_send=*/true, token);
-  }
-  if (Full(0)) return Refused();
-  connection->send = Transfer::kPlain;
-  connection->send_token = token.value;
-  connection->send_data = request.data;
-  connection->send_length = request.length;
-  connection->send_unit = request.unit;
-  backend().SetUpTransfer(*connection, request, /*is_send=*/true, nullptr);
-  buffers_.AddUse(request.unit);
-  Accepted(Step::kSend, id.index, TargetOf(*connection, Target::Kind::kSend));
-  return Prepared::kAccepted;
-}
-
-template <typename Backend, typename Types>
-Prepared EmulatedRing<Backend, Types>::PrepareTransferAll(Connection& connection,
-                                                          const TransferRequest& request,
-                                                          bool is_send, Token token) {
-  if (Full(1)) return Refused();
+Prepared EmulatedRing<Backend, Types>::StartTransferAll(Connection& connection,
+                                                        std::span<std::byte> memory,
+                                                        TransferTraits traits, bool is_send,
+                                                        Token token) {
+  if (Full()) return Refused();
   Operation& operation =
       operations_.Take(is_send ? OperationKind::kSendAll : OperationKind::kRecvAll, token);
+  const auto length = static_cast<uint32_t>(memory.size());
   operation.connection = connections_.IndexOf(connection);
-  operation.transfer.data = request.data;
-  operation.transfer.length = request.length;
+  operation.transfer.data = memory.data();
+  operation.transfer.length = length;
   operation.transfer.done = 0;
-  backend().SetUpTransfer(connection, request, is_send, &operation);
-  operation.unit = request.unit;
-  buffers_.AddUse(request.unit);
-  (is_send ? connection.send : connection.recv) = Transfer::kOperation;
-  (is_send ? connection.send_length : connection.recv_length) = operations_.IndexOf(operation);
-  Accepted(operation, true);
-  return Prepared::kAccepted;
+  backend().SetUpTransfer(connection, length, traits, is_send, &operation);
+  operation.unit = traits.unit();
+  buffers_.AddUse(traits.unit());
+  connection.kind(is_send) = Transfer::kOperation;
+  connection.half(is_send).operation = operations_.IndexOf(operation);
+  return Accepted(operation);
 }
 
 template <typename Backend, typename Types>
-Prepared EmulatedRing<Backend, Types>::PrepareRecvManaged(ConnectionId id, BufferGroupId group_id,
-                                                          Shots shots, Token token) {
+Prepared EmulatedRing<Backend, Types>::StartRecvManaged(ConnectionId id, BufferGroupId group_id,
+                                                        Shots shots, Token token) {
   Connection* connection = connections_.Find(id);
   Group* group = FindGroup(group_id);
   if (connection == nullptr || group == nullptr) return AcceptError(Error::kBadId, token);
-  if (connection->recv != Transfer::kIdle) return AcceptError(Error::kBusy, token);
-  if (Full(0)) return Refused();
-  connection->recv = Transfer::kManaged;
-  connection->recv_token = token.value;
-  connection->recv_length = group_id.index;
-  connection->recv_unit = BufferTable::kNoUnit;
+  Transfer& kind = connection->kind(/*is_send=*/false);
+  if (kind != Transfer::kIdle) return AcceptError(Error::kBusy, token);
+  if (QueueFull()) return Refused();
+  kind = Transfer::kManaged;
+  connection->recv.token = token.value;
+  connection->recv.group = group_id.index;
   statistics_.emulations.Add(1);
   ++group->receives;
-  const bool many = shots == Shots::kMany;
-  if (many) connection->set(kRecvMany);
-  Accepted(Step::kRecv, id.index, many ? Target{} : TargetOf(*connection, Target::Kind::kRecv));
+  if (shots == Shots::kMany) connection->set(kRecvMany);
+  Accepted(Step::kRecv, id.index);
   return Prepared::kAccepted;
 }
 
+// ---- Datagrams.
+
 // Null where it was refused, or accepted as an error: `*prepared` says which.
 template <typename Backend, typename Types>
-auto EmulatedRing<Backend, Types>::PrepareMessage(ConnectionId id, OperationKind kind, Token token,
-                                                  Prepared* prepared) -> Operation* {
+auto EmulatedRing<Backend, Types>::TakeMessage(ConnectionId id, OperationKind kind, Token token,
+                                               Prepared* prepared) -> Operation* {
   const bool is_send = kind == OperationKind::kSendTo;
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) {
     *prepared = AcceptError(Error::kBadId, token);
     return nullptr;
   }
-  Transfer& transfer = is_send ? connection->send : connection->recv;
-  if (transfer != Transfer::kIdle) {
+  if (connection->kind(is_send) != Transfer::kIdle) {
     *prepared = AcceptError(Error::kBusy, token);
     return nullptr;
   }
-  if (Full(1)) {
+  if (Full()) {
     *prepared = Refused();
     return nullptr;
   }
   Operation& operation = operations_.Take(kind, token);
   operation.connection = id.index;
-  transfer = Transfer::kOperation;
-  (is_send ? connection->send_length : connection->recv_length) = operations_.IndexOf(operation);
-  Accepted(operation, true);
+  connection->kind(is_send) = Transfer::kOperation;
+  connection->half(is_send).operation = operations_.IndexOf(operation);
+  *prepared = Accepted(operation);
   return &operation;
 }
 
 template <typename Backend, typename Types>
-Prepared EmulatedRing<Backend, Types>::PrepareRecvFrom(ConnectionId socket,
-                                                       std::span<std::byte> memory,
-                                                       Endpoint* source, Token token) {
-  if (memory.empty() || source == nullptr) return AcceptError(Error::kInvalidArgument, token);
+Prepared EmulatedRing<Backend, Types>::Begin(const request::RecvFrom& recv, Token token) {
   Prepared prepared;
-  Operation* operation = PrepareMessage(socket, OperationKind::kRecvFrom, token, &prepared);
+  Operation* operation = TakeMessage(recv.socket, OperationKind::kRecvFrom, token, &prepared);
   if (operation == nullptr) return prepared;
-  operation->message.data = memory.data();
-  operation->message.length = LengthOf(memory.size());
-  operation->message.source = source;
-  return Prepared::kAccepted;
+  operation->message.data = recv.memory.data();
+  operation->message.length = CheckedLength(recv.memory.size(), TransferFlags::kNone);
+  operation->message.source = recv.source;
+  return prepared;
 }
 
 template <typename Backend, typename Types>
-Prepared EmulatedRing<Backend, Types>::PrepareSendTo(ConnectionId socket,
-                                                     std::span<const std::byte> memory,
-                                                     const Endpoint& destination, Token token) {
+Prepared EmulatedRing<Backend, Types>::Begin(const request::SendTo& send, Token token) {
   Address address;
-  if (!Backend::ToAddress(destination, &address)) {
+  if (!Backend::ToAddress(*send.destination, &address)) {
     return AcceptError(Error::kInvalidArgument, token);
   }
   Prepared prepared;
-  Operation* operation = PrepareMessage(socket, OperationKind::kSendTo, token, &prepared);
+  Operation* operation = TakeMessage(send.socket, OperationKind::kSendTo, token, &prepared);
   if (operation == nullptr) return prepared;
-  operation->message.data = const_cast<std::byte*>(memory.data());  // it is only read
-  operation->message.length = LengthOf(memory.size());
+  operation->message.data = const_cast<std::byte*>(send.memory.data());  // it is only read
+  operation->message.length = CheckedLength(send.memory.size(), TransferFlags::kNone);
   operation->message.address = address;
-  return Prepared::kAccepted;
-}
-
-template <typename Backend, typename Types>
-Prepared EmulatedRing<Backend, Types>::PrepareRead(FileId file, uint64_t offset,
-                                                   std::span<std::byte> memory, Token token) {
-  return PrepareFile(file, OperationKind::kRead, offset,
-                     {memory.data(), LengthOf(memory.size()), TransferFlags::kNone}, token);
-}
-
-template <typename Backend, typename Types>
-Prepared EmulatedRing<Backend, Types>::PrepareWrite(FileId file, uint64_t offset,
-                                                    std::span<const std::byte> memory,
-                                                    Token token) {
-  std::byte* data = const_cast<std::byte*>(memory.data());  // it is only read
-  return PrepareFile(file, OperationKind::kWrite, offset,
-                     {data, LengthOf(memory.size()), TransferFlags::kNone}, token);
-}
-
-template <typename Backend, typename Types>
-Prepared EmulatedRing<Backend, Types>::PrepareReadBuffer(FileId file, uint64_t offset,
-                                                         const BufferSlice& slice, Token token) {
-  return PrepareFileBuffer(file, OperationKind::kRead, offset, slice, token);
-}
-
-template <typename Backend, typename Types>
-Prepared EmulatedRing<Backend, Types>::PrepareWriteBuffer(FileId file, uint64_t offset,
-                                                          const BufferSlice& slice, Token token) {
-  return PrepareFileBuffer(file, OperationKind::kWrite, offset, slice, token);
-}
-
-template <typename Backend, typename Types>
-Prepared EmulatedRing<Backend, Types>::PrepareFileBuffer(FileId file, OperationKind kind,
-                                                         uint64_t offset, const BufferSlice& slice,
-                                                         Token token) {
-  TransferRequest request;
-  const Error error = Resolve(slice, TransferFlags::kNone, &request);
-  if (error != Error::kOk) return AcceptError(error, token);
-  return PrepareFile(file, kind, offset, request, token);
+  return prepared;
 }
 
 }  // namespace ioring::emulated

@@ -13,7 +13,6 @@
 #define IORING_RING_CORE_EMULATED_EMULATED_RING_H_
 
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -25,20 +24,18 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "ring/buffer_table.h"
-#include "ring/capability.h"
 #include "ring/completion.h"
-#include "ring/completion_queue.h"
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/owner_thread.h"
 #include "ring/prepared.h"
+#include "ring/request.h"
 #include "ring/ring.h"
-#include "ring/statistics.h"
+#include "ring/ring_backend.h"
 #include "ring/token.h"
 #include "ring_core/emulated/connection_table.h"
 #include "ring_core/emulated/operation.h"
-#include "ring_core/table/failure_log.h"
 #include "ring_core/table/linger_table.h"
 #include "ring_core/table/managed_group.h"
 #include "ring_core/table/operation_table.h"
@@ -48,15 +45,6 @@
 
 namespace ioring::emulated {
 
-// A receive or send, or a file's, as the caller asked for it.
-struct TransferRequest {
-  std::byte* data;
-  uint32_t length;
-  TransferFlags flags;
-  uint32_t unit = BufferTable::kNoUnit;
-  bool in_kernel = false;  // memory that the system has registered
-};
-
 // A backend derives from this and makes it its friend, so that no call between the two is
 // virtual. `Types` names what is its own:
 //   Connection   see ring_core/emulated/connection_table.h
@@ -65,106 +53,23 @@ struct TransferRequest {
 //   FileTable    has Find, Close, and operator[], which give files with a count of `operations`
 //   Address      an address as the system's calls take it
 //
-// What the backend has, besides what is left of Ring (for each: the operation or the direction
-// is begun, there is room for completions, and what cannot be done now is taken up later):
-//   static bool ToAddress(const Endpoint&, Address*)           false where it has none
-//   void SetUpTransfer(Connection&, const TransferRequest&, bool is_send, Operation*)
-//                                  notes what is its own; null: kPlain
-//   void SetUpConnect(Connection&, const Endpoint&)            the same
-//   void SetUpPoll(Operation&, PollEvents events)              the same
-//   void SetUpFile(Operation&, const File&, uint64_t offset, const TransferRequest&, SyncMode)
-//   void BeginConnect, BeginShutdown, BeginPoll, BeginFile(Operation&)
-//   void RunRecv, RunSend(Connection&)           tries the direction, or ends it if cancelled
-//   void RunConnection(Connection&)              it was on the ready list
-//   CallResult TryRecv(Connection&, std::byte*, uint32_t bytes)   now, or kWouldBlock
-//   CallResult TryPeek(Connection&)              a byte that stays there, or as TryRecv
-//   void WaitToRecv(Connection&)                 when there may be something
-//   void AfterShot(Connection&, bool is_full)    a managed receive that goes on has bytes
-//   static constexpr CallResult kWouldBlock, kNoBufferSpace, kTooLong   its codes; the last: a
-//                                  message was longer than the memory, and is gone
-//   bool StopRecv, StopSend(Connection&)         asked to end; false: not begun, or past that
-//   bool CancelPoll, CancelFile(Operation&)      the same, for one that is begun
-//   bool IsStream(const Connection&)
-//   bool SendEnd(Connection&)                    of a stream; false: there is no connection
-//   CallResult DropUnread(Connection&)           receives, and drops what came
-//   Acknowledged AllAcknowledged(Connection&)    what was sent, once the end was
-//   void WaitForPeer(Connection&)                runs it when there is something, if it can tell
-//   void FreeConnection(Connection&)             closes the socket and frees the slot
-//   bool RegisterMemory(uint32_t slot, std::span<std::byte>)   whether the system has it now
-//   void DeregisterMemory(uint32_t slot)
-//   void Turn()
-// and may have its own OnTimer, BeginClose, FreeRecv and FreeSend, which call those here.
+// The backend implements what is left of Ring and RingBackend, and has the hooks that
+// ring_core/emulated/emulated_hooks.h lists and the compiler checks.
+//
+// Ring comes first among the bases, so that a pointer to it is one to the object.
 template <typename Backend, typename Types>
-class EmulatedRing : public Ring {
+class EmulatedRing : public Ring, protected RingState {
  public:
-  const CapabilityReport& Capabilities() const final { return capabilities_; }
-
-  absl::StatusOr<BufferId> RegisterBuffer(const RegisteredBufferOptions& options) final;
-  absl::Status UnregisterBuffer(BufferId buffer) final;
-  bool IsKernelRegistered(BufferId buffer) const final { return buffers_.InKernel(buffer); }
-  uint32_t UsesInFlight(BufferId buffer, uint32_t offset) const final {
-    return buffers_.Uses(buffer, offset);
-  }
   absl::StatusOr<BufferGroupId> RegisterBufferGroup(const BufferGroupOptions& options) final;
   absl::Status AddBuffers(BufferGroupId group, std::span<std::byte> memory) final;
   absl::Status UnregisterBufferGroup(BufferGroupId group) final;
   uint32_t FreeBuffers(BufferGroupId group) const final;
+  void ReturnBuffer(const ManagedBuffer& buffer) final;
   absl::Status CloseFile(FileId file) final {
     CheckProcess();
     return files_.Close(file);
   }
-
-  Prepared PrepareAccept(ListenerId listener, Shots shots, Token token) final;
-  Prepared PrepareConnect(const Endpoint& endpoint, Token token) final;
-  Prepared PrepareRecv(ConnectionId connection, std::span<std::byte> memory, Token token,
-                       TransferFlags flags = TransferFlags::kNone) final;
-  Prepared PrepareSend(ConnectionId connection, std::span<const std::byte> memory, Token token,
-                       TransferFlags flags = TransferFlags::kNone) final;
-  Prepared PrepareRecvBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                             TransferFlags flags = TransferFlags::kNone) final;
-  Prepared PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
-                             TransferFlags flags = TransferFlags::kNone) final;
-  Prepared PrepareRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
-                              Token token) final;
-  Prepared PrepareRecvFrom(ConnectionId socket, std::span<std::byte> memory, Endpoint* source,
-                           Token token) final;
-  Prepared PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
-                         const Endpoint& destination, Token token) final;
-  Prepared PrepareShutdown(ConnectionId connection, Direction direction, Token token) final;
-  Prepared PrepareClose(ConnectionId connection, CloseMode mode, Token token) final;
-  Prepared PreparePollAdd(ConnectionId connection, PollEvents events, Shots shots,
-                          Token token) final;
-  Prepared PreparePollRemove(Token target, Token token) final;
-  Prepared PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) final;
-  Prepared PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token) final;
-  Prepared PrepareDeadline(std::chrono::nanoseconds delay, Token token) final;
-  Prepared PrepareCancel(Token target, Token token) final;
-  Prepared PrepareCancelConnection(ConnectionId connection, Direction direction, Token token) final;
-  Prepared PrepareCancelAll(Token token) final;
-  Prepared PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory,
-                       Token token) final;
-  Prepared PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
-                        Token token) final;
-  Prepared PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                             Token token) final;
-  Prepared PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                              Token token) final;
-  Prepared PrepareSync(FileId file, SyncMode mode, Token token) final;
-  Prepared PrepareNop(Token token) final { return AcceptFixedResult(0, token); }
-
-  uint32_t SubmissionQueueSpace() const final { return submission_entries_ - prepared_; }
-  uint32_t CompletionQueueCount() const final { return completions_.size(); }
-  std::span<const Completion> PeekCompletions() final { return completions_.View(); }
-  void AdvanceCompletionQueue(size_t count) final { completions_.Advance(count); }
-  ManagedBuffer TakeBuffer(const Completion& completion) final {
-    return completions_.TakeBuffer(completion);
-  }
-  void ReturnBuffer(const ManagedBuffer& buffer) final;
-  std::string ExplainError(const Completion& completion) const final {
-    return failures_.Explain(completion);
-  }
-  Statistics GetStatistics() const final { return statistics_.Snapshot(); }
-  uint32_t InFlight() const final { return in_flight_; }
+  uint32_t SubmissionQueueSpace() const final { return submission_limit_ - submission_tail_; }
 
  protected:
   using Connection = typename Types::Connection;
@@ -192,8 +97,7 @@ class EmulatedRing : public Ring {
   // Pieces of a kAll transfer in one turn, so that others get theirs.
   static constexpr int kPiecesPerTurn = 16;
 
-  // `options` must have passed CheckRingOptions. The functions are the backend's table of native
-  // codes, see FailureLog.
+  // As for RingState.
   EmulatedRing(const RingOptions& options, Error (*to_error)(int native),
                std::string (*to_text)(int native));
   // Ends the program where something is in flight, or a buffer not returned: first thing of a
@@ -203,9 +107,6 @@ class EmulatedRing : public Ring {
   // To be called once in the child of a fork: what uses the ring ends the program from then on.
   // Here there is only the parent's ring to be harmed.
   void LeaveProcess();
-  bool IsOfAnotherProcess() const { return of_another_process_; }
-  // Ends the program where this is not the process that made the ring.
-  void CheckProcess() const;
 
   // Null where the id is stale.
   Listener* FindListener(ListenerId id);
@@ -217,11 +118,7 @@ class EmulatedRing : public Ring {
   // clock; kNever), or not at all where HasWork, and takes what the system has.
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
   template <typename Poll>
-  uint32_t DoSubmit(Poll poll);
-  template <typename Poll>
-  uint32_t DoSubmitAndWait(const WaitOptions& options, Poll poll);
-  template <typename Poll>
-  uint32_t DoWait(const WaitOptions& options, Poll poll);
+  uint32_t DoEnter(EnterMode mode, const WaitOptions& options, Poll poll);
 
   // Turns: emulated_turn.h.
   // Something could be done in a further turn at once.
@@ -243,22 +140,32 @@ class EmulatedRing : public Ring {
 
   // Managed receives, and ending transfers: emulated_transfer.h.
   void RunManagedRecv(Connection& connection);
-  void EndRecv(Connection& connection, CallResult result);
-  void EndSend(Connection& connection, CallResult result);
-  void EndManagedRecv(Connection& connection, int32_t result, const ManagedBuffer* buffer,
-                      uint32_t flags = 0);
+  template <bool kIsSend>
+  void EndPlain(Connection& connection, CallResult result);
+  void EndManagedRecv(Connection& connection, int32_t result, uint32_t flags = 0);
+  void EndManagedRecv(Connection& connection, const ManagedBuffer& buffer);
   void EndTransfer(Connection& connection, Operation& operation, bool is_send, CallResult result);
-  void FreeRecv(Connection& connection);
-  void FreeSend(Connection& connection);
+  // Nothing is in flight in the direction any more.
+  void FreeHalf(Connection& connection, bool is_send) {
+    connection.kind(is_send) = Transfer::kIdle;
+    connection.clear(is_send ? kSendBegun | kSendCancelled | kSendHasDeadline
+                             : kRecvBegun | kRecvCancelled | kRecvHasDeadline | kRecvMany);
+  }
 
   // The operation table: emulated_operation.h.
   void EndOperation(Operation& operation, int32_t result, uint32_t flags = 0);
   void LinkPoll(Operation& operation);
   void OnTimer(Operation& operation);
-  void Complete(Token token, int32_t result, uint32_t flags);
-  // Notes why it failed; returns the completion's result.
+  // The operation ends. `flags` are without kMore.
+  void Complete(Token token, int32_t result, uint32_t flags) {
+    --in_flight_;
+    completions_.Push(Completion{token, result, flags});
+  }
+  // The operation goes on.
+  void CompleteShot(Operation& operation, int32_t result, uint32_t flags = 0);
+  // Notes why a call failed; returns the completion's result.
   int32_t Fail(Token token, CallResult result, const char* what) {
-    return failures_.Note(token, static_cast<int>(-result), what);
+    return RingState::Fail(token, static_cast<int>(-result), what);
   }
   // Cancelling: emulated_cancel.h.
   // It ends with `result` in this turn, or the first that has room.
@@ -270,16 +177,11 @@ class EmulatedRing : public Ring {
   void ContinueClose(Connection& connection);
   void RunLinger(Connection& connection);
 
-  const RingOptions options_;
-  CapabilityReport capabilities_;
-  StatisticsCounters statistics_;
-  CompletionQueue completions_;
   // Calls of Wake that no completion stands for yet.
   std::atomic<uint32_t> wakes_pending_{0};
 
   emulated::ConnectionTable<Connection> connections_;
   OperationTable<Operation> operations_;
-  BufferTable buffers_;
   std::vector<Listener> listeners_;
   FileTable files_;
   std::vector<Group> groups_;
@@ -288,67 +190,135 @@ class EmulatedRing : public Ring {
   SlotList<Connection, &Connection::next_ready> ready_;
   SlotList<Operation, &Operation::next_ending> ending_;
   uint32_t listeners_due_ = 0;
-  uint32_t in_flight_ = 0;
   int64_t now_ns_ = 0;  // in a turn, once somebody asked; else 0
 
  private:
   // What the submission queue holds.
   enum class Step : uint32_t { kOperation, kRecv, kSend, kClose };
 
+  // emulated_hooks.h. Nothing at run time.
+  static constexpr void CheckPreparing();
+  static constexpr void CheckTurns();
+  static constexpr void CheckEnding();
   Backend& backend() { return static_cast<Backend&>(*this); }
 
-  // Whether there is no place in the queue, or no `operations`, for one more.
-  bool Full(uint32_t operations, uint32_t kept = kKeptForCancels) const;
-  // What Prepare returns where that holds.
+  // RingBackend.
+  Prepared StartRecv(ConnectionId connection, std::span<std::byte> memory, TransferTraits traits,
+                     Token token) final {
+    const bool accepted = AcceptPlain</*kIsSend=*/false>(connection, memory, traits, token);
+    return accepted ? Prepared::kAccepted : StartRecvElse(connection, memory, traits, token);
+  }
+  Prepared StartSend(ConnectionId connection, std::span<std::byte> memory, TransferTraits traits,
+                     Token token) final {
+    const bool accepted = AcceptPlain</*kIsSend=*/true>(connection, memory, traits, token);
+    return accepted ? Prepared::kAccepted : StartSendElse(connection, memory, traits, token);
+  }
+  Prepared StartRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
+                            Token token) final;
+  Prepared Start(const Request& request, Token token) final;
+  absl::StatusOr<bool> SetKernelMemory(uint32_t slot, const RegisteredBufferOptions& options) final;
+
+  // Whether the submission queue is full.
+  bool QueueFull() const { return submission_tail_ == submission_limit_; }
+  // Whether it is, or the table of operations, of which the last `kept` are for others.
+  bool Full(uint32_t kept = kKeptForCancels) const {
+    return QueueFull() || operations_.size() - operations_.in_use() <= kept;
+  }
+  // What is returned where that holds.
   Prepared Refused();
-  void Accepted(Step step, uint32_t index, Target target = {});
-  void Accepted(const Operation& operation, bool may_have_deadline);
-  Target TargetOf(const Operation& operation) const;
-  Target TargetOf(const Connection& connection, Target::Kind direction) const;
+  void Accepted(Step step, uint32_t index);
+  Prepared Accepted(const Operation& operation);
   Prepared AcceptFixedResult(int32_t result, Token token, uint32_t kept = kKeptForCancels);
   Prepared AcceptError(Error error, Token token) {
     return AcceptFixedResult(ToResult(error), token);
   }
-  // Null where it is full.
-  Operation* TakeTimer(OperationKind kind, int64_t delay_ns, Token token);
-  Prepared PrepareCancelTarget(Target target, Token target_token, Token token);
 
-  static uint32_t LengthOf(size_t size, TransferFlags flags = TransferFlags::kNone);
+  // Transfers of connections: emulated_prepare_transfer.h.
+  template <bool kIsSend>
+  bool AcceptPlain(ConnectionId id, std::span<std::byte> memory, TransferTraits traits,
+                   Token token);
+  Prepared StartRecvElse(ConnectionId id, std::span<std::byte> memory, TransferTraits traits,
+                         Token token);
+  Prepared StartSendElse(ConnectionId id, std::span<std::byte> memory, TransferTraits traits,
+                         Token token);
+  template <bool kIsSend>
+  Prepared StartTransfer(ConnectionId id, std::span<std::byte> memory, TransferTraits traits,
+                         Token token);
+  template <bool kIsSend>
+  void BeginPlain(Connection& connection, uint32_t index, std::span<std::byte> memory,
+                  TransferTraits traits, Token token);
+  Prepared StartTransferAll(Connection& connection, std::span<std::byte> memory,
+                            TransferTraits traits, bool is_send, Token token);
+  Operation* TakeMessage(ConnectionId id, OperationKind kind, Token token, Prepared* prepared);
+
+  // Everything else: emulated_prepare.h.
+  Prepared Begin(const request::Nop& nop, Token token);
+  Prepared Begin(const request::Accept& accept, Token token);
+  Prepared Begin(const request::Connect& connect, Token token);
+  Prepared Begin(const request::RecvFrom& recv, Token token);
+  Prepared Begin(const request::SendTo& send, Token token);
+  Prepared Begin(const request::Shutdown& shutdown, Token token);
+  Prepared Begin(const request::Close& close, Token token);
+  Prepared Begin(const request::Poll& poll, Token token);
+  Prepared Begin(const request::Timer& timer, Token token);
+  Prepared Begin(const request::TimerAt& timer, Token token);
+  Prepared Begin(const request::Deadline& deadline, Token token);
+  Prepared Begin(const request::Cancel& cancel, Token token);
+  Prepared Begin(const request::CancelAll& cancel, Token token);
+  Prepared Begin(const request::FileTransfer& transfer, Token token);
+  Prepared Begin(const request::Sync& sync, Token token);
+  Prepared StartCancel(OperationKind kind, const OperationHead::Cancel& cancel, Token token);
+  Prepared AcceptFile(Operation& operation, FileId id);
+
+  // What a cancel or a deadline names: emulated_target.h.
+  Target TargetOf(const Operation& operation) const;
+  Target TargetOf(const Connection& connection, bool is_send) const;
+  Target TargetIn(Connection& connection, bool is_send);
+  Target FindTarget(Token token);
+  Target FindLast(Token token);
+  Error FindForDeadline(const request::Target& named, Target* target);
+  uint32_t* DeadlineOf(const Target& target);
+  static bool HasTransfer(Connection& connection, bool is_send, Token token) {
+    return connection.half(is_send).token == token.value &&
+           IsInConnection(connection.kind(is_send));
+  }
+  bool IsCurrent(const Target& target, Token token);
+  bool CancelTarget(const Target& target);
+
   // Of a receive's completion with 0.
   static uint32_t FlagsOfNothing(const Connection& connection) {
     return connection.is_datagram() ? uint32_t{kEmptyDatagram} : 0;
   }
+  template <bool kIsSend>
+  void EndPlainElse(Connection& connection, CallResult result);
+  uint32_t FreeManagedRecv(Connection& connection);
+  void OnNoBytes(Connection& connection, Group& group, CallResult result);
   void OnNoBuffers(Connection& connection, Group& group);
   bool OnUselessMessage(Connection& connection, CallResult result);
   void ResumeStalled(Group& group);
-  Error Resolve(const BufferSlice& slice, TransferFlags flags, TransferRequest* request) const;
-  Prepared PrepareRecvRequest(ConnectionId id, const TransferRequest& request, Token token);
-  Prepared PrepareSendRequest(ConnectionId id, const TransferRequest& request, Token token);
-  Prepared PrepareTransferAll(Connection& connection, const TransferRequest& request, bool is_send,
-                              Token token);
-  Operation* PrepareMessage(ConnectionId id, OperationKind kind, Token token, Prepared* prepared);
-  Prepared PrepareFile(FileId id, OperationKind kind, uint64_t offset,
-                       const TransferRequest& request, Token token,
-                       SyncMode mode = SyncMode::kData);
-  Prepared PrepareFileBuffer(FileId id, OperationKind kind, uint64_t offset,
-                             const BufferSlice& slice, Token token);
 
-  void Begin(Operation& operation);
+  void BeginOperation(Operation& operation);
   void BeginAccept(Operation& operation);
   void BeginTimer(Operation& operation);
+  void BeginCancel(Operation& operation);
   void BeginCancelConnection(Operation& operation);
   void BeginCancelAll(Operation& operation);
-  void EndDeadline(uint32_t link);
   void UnlinkPoll(Operation& operation);
-  bool IsCurrent(const Target& target, Token token) const;
-  bool CancelTarget(const Target& target);
+  uint32_t StopPolls(Connection& connection);
+
+  // Deadlines: emulated_deadline.h.
+  void EndDeadline(uint32_t link);
+  void OnDeadline(Operation& deadline);
   void DetachDeadline(Operation& deadline);
+  // What the deadline is on has completed, and goes on.
+  void NoteShot(uint32_t deadline) { operations_[deadline - 1].watch.heard_ns = Now(); }
+
   void RunLingers();
   void FinishClose(Connection& connection);
   // A receive gave 0 bytes.
   static void NotePeerEnd(Connection& connection) { connection.peer_ended = !connection.recv_shut; }
-  uint32_t StopPolls(Connection& connection);
 
+  void RunSubmission(uint32_t reference);
   void CheckThread();
   uint32_t TakePrepared();
   template <typename Poll>
@@ -359,20 +329,18 @@ class EmulatedRing : public Ring {
   uint32_t Wait(const WaitOptions& options, Poll& poll);
 
   OwnerThread owner_;
-  bool of_another_process_ = false;
   uint32_t turns_without_poll_ = 0;
-  FailureLog failures_;
 
   // References to what was prepared, in order: begun up to `submission_head_`, submitted up to
   // `submission_end_`. It has a place for everything that can be in flight, so that submitting
   // makes room for `submission_entries_` more even while completions are not taken.
   SlotArray<uint32_t> submissions_;
+  const uint32_t submission_mask_ = submissions_.size() - 1;
   const uint32_t submission_entries_;
   uint32_t submission_head_ = 0;
   uint32_t submission_end_ = 0;
   uint32_t submission_tail_ = 0;
-  uint32_t prepared_ = 0;  // caller's operations since the last submit
-  Target last_target_{};   // what a deadline would be set on
+  uint32_t submission_limit_ = submission_entries_;  // of the tail, until the next submit
 };
 
 }  // namespace ioring::emulated
@@ -380,9 +348,12 @@ class EmulatedRing : public Ring {
 #include "ring_core/emulated/emulated_cancel.h"
 #include "ring_core/emulated/emulated_close.h"
 #include "ring_core/emulated/emulated_control.h"
+#include "ring_core/emulated/emulated_deadline.h"
+#include "ring_core/emulated/emulated_hooks.h"
 #include "ring_core/emulated/emulated_operation.h"
 #include "ring_core/emulated/emulated_prepare.h"
 #include "ring_core/emulated/emulated_prepare_transfer.h"
+#include "ring_core/emulated/emulated_target.h"
 #include "ring_core/emulated/emulated_transfer.h"
 #include "ring_core/emulated/emulated_turn.h"
 

@@ -6,60 +6,63 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/base/attributes.h"
 #include "absl/base/optimization.h"
 #include "ring/completion.h"
 #include "ring/error.h"
 #include "ring/options.h"
+#include "ring/token.h"
 #include "ring_core/emulated/emulated_ring.h"
 #include "ring_core/table/managed_group.h"
 
 namespace ioring::emulated {
 
+// Bytes were transferred, as nearly always; the rest is apart.
 template <typename Backend, typename Types>
-void EmulatedRing<Backend, Types>::FreeRecv(Connection& connection) {
-  connection.recv = Transfer::kIdle;
-  connection.clear(kRecvBegun | kRecvCancelled | kRecvMany | kRecvHasDeadline);
-}
-
-template <typename Backend, typename Types>
-void EmulatedRing<Backend, Types>::FreeSend(Connection& connection) {
-  connection.send = Transfer::kIdle;
-  connection.clear(kSendBegun | kSendCancelled | kSendHasDeadline);
-}
-
-template <typename Backend, typename Types>
-void EmulatedRing<Backend, Types>::EndRecv(Connection& connection, CallResult result) {
-  const Token token{connection.recv_token};
-  const uint32_t deadline = connection.has(kRecvHasDeadline) ? connection.recv_deadline : 0;
-  buffers_.DropUse(connection.recv_unit);
-  backend().FreeRecv(connection);
-  if (ABSL_PREDICT_TRUE(result > 0)) {
-    statistics_.bytes_received.Add(static_cast<uint64_t>(result));
-    Complete(token, static_cast<int32_t>(result), 0);
-  } else if (result == 0) {
-    NotePeerEnd(connection);
-    Complete(token, 0, FlagsOfNothing(connection));
-  } else {
-    Complete(token, Fail(token, result, "recv"), 0);
+template <bool kIsSend>
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void EmulatedRing<Backend, Types>::EndPlain(
+    Connection& connection, CallResult result) {
+  if (ABSL_PREDICT_FALSE(result <= 0 || connection.has(HasDeadlineFlag(kIsSend)))) {
+    return EndPlainElse<kIsSend>(connection, result);
   }
-  if (ABSL_PREDICT_FALSE(deadline != 0)) EndDeadline(deadline);
+  const Half& half = connection.half(kIsSend);
+  const Token token{half.token};
+  buffers_.DropUse(half.unit);
+  backend().FreeHalf(connection, kIsSend);
+  (kIsSend ? statistics_.bytes_sent : statistics_.bytes_received)
+      .Add(static_cast<uint64_t>(result));
+  Complete(token, static_cast<int32_t>(result), 0);
 }
 
 template <typename Backend, typename Types>
-void EmulatedRing<Backend, Types>::EndSend(Connection& connection, CallResult result) {
-  const Token token{connection.send_token};
-  const uint32_t deadline = connection.has(kSendHasDeadline) ? connection.send_deadline : 0;
-  buffers_.DropUse(connection.send_unit);
-  backend().FreeSend(connection);
-  if (result > 0) statistics_.bytes_sent.Add(static_cast<uint64_t>(result));
-  Complete(token, result >= 0 ? static_cast<int32_t>(result) : Fail(token, result, "send"), 0);
-  if (ABSL_PREDICT_FALSE(deadline != 0)) EndDeadline(deadline);
+template <bool kIsSend>
+ABSL_ATTRIBUTE_NOINLINE void EmulatedRing<Backend, Types>::EndPlainElse(Connection& connection,
+                                                                        CallResult result) {
+  const Half& half = connection.half(kIsSend);
+  const Token token{half.token};
+  const uint32_t deadline =
+      connection.has(HasDeadlineFlag(kIsSend)) ? connection.deadline(kIsSend) : 0;
+  buffers_.DropUse(half.unit);
+  backend().FreeHalf(connection, kIsSend);
+  uint32_t flags = 0;
+  if (result > 0) {
+    (kIsSend ? statistics_.bytes_sent : statistics_.bytes_received)
+        .Add(static_cast<uint64_t>(result));
+  } else if (!kIsSend && result == 0) {
+    NotePeerEnd(connection);
+    flags = FlagsOfNothing(connection);
+  }
+  Complete(
+      token,
+      result >= 0 ? static_cast<int32_t>(result) : Fail(token, result, kIsSend ? "send" : "recv"),
+      flags);
+  if (deadline != 0) EndDeadline(deadline);
 }
 
 template <typename Backend, typename Types>
 void EmulatedRing<Backend, Types>::EndTransfer(Connection& connection, Operation& operation,
                                                bool is_send, CallResult result) {
-  is_send ? backend().FreeSend(connection) : backend().FreeRecv(connection);
+  backend().FreeHalf(connection, is_send);
   if (result == 0 && !is_send) NotePeerEnd(connection);
   if (result > 0) {
     (is_send ? statistics_.bytes_sent : statistics_.bytes_received)
@@ -76,7 +79,7 @@ void EmulatedRing<Backend, Types>::EndTransfer(Connection& connection, Operation
 
 template <typename Backend, typename Types>
 void EmulatedRing<Backend, Types>::RunManagedRecv(Connection& connection) {
-  Group& group = groups_[connection.recv_length];
+  Group& group = groups_[connection.recv.group];
   ManagedGroup& buffers = *group.buffers;
   if (ABSL_PREDICT_FALSE(connection.has(kPromised))) {
     connection.clear(kPromised);
@@ -88,24 +91,34 @@ void EmulatedRing<Backend, Types>::RunManagedRecv(Connection& connection) {
   }
   std::byte* data = buffers.Next();
   const CallResult result = backend().TryRecv(connection, data, buffers.buffer_bytes());
-  if (result > 0) {
-    const ManagedBuffer buffer{data, static_cast<uint32_t>(result), connection.recv_length,
-                               buffers.Pick()};
-    statistics_.bytes_received.Add(buffer.size);
-    if (!connection.has(kRecvMany)) {
-      return EndManagedRecv(connection, static_cast<int32_t>(result), &buffer);
+  if (result <= 0) {
+    if (result == Backend::kWouldBlock && group.stalled.empty()) {
+      return backend().WaitToRecv(connection);
     }
-    statistics_.completions.Add(1);
-    completions_.Push(Completion{Token{connection.recv_token}, static_cast<int32_t>(result),
-                                 uint32_t{kBuffer} | kMore},
-                      buffer);
-    return backend().AfterShot(connection, buffer.size == buffers.buffer_bytes());
+    return OnNoBytes(connection, group, result);
   }
+  const auto size = static_cast<uint32_t>(result);
+  statistics_.bytes_received.Add(size);
+  const ManagedBuffer buffer{data, size, connection.recv.group, buffers.Pick()};
+  const Token token{connection.recv.token};
+  if (ABSL_PREDICT_FALSE((connection.flags & (kRecvMany | kRecvHasDeadline)) != kRecvMany)) {
+    if (!connection.has(kRecvMany)) return EndManagedRecv(connection, buffer);
+    NoteShot(connection.deadline(/*is_send=*/false));
+  }
+  completions_.Push(Completion{token, static_cast<int32_t>(size), uint32_t{kBuffer} | kMore},
+                    buffer);
+  backend().AfterShot(connection, size == buffers.buffer_bytes());
+}
+
+// There was nothing, or no more than an end, an empty message or an error.
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::OnNoBytes(Connection& connection, Group& group,
+                                             CallResult result) {
   if (!group.stalled.empty()) ResumeStalled(group);  // the buffer was not needed
   if (result == Backend::kWouldBlock) return backend().WaitToRecv(connection);
   if (OnUselessMessage(connection, result)) return;
-  const Token token{connection.recv_token};
-  EndManagedRecv(connection, result == 0 ? 0 : Fail(token, result, "managed recv"), nullptr);
+  const Token token{connection.recv.token};
+  EndManagedRecv(connection, result == 0 ? 0 : Fail(token, result, "managed recv"));
 }
 
 // A message that is gone and brought no bytes, for it was empty or longer than a buffer: told
@@ -115,14 +128,15 @@ bool EmulatedRing<Backend, Types>::OnUselessMessage(Connection& connection, Call
   const bool is_empty = result == 0 && connection.is_datagram();
   const bool is_too_long = result == Backend::kTooLong && connection.has_messages();
   if (!is_empty && !is_too_long) return false;
-  const Token token{connection.recv_token};
+  const Token token{connection.recv.token};
   const int32_t code = is_empty ? 0 : Fail(token, result, "managed recv");
   const uint32_t flags = is_empty ? uint32_t{kEmptyDatagram} : 0;
   if (connection.has(kRecvMany)) {
-    Complete(token, code, flags | kMore);
+    if (connection.has(kRecvHasDeadline)) NoteShot(connection.deadline(/*is_send=*/false));
+    completions_.Push(Completion{token, code, flags | kMore});
     backend().AfterShot(connection, /*is_full=*/false);
   } else {
-    EndManagedRecv(connection, code, nullptr, flags);
+    EndManagedRecv(connection, code, flags);
   }
   return true;
 }
@@ -131,7 +145,7 @@ bool EmulatedRing<Backend, Types>::OnUselessMessage(Connection& connection, Call
 // connection neither fails nor waits in line.
 template <typename Backend, typename Types>
 void EmulatedRing<Backend, Types>::OnNoBuffers(Connection& connection, Group& group) {
-  const Token token{connection.recv_token};
+  const Token token{connection.recv.token};
   CallResult result = backend().TryPeek(connection);
   if (result == 0 && connection.is_datagram()) {
     std::byte none;
@@ -142,25 +156,23 @@ void EmulatedRing<Backend, Types>::OnNoBuffers(Connection& connection, Group& gr
   if (result == Backend::kWouldBlock) return backend().WaitToRecv(connection);
   if (OnUselessMessage(connection, result)) return;
   if (result <= 0) {
-    return EndManagedRecv(connection, result == 0 ? 0 : Fail(token, result, "managed recv"),
-                          nullptr);
+    return EndManagedRecv(connection, result == 0 ? 0 : Fail(token, result, "managed recv"));
   }
   statistics_.buffer_exhaustions.Add(1);
   if (group.buffers->exhaustion() == ExhaustionPolicy::kFail) {
     Fail(token, Backend::kNoBufferSpace, "managed recv");
-    return EndManagedRecv(connection, ToResult(Error::kNoBuffers), nullptr);
+    return EndManagedRecv(connection, ToResult(Error::kNoBuffers));
   }
   connection.set(kStalled);
   group.stalled.Push(connections_, connection);
 }
 
+// Ends it but for its completion, and returns the link to its deadline.
 template <typename Backend, typename Types>
-void EmulatedRing<Backend, Types>::EndManagedRecv(Connection& connection, int32_t result,
-                                                  const ManagedBuffer* buffer, uint32_t flags) {
-  Group& group = groups_[connection.recv_length];
-  const Token token{connection.recv_token};
-  const uint32_t deadline = connection.has(kRecvHasDeadline) ? connection.recv_deadline : 0;
-  if (result == 0) NotePeerEnd(connection);
+uint32_t EmulatedRing<Backend, Types>::FreeManagedRecv(Connection& connection) {
+  Group& group = groups_[connection.recv.group];
+  const uint32_t deadline =
+      connection.has(kRecvHasDeadline) ? connection.deadline(/*is_send=*/false) : 0;
   if (connection.has(kStalled)) {
     connection.clear(kStalled);
     group.stalled.Remove(connections_, connection);
@@ -170,16 +182,29 @@ void EmulatedRing<Backend, Types>::EndManagedRecv(Connection& connection, int32_
     --group.promised;
     ResumeStalled(group);
   }
-  backend().FreeRecv(connection);
+  backend().FreeHalf(connection, /*is_send=*/false);
   --group.receives;
-  if (buffer == nullptr) {
-    Complete(token, result, flags);
-  } else {
-    --in_flight_;
-    statistics_.completions.Add(1);
-    completions_.Push(Completion{token, result, kBuffer}, *buffer);
-  }
-  if (ABSL_PREDICT_FALSE(deadline != 0)) EndDeadline(deadline);
+  return deadline;
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::EndManagedRecv(Connection& connection, int32_t result,
+                                                  uint32_t flags) {
+  if (result == 0) NotePeerEnd(connection);
+  const Token token{connection.recv.token};
+  const uint32_t deadline = FreeManagedRecv(connection);
+  Complete(token, result, flags);
+  if (deadline != 0) EndDeadline(deadline);
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::EndManagedRecv(Connection& connection,
+                                                  const ManagedBuffer& buffer) {
+  const Token token{connection.recv.token};
+  const uint32_t deadline = FreeManagedRecv(connection);
+  --in_flight_;
+  completions_.Push(Completion{token, static_cast<int32_t>(buffer.size), kBuffer}, buffer);
+  if (deadline != 0) EndDeadline(deadline);
 }
 
 template <typename Backend, typename Types>

@@ -7,13 +7,13 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
-#include <utility>
 
 #include "absl/base/optimization.h"
 #include "absl/log/check.h"
 #include "ring/clock.h"
 #include "ring/completion.h"
 #include "ring/options.h"
+#include "ring/request.h"
 #include "ring_core/emulated/emulated_ring.h"
 
 namespace ioring::emulated {
@@ -29,9 +29,11 @@ void EmulatedRing<Backend, Types>::CheckThread() {
 
 template <typename Backend, typename Types>
 uint32_t EmulatedRing<Backend, Types>::TakePrepared() {
+  const uint32_t count = submission_tail_ - submission_end_;
   submission_end_ = submission_tail_;
-  last_target_ = Target{};
-  return std::exchange(prepared_, 0);
+  submission_limit_ = submission_tail_ + submission_entries_;
+  statistics_.submissions.Add(count);
+  return count;
 }
 
 template <typename Backend, typename Types>
@@ -46,7 +48,6 @@ void EmulatedRing<Backend, Types>::TakeWakes() {
   const uint32_t count = wakes_pending_.exchange(0, std::memory_order_acquire);
   if (count == 0) return;
   statistics_.wakes.Add(1);
-  statistics_.completions.Add(1);
   const uint32_t shown = std::min<uint32_t>(count, std::numeric_limits<int32_t>::max());
   completions_.Push(Completion{options_.wake_token, static_cast<int32_t>(shown), 0});
   completions_.MarkLast();
@@ -64,26 +65,28 @@ void EmulatedRing<Backend, Types>::RunTimers() {
 
 template <typename Backend, typename Types>
 void EmulatedRing<Backend, Types>::RunSubmissions() {
-  const uint32_t mask = submissions_.size() - 1;
-  while (submission_head_ != submission_end_ && HasRoom()) {
-    const uint32_t reference = submissions_[submission_head_++ & mask];
-    const uint32_t index = reference >> 2;
-    switch (static_cast<Step>(reference & 3)) {
-      case Step::kRecv:
-        connections_[index].set(kRecvBegun);
-        backend().RunRecv(connections_[index]);
-        break;
-      case Step::kSend:
-        connections_[index].set(kSendBegun);
-        backend().RunSend(connections_[index]);
-        break;
-      case Step::kClose:
-        backend().BeginClose(connections_[index]);
-        break;
-      case Step::kOperation:
-        Begin(operations_[index]);
-        break;
-    }
+  while (HasSubmissions()) {
+    // Each pushes kHeadroom completions at most, so that many need one look at the room.
+    uint32_t count = std::min(submission_end_ - submission_head_, completions_.space() / kHeadroom);
+    if (count == 0) return;
+    for (; count != 0; --count) RunSubmission(submissions_[submission_head_++ & submission_mask_]);
+  }
+}
+
+template <typename Backend, typename Types>
+inline void EmulatedRing<Backend, Types>::RunSubmission(uint32_t reference) {
+  const uint32_t index = reference >> 2;
+  switch (static_cast<Step>(reference & 3)) {
+    case Step::kRecv:
+      connections_[index].set(kRecvBegun);
+      return backend().RunRecv(connections_[index]);
+    case Step::kSend:
+      connections_[index].set(kSendBegun);
+      return backend().RunSend(connections_[index]);
+    case Step::kClose:
+      return backend().BeginClose(connections_[index]);
+    case Step::kOperation:
+      return BeginOperation(operations_[index]);
   }
 }
 
@@ -107,7 +110,7 @@ void EmulatedRing<Backend, Types>::RunReady() {
 }
 
 template <typename Backend, typename Types>
-void EmulatedRing<Backend, Types>::PushReady(Connection& connection) {
+inline void EmulatedRing<Backend, Types>::PushReady(Connection& connection) {
   if (connection.has(kOnReadyList)) return;
   connection.set(kOnReadyList);
   ready_.Push(connections_, connection);
@@ -124,27 +127,16 @@ void EmulatedRing<Backend, Types>::MakeDue(Listener& listener) {
 
 template <typename Backend, typename Types>
 template <typename Poll>
-uint32_t EmulatedRing<Backend, Types>::DoSubmit(Poll poll) {
+uint32_t EmulatedRing<Backend, Types>::DoEnter(EnterMode mode, const WaitOptions& options,
+                                               Poll poll) {
+  if (mode == EnterMode::kLook) return 0;  // completions come into being in turns alone
   CheckThread();
+  if (mode == EnterMode::kWait) return Wait(options, poll);
   const uint32_t submitted = TakePrepared();
+  if (mode == EnterMode::kSubmitAndWait) return Wait(options, poll);
   backend().Turn();
   LookNowAndThen(poll);
   return submitted;
-}
-
-template <typename Backend, typename Types>
-template <typename Poll>
-uint32_t EmulatedRing<Backend, Types>::DoSubmitAndWait(const WaitOptions& options, Poll poll) {
-  CheckThread();
-  TakePrepared();
-  return Wait(options, poll);
-}
-
-template <typename Backend, typename Types>
-template <typename Poll>
-uint32_t EmulatedRing<Backend, Types>::DoWait(const WaitOptions& options, Poll poll) {
-  CheckThread();
-  return Wait(options, poll);
 }
 
 template <typename Backend, typename Types>

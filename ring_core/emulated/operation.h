@@ -54,7 +54,7 @@ struct Target {
 
 // A backend's operation derives from this and adds a union of what each kind needs, of which the
 // shared code uses (in names and types): `transfer`, with `data`, `length` and `done` as spans
-// have; `message`, with `data`, `length`, `source` and `address`; `target`; `cancel`;
+// have; `message`, with `data`, `length`, `source` and `address`; `watch` (kDeadline); `cancel`;
 // `listener_generation` (kAccept), `how` (a Direction, kShutdown) and `address` (kConnect).
 struct OperationHead {
   // What a cancel is to stop.
@@ -62,6 +62,13 @@ struct OperationHead {
     Target target;
     Token token;
     Direction direction;
+  };
+  // What a deadline watches over.
+  struct Watch {
+    Target target;
+    // When the target last had a completion that was not its final one, since the time began for
+    // which it may be silent; 0: never.
+    int64_t heard_ns;
   };
 
   static constexpr uint32_t kNone = ~uint32_t{0};
@@ -95,6 +102,10 @@ struct OperationHead {
   using Kind = OperationKind;
   bool can_be_cancelled() const {
     return kind != OperationKind::kFixedResult && kind != OperationKind::kCancel &&
+           kind != OperationKind::kCancelConnection && kind != OperationKind::kCancelAll;
+  }
+  bool can_have_deadline() const {
+    return kind != OperationKind::kDeadline && kind != OperationKind::kCancel &&
            kind != OperationKind::kCancelConnection && kind != OperationKind::kCancelAll;
   }
   void Begin() {

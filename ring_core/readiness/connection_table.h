@@ -11,7 +11,10 @@
 
 namespace ioring::readiness {
 
+using emulated::BegunFlag;
+using emulated::CancelledFlag;
 using emulated::ConnectionState;
+using emulated::Half;
 using emulated::Transfer;
 using enum emulated::ConnectionFlags;
 
@@ -30,21 +33,15 @@ enum PollEdges : uint8_t {
 
 // The first cache line is all that a message touches.
 struct alignas(64) Connection {
-  uint64_t recv_token;
-  uint64_t send_token;
-  std::byte* recv_data;  // kPlain
-  const std::byte* send_data;
-  uint32_t recv_length;  // kPlain: bytes; kManaged: index of the group; kOperation: of it
-  uint32_t send_length;
-  uint32_t recv_unit;  // of registered memory in use, see BufferTable
-  uint32_t send_unit;
+  Half recv;
+  Half send;
   int32_t descriptor;
   uint32_t next_ready;  // links are an index plus 1; the free list when it is free
   uint16_t flags;
   uint16_t generation;
   ConnectionState state;
-  Transfer recv;
-  Transfer send;
+  Transfer recv_kind;
+  Transfer send_kind;
   uint8_t ready;  // ReadyBits: what a call may succeed in
 
   // The rest, for what is rarer.
@@ -77,6 +74,9 @@ struct alignas(64) Connection {
     stream = kind;
     if (kind == posix::StreamKind::kTcp) set(kShortEmpties);
   }
+  Half& half(bool is_send) { return is_send ? send : recv; }
+  Transfer& kind(bool is_send) { return is_send ? send_kind : recv_kind; }
+  uint32_t& deadline(bool is_send) { return is_send ? send_deadline : recv_deadline; }
   bool has(uint16_t flag) const { return (flags & flag) != 0; }
   void set(uint16_t flag) { flags = static_cast<uint16_t>(flags | flag); }
   void clear(uint16_t flag) { flags = static_cast<uint16_t>(flags & ~flag); }
@@ -85,7 +85,7 @@ struct alignas(64) Connection {
   bool has_messages() const { return has(kMessages); }
   bool is_datagram() const { return has(kMessages) && !has_end; }
   bool idle() const {
-    return recv == Transfer::kIdle && send == Transfer::kIdle && other_operations == 0;
+    return recv_kind == Transfer::kIdle && send_kind == Transfer::kIdle && other_operations == 0;
   }
 };
 static_assert(sizeof(Connection) == 128);

@@ -15,7 +15,6 @@
 namespace ioring::readiness {
 
 using emulated::OperationKind;
-using emulated::Target;
 using enum emulated::OperationFlags;
 
 struct alignas(64) Operation : emulated::OperationHead {
@@ -38,7 +37,7 @@ struct alignas(64) Operation : emulated::OperationHead {
   union {
     TransferState transfer;
     Message message;
-    Target target;  // kDeadline
+    Watch watch;  // kDeadline
     Cancel cancel;
     FileRequest file;
     Poll poll;

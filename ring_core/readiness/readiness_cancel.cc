@@ -8,16 +8,9 @@
 
 namespace ioring::readiness {
 
-bool ReadinessCore::StopRecv(Connection& connection) {
-  if (!connection.has(kRecvBegun)) return false;
-  connection.set(kRecvCancelled);
-  PushReady(connection);
-  return true;
-}
-
-bool ReadinessCore::StopSend(Connection& connection) {
-  if (!connection.has(kSendBegun)) return false;
-  connection.set(kSendCancelled);
+bool ReadinessCore::Stop(Connection& connection, bool is_send) {
+  if (!connection.has(BegunFlag(is_send))) return false;
+  connection.set(CancelledFlag(is_send));
   PushReady(connection);
   return true;
 }

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "ring/endpoint.h"
 #include "ring/options.h"
+#include "ring/request.h"
 #include "ring/ring_limits.h"
 #include "ring_core/posix/calls.h"
 #include "ring_core/posix/socket_kind.h"
@@ -59,14 +60,20 @@ absl::Status ReadinessCore::CloseListener(ListenerId id) {
   return removed;
 }
 
-absl::StatusOr<Endpoint> ReadinessCore::LocalEndpoint(ListenerId id) const {
+absl::StatusOr<Endpoint> ReadinessCore::FindAddress(const AddressOf& of) {
   CheckProcess();
-  const Listener* listener = const_cast<ReadinessCore*>(this)->FindListener(id);
-  if (listener == nullptr) return StaleId("listener");
-  return posix::LocalEndpoint(listener->descriptor);
+  if (of.listener.is_set()) {
+    const Listener* listener = FindListener(of.listener);
+    if (listener == nullptr) return StaleId("listener");
+    return posix::LocalEndpoint(listener->descriptor);
+  }
+  const Connection* connection = connections_.Find(of.connection);
+  if (connection == nullptr) return StaleId("connection");
+  return of.peer ? posix::PeerEndpoint(connection->descriptor)
+                 : posix::LocalEndpoint(connection->descriptor);
 }
 
-absl::StatusOr<ConnectionId> ReadinessCore::AddSocket(int descriptor, posix::SocketKind kind) {
+absl::StatusOr<ConnectionId> ReadinessCore::AddConnection(int descriptor, posix::SocketKind kind) {
   Connection* connection = connections_.Take(ConnectionState::kOpen);
   if (connection == nullptr) {
     return AllInUse(options_.max_connections, "connections", "max_connections");
@@ -100,15 +107,19 @@ absl::Status ReadinessCore::RefuseOwn(int descriptor) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<ConnectionId> ReadinessCore::RegisterSocket(NativeHandle handle) {
+absl::StatusOr<ConnectionId> ReadinessCore::AddSocket(const SocketSource& source) {
   CheckProcess();
-  const int descriptor = static_cast<int>(handle);
+  return source.local != nullptr ? MakeDatagram(*source.local)
+                                 : TakeOver(static_cast<int>(source.handle));
+}
+
+absl::StatusOr<ConnectionId> ReadinessCore::TakeOver(int descriptor) {
   if (absl::Status status = RefuseOwn(descriptor); !status.ok()) return status;
   posix::SocketChanges changes;
   absl::Status status =
       posix::TakeOverSocket(descriptor, posix::kTransfersAreNonBlocking, &changes);
   absl::StatusOr<ConnectionId> id =
-      status.ok() ? AddSocket(descriptor, posix::KindOf(descriptor)) : status;
+      status.ok() ? AddConnection(descriptor, posix::KindOf(descriptor)) : status;
   if (!id.ok()) {
     posix::GiveBackSocket(descriptor, changes);
     return id;
@@ -136,30 +147,15 @@ absl::StatusOr<NativeHandle> ReadinessCore::UnregisterSocket(ConnectionId id) {
   return NativeHandle{descriptor};
 }
 
-absl::StatusOr<ConnectionId> ReadinessCore::OpenDatagram(const Endpoint& local) {
-  CheckProcess();
+absl::StatusOr<ConnectionId> ReadinessCore::MakeDatagram(const Endpoint& local) {
   absl::StatusOr<posix::BoundSocket> bound = posix::OpenDatagram(local, kNonBlocking);
   if (!bound.ok()) return bound.status();
-  absl::StatusOr<ConnectionId> id = AddSocket(bound->descriptor, posix::SocketKind::kDatagrams);
+  absl::StatusOr<ConnectionId> id = AddConnection(bound->descriptor, posix::SocketKind::kDatagrams);
   if (!id.ok()) {
     bound->path.Remove().IgnoreError();  // the first error is told
     posix::Close(bound->descriptor, /*reset=*/false);
   }
   return id;
-}
-
-absl::StatusOr<Endpoint> ReadinessCore::PeerEndpoint(ConnectionId id) {
-  CheckProcess();
-  const Connection* connection = connections_.Find(id);
-  if (connection == nullptr) return StaleId("connection");
-  return posix::PeerEndpoint(connection->descriptor);
-}
-
-absl::StatusOr<Endpoint> ReadinessCore::LocalEndpoint(ConnectionId id) {
-  CheckProcess();
-  const Connection* connection = connections_.Find(id);
-  if (connection == nullptr) return StaleId("connection");
-  return posix::LocalEndpoint(connection->descriptor);
 }
 
 }  // namespace ioring::readiness

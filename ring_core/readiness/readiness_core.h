@@ -16,12 +16,14 @@
 #include <string>
 #include <string_view>
 
+#include "absl/base/optimization.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "ring/endpoint.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/request.h"
 #include "ring_core/emulated/emulated_ring.h"
 #include "ring_core/posix/calls.h"
 #include "ring_core/posix/file_table.h"
@@ -51,13 +53,7 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   absl::StatusOr<ListenerId> CreateListener(const Endpoint& endpoint,
                                             const ListenerOptions& options) final;
   absl::Status CloseListener(ListenerId listener) final;
-  absl::StatusOr<Endpoint> LocalEndpoint(ListenerId listener) const final;
-  absl::StatusOr<ConnectionId> RegisterSocket(NativeHandle handle) final;
   absl::StatusOr<NativeHandle> UnregisterSocket(ConnectionId connection) final;
-  absl::StatusOr<ConnectionId> OpenDatagram(const Endpoint& local) final;
-  absl::StatusOr<Endpoint> PeerEndpoint(ConnectionId connection) final;
-  absl::StatusOr<Endpoint> LocalEndpoint(ConnectionId connection) final;
-  std::string_view RegistrationProblem() const final { return {}; }
   absl::StatusOr<FileId> OpenFile(const std::string& path, const FileOptions& options) final {
     CheckProcess();
     return files_.Open(path, options);
@@ -70,7 +66,7 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   void OnWake() {}  // the turn that follows looks for what it is about
 
  protected:
-  // `options` must have passed CheckRingOptions. `poller` is how reports name it. `bell` makes
+  // `options` must have passed CheckRingOptions. `poller` is the backend's name. `bell` makes
   // the poller's wait return; any thread calls it, until EndThreads.
   ReadinessCore(const RingOptions& options, std::string_view poller,
                 absl::AnyInvocable<void() const> bell);
@@ -132,17 +128,18 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   static bool ToAddress(const Endpoint& endpoint, Address* address) {
     return posix::ToSocketAddress(endpoint, address);
   }
-  static void SetUpTransfer(Connection& /*connection*/,
-                            const emulated::TransferRequest& /*request*/, bool /*is_send*/,
-                            Operation* /*operation*/) {}
+  static void SetUpTransfer(Connection& /*connection*/, uint32_t /*length*/,
+                            TransferTraits /*traits*/, bool /*is_send*/, Operation* /*operation*/) {
+  }
   static void SetUpConnect(Connection& connection, const Endpoint& endpoint) {
     connection.set_stream(posix::StreamKindOf(endpoint));
   }
   static void SetUpPoll(Operation& operation, PollEvents events) {
     operation.poll = {.events = events, .due = false};
   }
-  static void SetUpFile(Operation& operation, const posix::FileTable::File& file, uint64_t offset,
-                        const emulated::TransferRequest& request, SyncMode mode);
+  static void SetUpFile(Operation& operation, const posix::FileTable::File& file,
+                        const request::FileTransfer& transfer);
+  static void SetUpSync(Operation& operation, const posix::FileTable::File& file, SyncMode mode);
   static bool RegisterMemory(uint32_t /*slot*/, std::span<std::byte> /*memory*/) { return false; }
   static void DeregisterMemory(uint32_t /*slot*/) {}
 
@@ -151,23 +148,45 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   void FailWaiting(Connection& connection);
   void RunListener(Listener& listener);
   void TakeFileResults();
-  void WaitForEvents(Connection& connection);
+  // It is run again when there is an event.
+  void WaitForEvents(Connection& connection) {
+    if (ABSL_PREDICT_FALSE((connection.flags & (kWatched | kOnWatchList)) == 0)) {
+      WatchLater(connection);
+    }
+  }
+  void WatchLater(Connection& connection);
 
   // Transfers: readiness_transfer.cc.
   void RunRecv(Connection& connection);
   void RunSend(Connection& connection);
   void RunPlainRecv(Connection& connection);
-  CallResult TryRecv(Connection& connection, std::byte* data, uint32_t bytes);
-  CallResult TryRecvElse(Connection& connection, std::byte* data, uint32_t bytes);
+  // What a receive says of the next one: nothing is left when it would have blocked, or when a
+  // TCP socket gave less than was asked for and no end was announced (poller.h).
+  CallResult TryRecv(Connection& connection, std::byte* data, uint32_t bytes) {
+    if (ABSL_PREDICT_FALSE(connection.has_messages())) {
+      return TryRecvMessage(connection, data, bytes);
+    }
+    const CallResult result = posix::Recv(connection.descriptor, data, bytes);
+    const bool is_short = result > 0 && result < CallResult{bytes} &&
+                          connection.has(kShortEmpties) &&
+                          (connection.ready & kShortProvesNothing) == 0;
+    if (is_short || result == kWouldBlock) connection.clear_ready(kReadyToRecv);
+    return result;
+  }
+  CallResult TryRecvMessage(Connection& connection, std::byte* data, uint32_t bytes);
   CallResult NothingOrEnd(Connection& connection, CallResult result);
   CallResult TryPeek(Connection& connection);
   void WaitToRecv(Connection& connection) { WaitForEvents(connection); }
-  void AfterShot(Connection& connection, bool is_full);
+  void AfterShot(Connection& connection, bool /*is_full*/) {
+    if ((connection.ready & kReadyToRecv) != 0) return PushReady(connection);
+    WaitForEvents(connection);
+  }
   void RunTransferAll(Connection& connection, Operation& operation, bool is_send);
   void RunRecvFrom(Connection& connection, Operation& operation);
   void RunSendTo(Connection& connection, Operation& operation);
-  void CancelRecv(Connection& connection);
-  void CancelSend(Connection& connection);
+  // The direction ends with the negative of an errno. A transfer of all that has moved something
+  // ends with that, if `keeps_bytes`.
+  void EndHalf(Connection& connection, bool is_send, CallResult result, bool keeps_bytes);
 
   // The operation table: readiness_operation.cc.
   void BeginConnect(Operation& operation);
@@ -187,8 +206,7 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   void OnFile(Operation& operation);
 
   // Cancelling and closing: readiness_cancel.cc.
-  bool StopRecv(Connection& connection);
-  bool StopSend(Connection& connection);
+  bool Stop(Connection& connection, bool is_send);
   bool CancelPoll(Operation& operation);
   bool CancelFile(Operation& operation);
   static bool IsStream(const Connection& connection) {
@@ -201,7 +219,11 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   void FreeConnection(Connection& connection);
 
   // Control plane: readiness_control.cc.
-  absl::StatusOr<ConnectionId> AddSocket(int descriptor, posix::SocketKind kind);
+  absl::StatusOr<ConnectionId> AddSocket(const SocketSource& source) final;
+  absl::StatusOr<Endpoint> FindAddress(const AddressOf& of) final;
+  absl::StatusOr<ConnectionId> TakeOver(int descriptor);
+  absl::StatusOr<ConnectionId> MakeDatagram(const Endpoint& local);
+  absl::StatusOr<ConnectionId> AddConnection(int descriptor, posix::SocketKind kind);
   absl::Status RefuseOwn(int descriptor);
   // The connection has its descriptor from now on.
   void NoteDescriptor(const Connection& connection) {
@@ -217,5 +239,9 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
 };
 
 }  // namespace ioring::readiness
+
+// In readiness_core.cc.
+extern template class ioring::emulated::EmulatedRing<ioring::readiness::ReadinessCore,
+                                                     ioring::readiness::ReadinessTypes>;
 
 #endif  // IORING_RING_CORE_READINESS_READINESS_CORE_H_

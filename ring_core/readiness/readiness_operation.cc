@@ -12,6 +12,7 @@
 #include "ring/completion.h"
 #include "ring/error.h"
 #include "ring/options.h"
+#include "ring/request.h"
 #include "ring_core/posix/calls.h"
 #include "ring_core/posix/linger.h"
 #include "ring_core/readiness/readiness_core.h"
@@ -75,7 +76,7 @@ void ReadinessCore::OnConnectCall(Connection& connection, Operation& operation, 
   if (result < 0) return EndConnect(operation, Fail(operation.token, result, "connect"));
   connection.state = ConnectionState::kOpen;
   connection.set_ready(kReadyToRecv | kReadyToSend);
-  FreeSend(connection);
+  FreeHalf(connection, /*is_send=*/true);
   EndOperation(operation, static_cast<int32_t>(operation.connection),
                uint32_t{connection.generation} << 16);
 }
@@ -102,7 +103,7 @@ bool ReadinessCore::LookAtPoll(Operation& operation) {
     EndOperation(operation, static_cast<int32_t>(events));
     return true;
   }
-  Complete(operation.token, static_cast<int32_t>(events), kMore);
+  CompleteShot(operation, static_cast<int32_t>(events));
   return false;
 }
 
@@ -202,15 +203,22 @@ void ReadinessCore::OnTimer(Operation& operation) {
 // ---- Files.
 
 void ReadinessCore::SetUpFile(Operation& operation, const posix::FileTable::File& file,
-                              uint64_t offset, const emulated::TransferRequest& request,
+                              const request::FileTransfer& transfer) {
+  operation.file = FileRequest{
+      .data = transfer.memory.data(),
+      .offset = transfer.offset,
+      .length = static_cast<uint32_t>(transfer.memory.size()),
+      .descriptor = file.descriptor,
+      .kind = transfer.is_write ? FileRequest::Kind::kWrite : FileRequest::Kind::kRead,
+  };
+}
+
+void ReadinessCore::SetUpSync(Operation& operation, const posix::FileTable::File& file,
                               SyncMode mode) {
-  using Kind = FileRequest::Kind;
-  const Kind kind = operation.kind == OperationKind::kRead    ? Kind::kRead
-                    : operation.kind == OperationKind::kWrite ? Kind::kWrite
-                    : mode == SyncMode::kData                 ? Kind::kSyncData
-                                                              : Kind::kSyncAll;
-  operation.file =
-      FileRequest{request.data, offset, request.length, file.descriptor, 0, kind, 0, nullptr};
+  operation.file = FileRequest{
+      .descriptor = file.descriptor,
+      .kind = mode == SyncMode::kData ? FileRequest::Kind::kSyncData : FileRequest::Kind::kSyncAll,
+  };
 }
 
 void ReadinessCore::BeginFile(Operation& operation) {

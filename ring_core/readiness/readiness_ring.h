@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
-#include <string_view>
 #include <utility>
 
 #include "process/fork_watch.h"
 #include "ring/options.h"
+#include "ring/request.h"
 #include "ring_core/readiness/poller.h"
 #include "ring_core/readiness/readiness_core.h"
 
@@ -29,19 +29,10 @@ class ReadinessRing : public ReadinessCore {
  public:
   ~ReadinessRing() override { EndThreads(); }
 
-  std::string_view BackendName() const final { return P::kName; }
-
-  uint32_t Submit() final { return DoSubmit(Polls()); }
-  using Ring::SubmitAndWait;
-  uint32_t SubmitAndWait(const WaitOptions& options) final {
-    return DoSubmitAndWait(options, Polls());
-  }
-  uint32_t WaitCompletions(const WaitOptions& options) final { return DoWait(options, Polls()); }
-
   // The count first: whoever hears the bell must find it. Both are safe in signal handlers.
   void Wake() final {
     // The child of a fork shares the bell, and may have inherited a signal handler that rings it.
-    if (IsOfAnotherProcess()) return;
+    if (of_another_process_) return;
     wakes_pending_.fetch_add(1, std::memory_order_release);
     poller_->Wake();
   }
@@ -72,9 +63,9 @@ class ReadinessRing : public ReadinessCore {
     ring.poller_->LeaveProcess();
   }
 
-  // How EmulatedRing polls.
-  auto Polls() {
-    return [this](int64_t now_ns, int64_t until_ns) { Poll(now_ns, until_ns); };
+  uint32_t Enter(EnterMode mode, const WaitOptions& options) final {
+    return DoEnter(mode, options,
+                   [this](int64_t now_ns, int64_t until_ns) { Poll(now_ns, until_ns); });
   }
   void Poll(int64_t now_ns, int64_t until_ns) {
     WatchNew(*poller_);

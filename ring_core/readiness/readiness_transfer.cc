@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/base/attributes.h"
 #include "absl/base/optimization.h"
 #include "ring/completion.h"
 #include "ring/options.h"
@@ -15,16 +16,17 @@ namespace ioring::readiness {
 // ---- Trying. Each needs room for completions (HasRoom).
 
 void ReadinessCore::RunRecv(Connection& connection) {
-  if (ABSL_PREDICT_FALSE(connection.has(kRecvCancelled))) return CancelRecv(connection);
+  if (ABSL_PREDICT_FALSE(connection.has(kRecvCancelled)))
+    return EndHalf(connection, false, -ECANCELED, true);
   if ((connection.ready & kReadyToRecv) == 0) return WaitForEvents(connection);
   statistics_.kernel_submissions.Add(1);
-  switch (connection.recv) {
+  switch (connection.recv_kind) {
     case Transfer::kPlain:
       return RunPlainRecv(connection);
     case Transfer::kManaged:
       return RunManagedRecv(connection);
     case Transfer::kOperation: {
-      Operation& operation = operations_[connection.recv_length];
+      Operation& operation = operations_[connection.recv.operation];
       if (operation.kind == OperationKind::kRecvFrom) return RunRecvFrom(connection, operation);
       return RunTransferAll(connection, operation, /*is_send=*/false);
     }
@@ -33,32 +35,16 @@ void ReadinessCore::RunRecv(Connection& connection) {
   }
 }
 
-void ReadinessCore::RunPlainRecv(Connection& connection) {
-  const CallResult result = TryRecv(connection, connection.recv_data, connection.recv_length);
+// A function of its own: what is managed needs none of its stack.
+ABSL_ATTRIBUTE_NOINLINE void ReadinessCore::RunPlainRecv(Connection& connection) {
+  const CallResult result = TryRecv(connection, connection.recv.data, connection.recv.length);
   if (result == -EAGAIN) return WaitForEvents(connection);
-  EndRecv(connection, result);
+  EndPlain</*kIsSend=*/false>(connection, result);
 }
 
-// What a receive says of the next one: nothing is left when it would have blocked, or when a
-// TCP socket gave less than was asked for and no end was announced (ring_core/readiness/poller.h).
-auto ReadinessCore::TryRecv(Connection& connection, std::byte* data, uint32_t bytes) -> CallResult {
-  if (ABSL_PREDICT_FALSE(!connection.has(kShortEmpties))) {
-    return TryRecvElse(connection, data, bytes);
-  }
-  const CallResult result = posix::Recv(connection.descriptor, data, bytes);
-  const bool is_short =
-      result > 0 && result < CallResult{bytes} && (connection.ready & kShortProvesNothing) == 0;
-  if (result == -EAGAIN || is_short) connection.clear_ready(kReadyToRecv);
-  return result;
-}
-
-// What is no TCP.
-auto ReadinessCore::TryRecvElse(Connection& connection, std::byte* data, uint32_t bytes)
+auto ReadinessCore::TryRecvMessage(Connection& connection, std::byte* data, uint32_t bytes)
     -> CallResult {
-  const CallResult result = connection.has(kMessages)
-                                ? posix::RecvMessage(connection.descriptor, data, bytes)
-                                : posix::Recv(connection.descriptor, data, bytes);
-  return NothingOrEnd(connection, result);
+  return NothingOrEnd(connection, posix::RecvMessage(connection.descriptor, data, bytes));
 }
 
 // What would block; but of a socket of messages that was shut down, Linux says no more than that.
@@ -73,23 +59,19 @@ auto ReadinessCore::TryPeek(Connection& connection) -> CallResult {
   return NothingOrEnd(connection, posix::PeekByte(connection.descriptor));
 }
 
-void ReadinessCore::AfterShot(Connection& connection, bool /*is_full*/) {
-  if ((connection.ready & kReadyToRecv) != 0) return PushReady(connection);
-  WaitForEvents(connection);
-}
-
 void ReadinessCore::RunSend(Connection& connection) {
-  if (ABSL_PREDICT_FALSE(connection.has(kSendCancelled))) return CancelSend(connection);
+  if (ABSL_PREDICT_FALSE(connection.has(kSendCancelled)))
+    return EndHalf(connection, true, -ECANCELED, true);
   if ((connection.ready & kReadyToSend) == 0) return WaitForEvents(connection);
   statistics_.kernel_submissions.Add(1);
-  if (connection.send == Transfer::kPlain) {
+  if (connection.send_kind == Transfer::kPlain) {
     const CallResult result =
-        posix::Send(connection.descriptor, connection.send_data, connection.send_length);
-    if (result != -EAGAIN) return EndSend(connection, result);
+        posix::Send(connection.descriptor, connection.send.data, connection.send.length);
+    if (result != -EAGAIN) return EndPlain</*kIsSend=*/true>(connection, result);
     connection.clear_ready(kReadyToSend);
     return WaitForEvents(connection);
   }
-  Operation& operation = operations_[connection.send_length];
+  Operation& operation = operations_[connection.send.operation];
   if (operation.kind == OperationKind::kSendTo) return RunSendTo(connection, operation);
   if (operation.kind == OperationKind::kConnect) return RunConnect(connection, operation);
   RunTransferAll(connection, operation, /*is_send=*/true);
@@ -140,28 +122,28 @@ void ReadinessCore::RunSendTo(Connection& connection, Operation& operation) {
   EndTransfer(connection, operation, /*is_send=*/true, result);
 }
 
-// ---- Cancelling.
+// ---- Ending what waits.
 
-void ReadinessCore::CancelRecv(Connection& connection) {
-  if (connection.recv == Transfer::kPlain) return EndRecv(connection, -ECANCELED);
-  if (connection.recv == Transfer::kManaged) {
-    return EndManagedRecv(connection, ToResult(Error::kCanceled), nullptr);
+void ReadinessCore::EndHalf(Connection& connection, bool is_send, CallResult result,
+                            bool keeps_bytes) {
+  if (connection.kind(is_send) == Transfer::kPlain) {
+    return is_send ? EndPlain<true>(connection, result) : EndPlain<false>(connection, result);
   }
-  Operation& operation = operations_[connection.recv_length];
-  const bool has_bytes = operation.kind == OperationKind::kRecvAll && operation.transfer.done != 0;
-  EndTransfer(connection, operation, false,
-              has_bytes ? CallResult{operation.transfer.done} : -ECANCELED);
-}
-
-void ReadinessCore::CancelSend(Connection& connection) {
-  if (connection.send == Transfer::kPlain) return EndSend(connection, -ECANCELED);
-  Operation& operation = operations_[connection.send_length];
+  if (connection.kind(is_send) == Transfer::kManaged) {
+    const Token token{connection.recv.token};
+    return EndManagedRecv(connection, result == -ECANCELED ? ToResult(Error::kCanceled)
+                                                           : Fail(token, result, "managed recv"));
+  }
+  Operation& operation = operations_[connection.half(is_send).operation];
   if (operation.kind == OperationKind::kConnect) {
-    return EndConnect(operation, ToResult(Error::kCanceled));
+    return EndConnect(operation, result == -ECANCELED ? ToResult(Error::kCanceled)
+                                                      : Fail(operation.token, result, "connect"));
   }
-  const bool has_bytes = operation.kind == OperationKind::kSendAll && operation.transfer.done != 0;
-  EndTransfer(connection, operation, true,
-              has_bytes ? CallResult{operation.transfer.done} : -ECANCELED);
+  const bool is_all =
+      operation.kind == OperationKind::kRecvAll || operation.kind == OperationKind::kSendAll;
+  const bool has_bytes = keeps_bytes && is_all && operation.transfer.done != 0;
+  EndTransfer(connection, operation, is_send,
+              has_bytes ? CallResult{operation.transfer.done} : result);
 }
 
 }  // namespace ioring::readiness

@@ -72,27 +72,14 @@ void ReadinessCore::FailWaiting(Connection& connection) {
     if (always_ready) continue;
     EndSoon(operation, Fail(operation.token, result, "poll"));
   }
-  if (connection.has(kRecvBegun)) {
-    if (connection.recv == Transfer::kPlain) {
-      EndRecv(connection, result);
-    } else if (connection.recv == Transfer::kManaged) {
-      EndManagedRecv(connection, Fail(Token{connection.recv_token}, result, "managed recv"),
-                     nullptr);
-    } else {
-      EndTransfer(connection, operations_[connection.recv_length], false, result);
+  for (const bool is_send : {false, true}) {
+    if (connection.has(BegunFlag(is_send))) {
+      EndHalf(connection, is_send, result, /*keeps_bytes=*/false);
     }
   }
-  if (!connection.has(kSendBegun)) return;
-  if (connection.send == Transfer::kPlain) return EndSend(connection, result);
-  Operation& operation = operations_[connection.send_length];
-  if (operation.kind == OperationKind::kConnect) {
-    return EndConnect(operation, Fail(operation.token, result, "connect"));
-  }
-  EndTransfer(connection, operation, true, result);
 }
 
-void ReadinessCore::WaitForEvents(Connection& connection) {
-  if (ABSL_PREDICT_TRUE((connection.flags & (kWatched | kOnWatchList)) != 0)) return;
+void ReadinessCore::WatchLater(Connection& connection) {
   connection.set(kOnWatchList);
   to_watch_.Push(connections_, connection);
 }
@@ -115,7 +102,7 @@ void ReadinessCore::RunListener(Listener& listener) {
       uint32_t flags = 0;
       const int32_t index = AddAccepted(static_cast<int>(result), listener, &flags);
       if (operation.has(kManyShots)) {
-        Complete(operation.token, index, flags | kMore);
+        CompleteShot(operation, index, flags);
       } else {
         EndOperation(operation, index, flags);
       }

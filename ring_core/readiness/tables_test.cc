@@ -63,7 +63,7 @@ TEST(ConnectionTableTest, ASlotThatIsUsedAgainIsClean) {
   Connection& first = *table.Take(ConnectionState::kOpen);
   first.set(kWatched);
   first.set_ready(7);
-  first.recv = Transfer::kManaged;
+  first.recv_kind = Transfer::kManaged;
   first.first_poll = 3;
   first.other_operations = 2;
   table.Free(first);
@@ -79,9 +79,9 @@ TEST(ConnectionTableTest, ASlotThatIsUsedAgainIsClean) {
 TEST(ConnectionTableTest, AFreeSlotKeepsNothing) {
   ConnectionTable table(2);
   Connection& connection = *table.Take(ConnectionState::kConnecting);
-  connection.send = Transfer::kOperation;
+  connection.send_kind = Transfer::kOperation;
   connection.set(kSendBegun | kSendCancelled | kWatched);
-  connection.send_token = 7;
+  connection.send.token = 7;
   connection.send_deadline = 3;
   connection.other_operations = 1;
   const uint16_t generation = connection.generation;
@@ -90,7 +90,7 @@ TEST(ConnectionTableTest, AFreeSlotKeepsNothing) {
   EXPECT_NE(connection.generation, generation);
   EXPECT_TRUE(connection.idle());
   EXPECT_EQ(connection.flags, 0u);
-  EXPECT_EQ(connection.send_token, 0u);
+  EXPECT_EQ(connection.send.token, 0u);
   EXPECT_EQ(connection.send_deadline, 0u);
 }
 

@@ -38,14 +38,6 @@ absl::Status ManagedGroup::AddBuffers(std::span<std::byte> memory) {
   return absl::OkStatus();
 }
 
-uint32_t ManagedGroup::Pick() {
-  DCHECK(!free_.empty());
-  const uint32_t buffer = free_.back();
-  free_.pop_back();
-  buffers_[buffer].is_taken = true;
-  return buffer;
-}
-
 void ManagedGroup::Return(uint32_t buffer) {
   CHECK_LT(buffer, buffers_.size()) << "a buffer of another group was returned";
   CHECK(buffers_[buffer].is_taken) << "buffer " << buffer << " was returned more often than taken";

@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "ring/options.h"
@@ -31,7 +32,13 @@ class ManagedGroup {
   // The buffer that the next Pick gives. Both require available() > 0. The one that came back
   // last is picked first: its memory is the likeliest to be in the cache.
   std::byte* Next() const { return buffers_[free_.back()].data; }
-  uint32_t Pick();
+  uint32_t Pick() {
+    DCHECK(!free_.empty());
+    const uint32_t buffer = free_.back();
+    free_.pop_back();
+    buffers_[buffer].is_taken = true;
+    return buffer;
+  }
   void Return(uint32_t buffer);
 
  private:

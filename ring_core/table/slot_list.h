@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "absl/base/attributes.h"
+
 namespace ioring {
 
 // `kNext` points to the slots' member that holds the link (an index plus 1; 0: the last). The list
@@ -46,7 +48,7 @@ class SlotList {
 
   // Takes out a slot that is on it. O(size).
   template <typename Table>
-  void Remove(Table& table, Slot& slot) {
+  ABSL_ATTRIBUTE_NOINLINE void Remove(Table& table, Slot& slot) {
     const uint32_t link = table.IndexOf(slot) + 1;
     uint32_t previous = 0;
     for (uint32_t i = head_; i != link; i = table[i - 1].*kNext) previous = i;

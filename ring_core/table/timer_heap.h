@@ -3,7 +3,9 @@
 #define IORING_RING_CORE_TABLE_TIMER_HEAP_H_
 
 #include <cstdint>
+#include <utility>
 
+#include "absl/base/attributes.h"
 #include "ring_core/table/slot_array.h"
 
 namespace ioring {
@@ -25,9 +27,13 @@ class TimerHeap {
 
   // Nothing where it is in no heap.
   void Remove(Timer& timer) {
-    const uint32_t place = timer.heap_place;
-    if (place == 0) return;
-    timer.heap_place = 0;
+    if (timer.heap_place != 0) TakeOut(timer);
+  }
+
+ private:
+  // Apart, for callers that remove whatever ends.
+  ABSL_ATTRIBUTE_NOINLINE void TakeOut(Timer& timer) {
+    const uint32_t place = std::exchange(timer.heap_place, 0);
     Timer* last = timers_[size_--];
     if (last == &timer) return;
     if (place > 1 && last->due_ns < timers_[place / 2]->due_ns) {
@@ -36,8 +42,6 @@ class TimerHeap {
       Sink(place, last);
     }
   }
-
- private:
   void Put(uint32_t place, Timer* timer) {
     timers_[place] = timer;
     timer->heap_place = place;

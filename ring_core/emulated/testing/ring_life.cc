@@ -103,7 +103,7 @@ bool RingLife::Transfer(ConnectionId client, ConnectionId server) {
                   64) &&
          Succeeds("deadline",
                   Accepted(r.PrepareRecv(server, some, kUnawaited)) &&
-                      Accepted(r.PrepareDeadline(seconds(9), kOther)) && send(),
+                      Accepted(r.PrepareDeadline(kUnawaited, seconds(9), kOther)) && send(),
                   0);
 }
 

@@ -1,4 +1,4 @@
-#include "ring_core/table/failure_log.h"
+#include "ring/failure_log.h"
 
 #include <algorithm>
 #include <cstdint>

@@ -1,6 +1,6 @@
 // FailureLog: the native codes behind a ring's last failures, for Ring::ExplainError.
-#ifndef IORING_RING_CORE_TABLE_FAILURE_LOG_H_
-#define IORING_RING_CORE_TABLE_FAILURE_LOG_H_
+#ifndef IORING_RING_FAILURE_LOG_H_
+#define IORING_RING_FAILURE_LOG_H_
 
 #include <array>
 #include <cstdint>
@@ -42,4 +42,4 @@ class FailureLog {
 
 }  // namespace ioring
 
-#endif  // IORING_RING_CORE_TABLE_FAILURE_LOG_H_
+#endif  // IORING_RING_FAILURE_LOG_H_

@@ -1,0 +1,323 @@
+// Which operation a deadline is on, and how long one of many shots may be silent.
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "ring/completion.h"
+#include "ring/conformance/suite.h"
+#include "ring/conformance/test_ring.h"
+#include "ring/endpoint.h"
+#include "ring/error.h"
+#include "ring/id.h"
+#include "ring/options.h"
+#include "ring/token.h"
+
+namespace ioring {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using std::chrono::steady_clock;
+
+using Prepare = std::function<Token()>;
+
+Token StartDeadline(TestRing& ring, Token target, nanoseconds delay) {
+  return ring.Start([&](Token token) { return ring.PrepareDeadline(target, delay, token); });
+}
+
+Token StartDeadline(TestRing& ring, ConnectionId connection, Direction direction,
+                    nanoseconds delay) {
+  return ring.Start(
+      [&](Token token) { return ring.PrepareDeadline(connection, direction, delay, token); });
+}
+
+Token StartAccept(TestRing& ring, ListenerId listener, Shots shots) {
+  return ring.Start([&](Token token) { return ring.PrepareAccept(listener, shots, token); });
+}
+
+Token StartPoll(TestRing& ring, ConnectionId connection, Shots shots) {
+  return ring.Start(
+      [&](Token token) { return ring.PreparePollAdd(connection, kPollReadable, shots, token); });
+}
+
+Token StartRecvFrom(TestRing& ring, ConnectionId socket) {
+  return ring.Start([&](Token token) {
+    return ring.PrepareRecvFrom(socket, ring.Memory(8), ring.NewEndpoint(), token);
+  });
+}
+
+// The target is struck by its deadline, and completes before that.
+void ExpectStruck(TestRing& ring, Token target, Token deadline) {
+  const Arrival ended = ring.Await(target);
+  const Arrival struck = ring.Await(deadline);
+  EXPECT_EQ(ended.error(), Error::kCanceled);
+  EXPECT_EQ(struck.error(), Error::kTimedOut);
+  EXPECT_LT(ended.order, struck.order);
+}
+
+// A deadline names its operation by the token, long after that was submitted.
+TEST_P(RingConformance, DeadlineOnWhatWasSubmitted) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const TestGroup group = ring.MakeGroup(2, 1024);
+  const ListenerId listener = ring.Listen();
+  const ConnectionId socket = ring.Datagram();
+  const std::vector<std::pair<const char*, Prepare>> targets = {
+      {"recv", [&] { return ring.StartRecv(pair.server, ring.Memory(8)); }},
+      {"recv all",
+       [&] { return ring.StartRecv(pair.server, ring.Memory(8), TransferFlags::kAll); }},
+      {"managed recv", [&] { return ring.StartManaged(pair.server, group.id, Shots::kOne); }},
+      {"managed recv of many",
+       [&] { return ring.StartManaged(pair.server, group.id, Shots::kMany); }},
+      {"recv of a datagram", [&] { return StartRecvFrom(ring, socket); }},
+      {"accept", [&] { return StartAccept(ring, listener, Shots::kOne); }},
+      {"accept of many", [&] { return StartAccept(ring, listener, Shots::kMany); }},
+      {"poll", [&] { return StartPoll(ring, pair.server, Shots::kOne); }},
+      {"poll of many", [&] { return StartPoll(ring, pair.server, Shots::kMany); }},
+      {"timeout", [&] { return ring.StartTimeout(hours{1}); }},
+      {"timeout of many", [&] { return ring.StartTimeout(hours{1}, Shots::kMany); }},
+  };
+  for (const auto& [what, prepare] : targets) {
+    SCOPED_TRACE(what);
+    const Token other = ring.StartTimeout(hours{1});
+    const Token target = prepare();
+    ring.Submit();
+    const Token between = ring.StartNop();
+    const Token deadline = StartDeadline(ring, target, milliseconds{5});
+    ExpectStruck(ring, target, deadline);
+    EXPECT_EQ(ring.Await(between).result(), 0);
+    EXPECT_FALSE(ring.HasArrived(other));
+    ring.StartCancel(other);
+    EXPECT_EQ(ring.Await(other).error(), Error::kCanceled);
+  }
+  ring.ExpectAlive(pair);
+}
+
+// Or it names the connection and the direction, whatever is in flight there.
+TEST_P(RingConformance, DeadlineOnADirection) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const TestGroup group = ring.MakeGroup(2, 1024);
+  const ConnectionId socket = ring.Datagram();
+  const std::vector<std::pair<const char*, Prepare>> receives = {
+      {"recv", [&] { return ring.StartRecv(pair.server, ring.Memory(8)); }},
+      {"recv all",
+       [&] { return ring.StartRecv(pair.server, ring.Memory(8), TransferFlags::kAll); }},
+      {"managed recv", [&] { return ring.StartManaged(pair.server, group.id, Shots::kOne); }},
+      {"managed recv of many",
+       [&] { return ring.StartManaged(pair.server, group.id, Shots::kMany); }},
+  };
+  for (const auto& [what, prepare] : receives) {
+    for (const bool submitted : {false, true}) {
+      SCOPED_TRACE(what);
+      const Token target = prepare();
+      if (submitted) ring.Submit();
+      ExpectStruck(ring, target,
+                   StartDeadline(ring, pair.server, Direction::kRecv, milliseconds{5}));
+    }
+  }
+  const Token datagram = StartRecvFrom(ring, socket);
+  ExpectStruck(ring, datagram, StartDeadline(ring, socket, Direction::kRecv, milliseconds{5}));
+  ring.ExpectAlive(pair);
+  const Token send = ring.StartSend(pair.client, ring.Memory(32 << 20), TransferFlags::kAll);
+  ring.Submit();
+  const Token deadline = StartDeadline(ring, pair.client, Direction::kSend, milliseconds{20});
+  EXPECT_GT(ring.Await(send).result(), 0);
+  EXPECT_EQ(ring.Await(deadline).error(), Error::kTimedOut);
+}
+
+// It leaves the other direction alone, and what follows in its own.
+TEST_P(RingConformance, DeadlineOnADirectionEndsWithIt) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const Token recv = ring.StartRecv(pair.server, ring.Memory(8));
+  ring.Submit();
+  const Token deadline = StartDeadline(ring, pair.server, Direction::kRecv, hours{1});
+  EXPECT_EQ(ring.Send(pair.server, "there").result(), 5);
+  EXPECT_EQ(ring.RecvText(pair.client, 5), "there");
+  EXPECT_EQ(ring.Send(pair.client, "back").result(), 4);
+  EXPECT_EQ(ring.Await(recv).result(), 4);
+  EXPECT_EQ(ring.Await(deadline).result(), 0);
+  const Token next = ring.StartRecv(pair.server, ring.Memory(8));
+  ring.Quiet();
+  EXPECT_FALSE(ring.HasArrived(next));
+}
+
+// Makes `target` complete, again and again, with pauses of a fifth of `delay`, for twice the
+// delay. Returns false where the machine was too slow to keep to that.
+bool KeepUp(TestRing& ring, Token target, nanoseconds delay, const std::function<void()>& cause) {
+  const steady_clock::time_point end = steady_clock::now() + 2 * delay;
+  steady_clock::time_point last = steady_clock::now();
+  while (steady_clock::now() < end) {
+    EXPECT_EQ(ring.Await(ring.StartTimeout(delay / 5)).result(), 0);
+    cause();
+    const Arrival arrival = ring.Next(target);
+    const steady_clock::time_point now = steady_clock::now();
+    if (!arrival.completion.more()) {
+      EXPECT_GT(now - last, delay / 2) << "it was struck although it was not silent";
+      return false;
+    }
+    last = now;
+  }
+  return true;
+}
+
+// On an operation of many shots a deadline is the longest silence.
+TEST_P(RingConformance, DeadlineIsTheLongestSilence) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const TestGroup group = ring.MakeGroup(4, 1024);
+  const ListenerId listener = ring.Listen();
+  const Endpoint endpoint = ring.EndpointOf(listener);
+  struct Target {
+    const char* what;
+    Prepare prepare;
+    std::function<void()> cause;
+  };
+  const auto send = [&] { EXPECT_EQ(ring.Send(pair.client, "x").result(), 1); };
+  const auto connect = [&] {
+    const Arrival connected =
+        ring.Run([&](Token token) { return ring.PrepareConnect(endpoint, token); });
+    EXPECT_EQ(ring.Close(connected.connection(), CloseMode::kReset).result(), 0);
+  };
+  const std::vector<Target> targets = {
+      {"managed recv", [&] { return ring.StartManaged(pair.server, group.id, Shots::kMany); },
+       send},
+      {"accept", [&] { return StartAccept(ring, listener, Shots::kMany); }, connect},
+  };
+  for (const auto& [what, prepare, cause] : targets) {
+    SCOPED_TRACE(what);
+    for (milliseconds delay{50};; delay *= 4) {
+      ASSERT_LT(delay, kPatience) << "the machine is too slow";
+      const Token target = prepare();
+      const Token deadline = StartDeadline(ring, target, delay);
+      const bool kept_up = KeepUp(ring, target, delay, cause);
+      if (kept_up) ExpectStruck(ring, target, deadline);
+      if (kept_up) break;
+      ring.StartCancel(target);
+      ring.AwaitAll(deadline);
+    }
+  }
+}
+
+// A timer is silent between its ticks; a poll, where nothing happens.
+TEST_P(RingConformance, DeadlineOnSilentPollsAndTimers) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const Token slow = ring.StartTimeout(hours{1}, Shots::kMany);
+  ExpectStruck(ring, slow, StartDeadline(ring, slow, milliseconds{5}));
+  const Token timer = ring.StartTimeout(milliseconds{1}, Shots::kMany);
+  const Token of_timer = StartDeadline(ring, timer, hours{1});
+  const Token poll = StartPoll(ring, pair.server, Shots::kMany);
+  const Token of_poll = StartDeadline(ring, poll, milliseconds{50});
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(ring.Next(timer).result(), 0);
+  ring.StartCancel(timer);
+  EXPECT_EQ(ring.Await(of_timer).result(), 0);
+  ring.AwaitAll(timer);
+  EXPECT_EQ(ring.Send(pair.client, "x").result(), 1);
+  // It may have been struck before, on a slow machine.
+  const std::vector<Arrival> polled = ring.AwaitAll(poll);
+  EXPECT_EQ(polled.back().error(), Error::kCanceled);
+  EXPECT_EQ(ring.Await(of_poll).error(), Error::kTimedOut);
+}
+
+// A second deadline is refused, and the first goes on; once it was cancelled there may be another.
+TEST_P(RingConformance, ASecondDeadlineIsBusy) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const TestGroup group = ring.MakeGroup(2, 1024);
+  const std::vector<std::pair<const char*, Prepare>> targets = {
+      {"recv", [&] { return ring.StartRecv(pair.server, ring.Memory(8)); }},
+      {"recv all",
+       [&] { return ring.StartRecv(pair.server, ring.Memory(8), TransferFlags::kAll); }},
+      {"managed recv", [&] { return ring.StartManaged(pair.server, group.id, Shots::kMany); }},
+      {"timeout", [&] { return ring.StartTimeout(hours{1}); }},
+  };
+  for (const auto& [what, prepare] : targets) {
+    SCOPED_TRACE(what);
+    const Token target = prepare();
+    const Token first = StartDeadline(ring, target, hours{1});
+    EXPECT_EQ(ring.Await(StartDeadline(ring, target, milliseconds{1})).error(), Error::kBusy);
+    ring.Submit();
+    EXPECT_EQ(ring.Await(StartDeadline(ring, target, milliseconds{1})).error(), Error::kBusy);
+    EXPECT_EQ(ring.Await(ring.StartCancel(first)).result(), 0);
+    EXPECT_EQ(ring.Await(first).result(), 0);
+    ExpectStruck(ring, target, StartDeadline(ring, target, milliseconds{5}));
+  }
+}
+
+// A deadline needs an operation in flight that can be cancelled.
+TEST_P(RingConformance, DeadlineOnNothing) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const auto error_of = [&](Token deadline) { return ring.Await(deadline).error(); };
+  EXPECT_EQ(error_of(StartDeadline(ring, ring.NewToken(), milliseconds{1})), Error::kNotFound);
+  EXPECT_EQ(error_of(StartDeadline(ring, pair.server, Direction::kRecv, milliseconds{1})),
+            Error::kNotFound);
+  EXPECT_EQ(error_of(StartDeadline(ring, pair.server, Direction::kSend, milliseconds{1})),
+            Error::kNotFound);
+  const Token over = ring.StartNop();
+  EXPECT_EQ(ring.Await(over).result(), 0);
+  EXPECT_EQ(error_of(StartDeadline(ring, over, milliseconds{1})), Error::kNotFound);
+  const Token timeout = ring.StartTimeout(hours{1});
+  const Token deadline = StartDeadline(ring, timeout, hours{1});
+  EXPECT_EQ(error_of(StartDeadline(ring, deadline, milliseconds{1})), Error::kNotFound);
+  EXPECT_EQ(error_of(StartDeadline(ring, timeout, milliseconds{-1})), Error::kInvalidArgument);
+  EXPECT_EQ(error_of(StartDeadline(ring, pair.server, Direction::kBoth, milliseconds{1})),
+            Error::kInvalidArgument);
+  const Token cancel = ring.StartCancel(timeout);
+  EXPECT_EQ(error_of(StartDeadline(ring, cancel, milliseconds{1})), Error::kNotFound);
+  EXPECT_EQ(ring.Await(timeout).error(), Error::kCanceled);
+  EXPECT_EQ(ring.Await(deadline).result(), 0);
+  const Token close = ring.StartClose(pair.server);
+  EXPECT_EQ(error_of(StartDeadline(ring, close, milliseconds{1})), Error::kNotFound);
+  EXPECT_EQ(error_of(StartDeadline(ring, pair.server, Direction::kRecv, milliseconds{1})),
+            Error::kBadId);
+  EXPECT_EQ(ring.Await(close).result(), 0);
+}
+
+// A close and a cancel of everything end deadlines with what they are on.
+TEST_P(RingConformance, DeadlinesEndWithWhatTheyAreOn) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const TestGroup group = ring.MakeGroup(2, 1024);
+  const Token recv = ring.StartRecv(pair.server, ring.Memory(8));
+  const Token of_recv = StartDeadline(ring, recv, hours{1});
+  const Token managed = ring.StartManaged(pair.client, group.id, Shots::kMany);
+  const Token of_managed = StartDeadline(ring, managed, hours{1});
+  ring.Submit();
+  EXPECT_EQ(ring.Close(pair.server, CloseMode::kReset).result(), 0);
+  EXPECT_EQ(ring.Await(recv).error(), Error::kCanceled);
+  EXPECT_EQ(ring.Await(of_recv).result(), 0);
+  ring.AwaitAll(managed);
+  EXPECT_EQ(ring.Await(of_managed).result(), 0);
+  const Token timeout = ring.StartTimeout(hours{1}, Shots::kMany);
+  const Token of_timeout = StartDeadline(ring, timeout, hours{1});
+  EXPECT_EQ(ring.Run([&](Token token) { return ring.PrepareCancelAll(token); }).result(), 0);
+  EXPECT_EQ(ring.Await(timeout).error(), Error::kCanceled);
+  EXPECT_EQ(ring.Await(of_timeout).result(), 0);
+}
+
+// An index is below the stated bound, however sockets are made, and slots used again.
+TEST_P(RingConformance, ConnectionIndexesHaveABound) {
+  RingOptions options = Options();
+  options.max_connections = 4;
+  TestRing& ring = MakeRing(options);
+  const uint32_t end = ConnectionIndexEnd(options);
+  for (int round = 0; round < 4; ++round) {
+    const Pair pair = ring.MakePair();
+    const std::vector<ConnectionId> ids = {pair.client, pair.server, ring.Datagram(),
+                                           ring.Datagram()};
+    for (const ConnectionId id : ids) EXPECT_LT(id.index, end);
+    for (const ConnectionId id : ids) EXPECT_EQ(ring.Close(id).result(), 0);
+  }
+}
+
+}  // namespace
+}  // namespace ioring

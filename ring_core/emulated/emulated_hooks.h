@@ -1,0 +1,116 @@
+// What EmulatedRing asks of a backend. To add a backend, read this.
+// A part of ring_core/emulated/emulated_ring.h, which is to be included instead.
+//
+// Of what is begun, run or cancelled the operation or the direction is submitted, and there is room
+// for completions (HasRoom). What cannot be done at once is taken up later by the backend.
+#ifndef IORING_RING_CORE_EMULATED_EMULATED_HOOKS_H_
+#define IORING_RING_CORE_EMULATED_EMULATED_HOOKS_H_
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "ring/endpoint.h"
+#include "ring/options.h"
+#include "ring/request.h"
+#include "ring_core/emulated/emulated_ring.h"
+#include "ring_core/table/linger_table.h"
+
+namespace ioring::emulated {
+
+// These are requirements of a class's private members, which a concept outside of it cannot see.
+template <typename Backend, typename Types>
+constexpr void EmulatedRing<Backend, Types>::CheckPreparing() {
+  using std::same_as;
+  // Each notes what is the backend's own. No system call.
+  static_assert(requires(Backend & backend, const Endpoint& endpoint, Address* address,
+                         Connection& connection, Operation& operation, uint32_t length,
+                         TransferTraits traits, bool is_send, PollEvents events) {
+    // False where there is no such address.
+    { Backend::ToAddress(endpoint, address) } -> same_as<bool>;
+    // One of the connection itself (kPlain), or, where the operation is not null, of that (kAll).
+    { backend.SetUpTransfer(connection, length, traits, is_send, &operation) } -> same_as<void>;
+    // The connection is new.
+    { backend.SetUpConnect(connection, endpoint) } -> same_as<void>;
+    { backend.SetUpPoll(operation, events) } -> same_as<void>;
+  });
+  static_assert(requires(Backend & backend, Operation & operation, FileTable & files,
+                         const request::FileTransfer& transfer, SyncMode mode, uint32_t index) {
+    { backend.SetUpFile(operation, files[index], transfer) } -> same_as<void>;
+    { backend.SetUpSync(operation, files[index], mode) } -> same_as<void>;
+  });
+}
+
+template <typename Backend, typename Types>
+constexpr void EmulatedRing<Backend, Types>::CheckTurns() {
+  using std::same_as;
+  static_assert(
+      requires(Backend & backend, Connection & connection, Operation & operation, bool is_send) {
+        // Begins what was submitted, and goes on with what can go on, by the functions of
+        // EmulatedRing.
+        { backend.Turn() } -> same_as<void>;
+        { backend.BeginConnect(operation) } -> same_as<void>;
+        { backend.BeginShutdown(operation) } -> same_as<void>;
+        { backend.BeginPoll(operation) } -> same_as<void>;
+        { backend.BeginFile(operation) } -> same_as<void>;
+        // A timer is due. (EmulatedRing's will do.)
+        { backend.OnTimer(operation) } -> same_as<void>;
+        // Tries what the direction is to do, or ends it where it is cancelled.
+        { backend.RunRecv(connection) } -> same_as<void>;
+        { backend.RunSend(connection) } -> same_as<void>;
+        // It was on the ready list.
+        { backend.RunConnection(connection) } -> same_as<void>;
+        // Nothing is in flight in the direction any more. (EmulatedRing's will do.)
+        { backend.FreeHalf(connection, is_send) } -> same_as<void>;
+      });
+  static_assert(requires(Backend & backend, Connection & connection, std::byte * data,
+                         uint32_t bytes, bool is_full) {
+    // For managed receives. Receives now, or returns kWouldBlock.
+    { backend.TryRecv(connection, data, bytes) } -> same_as<CallResult>;
+    // The same, and what would be received stays there.
+    { backend.TryPeek(connection) } -> same_as<CallResult>;
+    // Runs the receive when there may be something.
+    { backend.WaitToRecv(connection) } -> same_as<void>;
+    // One of many shots has brought bytes, which filled the buffer or did not; it goes on.
+    { backend.AfterShot(connection, is_full) } -> same_as<void>;
+    // The system's codes. kTooLong: a message was longer than the memory, and is gone.
+    requires same_as<decltype(Backend::kWouldBlock), const CallResult>;
+    requires same_as<decltype(Backend::kNoBufferSpace), const CallResult>;
+    requires same_as<decltype(Backend::kTooLong), const CallResult>;
+  });
+}
+
+template <typename Backend, typename Types>
+constexpr void EmulatedRing<Backend, Types>::CheckEnding() {
+  using std::same_as;
+  static_assert(
+      requires(Backend & backend, Connection & connection, Operation & operation, bool is_send) {
+        // Asks what is in flight in the direction to end. False: it is not begun, or past that.
+        { backend.Stop(connection, is_send) } -> same_as<bool>;
+        { backend.CancelPoll(operation) } -> same_as<bool>;
+        { backend.CancelFile(operation) } -> same_as<bool>;
+        // (EmulatedRing's will do.)
+        { backend.BeginClose(connection) } -> same_as<void>;
+        { backend.IsStream(connection) } -> same_as<bool>;
+        // Of a stream. False: there is no connection any more.
+        { backend.SendEnd(connection) } -> same_as<bool>;
+        // Receives, and drops what came.
+        { backend.DropUnread(connection) } -> same_as<CallResult>;
+        // Whether the peer has what was sent, once the end was.
+        { backend.AllAcknowledged(connection) } -> same_as<Acknowledged>;
+        // Runs the connection when the peer sends something, if the system tells.
+        { backend.WaitForPeer(connection) } -> same_as<void>;
+        // Closes the socket and frees the slot.
+        { backend.FreeConnection(connection) } -> same_as<void>;
+      });
+  static_assert(requires(Backend & backend, uint32_t slot, std::span<std::byte> memory) {
+    // Whether the system has the memory from now on.
+    { backend.RegisterMemory(slot, memory) } -> same_as<bool>;
+    { backend.DeregisterMemory(slot) } -> same_as<void>;
+  });
+}
+
+}  // namespace ioring::emulated
+
+#endif  // IORING_RING_CORE_EMULATED_EMULATED_HOOKS_H_

@@ -1,0 +1,108 @@
+// Deadlines: timers of the ring's own, each of which is noted with what it is on.
+#include <cstdint>
+#include <utility>
+
+#include "ring/clock.h"
+#include "ring/error.h"
+#include "ring/options.h"
+#include "ring/prepared.h"
+#include "ring/request.h"
+#include "ring_uring/uring_ring.h"
+#include "ring_uring/uring_ring_inline.h"
+
+namespace ioring {
+namespace {
+
+Direction DirectionOf(const uring::Operation::Target& target) {
+  return target.source == uring::Source::kStopRecv ? Direction::kRecv : Direction::kSend;
+}
+
+}  // namespace
+
+// Of an operation that is in flight.
+bool UringRing::TakesDeadline(const Operation::Target& target) const {
+  if (target.source != Source::kStopOperation) return target.source != Source::kIgnored;
+  const OperationKind kind = operations_[target.index].kind;
+  return kind != OperationKind::kCancel && kind != OperationKind::kDeadline;
+}
+
+// An operation's index plus 1, or 0.
+uint32_t UringRing::DeadlineOf(const Operation::Target& target) {
+  if (target.source == Source::kStopOperation) return operations_[target.index].deadline;
+  Connection& connection = connections_[target.index];
+  const Direction direction = DirectionOf(target);
+  const bool has_one = (connection.tasks & Connection::DeadlineTask(direction)) != 0;
+  return has_one ? connection.deadline(direction) : 0;
+}
+
+void UringRing::SetDeadline(const Operation::Target& target, uint32_t link) {
+  if (target.source == Source::kStopOperation) {
+    operations_[target.index].deadline = link;
+    return;
+  }
+  Connection& connection = connections_[target.index];
+  const Direction direction = DirectionOf(target);
+  connection.tasks |= Connection::DeadlineTask(direction);
+  connection.deadline(direction) = link;
+}
+
+void UringRing::DropDeadline(const Operation::Target& target) {
+  if (target.source == Source::kStopOperation) {
+    operations_[target.index].deadline = 0;
+    return;
+  }
+  Connection& connection = connections_[target.index];
+  connection.tasks &= static_cast<uint8_t>(~Connection::DeadlineTask(DirectionOf(target)));
+}
+
+Prepared UringRing::Begin(const request::Deadline& deadline, Token token) {
+  const request::Target& of = deadline.target;
+  Operation::Target target{0, 0, Source::kIgnored};
+  if (of.kind == request::Target::Kind::kDirection) {
+    Connection* connection = connections_.Find(of.connection);
+    if (connection == nullptr) return AcceptError(Error::kBadId, token);
+    if (connection->transfer(of.direction) != Transfer::kIdle) {
+      target = TargetOf(*connection, of.direction);
+    }
+  } else {
+    target = IsLast(of.token) ? TargetOfLast() : FindByToken(of.token);
+  }
+  if (!TakesDeadline(target)) return AcceptError(Error::kNotFound, token);
+  if (DeadlineOf(target) != 0) return AcceptError(Error::kBusy, token);
+  if (Full(1)) return Refused(1);
+  Operation& operation = operations_.Take(OperationKind::kDeadline, token);
+  operation.set(uring::kOutOfKernel);
+  operation.timer = {.delay_ns = deadline.delay_ns, .arrival_ns = 0, .target = target};
+  SetDeadline(target, operations_.IndexOf(operation) + 1);
+  return AcceptOwn(operation);
+}
+
+void UringRing::EndDeadline(uint32_t link) {
+  Operation& deadline = operations_[link - 1];
+  if (!deadline.has(uring::kBegun)) {  // it is still among what the next submit begins
+    deadline.set(uring::kTargetEnded);
+    return;
+  }
+  EndOperation(deadline, deadline.has(uring::kStruck) ? ToResult(Error::kTimedOut) : 0);
+}
+
+void UringRing::NoteArrival(uint32_t link) {
+  if (harvest_ns_ == 0) harvest_ns_ = NowNanos();
+  operations_[link - 1].timer.arrival_ns = harvest_ns_;
+}
+
+// It is due. Where its operation has completed meanwhile, and goes on, it was not silent for so
+// long: the timer is set once more, instead of at each completion.
+void UringRing::OnDeadline(Operation& deadline, int64_t now_ns) {
+  const int64_t arrival_ns = std::exchange(deadline.timer.arrival_ns, 0);
+  const int64_t due_ns = SaturatingAdd(arrival_ns, deadline.timer.delay_ns);
+  if (arrival_ns != 0 && due_ns > now_ns) {
+    deadline.due_ns = due_ns;
+    timers_.Add(deadline);
+    return;
+  }
+  deadline.set(uring::kStruck);
+  StopTarget(deadline.timer.target);
+}
+
+}  // namespace ioring
