@@ -260,24 +260,27 @@ class UringRing final : public Ring, private RingState {
   // The direction is busy with an operation of the table.
   void SetOperation(Connection& connection, Direction direction, const Operation& operation);
 
-  // One for each alternative of Request.
+  // One for each alternative of Request, where the rest of its operation is.
+  // uring_prepare.cc:
   Prepared Begin(const request::Nop& nop, Token token) {
     return AcceptFixedResult(nop.result, token);
   }
   Prepared Begin(const request::Accept& accept, Token token);
   Prepared Begin(const request::Connect& connect, Token token);
-  Prepared Begin(const request::RecvFrom& recv, Token token);
-  Prepared Begin(const request::SendTo& send, Token token);
   Prepared Begin(const request::Shutdown& shutdown, Token token);
-  Prepared Begin(const request::Close& close, Token token);
   Prepared Begin(const request::Poll& poll, Token token);
   Prepared Begin(const request::Timer& timer, Token token);
   Prepared Begin(const request::TimerAt& timer, Token token);
-  Prepared Begin(const request::Deadline& deadline, Token token);
-  Prepared Begin(const request::Cancel& cancel, Token token);
-  Prepared Begin(const request::CancelAll& cancel, Token token);
+  // uring_transfer.cc:
+  Prepared Begin(const request::RecvFrom& recv, Token token);
+  Prepared Begin(const request::SendTo& send, Token token);
   Prepared Begin(const request::FileTransfer& transfer, Token token);
   Prepared Begin(const request::Sync& sync, Token token);
+  // uring_cancel.cc, uring_deadline.cc, uring_close.cc:
+  Prepared Begin(const request::Cancel& cancel, Token token);
+  Prepared Begin(const request::CancelAll& cancel, Token token);
+  Prepared Begin(const request::Deadline& deadline, Token token);
+  Prepared Begin(const request::Close& close, Token token);
 
   bool UsesFixed(const Connection& connection, const Piece& piece) const {
     return piece.traits.in_kernel() && piece.length >= fixed_threshold_ &&
