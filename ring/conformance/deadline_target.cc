@@ -1,8 +1,10 @@
 // Which operation a deadline is on, and how long one of many shots may be silent.
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +17,7 @@
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/token.h"
 
 namespace ioring {
@@ -68,10 +71,17 @@ TEST_P(RingConformance, DeadlineOnWhatWasSubmitted) {
   const TestGroup group = ring.MakeGroup(2, 1024);
   const ListenerId listener = ring.Listen();
   const ConnectionId socket = ring.Datagram();
+  const TestBuffer buffer = ring.MakeBuffer(4096);
   const std::vector<std::pair<const char*, Prepare>> targets = {
       {"recv", [&] { return ring.StartRecv(pair.server, ring.Memory(8)); }},
       {"recv all",
        [&] { return ring.StartRecv(pair.server, ring.Memory(8), TransferFlags::kAll); }},
+      {"recv of a slice",
+       [&] {
+         return ring.Start([&](Token token) {
+           return ring.PrepareRecvBuffer(pair.server, buffer.Slice(0, 4096), token);
+         });
+       }},
       {"managed recv", [&] { return ring.StartManaged(pair.server, group.id, Shots::kOne); }},
       {"managed recv of many",
        [&] { return ring.StartManaged(pair.server, group.id, Shots::kMany); }},
@@ -97,6 +107,35 @@ TEST_P(RingConformance, DeadlineOnWhatWasSubmitted) {
     EXPECT_EQ(ring.Await(other).error(), Error::kCanceled);
   }
   ring.ExpectAlive(pair);
+}
+
+// A send that waits for room is ended with what it has sent.
+TEST_P(RingConformance, DeadlineOnASendThatWasSubmitted) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const std::span<std::byte> much = ring.Memory(32 << 20);
+  const Token send = ring.StartSend(pair.client, much, TransferFlags::kAll);
+  ring.Submit();
+  const Token deadline = StartDeadline(ring, send, milliseconds{20});
+  const Arrival sent = ring.Await(send);
+  EXPECT_GT(sent.result(), 0);
+  EXPECT_LT(sent.result(), static_cast<int32_t>(much.size()));
+  EXPECT_EQ(ring.Await(deadline).error(), Error::kTimedOut);
+}
+
+// A deadline takes a place in the table of operations.
+TEST_P(RingConformance, DeadlineInAFullTable) {
+  RingOptions options = Options();
+  options.max_operations = 8;
+  TestRing& ring = MakeRing(options);
+  std::vector<Token> timeouts;
+  for (int i = 0; i < 8; ++i) timeouts.push_back(ring.StartTimeout(hours{1}));
+  ring.Submit();
+  EXPECT_EQ(ring.PrepareDeadline(timeouts[0], milliseconds{1}, ring.NewToken()),
+            Prepared::kOperationTableFull);
+  ring.StartCancel(timeouts[7]);
+  EXPECT_EQ(ring.Await(timeouts[7]).error(), Error::kCanceled);
+  ExpectStruck(ring, timeouts[0], StartDeadline(ring, timeouts[0], milliseconds{1}));
 }
 
 // Or it names the connection and the direction, whatever is in flight there.
@@ -309,13 +348,35 @@ TEST_P(RingConformance, ConnectionIndexesHaveABound) {
   RingOptions options = Options();
   options.max_connections = 4;
   TestRing& ring = MakeRing(options);
+  TestRing& other = MakeRing();
+  const ListenerId here = ring.Listen();
+  const Endpoint to_here = ring.EndpointOf(here);
+  const ListenerId there = other.Listen();
+  const Endpoint to_there = other.EndpointOf(there);
+  const auto connect = [](TestRing& from, const Endpoint& to) {
+    return from.Run([&](Token token) { return from.PrepareConnect(to, token); }).connection();
+  };
   const uint32_t end = ConnectionIndexEnd(options);
-  for (int round = 0; round < 4; ++round) {
-    const Pair pair = ring.MakePair();
-    const std::vector<ConnectionId> ids = {pair.client, pair.server, ring.Datagram(),
-                                           ring.Datagram()};
-    for (const ConnectionId id : ids) EXPECT_LT(id.index, end);
-    for (const ConnectionId id : ids) EXPECT_EQ(ring.Close(id).result(), 0);
+  const Token accept = StartAccept(ring, here, Shots::kMany);
+  for (int round = 0; round < 3; ++round) {
+    std::vector<ConnectionId> accepted, connected;
+    for (int i = 0; i < 4; ++i) {
+      const ConnectionId client = connect(other, to_here);
+      accepted.push_back(ring.Next(accept).connection());
+      EXPECT_EQ(other.Close(client, CloseMode::kReset).result(), 0);
+    }
+    for (const ConnectionId id : accepted) {
+      EXPECT_LT(id.index, end);
+      EXPECT_EQ(ring.Close(id).result(), 0);
+    }
+    for (int i = 0; i < 4; ++i) connected.push_back(connect(ring, to_there));
+    for (const ConnectionId id : connected) {
+      EXPECT_LT(id.index, end);
+      EXPECT_EQ(ring.Close(id).result(), 0);
+    }
+    const ConnectionId datagram = ring.Datagram();
+    EXPECT_LT(datagram.index, end);
+    EXPECT_EQ(ring.Close(datagram).result(), 0);
   }
 }
 
