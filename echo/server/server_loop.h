@@ -111,6 +111,7 @@ class ServerLoop final : public EchoServer {
 template <typename Engine>
 RingOptions ServerLoop<Engine>::LimitsFor(const ServerOptions& options) {
   RingOptions ring_options;
+  ring_options.submission_entries = options.submission_entries;
   ring_options.max_connections =
       options.max_connections + SpareConnections(options.max_connections);
   ring_options.max_listeners = 1;
