@@ -7,8 +7,9 @@
 //
 // A stop begins with kBegin: the server accepts no more, and gives each connection what it has
 // received, then a FIN. A peer that answers with its own FIN is done. A peer that sends nothing
-// need not be waited for; kLook comes at intervals to find such peers. kForce comes once, at the
-// deadline, and ends the connections that are still open.
+// need not be waited for; kLook comes at intervals to find such peers. kForce comes at the deadline
+// and ends the connections that are still open. From then on it comes instead of kLook, because the
+// accept that was in flight may still have brought a connection.
 //
 // Requirements: the times that are given do not go back.
 // Effects: none outside the object. It knows no ring and no connection, and reads no clock.
@@ -53,10 +54,11 @@ class DrainPlan {
       look_at_ = now + kQuietPeriod;
       return DrainStep::kBegin;
     }
-    const bool force = phase_ == Phase::kDraining && now >= force_at_;
-    if (!force && now < look_at_) return DrainStep::kNone;
+    const bool is_late = now >= force_at_;
+    const bool forces_first = is_late && phase_ == Phase::kDraining;
+    if (!forces_first && now < look_at_) return DrainStep::kNone;
     look_at_ = now + kQuietPeriod;
-    if (!force) return DrainStep::kLook;
+    if (!is_late) return DrainStep::kLook;
     phase_ = Phase::kForced;
     return DrainStep::kForce;
   }

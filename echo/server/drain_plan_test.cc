@@ -71,7 +71,7 @@ TEST(DrainPlanTest, TheNextLookIsAWholeIntervalAfterTheLast) {
   EXPECT_EQ(plan.Next(late + DrainPlan::kQuietPeriod), DrainStep::kLook);
 }
 
-TEST(DrainPlanTest, ForcesOnceAtTheDeadline) {
+TEST(DrainPlanTest, ForcesAtTheDeadline) {
   DrainPlan plan(milliseconds(100));
   plan.Next(kStart);
   const DrainPlan::Time deadline = kStart + milliseconds(100);
@@ -95,13 +95,13 @@ TEST(DrainPlanTest, ForcingGoesBeforeLooking) {
 }
 
 // Connections may come after the deadline, from an accept that was in flight.
-TEST(DrainPlanTest, LooksAlsoAfterForcing) {
+TEST(DrainPlanTest, ForcesInsteadOfLookingAfterTheDeadline) {
   DrainPlan plan(milliseconds(100));
   plan.Next(kStart);
   const DrainPlan::Time forced = kStart + milliseconds(100);
   ASSERT_EQ(plan.Next(forced), DrainStep::kForce);
   EXPECT_EQ(plan.Next(forced + DrainPlan::kQuietPeriod - nanoseconds(1)), DrainStep::kNone);
-  EXPECT_EQ(plan.Next(forced + DrainPlan::kQuietPeriod), DrainStep::kLook);
+  EXPECT_EQ(plan.Next(forced + DrainPlan::kQuietPeriod), DrainStep::kForce);
 }
 
 TEST(DrainPlanTest, TheStepsOfAStopThatNobodyAnswers) {
@@ -112,7 +112,7 @@ TEST(DrainPlanTest, TheStepsOfAStopThatNobodyAnswers) {
     if (step != DrainStep::kNone) steps.push_back(step);
   }
   EXPECT_EQ(steps, (std::vector<DrainStep>{DrainStep::kBegin, DrainStep::kLook, DrainStep::kLook,
-                                           DrainStep::kForce, DrainStep::kLook}));
+                                           DrainStep::kForce, DrainStep::kForce}));
 }
 
 }  // namespace
