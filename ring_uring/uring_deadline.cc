@@ -94,6 +94,7 @@ void UringRing::NoteArrival(uint32_t link) {
 // It is due. Where its operation has completed meanwhile, and goes on, it was not silent for so
 // long: the timer is set once more, instead of at each completion.
 void UringRing::OnDeadline(Operation& deadline, int64_t now_ns) {
+  if (deadline.has(uring::kCancelAsked)) return;  // it ends with what is deferred
   const int64_t arrival_ns = std::exchange(deadline.timer.arrival_ns, 0);
   const int64_t due_ns = SaturatingAdd(arrival_ns, deadline.timer.delay_ns);
   if (arrival_ns != 0 && due_ns > now_ns) {

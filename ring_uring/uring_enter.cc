@@ -435,7 +435,9 @@ void UringRing::BeginOwn() {
 void UringRing::BeginOwnCancel(Operation& cancel) {
   const Operation::Target of = cancel.target;
   Operation& target = operations_[of.index];
-  const bool is_there = target.generation == of.generation;
+  // A deadline that has struck is past cancelling: what it is on was asked to stop.
+  const bool has_struck = target.kind == OperationKind::kDeadline && target.has(uring::kStruck);
+  const bool is_there = target.generation == of.generation && !has_struck;
   const bool ends_now = is_there && target.kind == OperationKind::kTimeout &&
                         !target.has(uring::kDeferred) && completions_.space() >= kCompletionsOfOne;
   if (ends_now) {

@@ -209,6 +209,25 @@ TEST_P(RingConformance, DeadlineAndCancel) {
   EXPECT_EQ(ring.Await(deadline).result(), 0);
 }
 
+// A deadline that has struck is past cancelling, and one that was cancelled strikes nothing.
+TEST_P(RingConformance, DeadlineStrikesOrIsCancelled) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const Token recv = ring.StartRecv(pair.server, ring.Memory(4));
+  const Token deadline = StartDeadline(ring, recv, nanoseconds{0});
+  const Token cancel = ring.StartCancel(deadline);
+  if (ring.Await(cancel).ok()) {
+    EXPECT_EQ(ring.Await(deadline).result(), 0);
+    ring.Quiet();
+    EXPECT_FALSE(ring.HasArrived(recv));
+    EXPECT_EQ(ring.Send(pair.client, "data").result(), 4);
+    EXPECT_EQ(ring.Await(recv).result(), 4);
+  } else {
+    EXPECT_EQ(ring.Await(deadline).error(), Error::kTimedOut);
+    EXPECT_EQ(ring.Await(recv).error(), Error::kCanceled);
+  }
+}
+
 // On a managed receive it is a timer of the ring's own. Cancelled by itself it strikes nothing, and
 // when the receive ends, whatever has its place by then goes on.
 TEST_P(RingConformance, DeadlineOfManagedIsCancelledAlone) {

@@ -39,6 +39,7 @@ bool EmulatedRing<Backend, Types>::CancelOperation(Operation& operation) {
       }
       break;
     case OperationKind::kDeadline:
+      if (operation.has(kStruck)) return false;  // what it is on was asked to stop
       DetachDeadline(operation);
       break;
     case OperationKind::kTimeout:
