@@ -78,7 +78,7 @@ void UringRing::OnOperation(Operation& operation, const io_uring_cqe& cqe) {
   };
   switch (operation.kind) {
     case OperationKind::kFixedResult:
-      return EndFixedResult(operation);
+      return FreeOperation(operation, operation.result);
     case OperationKind::kAccept:
       return OnAccept(operation, cqe);
     case OperationKind::kConnect:
@@ -385,21 +385,7 @@ void UringRing::EndOperation(Operation& operation, int32_t result, uint32_t flag
   timers_.Remove(operation);
   if (operation.kind == OperationKind::kAccept) DropAccept(listeners_[operation.connection]);
   buffers_.DropUse(operation.unit);
-  const Token token = operation.token;
-  const uint32_t deadline = operation.deadline;
-  operations_.Free(operation);
-  Complete(token, result, flags);
-  if (deadline != 0) EndDeadline(deadline);
-}
-
-// As EndOperation of what has nothing but a result.
-void UringRing::EndFixedResult(Operation& operation) {
-  const Token token = operation.token;
-  const int32_t result = operation.result;
-  const uint32_t deadline = operation.deadline;
-  operations_.Free(operation);
-  Complete(token, result, 0);
-  if (deadline != 0) EndDeadline(deadline);
+  FreeOperation(operation, result, flags);
 }
 
 // It completes, and goes on.

@@ -442,7 +442,7 @@ void UringRing::BeginOwnCancel(Operation& cancel) {
                         !target.has(uring::kDeferred) && completions_.space() >= kCompletionsOfOne;
   if (ends_now) {
     EndOperation(target, ToResult(Error::kCanceled));
-    return EndFixedResult(cancel);  // its result is 0
+    return FreeOperation(cancel, 0);
   }
   if (is_there) Stop(target);
   cancel.result = is_there ? 0 : ToResult(Error::kNotFound);

@@ -404,7 +404,7 @@ class UringRing final : public Ring, private RingState {
   void OnCancel(Operation& operation, const io_uring_cqe& cqe);
   void EndTransfer(Operation& operation, int32_t result, uint32_t flags = 0);
   void EndOperation(Operation& operation, int32_t result, uint32_t flags = 0);
-  void EndFixedResult(Operation& operation);
+  inline void FreeOperation(Operation& operation, int32_t result, uint32_t flags = 0);
   void CompleteMore(const Operation& operation, int32_t result, uint32_t flags = 0);
   inline void Complete(Token token, int32_t result, uint32_t flags);
 

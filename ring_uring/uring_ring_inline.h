@@ -53,6 +53,15 @@ inline void UringRing::Complete(Token token, int32_t result, uint32_t flags) {
   completions_.Push(Completion{token, result, flags});
 }
 
+// As EndOperation, of what waits nowhere and uses nothing.
+inline void UringRing::FreeOperation(Operation& operation, int32_t result, uint32_t flags) {
+  const Token token = operation.token;
+  const uint32_t deadline = operation.deadline;
+  operations_.Free(operation);
+  Complete(token, result, flags);
+  if (ABSL_PREDICT_FALSE(deadline != 0)) EndDeadline(deadline);
+}
+
 inline void UringRing::DropKernelEntry(Connection& connection) {
   DCHECK_GT(connection.kernel_entries, 0);
   if (--connection.kernel_entries != 0) return;
