@@ -34,12 +34,12 @@ uint32_t RioRing::Enter(EnterMode mode, const WaitOptions& options) {
 
 // The count first: whoever takes the packet must find it. One packet stands for many calls.
 void RioRing::Wake() {
-  if (wakes_pending_.fetch_add(1, std::memory_order_release) == 0) port_->Post(nullptr);
+  if (wakes_.Add()) port_->Post(nullptr);
 }
 
 void RioRing::Turn() {
   now_ns_ = 0;
-  if (WakesPending()) TakeWakes();
+  if (wakes_.any()) TakeWakes();
   if (rio_ != nullptr && rio_->in_flight() != 0) TakeRioResults();
   if (HasTimers()) RunTimers();
   if (HasSubmissions()) RunSubmissions();

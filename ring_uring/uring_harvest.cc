@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <string>
 #include <utility>
 
@@ -381,11 +380,10 @@ void UringRing::OnWake(const io_uring_cqe& cqe) {
 }
 
 void UringRing::TakeWakes() {
-  const uint32_t count = wakes_pending_.exchange(0, std::memory_order_acquire);
-  if (count == 0) return;  // an earlier completion stands for it
+  const int32_t calls = wakes_.Take();
+  if (calls == 0) return;  // an earlier completion stands for them
   statistics_.wakes.Add(1);
-  const uint32_t shown = std::min<uint32_t>(count, std::numeric_limits<int32_t>::max());
-  completions_.Push(Completion{options_.wake_token, static_cast<int32_t>(shown), 0});
+  completions_.Push(Completion{options_.wake_token, calls, 0});
   completions_.MarkLast();
 }
 
@@ -393,7 +391,7 @@ void UringRing::TakeWakes() {
 void UringRing::Wake() {
   // The child of a fork shares the bell, and may have inherited a signal handler that rings it.
   if (of_another_process_) return;
-  wakes_pending_.fetch_add(1, std::memory_order_release);
+  wakes_.Add();
   const int saved_errno = errno;
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = write(wake_fd_, &one, sizeof(one));

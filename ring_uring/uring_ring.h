@@ -21,7 +21,6 @@
 #include <liburing.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -60,6 +59,7 @@
 #include "ring_core/table/slot_array.h"
 #include "ring_core/table/slot_list.h"
 #include "ring_core/table/timer_heap.h"
+#include "ring_core/table/wake_counter.h"
 #include "ring_uring/connection_table.h"
 #include "ring_uring/operation.h"
 #include "ring_uring/provided_group.h"
@@ -473,9 +473,7 @@ class UringRing final : public Ring, private RingState {
   uint32_t groups_to_be_whole_ = 0;
 
   int wake_fd_ = -1;
-  // Calls of Wake that no completion stands for yet. The descriptor only rings the bell
-  // and is never read.
-  std::atomic<uint32_t> wakes_pending_{0};
+  WakeCounter wakes_;  // the descriptor only rings the bell, and is never read
   bool wake_armed_ = false;
 
   uint32_t synchronous_number_ = 0;  // of the operation that is waited for

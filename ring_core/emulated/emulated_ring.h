@@ -12,7 +12,6 @@
 #ifndef IORING_RING_CORE_EMULATED_EMULATED_RING_H_
 #define IORING_RING_CORE_EMULATED_EMULATED_RING_H_
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -42,6 +41,7 @@
 #include "ring_core/table/slot_array.h"
 #include "ring_core/table/slot_list.h"
 #include "ring_core/table/timer_heap.h"
+#include "ring_core/table/wake_counter.h"
 
 namespace ioring::emulated {
 
@@ -127,7 +127,6 @@ class EmulatedRing : public Ring, protected RingState {
   }
   bool HasRoom() const { return completions_.space() >= kHeadroom; }
   bool HasSubmissions() const { return submission_head_ != submission_end_; }
-  bool WakesPending() const { return wakes_pending_.load(std::memory_order_relaxed) != 0; }
   void TakeWakes();
   bool HasTimers() const { return !timers_.empty() || !lingers_.empty(); }
   void RunTimers();
@@ -177,8 +176,7 @@ class EmulatedRing : public Ring, protected RingState {
   void ContinueClose(Connection& connection);
   void RunLinger(Connection& connection);
 
-  // Calls of Wake that no completion stands for yet.
-  std::atomic<uint32_t> wakes_pending_{0};
+  WakeCounter wakes_;
 
   emulated::ConnectionTable<Connection> connections_;
   OperationTable<Operation> operations_;

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <limits>
 
 #include "absl/base/optimization.h"
 #include "absl/log/check.h"
@@ -45,11 +44,10 @@ int64_t EmulatedRing<Backend, Types>::Now() {
 template <typename Backend, typename Types>
 void EmulatedRing<Backend, Types>::TakeWakes() {
   if (!HasRoom()) return;
-  const uint32_t count = wakes_pending_.exchange(0, std::memory_order_acquire);
-  if (count == 0) return;
+  const int32_t calls = wakes_.Take();
+  if (calls == 0) return;
   statistics_.wakes.Add(1);
-  const uint32_t shown = std::min<uint32_t>(count, std::numeric_limits<int32_t>::max());
-  completions_.Push(Completion{options_.wake_token, static_cast<int32_t>(shown), 0});
+  completions_.Push(Completion{options_.wake_token, calls, 0});
   completions_.MarkLast();
 }
 

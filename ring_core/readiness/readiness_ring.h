@@ -33,7 +33,7 @@ class ReadinessRing : public ReadinessCore {
   void Wake() final {
     // The child of a fork shares the bell, and may have inherited a signal handler that rings it.
     if (of_another_process_) return;
-    wakes_pending_.fetch_add(1, std::memory_order_release);
+    wakes_.Add();
     poller_->Wake();
   }
 

@@ -13,7 +13,7 @@ namespace ioring::readiness {
 
 void ReadinessCore::Turn() {
   now_ns_ = 0;
-  if (WakesPending()) TakeWakes();
+  if (wakes_.any()) TakeWakes();
   if (threads_.has_done() || files_done_ != nullptr) TakeFileResults();
   if (HasTimers()) RunTimers();
   if (HasSubmissions()) RunSubmissions();
