@@ -17,6 +17,7 @@
 #include "ring/completion.h"
 #include "ring/error.h"
 #include "ring_core/posix/errno_table.h"
+#include "ring_core/table/next_tick.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_ring_inline.h"
 
@@ -361,10 +362,7 @@ void UringRing::OnTimer(Operation& timer, int64_t now_ns) {
   if (timer.kind == OperationKind::kDeadline) return OnDeadline(timer, now_ns);
   if (!timer.has(uring::kManyShots)) return EndOperation(timer, 0);
   CompleteMore(timer, 0);
-  // The next multiple of the period that is still to come: late ticks are not made up for.
-  const int64_t period_ns = timer.timer.delay_ns;
-  timer.due_ns += (now_ns - timer.due_ns) / period_ns * period_ns;
-  timer.due_ns = SaturatingAdd(timer.due_ns, period_ns);
+  timer.due_ns = NextTick(timer.due_ns, timer.timer.delay_ns, now_ns);
   timers_.Add(timer);
 }
 

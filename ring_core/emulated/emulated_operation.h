@@ -12,6 +12,7 @@
 #include "ring/error.h"
 #include "ring/options.h"
 #include "ring_core/emulated/emulated_ring.h"
+#include "ring_core/table/next_tick.h"
 
 namespace ioring::emulated {
 
@@ -111,10 +112,7 @@ void EmulatedRing<Backend, Types>::OnTimer(Operation& operation) {
   if (operation.kind == OperationKind::kDeadline) return OnDeadline(operation);
   if (!operation.has(kManyShots)) return EndOperation(operation, 0);
   CompleteShot(operation, 0);
-  // The next multiple of the period that is still to come: late ticks are not made up for.
-  const int64_t period_ns = operation.delay_ns;
-  operation.due_ns += (Now() - operation.due_ns) / period_ns * period_ns;
-  operation.due_ns = SaturatingAdd(operation.due_ns, period_ns);
+  operation.due_ns = NextTick(operation.due_ns, operation.delay_ns, Now());
   timers_.Add(operation);
 }
 
