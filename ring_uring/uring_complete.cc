@@ -2,7 +2,6 @@
 // of what the ring submits by itself.
 #include <errno.h>
 #include <liburing.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "ring/completion.h"
 #include "ring/error.h"
 #include "ring_core/posix/errno_table.h"
+#include "ring_core/posix/poll_mask.h"
 #include "ring_core/table/next_tick.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_ring_inline.h"
@@ -62,14 +62,7 @@ const char* OperationName(uring::OperationKind kind) {
   return "operation";
 }
 
-int32_t PollResultFromMask(int mask) {
-  PollEvents events = kPollNone;
-  if ((mask & (POLLIN | POLLPRI)) != 0) events |= kPollReadable;
-  if ((mask & POLLOUT) != 0) events |= kPollWritable;
-  if ((mask & (POLLHUP | POLLRDHUP)) != 0) events |= kPollHangUp;
-  if ((mask & POLLERR) != 0) events |= kPollError;
-  return ToResult(events);
-}
+int32_t PollResultFromMask(int mask) { return ToResult(posix::FromPollMask(mask)); }
 
 }  // namespace
 

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #include <cstdint>
@@ -11,23 +10,13 @@
 #include "ring/options.h"
 #include "ring/prepared.h"
 #include "ring/request.h"
+#include "ring_core/posix/poll_mask.h"
 #include "ring_core/posix/socket_address.h"
 #include "ring_core/posix/socket_kind.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_ring_inline.h"
 
 namespace ioring {
-namespace {
-
-short PollMask(PollEvents events) {
-  int mask = 0;
-  if (Any(events & kPollReadable)) mask |= POLLIN;
-  if (Any(events & kPollWritable)) mask |= POLLOUT;
-  if (Any(events & kPollHangUp)) mask |= POLLRDHUP;
-  return static_cast<short>(mask);
-}
-
-}  // namespace
 
 // A polling thread may have made room for entries meanwhile, but not for operations: where there is
 // room for those, it was the queue.
@@ -130,7 +119,7 @@ Prepared UringRing::Begin(const request::Shutdown& shutdown, Token token) {
 }
 
 void UringRing::FillPoll(io_uring_sqe* entry, const Operation& operation) {
-  const unsigned mask = static_cast<unsigned short>(PollMask(operation.poll.events));
+  const unsigned mask = static_cast<unsigned short>(posix::ToPollMask(operation.poll.events));
   if (operation.has(uring::kManyShots)) {
     io_uring_prep_poll_multishot(entry, 0, mask);
   } else {

@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "ring/options.h"
+#include "ring_core/posix/poll_mask.h"
 #include "ring_core/posix/socket_address.h"
 #include "ring_core/posix/sockets.h"
 
@@ -30,12 +31,6 @@ constexpr int kNoSignal = 0;
 // The socket may be in blocking mode, see kTransfersAreNonBlocking.
 constexpr int kRecvFlags = MSG_DONTWAIT;
 constexpr int kSendFlags = MSG_DONTWAIT | kNoSignal;
-
-#if defined(POLLRDHUP)
-constexpr int kPeerEnded = POLLRDHUP;
-#else
-constexpr int kPeerEnded = 0;  // POLLHUP, once both directions have ended
-#endif
 
 template <typename Call>
 CallResult Repeat(Call call) {
@@ -170,21 +165,11 @@ bool IsRegularFile(int descriptor) {
 }
 
 CallResult PollNow(int descriptor, PollEvents wanted) {
-  pollfd polled{descriptor, 0, 0};
-  int mask = 0;
-  if (Any(wanted & kPollReadable)) mask |= POLLIN;
-  if (Any(wanted & kPollWritable)) mask |= POLLOUT;
-  if (Any(wanted & kPollHangUp)) mask |= kPeerEnded;
-  polled.events = static_cast<short>(mask);
+  pollfd polled{descriptor, ToPollMask(wanted), 0};
   const CallResult result = Repeat([&] { return poll(&polled, 1, 0); });
   if (result <= 0) return result;
   if ((polled.revents & POLLNVAL) != 0) return -EBADF;
-  PollEvents events = kPollNone;
-  if ((polled.revents & (POLLIN | POLLPRI)) != 0) events |= kPollReadable;
-  if ((polled.revents & POLLOUT) != 0) events |= kPollWritable;
-  if ((polled.revents & (POLLHUP | kPeerEnded)) != 0) events |= kPollHangUp;
-  if ((polled.revents & POLLERR) != 0) events |= kPollError;
-  return ToResult(events);
+  return ToResult(FromPollMask(polled.revents));
 }
 
 CallResult Shutdown(int socket, int how) { return shutdown(socket, how) == 0 ? 0 : -errno; }
