@@ -19,10 +19,8 @@ namespace ioring::rio {
 
 absl::StatusOr<ListenerId> RioRing::CreateListener(const Endpoint& endpoint,
                                                    const ListenerOptions& options) {
-  const uint32_t index = FreeListener();
-  if (index == listeners_.size()) {
-    return AllInUse(listeners_.size(), "listeners", "max_listeners");
-  }
+  const absl::StatusOr<ListenerId> id = listeners_.FreeId();
+  if (!id.ok()) return id;
   const absl::StatusOr<SOCKET> socket = OpenListener(endpoint, options);
   if (!socket.ok()) return socket.status();
   if (!port_->Associate(HandleOf(*socket))) {
@@ -30,7 +28,7 @@ absl::StatusOr<ListenerId> RioRing::CreateListener(const Endpoint& endpoint,
     CloseSocket(*socket, /*reset=*/false);
     return NativeStatus(code, "the listener cannot join the ring's completion port");
   }
-  Listener& listener = listeners_[index];
+  Listener& listener = listeners_[id->index];
   listener.socket = *socket;
   listener.family = endpoint.family() == Endpoint::Family::kIpv6 ? AF_INET6 : AF_INET;
   listener.in_flight = 0;
@@ -38,17 +36,17 @@ absl::StatusOr<ListenerId> RioRing::CreateListener(const Endpoint& endpoint,
   accepts_.Reserve(kAcceptsMax * static_cast<size_t>(std::count_if(
                                      listeners_.begin(), listeners_.end(),
                                      [](const Listener& each) { return each.is_open(); })));
-  return ListenerId{index, listener.generation};
+  return id;
 }
 
 absl::Status RioRing::CloseListener(ListenerId id) {
-  Listener* listener = FindListener(id);
+  Listener* listener = listeners_.Find(id);
   if (listener == nullptr) return StaleId("listener");
   CancelAccepts(*listener);
   // What is in flight gives packets of an old generation.
   CloseSocket(listener->socket, /*reset=*/false);
   listener->socket = INVALID_SOCKET;
-  ++listener->generation;
+  listeners_.Retire(*listener);
   while (!listener->accepted.empty()) {
     AcceptRequest* request = listener->accepted.Pop();
     CloseSocket(request->socket, /*reset=*/false);

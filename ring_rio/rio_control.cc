@@ -44,7 +44,7 @@ absl::Status RioRing::RefuseOwn(SOCKET socket) {
   if (index != DescriptorIndex::kNoSlot) {
     return AlreadyInRing(handle, absl::StrCat("connection ", index));
   }
-  for (size_t i = 0; i < listeners_.size(); ++i) {
+  for (uint32_t i = 0; i < listeners_.size(); ++i) {
     if (listeners_[i].socket == socket) return AlreadyInRing(handle, absl::StrCat("listener ", i));
   }
   if (poller_->Has(socket) || accepts_.Has(socket)) return AlreadyInRing(handle, "a part of it");
@@ -87,7 +87,7 @@ absl::StatusOr<ConnectionId> RioRing::MakeDatagram(const Endpoint& local) {
 
 absl::StatusOr<Endpoint> RioRing::FindAddress(const AddressOf& of) {
   if (of.listener.is_set()) {
-    const Listener* listener = FindListener(of.listener);
+    const Listener* listener = listeners_.Find(of.listener);
     if (listener == nullptr) return StaleId("listener");
     return rio::LocalEndpoint(listener->socket);
   }

@@ -38,28 +38,19 @@ constexpr posix::BlockingMode kBlocking = posix::BlockingMode::kBlocking;
 
 }  // namespace
 
-UringRing::Listener* UringRing::FindListener(ListenerId id) {
-  if (id.index >= listeners_.size()) return nullptr;
-  Listener& listener = listeners_[id.index];
-  const bool current = listener.fd >= 0 && !listener.closed && listener.generation == id.generation;
-  return current ? &listener : nullptr;
-}
-
 absl::StatusOr<ListenerId> UringRing::CreateListener(const Endpoint& endpoint,
                                                      const ListenerOptions& options) {
   CheckProcess();
-  uint32_t index = 0;
-  while (index < listeners_.size() && listeners_[index].fd >= 0) ++index;
-  if (index == listeners_.size()) {
-    return AllInUse(listeners_.size(), "listeners", "max_listeners");
-  }
+  const absl::StatusOr<ListenerId> id = listeners_.FreeId();
+  if (!id.ok()) return id;
   absl::StatusOr<posix::BoundSocket> bound = posix::OpenListener(endpoint, options, kBlocking);
   if (!bound.ok()) return bound.status();
-  listeners_[index].fd = bound->descriptor;
-  listeners_[index].closed = false;
-  listeners_[index].path = std::move(bound->path);
-  listeners_[index].stream = posix::StreamKindOf(endpoint);
-  return ListenerId{index, listeners_[index].generation};
+  Listener& listener = listeners_[id->index];
+  listener.fd = bound->descriptor;
+  listener.closed = false;
+  listener.path = std::move(bound->path);
+  listener.stream = posix::StreamKindOf(endpoint);
+  return id;
 }
 
 absl::Status UringRing::CloseListener(ListenerId id) {
@@ -74,7 +65,7 @@ absl::Status UringRing::CloseListener(ListenerId id) {
   }
   // At once, although accepts in flight keep the socket's file: they end with EINVAL.
   shutdown(listener->fd, SHUT_RDWR);
-  ++listener->generation;
+  listeners_.Retire(*listener);
   listener->closed = true;
   absl::Status removed = listener->path.Remove();
   ++listener->accepts;  // until here
@@ -114,7 +105,7 @@ absl::Status UringRing::RefuseOwn(int fd) {
   if (index != DescriptorIndex::kNoSlot) {
     return AlreadyInRing(fd, absl::StrCat("connection ", index));
   }
-  for (size_t i = 0; i < listeners_.size(); ++i) {
+  for (uint32_t i = 0; i < listeners_.size(); ++i) {
     if (listeners_[i].fd == fd) return AlreadyInRing(fd, absl::StrCat("listener ", i));
   }
   if (files_.Has(fd)) return AlreadyInRing(fd, "a file of it");
@@ -275,40 +266,32 @@ absl::StatusOr<bool> UringRing::SetKernelMemory(uint32_t slot,
   return false;
 }
 
-UringRing::Group* UringRing::FindGroup(BufferGroupId id) {
-  if (id.index >= groups_.size()) return nullptr;
-  Group& group = groups_[id.index];
-  return group.buffers != nullptr && group.generation == id.generation ? &group : nullptr;
-}
-
 absl::StatusOr<BufferGroupId> UringRing::RegisterBufferGroup(const BufferGroupOptions& options) {
   CheckProcess();
   using Mode = uring::ProvidedGroup::Mode;
-  uint32_t index = 0;
-  while (index < groups_.size() && groups_[index].buffers != nullptr) ++index;
-  if (index == groups_.size()) {
-    return AllInUse(groups_.size(), "buffer groups", "max_buffer_groups");
-  }
+  const absl::StatusOr<BufferGroupId> id = groups_.FreeId();
+  if (!id.ok()) return id;
+  const auto index = static_cast<uint16_t>(id->index);
   Mode mode = Mode::kEmulated;
   if (Has(Capability::kProvidedBuffers)) {
     mode = Has(Capability::kIncrementalBuffers) ? Mode::kIncremental : Mode::kWhole;
   }
   absl::StatusOr<std::unique_ptr<uring::ProvidedGroup>> buffers =
-      uring::ProvidedGroup::Create(&ring_, static_cast<uint16_t>(index), options, mode);
+      uring::ProvidedGroup::Create(&ring_, index, options, mode);
   if (absl::IsResourceExhausted(buffers.status()) && mode != Mode::kEmulated) {
     statistics_.fallbacks.Add(1);  // the kernel has no (locked) memory for the group's ring
     mode = Mode::kEmulated;
-    buffers = uring::ProvidedGroup::Create(&ring_, static_cast<uint16_t>(index), options, mode);
+    buffers = uring::ProvidedGroup::Create(&ring_, index, options, mode);
   }
   if (!buffers.ok()) return buffers.status();
   groups_[index].buffers = *std::move(buffers);
   groups_[index].bundles = mode == Mode::kWhole && Has(Capability::kBundles);
-  return BufferGroupId{index, groups_[index].generation};
+  return id;
 }
 
 absl::Status UringRing::AddBuffers(BufferGroupId id, std::span<std::byte> memory) {
   CheckProcess();
-  Group* group = FindGroup(id);
+  Group* group = groups_.Find(id);
   if (group == nullptr) return StaleId("buffer group");
   if (absl::Status status = group->buffers->AddBuffers(memory); !status.ok()) return status;
   ResumeStalled(*group);
@@ -317,7 +300,7 @@ absl::Status UringRing::AddBuffers(BufferGroupId id, std::span<std::byte> memory
 
 absl::Status UringRing::UnregisterBufferGroup(BufferGroupId id) {
   CheckProcess();
-  Group* group = FindGroup(id);
+  Group* group = groups_.Find(id);
   if (group == nullptr) return StaleId("buffer group");
   if (group->receives != 0 || group->buffers->taken() != 0) {
     return GroupInUse(group->receives, group->buffers->taken());
@@ -325,12 +308,12 @@ absl::Status UringRing::UnregisterBufferGroup(BufferGroupId id) {
   if (IsOfAnotherThread()) ForgetRegisteredRing();
   if (std::exchange(group->to_be_whole, false)) --groups_to_be_whole_;
   group->buffers.reset();
-  ++group->generation;
+  groups_.Retire(*group);
   return absl::OkStatus();
 }
 
 uint32_t UringRing::FreeBuffers(BufferGroupId id) const {
-  const Group* group = const_cast<UringRing*>(this)->FindGroup(id);
+  const Group* group = groups_.Find(id);
   return group == nullptr ? 0 : group->buffers->available();
 }
 

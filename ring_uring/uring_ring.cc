@@ -112,9 +112,9 @@ UringRing::UringRing(const RingOptions& options, CapabilityReport capabilities, 
                                : kNever),
       connections_(direct, options.max_connections),
       operations_(options.max_operations + kKeptForCancels),
-      listeners_(options.max_listeners),
+      listeners_(options.max_listeners, "listeners", "max_listeners"),
       files_(options.max_files),
-      groups_(options.max_buffer_groups),
+      groups_(options.max_buffer_groups, "buffer groups", "max_buffer_groups"),
       timers_(operations_.size()),
       lingers_(connections_.size(), options.linger_time, options.linger_bytes),
       dropped_(std::make_unique_for_overwrite<std::byte[]>(kDroppedBytes)) {
@@ -291,7 +291,8 @@ UringRing::~UringRing() {
         << "a ring was destroyed while buffers of a group were not returned";
   }
   if (IsOfAnotherThread()) ForgetRegisteredRing();
-  groups_.clear();  // before the ring that they are registered with
+  // Before the ring that they are registered with.
+  for (Group& group : groups_) group.buffers.reset();
   const bool kernel_has_all = ring_made_ && io_uring_sq_ready(&ring_) == 0;
   if (ring_made_) io_uring_queue_exit(&ring_);
   for (Listener& listener : listeners_) listener.path.Remove().IgnoreError();

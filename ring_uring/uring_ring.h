@@ -58,6 +58,7 @@
 #include "ring_core/table/linger_table.h"
 #include "ring_core/table/slot_array.h"
 #include "ring_core/table/slot_list.h"
+#include "ring_core/table/slot_table.h"
 #include "ring_core/table/timer_heap.h"
 #include "ring_core/table/wake_counter.h"
 #include "ring_uring/connection_table.h"
@@ -111,6 +112,8 @@ class UringRing final : public Ring, private RingState {
     uint32_t accepts = 0;                                 // in flight
     posix::UnixPath path;                                 // removed at the close
     posix::StreamKind stream = posix::StreamKind::kNone;  // of its connections
+
+    bool is_open() const { return fd >= 0; }
   };
   struct Group {
     std::unique_ptr<uring::ProvidedGroup> buffers;
@@ -120,6 +123,8 @@ class UringRing final : public Ring, private RingState {
     uint32_t receives = 0;     // managed receives in flight
     // Those of them that wait for a buffer.
     SlotList<uring::Connection, &uring::Connection::next_deferred> stalled;
+
+    bool is_open() const { return buffers != nullptr; }
   };
   // What a transfer is made of. By value, and small: else it would have to be in memory.
   struct Piece {
@@ -420,8 +425,10 @@ class UringRing final : public Ring, private RingState {
 
   // Control plane: uring_control.cc.
   void DropAccept(Listener& listener);
-  Listener* FindListener(ListenerId id);
-  Group* FindGroup(BufferGroupId id);
+  Listener* FindListener(ListenerId id) {
+    Listener* listener = listeners_.Find(id);
+    return listener != nullptr && !listener->closed ? listener : nullptr;
+  }
   absl::Status RefuseOwn(int fd);
   absl::StatusOr<ConnectionId> RegisterDescriptor(int fd);
   absl::StatusOr<ConnectionId> BindDatagram(const Endpoint& local);
@@ -446,9 +453,9 @@ class UringRing final : public Ring, private RingState {
   DescriptorIndex by_descriptor_;  // connections with ordinary descriptors
   uring::OperationTable operations_;
   bool kernel_buffer_table_ = false;
-  std::vector<Listener> listeners_;
+  SlotTable<Listener, ListenerId> listeners_;
   posix::FileTable files_;
-  std::vector<Group> groups_;
+  SlotTable<Group, BufferGroupId> groups_;
 
   uint32_t prepared_ = 0;     // caller's operations since the last submit
   uint64_t last_ = kNothing;  // user data of the operation prepared last, since then

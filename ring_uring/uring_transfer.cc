@@ -185,7 +185,7 @@ Prepared UringRing::BeginZeroCopySend(Connection& connection, Piece piece, Token
 Prepared UringRing::StartRecvManaged(ConnectionId id, BufferGroupId group_id, Shots shots,
                                      Token token) {
   Connection* connection = connections_.Find(id);
-  Group* group = FindGroup(group_id);
+  Group* group = groups_.Find(group_id);
   if (connection == nullptr || group == nullptr) return AcceptError(Error::kBadId, token);
   if (connection->recv != Transfer::kIdle) return AcceptError(Error::kBusy, token);
   if (Full(0)) return Refused(0);

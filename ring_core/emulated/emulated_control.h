@@ -30,9 +30,9 @@ EmulatedRing<Backend, Types>::EmulatedRing(const RingOptions& options,
       RingState(options, std::bit_ceil(CompletionEntries(options) + kHeadroom), to_error, to_text),
       connections_(options.max_connections),
       operations_(options.max_operations + kKeptForCancels),
-      listeners_(options.max_listeners),
+      listeners_(options.max_listeners, "listeners", "max_listeners"),
       files_(options.max_files),
-      groups_(options.max_buffer_groups),
+      groups_(options.max_buffer_groups, "buffer groups", "max_buffer_groups"),
       timers_(operations_.size()),
       lingers_(options.max_connections, options.linger_time, options.linger_bytes),
       // Everything that can be in flight: two directions and a close of each connection, and the
@@ -64,21 +64,6 @@ void EmulatedRing<Backend, Types>::CheckAtRest() const {
 }
 
 template <typename Backend, typename Types>
-auto EmulatedRing<Backend, Types>::FindListener(ListenerId id) -> Listener* {
-  if (id.index >= listeners_.size()) return nullptr;
-  Listener& listener = listeners_[id.index];
-  return listener.is_open() && listener.generation == id.generation ? &listener : nullptr;
-}
-
-// A slot for a new one, or `size` where all are in use.
-template <typename Backend, typename Types>
-uint32_t EmulatedRing<Backend, Types>::FreeListener() const {
-  uint32_t index = 0;
-  while (index < listeners_.size() && listeners_[index].is_open()) ++index;
-  return index;
-}
-
-template <typename Backend, typename Types>
 absl::StatusOr<bool> EmulatedRing<Backend, Types>::SetKernelMemory(
     uint32_t slot, const RegisteredBufferOptions& options) {
   if (!options.memory.empty()) return backend().RegisterMemory(slot, options.memory);
@@ -87,32 +72,22 @@ absl::StatusOr<bool> EmulatedRing<Backend, Types>::SetKernelMemory(
 }
 
 template <typename Backend, typename Types>
-auto EmulatedRing<Backend, Types>::FindGroup(BufferGroupId id) -> Group* {
-  if (id.index >= groups_.size()) return nullptr;
-  Group& group = groups_[id.index];
-  return group.buffers != nullptr && group.generation == id.generation ? &group : nullptr;
-}
-
-template <typename Backend, typename Types>
 absl::StatusOr<BufferGroupId> EmulatedRing<Backend, Types>::RegisterBufferGroup(
     const BufferGroupOptions& options) {
   CheckProcess();
-  uint32_t index = 0;
-  while (index < groups_.size() && groups_[index].buffers != nullptr) ++index;
-  if (index == groups_.size()) {
-    return AllInUse(groups_.size(), "buffer groups", "max_buffer_groups");
-  }
+  const absl::StatusOr<BufferGroupId> id = groups_.FreeId();
+  if (!id.ok()) return id;
   absl::StatusOr<std::unique_ptr<ManagedGroup>> buffers = ManagedGroup::Create(options);
   if (!buffers.ok()) return buffers.status();
-  groups_[index].buffers = *std::move(buffers);
-  return BufferGroupId{index, groups_[index].generation};
+  groups_[id->index].buffers = *std::move(buffers);
+  return id;
 }
 
 template <typename Backend, typename Types>
 absl::Status EmulatedRing<Backend, Types>::AddBuffers(BufferGroupId id,
                                                       std::span<std::byte> memory) {
   CheckProcess();
-  Group* group = FindGroup(id);
+  Group* group = groups_.Find(id);
   if (group == nullptr) return StaleId("buffer group");
   if (absl::Status status = group->buffers->AddBuffers(memory); !status.ok()) return status;
   ResumeStalled(*group);
@@ -122,19 +97,19 @@ absl::Status EmulatedRing<Backend, Types>::AddBuffers(BufferGroupId id,
 template <typename Backend, typename Types>
 absl::Status EmulatedRing<Backend, Types>::UnregisterBufferGroup(BufferGroupId id) {
   CheckProcess();
-  Group* group = FindGroup(id);
+  Group* group = groups_.Find(id);
   if (group == nullptr) return StaleId("buffer group");
   if (group->receives != 0 || group->buffers->taken() != 0) {
     return GroupInUse(group->receives, group->buffers->taken());
   }
   group->buffers.reset();
-  ++group->generation;
+  groups_.Retire(*group);
   return absl::OkStatus();
 }
 
 template <typename Backend, typename Types>
 uint32_t EmulatedRing<Backend, Types>::FreeBuffers(BufferGroupId id) const {
-  const Group* group = const_cast<EmulatedRing*>(this)->FindGroup(id);
+  const Group* group = groups_.Find(id);
   return group == nullptr ? 0 : group->buffers->available();
 }
 

@@ -56,7 +56,7 @@ Prepared EmulatedRing<Backend, Types>::Begin(const request::Nop& nop, Token toke
 
 template <typename Backend, typename Types>
 Prepared EmulatedRing<Backend, Types>::Begin(const request::Accept& accept, Token token) {
-  if (FindListener(accept.listener) == nullptr) return AcceptError(Error::kBadId, token);
+  if (listeners_.Find(accept.listener) == nullptr) return AcceptError(Error::kBadId, token);
   if (Full()) return Refused();
   Operation& operation = operations_.Take(OperationKind::kAccept, token);
   operation.connection = accept.listener.index;

@@ -111,7 +111,7 @@ template <typename Backend, typename Types>
 Prepared EmulatedRing<Backend, Types>::StartRecvManaged(ConnectionId id, BufferGroupId group_id,
                                                         Shots shots, Token token) {
   Connection* connection = connections_.Find(id);
-  Group* group = FindGroup(group_id);
+  Group* group = groups_.Find(group_id);
   if (connection == nullptr || group == nullptr) return AcceptError(Error::kBadId, token);
   Transfer& kind = connection->kind(/*is_send=*/false);
   if (kind != Transfer::kIdle) return AcceptError(Error::kBusy, token);

@@ -18,7 +18,6 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -40,6 +39,7 @@
 #include "ring_core/table/operation_table.h"
 #include "ring_core/table/slot_array.h"
 #include "ring_core/table/slot_list.h"
+#include "ring_core/table/slot_table.h"
 #include "ring_core/table/timer_heap.h"
 #include "ring_core/table/wake_counter.h"
 
@@ -49,7 +49,7 @@ namespace ioring::emulated {
 // virtual. `Types` names what is its own:
 //   Connection   see ring_core/emulated/connection_table.h
 //   Operation    see ring_core/emulated/operation.h
-//   Listener     has `generation`, `due`, `accepts` (an AcceptList) and `is_open()`
+//   Listener     a slot of SlotTable that has `due` and `accepts`, a SlotList of operations
 //   FileTable    has Find, Close, and operator[], which give files with a count of `operations`
 //   Address      an address as the system's calls take it
 //
@@ -87,6 +87,8 @@ class EmulatedRing : public Ring, protected RingState {
     // Those of them that wait for a buffer, and how many were promised one.
     SlotList<Connection, &Connection::next_stalled> stalled;
     uint32_t promised = 0;
+
+    bool is_open() const { return buffers != nullptr; }
   };
 
   // Operations that only cancels may take, so that what fills the table can be cancelled.
@@ -107,12 +109,6 @@ class EmulatedRing : public Ring, protected RingState {
   // To be called once in the child of a fork: what uses the ring ends the program from then on.
   // Here there is only the parent's ring to be harmed.
   void LeaveProcess();
-
-  // Null where the id is stale.
-  Listener* FindListener(ListenerId id);
-  Group* FindGroup(BufferGroupId id);
-  // The index of a listener that is not open; their number where all are.
-  uint32_t FreeListener() const;
 
   // Waiting: emulated_turn.h. `poll(now_ns, until_ns)` sleeps at most until `until_ns` (steady
   // clock; kNever), or not at all where HasWork, and takes what the system has.
@@ -180,9 +176,9 @@ class EmulatedRing : public Ring, protected RingState {
 
   emulated::ConnectionTable<Connection> connections_;
   OperationTable<Operation> operations_;
-  std::vector<Listener> listeners_;
+  SlotTable<Listener, ListenerId> listeners_;
   FileTable files_;
-  std::vector<Group> groups_;
+  SlotTable<Group, BufferGroupId> groups_;
   TimerHeap<Operation> timers_;
   LingerTable lingers_;
   SlotList<Connection, &Connection::next_ready> ready_;

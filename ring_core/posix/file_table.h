@@ -32,7 +32,7 @@ class FileTable : public FileSlots<FileSlot> {
 
   // O(files).
   bool Has(int descriptor) const {
-    return std::any_of(files().begin(), files().end(),
+    return std::any_of(begin(), end(),
                        [&](const File& file) { return file.descriptor == descriptor; });
   }
 };

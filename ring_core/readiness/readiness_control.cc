@@ -2,7 +2,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cstddef>
 #include <cstdint>
 #include <utility>
 
@@ -30,25 +29,23 @@ constexpr posix::BlockingMode kNonBlocking = posix::BlockingMode::kNonBlocking;
 absl::StatusOr<ListenerId> ReadinessCore::CreateListener(const Endpoint& endpoint,
                                                          const ListenerOptions& options) {
   CheckProcess();
-  const uint32_t index = FreeListener();
-  if (index == listeners_.size()) {
-    return AllInUse(listeners_.size(), "listeners", "max_listeners");
-  }
+  const absl::StatusOr<ListenerId> id = listeners_.FreeId();
+  if (!id.ok()) return id;
   absl::StatusOr<posix::BoundSocket> bound = posix::OpenListener(endpoint, options, kNonBlocking);
   if (!bound.ok()) return bound.status();
-  Listener& listener = listeners_[index];
+  Listener& listener = listeners_[id->index];
   listener.descriptor = bound->descriptor;
   listener.path = std::move(bound->path);
   listener.maybe_ready = true;
   listener.watched = false;
   listener.to_watch = false;
   listener.stream = posix::StreamKindOf(endpoint);
-  return ListenerId{index, listener.generation};
+  return id;
 }
 
 absl::Status ReadinessCore::CloseListener(ListenerId id) {
   CheckProcess();
-  Listener* listener = FindListener(id);
+  Listener* listener = listeners_.Find(id);
   if (listener == nullptr) return StaleId("listener");
   CancelAccepts(*listener);
   absl::Status removed = listener->path.Remove();
@@ -56,14 +53,14 @@ absl::Status ReadinessCore::CloseListener(ListenerId id) {
   listener->descriptor = -1;
   listener->maybe_ready = true;
   listener->to_watch = false;
-  ++listener->generation;
+  listeners_.Retire(*listener);
   return removed;
 }
 
 absl::StatusOr<Endpoint> ReadinessCore::FindAddress(const AddressOf& of) {
   CheckProcess();
   if (of.listener.is_set()) {
-    const Listener* listener = FindListener(of.listener);
+    const Listener* listener = listeners_.Find(of.listener);
     if (listener == nullptr) return StaleId("listener");
     return posix::LocalEndpoint(listener->descriptor);
   }
@@ -97,7 +94,7 @@ absl::Status ReadinessCore::RefuseOwn(int descriptor) {
   if (index != DescriptorIndex::kNoSlot) {
     return AlreadyInRing(descriptor, absl::StrCat("connection ", index));
   }
-  for (size_t i = 0; i < listeners_.size(); ++i) {
+  for (uint32_t i = 0; i < listeners_.size(); ++i) {
     if (listeners_[i].is_open() && listeners_[i].descriptor == descriptor) {
       return AlreadyInRing(descriptor, absl::StrCat("listener ", i));
     }
