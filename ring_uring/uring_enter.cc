@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -18,6 +17,7 @@
 #include "ring/clock.h"
 #include "ring/options.h"
 #include "ring_core/posix/errno_table.h"
+#include "ring_core/table/wait_plan.h"
 #include "ring_uring/uring_ring.h"
 #include "ring_uring/uring_ring_inline.h"
 
@@ -186,70 +186,36 @@ uint32_t UringRing::Enter(EnterMode mode, const WaitOptions& options) {
   return 0;
 }
 
-bool UringRing::WaitIsOver(uint32_t wanted) {
-  return completions_.size() >= wanted || completions_.MarkedWaits() || CompletionsMustBeTaken();
-}
-
 uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
   if (submit) BeginOwn();
   // Timers first, or a full queue would keep them waiting.
   int64_t now_ns = HasTimers() ? NowNanos() : 0;
   RunTimers(now_ns);
   Harvest();
-  const uint32_t wanted = std::clamp<uint32_t>(options.min_completions, 1, completions_.capacity());
-  const auto done = [&] { return WaitIsOver(wanted); };
-  if (done() || options.timeout.count() <= 0) {
-    if (submit) {
-      SubmitNow();
-    } else {
-      EnterKernel(EnterArguments{.submit = false});
-      Harvest();
-    }
+  WaitPlan plan(options, completions_.capacity());
+  const auto done = [&] { return plan.HasEnough(completions_.size()) || WaitMustEnd(); };
+  if (done() || !plan.may_sleep()) {
+    LookOnce(submit);
     return completions_.size();
   }
   // Wakes are heard once the ring's own poll is submitted. A first wait that may not submit
   // looks for them now and then.
   const bool deaf = !submit && !wake_armed_;
-  const bool has_clock = options.timeout != WaitOptions::kForever || deaf || HasTimers() ||
-                         options.batch_delay.count() > 0 || options.spin.count() > 0;
+  const bool has_clock = plan.has_limits() || deaf || HasTimers();
   if (has_clock && now_ns == 0) now_ns = NowNanos();
-  const int64_t start_ns = now_ns;
-  const int64_t deadline_ns = options.timeout == WaitOptions::kForever
-                                  ? kNoTime
-                                  : SaturatingAdd(start_ns, options.timeout.count());
-  const int64_t batch_end_ns = options.batch_delay.count() > 0
-                                   ? SaturatingAdd(start_ns, options.batch_delay.count())
-                                   : kNoTime;
-  if (options.spin.count() > 0) {
+  plan.Begin(now_ns);
+  if (plan.may_spin()) {
     if (submit) SubmitNow();
-    const int64_t spin_end_ns =
-        std::min(deadline_ns, SaturatingAdd(start_ns, options.spin.count()));
     do {
-      Spin(wanted, std::min(spin_end_ns, NextTimer()));
+      Spin(plan.wanted(), plan.SpinUntil(NextTimer()));
       now_ns = NowNanos();
       RunTimers(now_ns);
-    } while (!done() && now_ns < spin_end_ns);
+    } while (!done() && plan.Spins(now_ns));
   }
-  while (!done() && now_ns < deadline_ns) {
-    if (!completions_.empty() && now_ns >= batch_end_ns) break;
-    EnterArguments arguments{.wait_for = 1, .submit = submit};
-    int64_t until_ns = std::min(deadline_ns, NextTimer());
-    if (batch_end_ns != kNoTime && wanted > 1) {
-      if (!completions_.empty()) {
-        arguments.wait_for = wanted - completions_.size();
-        until_ns = std::min(until_ns, batch_end_ns);
-      } else if (const int64_t batch_ns = std::min(batch_end_ns, until_ns) - now_ns;
-                 Has(Capability::kBatchWait) && batch_ns > 0) {
-        // The kernel does not look at the timeout before this is over.
-        arguments.wait_for = wanted;
-        arguments.batch_delay_us =
-            static_cast<uint32_t>(std::min<int64_t>(batch_ns / 1000 + 1, UINT32_MAX));
-      }
-    }
-    if (deaf) until_ns = std::min(until_ns, now_ns + kLookForWakesNanos);
-    if (until_ns != kNoTime) arguments.timeout_ns = std::max<int64_t>(until_ns - now_ns, 0);
+  while (!done() && !plan.TimeIsUp(completions_.size(), now_ns)) {
+    const EnterArguments sleep = SleepOf(plan, now_ns, submit, deaf);
     if (submit) TakePrepared();
-    EnterKernel(arguments);
+    EnterKernel(sleep);
     Harvest();
     if (has_clock || HasTimers()) now_ns = NowNanos();  // a close may linger only now
     RunTimers(now_ns);
@@ -261,11 +227,49 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
   return completions_.size();
 }
 
+// A wait that does not sleep.
+void UringRing::LookOnce(bool submit) {
+  if (submit) {
+    SubmitNow();
+    return;
+  }
+  EnterKernel(EnterArguments{.submit = false});
+  Harvest();
+}
+
+// How the kernel is to sleep for a wait that is not over. `deaf`: it does not hear wakes.
+inline UringRing::EnterArguments UringRing::SleepOf(const WaitPlan& plan, int64_t now_ns,
+                                                    bool submit, bool deaf) const {
+  const int64_t timer_ns = NextTimer();
+  int64_t until_ns = plan.SleepUntil(/*ready=*/0, timer_ns);
+  uint32_t wait_for = 1;
+  uint32_t batch_delay_us = 0;
+  if (plan.has_batch()) {
+    const int64_t batch_end_ns = plan.SleepUntil(/*ready=*/1, timer_ns);
+    if (!completions_.empty()) {
+      wait_for = plan.wanted() - completions_.size();
+      until_ns = batch_end_ns;
+    } else if (Has(Capability::kBatchWait) && batch_end_ns > now_ns) {
+      // The kernel does not look at the timeout before this is over.
+      wait_for = plan.wanted();
+      batch_delay_us =
+          static_cast<uint32_t>(std::min<int64_t>((batch_end_ns - now_ns) / 1000 + 1, UINT32_MAX));
+    }
+  }
+  if (deaf) until_ns = std::min(until_ns, now_ns + kLookForWakesNanos);
+  const int64_t timeout_ns =
+      until_ns != WaitPlan::kNever ? std::max<int64_t>(until_ns - now_ns, 0) : -1;
+  return {.wait_for = wait_for,
+          .timeout_ns = timeout_ns,
+          .batch_delay_us = batch_delay_us,
+          .submit = submit};
+}
+
 // Looks for completions without sleeping. With deferred task work the kernel raises a
 // flag in shared memory, so looking costs no system call.
-void UringRing::Spin(uint32_t wanted, int64_t deadline_ns) {
+void UringRing::Spin(uint32_t wanted, int64_t until_ns) {
   constexpr int kLooksPerClockRead = 16;
-  while (!WaitIsOver(wanted) && NowNanos() < deadline_ns) {
+  while (completions_.size() < wanted && !WaitMustEnd() && NowNanos() < until_ns) {
     for (int i = 0; i < kLooksPerClockRead; ++i) {
       if (KernelHasWork()) {
         EnterKernel(EnterArguments{.submit = false});

@@ -60,6 +60,7 @@
 #include "ring_core/table/slot_list.h"
 #include "ring_core/table/slot_table.h"
 #include "ring_core/table/timer_heap.h"
+#include "ring_core/table/wait_plan.h"
 #include "ring_core/table/wake_counter.h"
 #include "ring_uring/connection_table.h"
 #include "ring_uring/operation.h"
@@ -202,17 +203,16 @@ class UringRing final : public Ring, private RingState {
   // What ends an operation, its deadline and a cancel, or a close, may push.
   static constexpr uint32_t kCompletionsOfOne = 3;
   void RunTimers(int64_t now_ns);
-  static constexpr int64_t kNoTime = std::numeric_limits<int64_t>::max();
   // When the next of the ring's own timers is due, on the steady clock.
-  int64_t NextTimer() const {
-    return std::min(timers_.empty() ? kNoTime : timers_.first().due_ns, lingers_.next_ns());
-  }
+  int64_t NextTimer() const { return std::min(timers_.next_ns(), lingers_.next_ns()); }
   bool HasTimers() const { return !timers_.empty() || !lingers_.empty(); }
   uint32_t SubmitNow();
   uint32_t Wait(const WaitOptions& options, bool submit);
-  // So many completions are ready, or a wake is, or nothing more fits.
-  bool WaitIsOver(uint32_t wanted);
-  void Spin(uint32_t wanted, int64_t deadline_ns);
+  // A wake is to be taken, or nothing more fits, whatever the wait is for.
+  bool WaitMustEnd() { return completions_.MarkedWaits() || CompletionsMustBeTaken(); }
+  void LookOnce(bool submit);
+  void Spin(uint32_t wanted, int64_t until_ns);
+  inline EnterArguments SleepOf(const WaitPlan& plan, int64_t now_ns, bool submit, bool deaf) const;
   bool KernelHasWork() const;
 
   // Preparing: uring_prepare.cc and uring_transfer.cc. What is inline, also below, is in

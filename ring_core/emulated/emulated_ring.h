@@ -12,9 +12,9 @@
 #ifndef IORING_RING_CORE_EMULATED_EMULATED_RING_H_
 #define IORING_RING_CORE_EMULATED_EMULATED_RING_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -41,6 +41,7 @@
 #include "ring_core/table/slot_list.h"
 #include "ring_core/table/slot_table.h"
 #include "ring_core/table/timer_heap.h"
+#include "ring_core/table/wait_plan.h"
 #include "ring_core/table/wake_counter.h"
 
 namespace ioring::emulated {
@@ -112,7 +113,7 @@ class EmulatedRing : public Ring, protected RingState {
 
   // Waiting: emulated_turn.h. `poll(now_ns, until_ns)` sleeps at most until `until_ns` (steady
   // clock; kNever), or not at all where HasWork, and takes what the system has.
-  static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+  static constexpr int64_t kNever = WaitPlan::kNever;
   template <typename Poll>
   uint32_t DoEnter(EnterMode mode, const WaitOptions& options, Poll poll);
 
@@ -321,6 +322,9 @@ class EmulatedRing : public Ring, protected RingState {
   void LookNowAndThen(Poll& poll);
   template <typename Poll>
   uint32_t Wait(const WaitOptions& options, Poll& poll);
+  // A wake is to be taken, or there is no room for more, whatever the wait is for.
+  bool WaitMustEnd() { return completions_.MarkedWaits() || !HasRoom(); }
+  int64_t NextTimer() const { return std::min(timers_.next_ns(), lingers_.next_ns()); }
 
   OwnerThread owner_;
   uint32_t turns_without_poll_ = 0;

@@ -4,7 +4,6 @@
 #define IORING_RING_CORE_EMULATED_EMULATED_TURN_H_
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 
 #include "absl/base/optimization.h"
@@ -14,6 +13,7 @@
 #include "ring/options.h"
 #include "ring/request.h"
 #include "ring_core/emulated/emulated_ring.h"
+#include "ring_core/table/wait_plan.h"
 
 namespace ioring::emulated {
 
@@ -158,40 +158,25 @@ template <typename Backend, typename Types>
 template <typename Poll>
 uint32_t EmulatedRing<Backend, Types>::Wait(const WaitOptions& options, Poll& poll) {
   backend().Turn();
-  const uint32_t wanted = std::clamp<uint32_t>(options.min_completions, 1, completions_.capacity());
-  const auto done = [&] {
-    return completions_.size() >= wanted || completions_.MarkedWaits() || !HasRoom();
-  };
-  if (done() || options.timeout.count() <= 0) {
+  WaitPlan plan(options, completions_.capacity());
+  const auto done = [&] { return plan.HasEnough(completions_.size()) || WaitMustEnd(); };
+  if (done() || !plan.may_sleep()) {
     LookNowAndThen(poll);
     return completions_.size();
   }
-  const bool has_limits = options.timeout != WaitOptions::kForever ||
-                          options.batch_delay.count() > 0 || options.spin.count() > 0;
-  const int64_t start_ns = has_limits ? NowNanos() : 0;
-  const auto after_start = [&](std::chrono::nanoseconds time) {
-    return SaturatingAdd(start_ns, time.count());
-  };
-  const int64_t deadline_ns =
-      options.timeout == WaitOptions::kForever ? kNever : after_start(options.timeout);
-  const int64_t batch_end_ns =
-      options.batch_delay.count() > 0 ? after_start(options.batch_delay) : kNever;
-  const int64_t spin_end_ns =
-      options.spin.count() > 0 ? std::min(deadline_ns, after_start(options.spin)) : start_ns;
-  int64_t now_ns = start_ns;
-  while (!done() && now_ns < deadline_ns) {
-    int64_t until_ns = deadline_ns;
-    if (!completions_.empty()) {
-      if (now_ns >= batch_end_ns) break;
-      until_ns = std::min(until_ns, batch_end_ns);
-    }
-    const int64_t timer_ns =
-        std::min(timers_.empty() ? kNever : timers_.first().due_ns, lingers_.next_ns());
-    until_ns = std::min(until_ns, timer_ns);
-    if (!has_limits && timer_ns != kNever) now_ns = NowNanos();
-    if (now_ns < spin_end_ns) until_ns = now_ns;
-    PollAndTurn(poll, now_ns, until_ns);
-    if (has_limits) now_ns = NowNanos();
+  if (!plan.has_limits()) {  // only timers ask for the time
+    do {
+      const int64_t timer_ns = NextTimer();
+      PollAndTurn(poll, timer_ns != kNever ? NowNanos() : 0, timer_ns);
+    } while (!done());
+    return completions_.size();
+  }
+  int64_t now_ns = NowNanos();
+  plan.Begin(now_ns);
+  while (!done() && !plan.TimeIsUp(completions_.size(), now_ns)) {
+    const int64_t sleep_end_ns = plan.SleepUntil(completions_.size(), NextTimer());
+    PollAndTurn(poll, now_ns, plan.Spins(now_ns) ? now_ns : sleep_end_ns);
+    now_ns = NowNanos();
   }
   return completions_.size();
 }

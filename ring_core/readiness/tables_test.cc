@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <random>
 #include <set>
@@ -149,6 +150,7 @@ TEST(TimerHeapTest, RemovingWhatIsInNoHeapDoesNothing) {
   Timer timer;
   heap.Remove(timer);
   EXPECT_TRUE(heap.empty());
+  EXPECT_EQ(heap.next_ns(), std::numeric_limits<int64_t>::max());
 }
 
 // Equal times, removals from the middle, and reuse included.
@@ -175,6 +177,7 @@ TEST(TimerHeapTest, AgreesWithASortedListOverManyRandomSteps) {
     const Timer* first = *std::min_element(
         model.begin(), model.end(), [](Timer* a, Timer* b) { return a->due_ns < b->due_ns; });
     ASSERT_EQ(heap.first().due_ns, first->due_ns);
+    ASSERT_EQ(heap.next_ns(), first->due_ns);
   }
 }
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <limits>
 
 #include "ring/clock.h"
 #include "ring_core/table/slot_array.h"
@@ -34,9 +33,7 @@ class LingerTable {
   bool is_on() const { return time_ns_ > 0; }
   // None is to be looked at.
   bool empty() const { return looks_.empty(); }
-  int64_t next_ns() const {
-    return empty() ? std::numeric_limits<int64_t>::max() : looks_.first().due_ns;
-  }
+  int64_t next_ns() const { return looks_.next_ns(); }
 
   void Begin(uint32_t index, int64_t now_ns) {
     Entry& entry = entries_[index];

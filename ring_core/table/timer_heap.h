@@ -3,6 +3,7 @@
 #define IORING_RING_CORE_TABLE_TIMER_HEAP_H_
 
 #include <cstdint>
+#include <limits>
 #include <utility>
 
 #include "absl/base/attributes.h"
@@ -22,6 +23,8 @@ class TimerHeap {
   bool empty() const { return size_ == 0; }
   // Requires that it is not empty.
   Timer& first() const { return *timers_[1]; }
+  // When the first is due; the largest int64_t where there is none.
+  int64_t next_ns() const { return empty() ? std::numeric_limits<int64_t>::max() : first().due_ns; }
 
   void Add(Timer& timer) { Rise(++size_, &timer); }
 
