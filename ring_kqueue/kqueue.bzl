@@ -1,6 +1,6 @@
-"""The targets of //ring_kqueue, for the systems that have a kqueue and for the double of //ring_kqueue/testing.
+"""The targets of //ring_kqueue, for the systems that have a kqueue and for the fake of //ring_kqueue/testing.
 
-Both are the same sources with the same dependencies. Those over the double depend on it in addition, and so find its
+Both are the same sources with the same dependencies. Those over the fake depend on it in addition, and so find its
 <sys/event.h>; they are testonly, so that no program can get them by accident.
 """
 

@@ -1,4 +1,4 @@
-// Rule 11 of ring/ring.h, of the ring over a completion port. (Over the double of Registered I/O
+// Rule 11 of ring/ring.h, of the ring over a completion port. (Over the fake of Registered I/O
 // nothing could be counted: it allocates itself.)
 #include <memory>
 #include <utility>

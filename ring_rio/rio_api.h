@@ -1,4 +1,4 @@
-// Registered I/O: the functions that Windows gives in a table, so that a double can stand in
+// Registered I/O: the functions that Windows gives in a table, so that a fake can stand in
 // their place (ring_rio/testing).
 //
 // MinGW's headers have none of it: what is declared here then follows Microsoft's documentation

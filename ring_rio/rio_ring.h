@@ -67,7 +67,7 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
  public:
   // With the system's Registered I/O ("rio"); Unimplemented where it has none.
   static absl::StatusOr<std::unique_ptr<RioRing>> CreateRio(const RingOptions& options);
-  // The same over another table of functions: a double's.
+  // The same over another table of functions: a fake's.
   static absl::StatusOr<std::unique_ptr<RioRing>> CreateRio(const RingOptions& options,
                                                             const RioFunctions& functions);
   // Without it ("iocp").

@@ -16,7 +16,7 @@
 #include <cstdint>
 #include <optional>
 
-namespace ioring::kqueue_double {
+namespace ioring::kqueue_fake {
 namespace {
 
 int SocketOption(int descriptor, int option) {
@@ -175,4 +175,4 @@ FilterState RunWriteFilter(int descriptor, FileKind kind, std::optional<int64_t>
   return state;
 }
 
-}  // namespace ioring::kqueue_double
+}  // namespace ioring::kqueue_fake

@@ -1,4 +1,4 @@
-// The kqueue double's filters on descriptors: what EVFILT_READ and EVFILT_WRITE say of one now.
+// The kqueue fake's filters on descriptors: what EVFILT_READ and EVFILT_WRITE say of one now.
 //
 // Free functions without state: any thread, async-signal-safe. Each makes a few system calls.
 // Source: FreeBSD's kqueue(2); for what Linux says, poll(2), tcp(7), unix(7), pipe(7).
@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <optional>
 
-namespace ioring::kqueue_double {
+namespace ioring::kqueue_fake {
 
 enum class FileKind : uint8_t { kTcp, kStream, kDatagram, kPipe, kRegular, kOther };
 
@@ -40,6 +40,6 @@ struct FilterState {
 FilterState RunReadFilter(int descriptor, FileKind kind, std::optional<int64_t> low_water_mark);
 FilterState RunWriteFilter(int descriptor, FileKind kind, std::optional<int64_t> low_water_mark);
 
-}  // namespace ioring::kqueue_double
+}  // namespace ioring::kqueue_fake
 
 #endif  // IORING_RING_KQUEUE_TESTING_DESCRIPTOR_FILTERS_H_

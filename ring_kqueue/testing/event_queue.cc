@@ -20,7 +20,7 @@
 
 #include "ring_kqueue/testing/descriptor_filters.h"
 
-namespace ioring::kqueue_double {
+namespace ioring::kqueue_fake {
 namespace {
 
 constexpr int64_t kSecond = 1'000'000'000;
@@ -409,4 +409,4 @@ void EventQueue::UpdateTimer() {
   timerfd_settime(timer_, TFD_TIMER_ABSTIME, &time, nullptr);
 }
 
-}  // namespace ioring::kqueue_double
+}  // namespace ioring::kqueue_fake

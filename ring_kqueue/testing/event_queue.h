@@ -1,4 +1,4 @@
-// EventQueue: one kqueue of the double: its knotes, and the queue of those that may be ready.
+// EventQueue: one kqueue of the fake: its knotes, and the queue of those that may be ready.
 //
 // Built as kqueue(2) describes the original. A knote is found by (ident, filter). Something
 // happening to what it watches only puts it at the end of the queue; taking events from the
@@ -23,7 +23,7 @@
 
 #include "ring_kqueue/testing/descriptor_filters.h"
 
-namespace ioring::kqueue_double {
+namespace ioring::kqueue_fake {
 
 class EventQueue {
  public:
@@ -111,6 +111,6 @@ class EventQueue {
   Knotes idle_;
 };
 
-}  // namespace ioring::kqueue_double
+}  // namespace ioring::kqueue_fake
 
 #endif  // IORING_RING_KQUEUE_TESTING_EVENT_QUEUE_H_

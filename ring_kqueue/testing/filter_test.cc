@@ -1,4 +1,4 @@
-// The kqueue double: EVFILT_READ and EVFILT_WRITE. Each test names kqueue(2)'s rule.
+// The kqueue fake: EVFILT_READ and EVFILT_WRITE. Each test names kqueue(2)'s rule.
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -297,7 +297,7 @@ TEST_F(FilterTest, ADatagramSocketReportsEmptyDatagramsToo) {
 // "Vnodes: Returns when the file pointer is not at the end of file. data contains the offset
 // from current position to end of file." "[EVFILT_WRITE] is not supported for vnodes."
 TEST_F(FilterTest, AFileTellsTheDistanceToItsEnd) {
-  const std::string path = testing::TempDir() + "/kqueue_double_file";
+  const std::string path = testing::TempDir() + "/kqueue_fake_file";
   const Descriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   ASSERT_GE(file.get(), 0);
   Send(file, "12345");

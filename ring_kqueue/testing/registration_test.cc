@@ -1,4 +1,4 @@
-// The kqueue double: changes, answers, flags, closing. Each test names kqueue(2)'s rule.
+// The kqueue fake: changes, answers, flags, closing. Each test names kqueue(2)'s rule.
 #include <fcntl.h>
 #include <sys/event.h>
 #include <sys/resource.h>

@@ -1,4 +1,4 @@
-// The kqueue double: EVFILT_TIMER, EVFILT_USER, waiting, threads and signals. Each test names
+// The kqueue fake: EVFILT_TIMER, EVFILT_USER, waiting, threads and signals. Each test names
 // kqueue(2)'s rule.
 #include <pthread.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-// The conformance suite over Registered I/O, of which there is a double.
+// The conformance suite over Registered I/O, of which there is a fake.
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -8,7 +8,7 @@
 #include "ring/options.h"
 #include "ring_rio/rio_ring.h"
 #include "ring_rio/testing/nothing_left.h"
-#include "ring_rio/testing/rio_double.h"
+#include "ring_rio/testing/rio_fake.h"
 #include "ring_rio/testing/set_linger.h"
 
 namespace ioring {
@@ -17,7 +17,7 @@ namespace {
 ConformanceBackend Rio() {
   return {
       .create =
-          [](const RingOptions& options) { return RioRing::CreateRio(options, rio::RioDouble()); },
+          [](const RingOptions& options) { return RioRing::CreateRio(options, rio::RioFake()); },
       .set_linger = &rio::SetLinger,
   };
 }
@@ -34,8 +34,8 @@ INSTANTIATE_TEST_SUITE_P(Rio, RingConformance, testing::ValuesIn(UnderMasks(Rio(
 
 // Registered memory, queues, requests.
 [[maybe_unused]] const bool nothing_left = rio::ExpectNothingLeft(
-    [](const RingOptions& options) { return RioRing::CreateRio(options, rio::RioDouble()); },
-    [] { return rio::CountRioDouble() == rio::RioDoubleCounts{}; });
+    [](const RingOptions& options) { return RioRing::CreateRio(options, rio::RioFake()); },
+    [] { return rio::CountRioFake() == rio::RioFakeCounts{}; });
 
 }  // namespace
 }  // namespace ioring

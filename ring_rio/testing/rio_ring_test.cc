@@ -1,4 +1,4 @@
-// The ring's use of Registered I/O, over its double: what goes that way, what falls back, and
+// The ring's use of Registered I/O, over its fake: what goes that way, what falls back, and
 // what happens when it fails.
 #include "ring_rio/rio_ring.h"
 
@@ -24,15 +24,15 @@
 #include "ring/options.h"
 #include "ring/token.h"
 #include "ring_rio/testing/nothing_left.h"
-#include "ring_rio/testing/rio_double.h"
+#include "ring_rio/testing/rio_fake.h"
 
 namespace ioring {
 namespace {
 
-using rio::CountRioDouble;
+using rio::CountRioFake;
 using rio::FailRio;
-using rio::RioDoubleCounts;
-using rio::RioDoubleSoFar;
+using rio::RioFakeCounts;
+using rio::RioFakeSoFar;
 using rio::RioFunction;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
@@ -47,18 +47,18 @@ RingOptions Options() {
 class RioRingTest : public testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_EQ(CountRioDouble(), RioDoubleCounts{});
+    ASSERT_EQ(CountRioFake(), RioFakeCounts{});
     MakeRing(Options());
   }
   void TearDown() override {
     rio::FaultlessAgain();
     if (ring_ != nullptr) ring_->Finish();
     ring_.reset();
-    EXPECT_EQ(CountRioDouble(), RioDoubleCounts{});
+    EXPECT_EQ(CountRioFake(), RioFakeCounts{});
   }
   void MakeRing(const RingOptions& options) {
     ring_.reset();
-    absl::StatusOr<std::unique_ptr<RioRing>> made = RioRing::CreateRio(options, rio::RioDouble());
+    absl::StatusOr<std::unique_ptr<RioRing>> made = RioRing::CreateRio(options, rio::RioFake());
     CHECK_OK(made.status());
     inner_ = made->get();
     ring_ = std::make_unique<TestRing>(*std::move(made), options);
@@ -98,10 +98,10 @@ TEST_F(RioRingTest, RegisteredMemoryGoesByRio) {
   const TestBuffer buffer = ring_->MakeBuffer(4096);
   ASSERT_TRUE(ring_->IsKernelRegistered(buffer.id));
   const uint64_t emulations = ring_->GetStatistics().emulations;
-  const rio::RioDoubleTotals before = RioDoubleSoFar();
+  const rio::RioFakeTotals before = RioFakeSoFar();
   for (int i = 0; i < 10; ++i) ExpectSlicesWork(pair, buffer);
-  EXPECT_GE(RioDoubleSoFar().recvs, before.recvs + 10);
-  EXPECT_EQ(RioDoubleSoFar().sends, before.sends + 10);
+  EXPECT_GE(RioFakeSoFar().recvs, before.recvs + 10);
+  EXPECT_EQ(RioFakeSoFar().sends, before.sends + 10);
   EXPECT_EQ(ring_->GetStatistics().emulations, emulations);
 }
 
@@ -109,12 +109,12 @@ TEST_F(RioRingTest, RegisteredMemoryGoesByRio) {
 TEST_F(RioRingTest, PlainMemoryFallsBack) {
   const Pair pair = ring_->MakePair();
   const uint64_t emulations = ring_->GetStatistics().emulations;
-  const rio::RioDoubleTotals before = RioDoubleSoFar();
+  const rio::RioFakeTotals before = RioFakeSoFar();
   ring_->ExpectAlive(pair);
-  EXPECT_EQ(RioDoubleSoFar().recvs, before.recvs);
-  EXPECT_EQ(RioDoubleSoFar().sends, before.sends);
+  EXPECT_EQ(RioFakeSoFar().recvs, before.recvs);
+  EXPECT_EQ(RioFakeSoFar().sends, before.sends);
   EXPECT_GE(ring_->GetStatistics().emulations, emulations + 4);
-  EXPECT_EQ(CountRioDouble().request_queues, 0u) << "it was charged for nothing";
+  EXPECT_EQ(CountRioFake().request_queues, 0u) << "it was charged for nothing";
 }
 
 // RingOptions::fixed_socket_io_threshold_bytes.
@@ -124,11 +124,11 @@ TEST_F(RioRingTest, SmallSlicesMayBeKeptFromRio) {
   MakeRing(options);
   const Pair pair = ring_->MakePair();
   const TestBuffer buffer = ring_->MakeBuffer(4096);
-  const rio::RioDoubleTotals before = RioDoubleSoFar();
+  const rio::RioFakeTotals before = RioFakeSoFar();
   ExpectSlicesWork(pair, buffer);
-  EXPECT_EQ(RioDoubleSoFar().sends, before.sends);
+  EXPECT_EQ(RioFakeSoFar().sends, before.sends);
   EXPECT_EQ(ring_->Await(StartSendSlice(pair.client, buffer.Slice(0, 1024))).result(), 1024);
-  EXPECT_EQ(RioDoubleSoFar().sends, before.sends + 1);
+  EXPECT_EQ(RioFakeSoFar().sends, before.sends + 1);
 }
 
 // A batch is committed once per connection and direction, whatever is in it.
@@ -136,11 +136,11 @@ TEST_F(RioRingTest, OneCommitPerSubmit) {
   const Pair pair = ring_->MakePair();
   const TestBuffer buffer = ring_->MakeBuffer(4096);
   ExpectSlicesWork(pair, buffer);
-  const uint64_t before = RioDoubleSoFar().commits;
+  const uint64_t before = RioFakeSoFar().commits;
   const Token to_server = StartSendSlice(pair.client, buffer.Slice(0, 8));
-  EXPECT_EQ(RioDoubleSoFar().commits, before) << "preparing makes no call";
+  EXPECT_EQ(RioFakeSoFar().commits, before) << "preparing makes no call";
   ring_->Submit();
-  EXPECT_EQ(RioDoubleSoFar().commits, before + 1);
+  EXPECT_EQ(RioFakeSoFar().commits, before + 1);
   EXPECT_EQ(ring_->Await(to_server).result(), 8);
 }
 
@@ -149,13 +149,13 @@ TEST_F(RioRingTest, NotificationsAreForSleepers) {
   const Pair pair = ring_->MakePair();
   const TestBuffer buffer = ring_->MakeBuffer(4096);
   ExpectSlicesWork(pair, buffer);
-  const uint64_t before = RioDoubleSoFar().notifications;
+  const uint64_t before = RioFakeSoFar().notifications;
   for (int i = 0; i < 10; ++i) {
     const Token send = StartSendSlice(pair.client, buffer.Slice(0, 8));
     while (!ring_->HasArrived(send)) ring_->Pump();
     EXPECT_EQ(ring_->Await(send).result(), 8);
   }
-  EXPECT_EQ(RioDoubleSoFar().notifications, before);
+  EXPECT_EQ(RioFakeSoFar().notifications, before);
 }
 
 // The completion queue grows with its charges, and closed connections give theirs back.
@@ -167,13 +167,13 @@ TEST_F(RioRingTest, TheCompletionQueueGrows) {
     pairs.push_back(ring_->MakePair(listener));
     ExpectSlicesWork(pairs.back(), buffer);
   }
-  EXPECT_EQ(CountRioDouble().request_queues, 200u);
+  EXPECT_EQ(CountRioFake().request_queues, 200u);
   EXPECT_EQ(ring_->GetStatistics().fallbacks, 0u);
   for (const Pair& pair : pairs) {
     EXPECT_EQ(ring_->Close(pair.client).result(), 0);
     EXPECT_EQ(ring_->Close(pair.server).result(), 0);
   }
-  EXPECT_EQ(CountRioDouble().request_queues, 0u);
+  EXPECT_EQ(CountRioFake().request_queues, 0u);
 }
 
 TEST_F(RioRingTest, ConnectionsComeAndGo) {
@@ -244,13 +244,13 @@ TEST_F(RioRingTest, ARequestQueueThatCannotBeMade) {
   const TestBuffer buffer = ring_->MakeBuffer(4096);
   FailRio(RioFunction::kCreateRequestQueue, WSAENOBUFS, 4);
   ExpectSlicesWork(pair, buffer);
-  EXPECT_EQ(CountRioDouble().request_queues, 0u);
+  EXPECT_EQ(CountRioFake().request_queues, 0u);
   EXPECT_EQ(ring_->GetStatistics().fallbacks, 2u) << "one for each end";
   ExpectSlicesWork(pair, buffer);
   EXPECT_EQ(ring_->GetStatistics().fallbacks, 2u) << "it is not tried again and again";
   // The next connection has one.
   ExpectSlicesWork(ring_->MakePair(), buffer);
-  EXPECT_EQ(CountRioDouble().request_queues, 2u);
+  EXPECT_EQ(CountRioFake().request_queues, 2u);
 }
 
 TEST_F(RioRingTest, ACompletionQueueThatDoesNotGrow) {
@@ -259,7 +259,7 @@ TEST_F(RioRingTest, ACompletionQueueThatDoesNotGrow) {
   FailRio(RioFunction::kResize, WSAENOBUFS, 1'000'000);
   for (int i = 0; i < 50; ++i) ExpectSlicesWork(ring_->MakePair(listener), buffer);
   EXPECT_GT(ring_->GetStatistics().fallbacks, 0u);
-  EXPECT_LT(CountRioDouble().request_queues, 100u);
+  EXPECT_LT(CountRioFake().request_queues, 100u);
 }
 
 TEST_F(RioRingTest, RequestsThatAreRefused) {
@@ -340,13 +340,13 @@ TEST_F(RioRingTest, DrainsWithReceivesWaiting) {
   StartRecvSlice(pair.client, buffer.Slice(64, 64), TransferFlags::kAll);
   ring_->Submit();
   EXPECT_TRUE(Drain(*ring_, steady_clock::now() + seconds(10)).ok());
-  EXPECT_EQ(CountRioDouble().requests, 0u);
+  EXPECT_EQ(CountRioFake().requests, 0u);
   ExpectSlicesWork(pair, buffer);
 }
 
 [[maybe_unused]] const bool nothing_left = rio::ExpectNothingLeft(
-    [](const RingOptions& options) { return RioRing::CreateRio(options, rio::RioDouble()); },
-    [] { return CountRioDouble() == RioDoubleCounts{}; });
+    [](const RingOptions& options) { return RioRing::CreateRio(options, rio::RioFake()); },
+    [] { return CountRioFake() == RioFakeCounts{}; });
 
 }  // namespace
 }  // namespace ioring

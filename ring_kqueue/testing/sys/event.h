@@ -1,11 +1,11 @@
-// A double of BSD's kqueue for tests on Linux: the declarations.
+// A fake of BSD's kqueue for tests on Linux: the declarations.
 //
 // What tests of //ring_kqueue compile against instead of a BSD's own <sys/event.h>. Types and
 // numbers are FreeBSD's (12 and later); code that is to be tested here must not depend on
 // them, because the other systems have others. It is testonly, and nothing of it is in a
 // program that is shipped.
 //
-// The double keeps the rules of FreeBSD's kqueue(2), one test each, which names the rule. It
+// The fake keeps the rules of FreeBSD's kqueue(2), one test each, which names the rule. It
 // is built like the original: a knote for each (ident, filter), and a queue of knotes that may
 // be ready, whose filter runs again when they are taken. epoll, edge-triggered, only says
 // whose filter to run. So two filters on one descriptor, EV_CLEAR, EV_ONESHOT, EV_DISPATCH
@@ -18,7 +18,7 @@
 // Where it cannot be a kqueue, or systems differ:
 //
 //  * fflags of an EV_EOF: reading SO_ERROR on Linux takes the error away from the call that
-//    is to report it, so the double never reads it. It deduces the error: ECONNREFUSED for a
+//    is to report it, so the fake never reads it. It deduces the error: ECONNREFUSED for a
 //    TCP connection that never was one and for datagrams, else ECONNRESET. (A time-out is
 //    ECONNRESET here, ETIMEDOUT on BSD.) 0 when a call has taken the error, as on BSD.
 //  * close() is seen when the knote is next looked at: the descriptor is closed, or is
@@ -31,7 +31,7 @@
 //    socket: the size of the next datagram (FreeBSD: of all). Of a regular file: an append is
 //    no event by itself; EVFILT_WRITE of one is EINVAL.
 //  * EVFILT_WRITE with EV_CLEAR: BSD reports whenever the peer acknowledges something. Linux
-//    wakes writers only when there was no room, so the double reports less often; but it also
+//    wakes writers only when there was no room, so the fake reports less often; but it also
 //    reports to a writer that the peer's end has arrived. A local shutdown(SHUT_WR) is EV_EOF for
 //    TCP, but not for Unix-domain sockets.
 //  * EV_CLEAR may report an arrival a second time when it came during the first report.
@@ -95,7 +95,7 @@ struct kevent {
   unsigned int fflags;
   int64_t data;
   void* udata;      // the caller's
-  uint64_t ext[4];  // the caller's, in this double
+  uint64_t ext[4];  // the caller's, in this fake
 };
 
 #define EV_SET(event, ident_, filter_, flags_, fflags_, data_, udata_) \

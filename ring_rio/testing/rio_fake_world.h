@@ -1,6 +1,6 @@
-// What the double of Registered I/O consists of.
-#ifndef IORING_RING_RIO_TESTING_RIO_DOUBLE_WORLD_H_
-#define IORING_RING_RIO_TESTING_RIO_DOUBLE_WORLD_H_
+// What the fake of Registered I/O consists of.
+#ifndef IORING_RING_RIO_TESTING_RIO_FAKE_WORLD_H_
+#define IORING_RING_RIO_TESTING_RIO_FAKE_WORLD_H_
 
 #include <array>
 #include <cstddef>
@@ -15,17 +15,17 @@
 #include "ring_rio/completion_port.h"
 #include "ring_rio/rio_api.h"
 #include "ring_rio/socket_poll.h"
-#include "ring_rio/testing/rio_double.h"
+#include "ring_rio/testing/rio_fake.h"
 
 namespace ioring::rio {
 
-struct DoubleBuffer {
+struct FakeBuffer {
   std::byte* data = nullptr;
   DWORD size = 0;
   uint32_t in_flight = 0;
 };
 
-struct DoubleCompletionQueue {
+struct FakeCompletionQueue {
   DWORD size = 0;
   DWORD charged = 0;
   RIO_NOTIFICATION_COMPLETION notification = {};
@@ -36,13 +36,13 @@ struct DoubleCompletionQueue {
   std::deque<RIORESULT> results;
 };
 
-struct DoubleRequestQueue;
+struct FakeRequestQueue;
 
-struct DoubleRequest {
+struct FakeRequest {
   Request poll;  // first: packets carry its address
   PollInfo info = {};
-  DoubleRequestQueue* queue = nullptr;
-  DoubleBuffer* buffer = nullptr;
+  FakeRequestQueue* queue = nullptr;
+  FakeBuffer* buffer = nullptr;
   RIO_BUF slice = {};
   DWORD flags = 0;
   ULONGLONG context = 0;
@@ -53,27 +53,27 @@ struct DoubleRequest {
 };
 
 // A direction: first in, first out; only the first is at work.
-struct DoubleDirection {
+struct FakeDirection {
   ULONG max = 0;
   size_t committed = 0;  // of `requests`, from the front
-  DoubleCompletionQueue* completions = nullptr;
-  std::deque<std::unique_ptr<DoubleRequest>> requests;
+  FakeCompletionQueue* completions = nullptr;
+  std::deque<std::unique_ptr<FakeRequest>> requests;
 };
 
-struct DoubleRequestQueue {
+struct FakeRequestQueue {
   SOCKET socket = INVALID_SOCKET;
   // Which socket it is, as a number is used again: its hop limit was set to this.
   DWORD mark = 0;
   ULONGLONG context = 0;
-  std::array<DoubleDirection, 2> directions;  // receives, sends
+  std::array<FakeDirection, 2> directions;  // receives, sends
 
   bool IsOpen() const;
 };
 
 // All there is. One per process, never destroyed.
-class RioDoubleWorld {
+class RioFakeWorld {
  public:
-  static RioDoubleWorld& Get();
+  static RioFakeWorld& Get();
 
   // The functions of the table, but for the waiting on other threads that Use punishes.
   RIO_BUFFERID RegisterBuffer(std::byte* data, DWORD size);
@@ -90,8 +90,8 @@ class RioDoubleWorld {
   ULONG Dequeue(RIO_CQ id, RIORESULT* results, ULONG size);
   int Notify(RIO_CQ id);
 
-  RioDoubleCounts Count();
-  RioDoubleTotals Totals();
+  RioFakeCounts Count();
+  RioFakeTotals Totals();
   void Fail(RioFunction function, int code, int times);
   void FailNextResult(bool is_send, int code);
   void CorruptQueues();
@@ -103,19 +103,19 @@ class RioDoubleWorld {
     int times = 0;
   };
 
-  RioDoubleWorld();
+  RioFakeWorld();
 
   // Whether the call is to fail, as a test asked; the code is set then.
   bool Fails(RioFunction function) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  DoubleCompletionQueue* FindCompletions(RIO_CQ id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  DoubleRequestQueue* FindRequests(RIO_RQ id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Commit(DoubleRequestQueue& queue, bool is_send) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  FakeCompletionQueue* FindCompletions(RIO_CQ id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  FakeRequestQueue* FindRequests(RIO_RQ id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Commit(FakeRequestQueue& queue, bool is_send) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Tries the first request, and those after it, as far as they go.
-  void Run(DoubleRequestQueue& queue, bool is_send) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool Try(DoubleRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Complete(DoubleRequestQueue& queue, bool is_send, int code)
+  void Run(FakeRequestQueue& queue, bool is_send) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Try(FakeRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Complete(FakeRequestQueue& queue, bool is_send, int code)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Tell(DoubleCompletionQueue& completions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Tell(FakeCompletionQueue& completions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Request queues go with their sockets, which nobody tells of.
   void ForgetClosed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WatchPolls();
@@ -123,17 +123,16 @@ class RioDoubleWorld {
   std::unique_ptr<CompletionPort> port_;
   std::unique_ptr<SocketPoller> poller_;
   absl::Mutex mutex_;
-  std::map<DoubleBuffer*, std::unique_ptr<DoubleBuffer>> buffers_ ABSL_GUARDED_BY(mutex_);
-  std::map<DoubleCompletionQueue*, std::unique_ptr<DoubleCompletionQueue>> completions_
+  std::map<FakeBuffer*, std::unique_ptr<FakeBuffer>> buffers_ ABSL_GUARDED_BY(mutex_);
+  std::map<FakeCompletionQueue*, std::unique_ptr<FakeCompletionQueue>> completions_
       ABSL_GUARDED_BY(mutex_);
-  std::map<DoubleRequestQueue*, std::unique_ptr<DoubleRequestQueue>> requests_
-      ABSL_GUARDED_BY(mutex_);
+  std::map<FakeRequestQueue*, std::unique_ptr<FakeRequestQueue>> requests_ ABSL_GUARDED_BY(mutex_);
   std::map<RioFunction, Fault> faults_ ABSL_GUARDED_BY(mutex_);
   std::array<int, 2> result_faults_ ABSL_GUARDED_BY(mutex_) = {};
   DWORD marks_ ABSL_GUARDED_BY(mutex_) = 0;  // given so far
-  RioDoubleTotals totals_ ABSL_GUARDED_BY(mutex_);
+  RioFakeTotals totals_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace ioring::rio
 
-#endif  // IORING_RING_RIO_TESTING_RIO_DOUBLE_WORLD_H_
+#endif  // IORING_RING_RIO_TESTING_RIO_FAKE_WORLD_H_

@@ -1,4 +1,4 @@
-#include "ring_rio/testing/rio_double_world.h"
+#include "ring_rio/testing/rio_fake_world.h"
 
 #include <algorithm>
 #include <array>
@@ -65,14 +65,14 @@ DWORD MarkOf(SOCKET socket) {
 
 }  // namespace
 
-bool DoubleRequestQueue::IsOpen() const { return MarkOf(socket) == mark; }
+bool FakeRequestQueue::IsOpen() const { return MarkOf(socket) == mark; }
 
-RioDoubleWorld& RioDoubleWorld::Get() {
-  static RioDoubleWorld& world = *new RioDoubleWorld;
+RioFakeWorld& RioFakeWorld::Get() {
+  static RioFakeWorld& world = *new RioFakeWorld;
   return world;
 }
 
-RioDoubleWorld::RioDoubleWorld() {
+RioFakeWorld::RioFakeWorld() {
   StartWinsock();
   port_ = *CompletionPort::Create();
   poller_ = *SocketPoller::Create(*port_);
@@ -80,13 +80,13 @@ RioDoubleWorld::RioDoubleWorld() {
 }
 
 // Marks what may be tried, and tells whoever is to try it.
-void RioDoubleWorld::WatchPolls() {
+void RioFakeWorld::WatchPolls() {
   std::array<OVERLAPPED_ENTRY, 16> packets;
   for (;;) {
     const uint32_t count = port_->Take(packets, INFINITE);
     absl::MutexLock lock(&mutex_);
     for (const OVERLAPPED_ENTRY& packet : std::span(packets).first(count)) {
-      DoubleRequest& request = *reinterpret_cast<DoubleRequest*>(packet.lpOverlapped);
+      FakeRequest& request = *reinterpret_cast<FakeRequest*>(packet.lpOverlapped);
       request.is_polled = false;
       request.is_ready = true;
       Tell(*request.queue->directions[request.is_send].completions);
@@ -94,7 +94,7 @@ void RioDoubleWorld::WatchPolls() {
   }
 }
 
-bool RioDoubleWorld::Fails(RioFunction function) {
+bool RioFakeWorld::Fails(RioFunction function) {
   Fault& fault = faults_[function];
   if (fault.times == 0) return false;
   --fault.times;
@@ -102,34 +102,34 @@ bool RioDoubleWorld::Fails(RioFunction function) {
   return true;
 }
 
-DoubleCompletionQueue* RioDoubleWorld::FindCompletions(RIO_CQ id) {
-  const auto found = completions_.find(Cast<DoubleCompletionQueue*>(id));
+FakeCompletionQueue* RioFakeWorld::FindCompletions(RIO_CQ id) {
+  const auto found = completions_.find(Cast<FakeCompletionQueue*>(id));
   return found == completions_.end() ? nullptr : found->first;
 }
 
-DoubleRequestQueue* RioDoubleWorld::FindRequests(RIO_RQ id) {
-  const auto found = requests_.find(Cast<DoubleRequestQueue*>(id));
+FakeRequestQueue* RioFakeWorld::FindRequests(RIO_RQ id) {
+  const auto found = requests_.find(Cast<FakeRequestQueue*>(id));
   return found == requests_.end() ? nullptr : found->first;
 }
 
 // ---- Memory.
 
-RIO_BUFFERID RioDoubleWorld::RegisterBuffer(std::byte* data, DWORD size) {
+RIO_BUFFERID RioFakeWorld::RegisterBuffer(std::byte* data, DWORD size) {
   absl::MutexLock lock(&mutex_);
   if (Fails(RioFunction::kRegisterBuffer)) return RIO_INVALID_BUFFERID;
   if (data == nullptr || size == 0) {
     Refuse(WSAEFAULT);
     return RIO_INVALID_BUFFERID;
   }
-  auto buffer = std::make_unique<DoubleBuffer>(DoubleBuffer{data, size});
-  DoubleBuffer* const id = buffer.get();
+  auto buffer = std::make_unique<FakeBuffer>(FakeBuffer{data, size});
+  FakeBuffer* const id = buffer.get();
   buffers_.emplace(id, std::move(buffer));
   return Cast<RIO_BUFFERID>(id);
 }
 
-void RioDoubleWorld::DeregisterBuffer(RIO_BUFFERID id) {
+void RioFakeWorld::DeregisterBuffer(RIO_BUFFERID id) {
   absl::MutexLock lock(&mutex_);
-  const auto found = buffers_.find(Cast<DoubleBuffer*>(id));
+  const auto found = buffers_.find(Cast<FakeBuffer*>(id));
   CHECK(found != buffers_.end()) << "RIODeregisterBuffer: memory that is not registered";
   CHECK_EQ(found->first->in_flight, 0u) << "RIODeregisterBuffer: the memory is in flight";
   buffers_.erase(found);
@@ -137,27 +137,27 @@ void RioDoubleWorld::DeregisterBuffer(RIO_BUFFERID id) {
 
 // ---- Completion queues.
 
-RIO_CQ RioDoubleWorld::CreateCompletionQueue(DWORD size,
-                                             const RIO_NOTIFICATION_COMPLETION* notification) {
+RIO_CQ RioFakeWorld::CreateCompletionQueue(DWORD size,
+                                           const RIO_NOTIFICATION_COMPLETION* notification) {
   const bool bad_port = notification != nullptr && notification->Type == RIO_IOCP_COMPLETION &&
                         notification->Iocp.Overlapped == nullptr;
   if (size == 0 || size > RIO_MAX_CQ_SIZE || bad_port) {
     Refuse(WSAEINVAL);
     return RIO_INVALID_CQ;
   }
-  auto queue = std::make_unique<DoubleCompletionQueue>();
+  auto queue = std::make_unique<FakeCompletionQueue>();
   queue->size = size;
   queue->notifies = notification != nullptr;
   if (notification != nullptr) queue->notification = *notification;
   absl::MutexLock lock(&mutex_);
-  DoubleCompletionQueue* const id = queue.get();
+  FakeCompletionQueue* const id = queue.get();
   completions_.emplace(id, std::move(queue));
   return Cast<RIO_CQ>(id);
 }
 
-void RioDoubleWorld::CloseCompletionQueue(RIO_CQ id) {
+void RioFakeWorld::CloseCompletionQueue(RIO_CQ id) {
   absl::MutexLock lock(&mutex_);
-  DoubleCompletionQueue* queue = FindCompletions(id);
+  FakeCompletionQueue* queue = FindCompletions(id);
   CHECK(queue != nullptr) << "RIOCloseCompletionQueue: no such queue";
   CHECK(queue->requests == 0 || queue->is_corrupt)
       << "RIOCloseCompletionQueue: " << queue->requests << " requests are in flight";
@@ -170,10 +170,10 @@ void RioDoubleWorld::CloseCompletionQueue(RIO_CQ id) {
   completions_.erase(queue);
 }
 
-bool RioDoubleWorld::ResizeCompletionQueue(RIO_CQ id, DWORD size) {
+bool RioFakeWorld::ResizeCompletionQueue(RIO_CQ id, DWORD size) {
   absl::MutexLock lock(&mutex_);
   if (Fails(RioFunction::kResize)) return false;
-  DoubleCompletionQueue* queue = FindCompletions(id);
+  FakeCompletionQueue* queue = FindCompletions(id);
   if (queue == nullptr || size == 0 || size > RIO_MAX_CQ_SIZE) return Refuse(WSAEINVAL);
   ForgetClosed();
   if (size < queue->charged || size < queue->results.size()) return Refuse(WSAETOOMANYREFS);
@@ -181,9 +181,9 @@ bool RioDoubleWorld::ResizeCompletionQueue(RIO_CQ id, DWORD size) {
   return true;
 }
 
-ULONG RioDoubleWorld::Dequeue(RIO_CQ id, RIORESULT* results, ULONG size) {
+ULONG RioFakeWorld::Dequeue(RIO_CQ id, RIORESULT* results, ULONG size) {
   absl::MutexLock lock(&mutex_);
-  DoubleCompletionQueue* queue = FindCompletions(id);
+  FakeCompletionQueue* queue = FindCompletions(id);
   if (queue == nullptr || queue->is_corrupt) return RIO_CORRUPT_CQ;
   for (const auto& [requests, owner] : requests_) {
     for (const bool is_send : {false, true}) {
@@ -198,15 +198,15 @@ ULONG RioDoubleWorld::Dequeue(RIO_CQ id, RIORESULT* results, ULONG size) {
   return count;
 }
 
-int RioDoubleWorld::Notify(RIO_CQ id) {
+int RioFakeWorld::Notify(RIO_CQ id) {
   absl::MutexLock lock(&mutex_);
-  DoubleCompletionQueue* queue = FindCompletions(id);
+  FakeCompletionQueue* queue = FindCompletions(id);
   if (queue == nullptr || !queue->notifies) return WSAEINVAL;
   if (queue->is_armed) return WSAEALREADY;
   queue->is_armed = true;
   bool is_ready = !queue->results.empty();
   for (const auto& [requests, owner] : requests_) {
-    for (const DoubleDirection& direction : requests->directions) {
+    for (const FakeDirection& direction : requests->directions) {
       is_ready = is_ready || (direction.completions == queue && direction.committed != 0 &&
                               direction.requests.front()->is_ready);
     }
@@ -216,7 +216,7 @@ int RioDoubleWorld::Notify(RIO_CQ id) {
 }
 
 // Once for each RIONotify.
-void RioDoubleWorld::Tell(DoubleCompletionQueue& completions) {
+void RioFakeWorld::Tell(FakeCompletionQueue& completions) {
   if (!std::exchange(completions.is_armed, false)) return;
   ++totals_.notifications;
   const RIO_NOTIFICATION_COMPLETION& how = completions.notification;
@@ -231,27 +231,27 @@ void RioDoubleWorld::Tell(DoubleCompletionQueue& completions) {
 
 // ---- Request queues.
 
-void RioDoubleWorld::ForgetClosed() {
+void RioFakeWorld::ForgetClosed() {
   std::erase_if(requests_, [&](const auto& entry) {
-    DoubleRequestQueue& queue = *entry.first;
-    for (const DoubleDirection& direction : queue.directions) {
+    FakeRequestQueue& queue = *entry.first;
+    for (const FakeDirection& direction : queue.directions) {
       if (!direction.requests.empty()) return false;
     }
     if (queue.IsOpen()) return false;
-    for (DoubleDirection& direction : queue.directions) {
+    for (FakeDirection& direction : queue.directions) {
       direction.completions->charged -= direction.max;
     }
     return true;
   });
 }
 
-RIO_RQ RioDoubleWorld::CreateRequestQueue(SOCKET socket, ULONG recvs, ULONG recv_buffers,
-                                          ULONG sends, ULONG send_buffers, RIO_CQ recv_queue,
-                                          RIO_CQ send_queue, void* context) {
+RIO_RQ RioFakeWorld::CreateRequestQueue(SOCKET socket, ULONG recvs, ULONG recv_buffers, ULONG sends,
+                                        ULONG send_buffers, RIO_CQ recv_queue, RIO_CQ send_queue,
+                                        void* context) {
   absl::MutexLock lock(&mutex_);
   if (Fails(RioFunction::kCreateRequestQueue)) return RIO_INVALID_RQ;
-  DoubleCompletionQueue* of_recvs = FindCompletions(recv_queue);
-  DoubleCompletionQueue* of_sends = FindCompletions(send_queue);
+  FakeCompletionQueue* of_recvs = FindCompletions(recv_queue);
+  FakeCompletionQueue* of_sends = FindCompletions(send_queue);
   ForgetClosed();
   const bool has_one = std::any_of(requests_.begin(), requests_.end(), [&](const auto& entry) {
     return entry.first->socket == socket && entry.first->IsOpen();
@@ -268,7 +268,7 @@ RIO_RQ RioDoubleWorld::CreateRequestQueue(SOCKET socket, ULONG recvs, ULONG recv
     Refuse(WSAENOBUFS);
     return RIO_INVALID_RQ;
   }
-  auto queue = std::make_unique<DoubleRequestQueue>();
+  auto queue = std::make_unique<FakeRequestQueue>();
   queue->socket = socket;
   queue->mark = kFirstMark + marks_++ % kMarks;
   CHECK(Mark(socket, queue->mark)) << WSAGetLastError();
@@ -279,19 +279,19 @@ RIO_RQ RioDoubleWorld::CreateRequestQueue(SOCKET socket, ULONG recvs, ULONG recv
   queue->directions[1].completions = of_sends;
   of_recvs->charged += recvs;
   of_sends->charged += sends;
-  DoubleRequestQueue* const id = queue.get();
+  FakeRequestQueue* const id = queue.get();
   requests_.emplace(id, std::move(queue));
   return Cast<RIO_RQ>(id);
 }
 
-bool RioDoubleWorld::ResizeRequestQueue(RIO_RQ id, DWORD recvs, DWORD sends) {
+bool RioFakeWorld::ResizeRequestQueue(RIO_RQ id, DWORD recvs, DWORD sends) {
   absl::MutexLock lock(&mutex_);
-  DoubleRequestQueue* queue = FindRequests(id);
+  FakeRequestQueue* queue = FindRequests(id);
   if (queue == nullptr || recvs + sends == 0) return Refuse(WSAEINVAL);
-  DoubleDirection& recv = queue->directions[0];
-  DoubleDirection& send = queue->directions[1];
+  FakeDirection& recv = queue->directions[0];
+  FakeDirection& send = queue->directions[1];
   if (recvs < recv.requests.size() || sends < send.requests.size()) return Refuse(WSAETOOMANYREFS);
-  DoubleCompletionQueue& completions = *recv.completions;
+  FakeCompletionQueue& completions = *recv.completions;
   const DWORD charged = completions.charged - recv.max - send.max + recvs + sends;
   if (send.completions != &completions || charged > completions.size) return Refuse(WSAENOBUFS);
   completions.charged = charged;
@@ -302,12 +302,12 @@ bool RioDoubleWorld::ResizeRequestQueue(RIO_RQ id, DWORD recvs, DWORD sends) {
 
 // ---- Requests.
 
-bool RioDoubleWorld::Add(RIO_RQ id, const RIO_BUF* slice, ULONG buffers, DWORD flags, void* context,
-                         bool is_send) {
+bool RioFakeWorld::Add(RIO_RQ id, const RIO_BUF* slice, ULONG buffers, DWORD flags, void* context,
+                       bool is_send) {
   absl::MutexLock lock(&mutex_);
-  DoubleRequestQueue* queue = FindRequests(id);
+  FakeRequestQueue* queue = FindRequests(id);
   if (queue == nullptr) return Refuse(WSAEINVAL);
-  DoubleDirection& direction = queue->directions[is_send];
+  FakeDirection& direction = queue->directions[is_send];
   if ((flags & RIO_MSG_COMMIT_ONLY) != 0) {
     if (flags != RIO_MSG_COMMIT_ONLY || slice != nullptr || buffers != 0 || context != nullptr) {
       return Refuse(WSAEINVAL);
@@ -320,13 +320,13 @@ bool RioDoubleWorld::Add(RIO_RQ id, const RIO_BUF* slice, ULONG buffers, DWORD f
     return Refuse(WSAEINVAL);
   }
   if (Fails(is_send ? RioFunction::kSend : RioFunction::kReceive)) return false;
-  const auto buffer = buffers_.find(Cast<DoubleBuffer*>(slice->BufferId));
+  const auto buffer = buffers_.find(Cast<FakeBuffer*>(slice->BufferId));
   if (buffer == buffers_.end() || uint64_t{slice->Offset} + slice->Length > buffer->first->size) {
     return Refuse(WSAEFAULT);
   }
   if (direction.completions->is_corrupt) return Refuse(WSAEINVAL);
   if (direction.requests.size() >= direction.max) return Refuse(WSAENOBUFS);
-  auto request = std::make_unique<DoubleRequest>();
+  auto request = std::make_unique<FakeRequest>();
   request->queue = queue;
   request->buffer = buffer->first;
   request->slice = *slice;
@@ -342,21 +342,21 @@ bool RioDoubleWorld::Add(RIO_RQ id, const RIO_BUF* slice, ULONG buffers, DWORD f
   return true;
 }
 
-void RioDoubleWorld::Commit(DoubleRequestQueue& queue, bool is_send) {
+void RioFakeWorld::Commit(FakeRequestQueue& queue, bool is_send) {
   queue.directions[is_send].committed = queue.directions[is_send].requests.size();
   Run(queue, is_send);
 }
 
-void RioDoubleWorld::Run(DoubleRequestQueue& queue, bool is_send) {
-  DoubleDirection& direction = queue.directions[is_send];
+void RioFakeWorld::Run(FakeRequestQueue& queue, bool is_send) {
+  FakeDirection& direction = queue.directions[is_send];
   while (direction.committed != 0 && direction.requests.front()->is_ready) {
     if (!Try(*direction.requests.front())) return;
   }
 }
 
 // False where it must be polled for.
-bool RioDoubleWorld::Try(DoubleRequest& request) {
-  DoubleRequestQueue& queue = *request.queue;
+bool RioFakeWorld::Try(FakeRequest& request) {
+  FakeRequestQueue& queue = *request.queue;
   if (!queue.IsOpen()) {
     Complete(queue, request.is_send, WSA_OPERATION_ABORTED);
     return true;
@@ -370,7 +370,7 @@ bool RioDoubleWorld::Try(DoubleRequest& request) {
     request.is_ready = false;
     request.is_polled = poller_->Start(queue.socket, events | kSocketReset | kSocketClosed,
                                        &request.info, &request.poll);
-    CHECK(request.is_polled) << "the double cannot poll: " << WSAGetLastError();
+    CHECK(request.is_polled) << "the fake cannot poll: " << WSAGetLastError();
     return false;
   }
   if (result > 0) request.done += static_cast<ULONG>(result);
@@ -381,13 +381,13 @@ bool RioDoubleWorld::Try(DoubleRequest& request) {
 }
 
 // The first request of the direction is done.
-void RioDoubleWorld::Complete(DoubleRequestQueue& queue, bool is_send, int code) {
-  DoubleDirection& direction = queue.directions[is_send];
-  const std::unique_ptr<DoubleRequest> request = std::move(direction.requests.front());
+void RioFakeWorld::Complete(FakeRequestQueue& queue, bool is_send, int code) {
+  FakeDirection& direction = queue.directions[is_send];
+  const std::unique_ptr<FakeRequest> request = std::move(direction.requests.front());
   direction.requests.pop_front();
   --direction.committed;
   --request->buffer->in_flight;
-  DoubleCompletionQueue& completions = *direction.completions;
+  FakeCompletionQueue& completions = *direction.completions;
   --completions.requests;
   if (const int fault = std::exchange(result_faults_[is_send], 0); fault != 0) code = fault;
   const bool overflows = completions.results.size() >= completions.size;
@@ -399,10 +399,10 @@ void RioDoubleWorld::Complete(DoubleRequestQueue& queue, bool is_send, int code)
 
 // ---- For tests.
 
-RioDoubleCounts RioDoubleWorld::Count() {
+RioFakeCounts RioFakeWorld::Count() {
   absl::MutexLock lock(&mutex_);
   ForgetClosed();
-  RioDoubleCounts counts;
+  RioFakeCounts counts;
   counts.buffers = static_cast<uint32_t>(buffers_.size());
   counts.completion_queues = static_cast<uint32_t>(completions_.size());
   counts.request_queues = static_cast<uint32_t>(requests_.size());
@@ -412,27 +412,27 @@ RioDoubleCounts RioDoubleWorld::Count() {
   return counts;
 }
 
-RioDoubleTotals RioDoubleWorld::Totals() {
+RioFakeTotals RioFakeWorld::Totals() {
   absl::MutexLock lock(&mutex_);
   return totals_;
 }
 
-void RioDoubleWorld::Fail(RioFunction function, int code, int times) {
+void RioFakeWorld::Fail(RioFunction function, int code, int times) {
   absl::MutexLock lock(&mutex_);
   faults_[function] = {code, times};
 }
 
-void RioDoubleWorld::FailNextResult(bool is_send, int code) {
+void RioFakeWorld::FailNextResult(bool is_send, int code) {
   absl::MutexLock lock(&mutex_);
   result_faults_[is_send] = code;
 }
 
-void RioDoubleWorld::CorruptQueues() {
+void RioFakeWorld::CorruptQueues() {
   absl::MutexLock lock(&mutex_);
   for (const auto& [queue, owner] : completions_) queue->is_corrupt = true;
 }
 
-void RioDoubleWorld::Faultless() {
+void RioFakeWorld::Faultless() {
   absl::MutexLock lock(&mutex_);
   faults_.clear();
   result_faults_ = {};

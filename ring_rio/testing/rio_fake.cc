@@ -1,5 +1,5 @@
 // The table of functions: what Windows gives, and the rule that a queue is one thread's at a time.
-#include "ring_rio/testing/rio_double.h"
+#include "ring_rio/testing/rio_fake.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -7,12 +7,12 @@
 
 #include "absl/synchronization/mutex.h"
 #include "ring_rio/rio_api.h"
-#include "ring_rio/testing/rio_double_world.h"
+#include "ring_rio/testing/rio_fake_world.h"
 
 namespace ioring::rio {
 namespace {
 
-RioDoubleWorld& World() { return RioDoubleWorld::Get(); }
+RioFakeWorld& World() { return RioFakeWorld::Get(); }
 
 // Queues that a call is at work on. Windows does not synchronise them: two at once corrupt.
 class Use {
@@ -101,7 +101,7 @@ BOOL PASCAL ResizeRequestQueue(RIO_RQ queue, DWORD recvs, DWORD sends) {
 
 }  // namespace
 
-RioFunctions RioDouble() {
+RioFunctions RioFake() {
   RioFunctions functions = {};
   functions.cbSize = sizeof(functions);
   functions.RIOReceive = &Receive;
@@ -120,8 +120,8 @@ RioFunctions RioDouble() {
   return functions;
 }
 
-RioDoubleCounts CountRioDouble() { return World().Count(); }
-RioDoubleTotals RioDoubleSoFar() { return World().Totals(); }
+RioFakeCounts CountRioFake() { return World().Count(); }
+RioFakeTotals RioFakeSoFar() { return World().Totals(); }
 void FailRio(RioFunction function, int code, int times) { World().Fail(function, code, times); }
 void FailNextRioResult(bool is_send, int code) { World().FailNextResult(is_send, code); }
 void CorruptRioQueues() { World().CorruptQueues(); }

@@ -1,4 +1,4 @@
-// A double of Registered I/O, for systems without it (Wine) and for faults that no system gives
+// A fake of Registered I/O, for systems without it (Wine) and for faults that no system gives
 // on demand: a table of functions that keeps Registered I/O's rules, and punishes breaking them.
 //
 // What a caller can see of Windows' rules is kept:
@@ -18,10 +18,10 @@
 // sockets may belong to any completion port, and must be non-blocking. Calls are only made in the
 // threads that call the table's functions: one socket may not be closed in another thread.
 //
-// The functions of the table know no object that they belong to, so neither does the double: all
+// The functions of the table know no object that they belong to, so neither does the fake: all
 // state is the process's. Any thread.
-#ifndef IORING_RING_RIO_TESTING_RIO_DOUBLE_H_
-#define IORING_RING_RIO_TESTING_RIO_DOUBLE_H_
+#ifndef IORING_RING_RIO_TESTING_RIO_FAKE_H_
+#define IORING_RING_RIO_TESTING_RIO_FAKE_H_
 
 #include <cstdint>
 
@@ -29,27 +29,27 @@
 
 namespace ioring::rio {
 
-RioFunctions RioDouble();
+RioFunctions RioFake();
 
 // What exists; all 0 when everything was given back.
-struct RioDoubleCounts {
+struct RioFakeCounts {
   uint32_t buffers = 0;
   uint32_t completion_queues = 0;
   uint32_t request_queues = 0;  // of sockets that are open
   uint32_t requests = 0;        // whose results were not taken
 
-  friend bool operator==(const RioDoubleCounts&, const RioDoubleCounts&) = default;
+  friend bool operator==(const RioFakeCounts&, const RioFakeCounts&) = default;
 };
-RioDoubleCounts CountRioDouble();
+RioFakeCounts CountRioFake();
 
 // What went by since the start: for tests that prove that it goes that way at all.
-struct RioDoubleTotals {
+struct RioFakeTotals {
   uint64_t recvs = 0;
   uint64_t sends = 0;
   uint64_t commits = 0;
   uint64_t notifications = 0;
 };
-RioDoubleTotals RioDoubleSoFar();
+RioFakeTotals RioFakeSoFar();
 
 // ---- Faults. Each ends with FaultlessAgain.
 
@@ -65,4 +65,4 @@ void FaultlessAgain();
 
 }  // namespace ioring::rio
 
-#endif  // IORING_RING_RIO_TESTING_RIO_DOUBLE_H_
+#endif  // IORING_RING_RIO_TESTING_RIO_FAKE_H_

@@ -1,5 +1,5 @@
-// Each rule of Registered I/O that the double keeps, and each of its faults.
-#include "ring_rio/testing/rio_double.h"
+// Each rule of Registered I/O that the fake keeps, and each of its faults.
+#include "ring_rio/testing/rio_fake.h"
 
 #include <array>
 #include <atomic>
@@ -31,7 +31,7 @@ namespace {
 constexpr DWORD kPatienceMillis = 10'000;
 constexpr DWORD kQuietMillis = 20;
 
-// Two connected sockets of the loopback; the first is non-blocking, as the double asks.
+// Two connected sockets of the loopback; the first is non-blocking, as the fake asks.
 struct Pair {
   Pair() {
     StartWinsock();
@@ -90,10 +90,10 @@ struct Pair {
   SOCKET peer = INVALID_SOCKET;
 };
 
-class RioDoubleTest : public testing::Test {
+class RioFakeTest : public testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_EQ(CountRioDouble(), RioDoubleCounts{});
+    ASSERT_EQ(CountRioFake(), RioFakeCounts{});
     port_ = *CompletionPort::Create();
     completions_ = MakeCompletions(8);
     id_ = rio_.RIORegisterBuffer(reinterpret_cast<PCHAR>(memory_.data()), kBytes);
@@ -105,7 +105,7 @@ class RioDoubleTest : public testing::Test {
     Drain();
     rio_.RIODeregisterBuffer(id_);
     rio_.RIOCloseCompletionQueue(completions_);
-    EXPECT_EQ(CountRioDouble(), RioDoubleCounts{});
+    EXPECT_EQ(CountRioFake(), RioFakeCounts{});
   }
 
   RIO_CQ MakeCompletions(DWORD size) {
@@ -155,14 +155,14 @@ class RioDoubleTest : public testing::Test {
   void Drain() {
     RIORESULT result;
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
-    while (CountRioDouble().requests != 0 && std::chrono::steady_clock::now() < deadline) {
+    while (CountRioFake().requests != 0 && std::chrono::steady_clock::now() < deadline) {
       rio_.RIODequeueCompletion(completions_, &result, 1);
       std::this_thread::yield();
     }
   }
 
   static constexpr DWORD kBytes = 1024;
-  const RioFunctions rio_ = RioDouble();
+  const RioFunctions rio_ = RioFake();
   std::vector<std::byte> memory_{kBytes};
   Request notify_{};
   std::unique_ptr<CompletionPort> port_;
@@ -171,7 +171,7 @@ class RioDoubleTest : public testing::Test {
   Pair pair_;
 };
 
-TEST_F(RioDoubleTest, Transfers) {
+TEST_F(RioFakeTest, Transfers) {
   const RIO_RQ requests = MakeRequests(pair_);
   Fill("hello");
   ASSERT_TRUE(Send(requests, Slice(0, 5)));
@@ -190,7 +190,7 @@ TEST_F(RioDoubleTest, Transfers) {
   EXPECT_EQ(Text(100, 6), "answer");
 }
 
-TEST_F(RioDoubleTest, TheEndOfTheStreamIsNoBytes) {
+TEST_F(RioFakeTest, TheEndOfTheStreamIsNoBytes) {
   const RIO_RQ requests = MakeRequests(pair_);
   ASSERT_TRUE(Recv(requests, Slice(0, 50)));
   shutdown(pair_.peer, SD_SEND);
@@ -199,14 +199,14 @@ TEST_F(RioDoubleTest, TheEndOfTheStreamIsNoBytes) {
   EXPECT_EQ(result.BytesTransferred, 0u);
 }
 
-TEST_F(RioDoubleTest, MemoryMustBeSomething) {
+TEST_F(RioFakeTest, MemoryMustBeSomething) {
   EXPECT_EQ(rio_.RIORegisterBuffer(nullptr, 8), RIO_INVALID_BUFFERID);
   EXPECT_EQ(WSAGetLastError(), WSAEFAULT);
   EXPECT_EQ(rio_.RIORegisterBuffer(reinterpret_cast<PCHAR>(memory_.data()), 0),
             RIO_INVALID_BUFFERID);
 }
 
-TEST_F(RioDoubleTest, SlicesLieInRegisteredMemory) {
+TEST_F(RioFakeTest, SlicesLieInRegisteredMemory) {
   const RIO_RQ requests = MakeRequests(pair_);
   for (const RIO_BUF bad : {Slice(0, kBytes + 1), Slice(kBytes, 1), Slice(1, kBytes),
                             Slice(0xffffffff, 2), RIO_BUF{RIO_INVALID_BUFFERID, 0, 1}}) {
@@ -219,7 +219,7 @@ TEST_F(RioDoubleTest, SlicesLieInRegisteredMemory) {
   EXPECT_EQ(Next().Status, 0);
 }
 
-TEST_F(RioDoubleTest, DeregisteredMemoryIsGone) {
+TEST_F(RioFakeTest, DeregisteredMemoryIsGone) {
   const RIO_RQ requests = MakeRequests(pair_);
   std::array<std::byte, 8> other;
   const RIO_BUFFERID id = rio_.RIORegisterBuffer(reinterpret_cast<PCHAR>(other.data()), 8);
@@ -228,14 +228,14 @@ TEST_F(RioDoubleTest, DeregisteredMemoryIsGone) {
   EXPECT_EQ(WSAGetLastError(), WSAEFAULT);
 }
 
-TEST_F(RioDoubleTest, MemoryInFlightMayNotBeDeregistered) {
+TEST_F(RioFakeTest, MemoryInFlightMayNotBeDeregistered) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const RIO_RQ requests = MakeRequests(pair_);
   ASSERT_TRUE(Recv(requests, Slice(0, 8)));
   EXPECT_DEATH(rio_.RIODeregisterBuffer(id_), "in flight");
 }
 
-TEST_F(RioDoubleTest, ARequestQueueTakesAsManyAsItWasMadeFor) {
+TEST_F(RioFakeTest, ARequestQueueTakesAsManyAsItWasMadeFor) {
   const RIO_RQ requests = MakeRequests(pair_, 1, 2);
   EXPECT_TRUE(Recv(requests, Slice(0, 8)));
   EXPECT_FALSE(Recv(requests, Slice(8, 8)));
@@ -249,7 +249,7 @@ TEST_F(RioDoubleTest, ARequestQueueTakesAsManyAsItWasMadeFor) {
   EXPECT_TRUE(Send(requests, Slice(0, 8)));
 }
 
-TEST_F(RioDoubleTest, ARequestIsOneBuffer) {
+TEST_F(RioFakeTest, ARequestIsOneBuffer) {
   const RIO_RQ requests = MakeRequests(pair_);
   std::array<RIO_BUF, 2> slices = {Slice(0, 1), Slice(1, 1)};
   EXPECT_FALSE(rio_.RIOSend(requests, slices.data(), 2, 0, nullptr));
@@ -260,13 +260,13 @@ TEST_F(RioDoubleTest, ARequestIsOneBuffer) {
             RIO_INVALID_RQ);
 }
 
-TEST_F(RioDoubleTest, ASocketHasOneRequestQueue) {
+TEST_F(RioFakeTest, ASocketHasOneRequestQueue) {
   EXPECT_NE(MakeRequests(pair_, 1, 1), RIO_INVALID_RQ);
   EXPECT_EQ(MakeRequests(pair_, 1, 1), RIO_INVALID_RQ);
   EXPECT_EQ(WSAGetLastError(), WSAEINVAL);
 }
 
-TEST_F(RioDoubleTest, RequestQueuesAreCharged) {
+TEST_F(RioFakeTest, RequestQueuesAreCharged) {
   Pair second;
   Pair third;
   EXPECT_NE(MakeRequests(pair_, 2, 2), RIO_INVALID_RQ);
@@ -281,14 +281,14 @@ TEST_F(RioDoubleTest, RequestQueuesAreCharged) {
   EXPECT_EQ(WSAGetLastError(), WSAEINVAL);
 }
 
-TEST_F(RioDoubleTest, AClosedSocketGivesItsChargeBack) {
+TEST_F(RioFakeTest, AClosedSocketGivesItsChargeBack) {
   for (int i = 0; i < 20; ++i) {
     Pair pair;
     ASSERT_NE(MakeRequests(pair, 4, 4), RIO_INVALID_RQ) << WSAGetLastError();
   }
 }
 
-TEST_F(RioDoubleTest, DeferredRequestsWaitForACommit) {
+TEST_F(RioFakeTest, DeferredRequestsWaitForACommit) {
   const RIO_RQ requests = MakeRequests(pair_);
   Fill("abcdEFGH");
   ASSERT_TRUE(Send(requests, Slice(0, 4), RIO_MSG_DEFER, 11));
@@ -300,7 +300,7 @@ TEST_F(RioDoubleTest, DeferredRequestsWaitForACommit) {
   EXPECT_EQ(pair_.Hear(8), "abcdEFGH");
 }
 
-TEST_F(RioDoubleTest, ACommitCarriesNothing) {
+TEST_F(RioFakeTest, ACommitCarriesNothing) {
   const RIO_RQ requests = MakeRequests(pair_);
   RIO_BUF slice = Slice(0, 1);
   EXPECT_FALSE(rio_.RIOSend(requests, &slice, 1, RIO_MSG_COMMIT_ONLY, nullptr));
@@ -309,7 +309,7 @@ TEST_F(RioDoubleTest, ACommitCarriesNothing) {
   EXPECT_TRUE(Commit(requests));
 }
 
-TEST_F(RioDoubleTest, OneNotificationAtATime) {
+TEST_F(RioFakeTest, OneNotificationAtATime) {
   EXPECT_EQ(rio_.RIONotify(completions_), 0);
   EXPECT_EQ(rio_.RIONotify(completions_), WSAEALREADY);
   const RIO_CQ silent = rio_.RIOCreateCompletionQueue(1, nullptr);
@@ -317,7 +317,7 @@ TEST_F(RioDoubleTest, OneNotificationAtATime) {
   rio_.RIOCloseCompletionQueue(silent);
 }
 
-TEST_F(RioDoubleTest, ANotificationForEachNotify) {
+TEST_F(RioFakeTest, ANotificationForEachNotify) {
   const RIO_RQ requests = MakeRequests(pair_);
   ASSERT_TRUE(Send(requests, Slice(0, 1)));
   EXPECT_EQ(Notifications(kQuietMillis), 0) << "nobody asked";
@@ -329,7 +329,7 @@ TEST_F(RioDoubleTest, ANotificationForEachNotify) {
   EXPECT_EQ(Notifications(kPatienceMillis), 1);
 }
 
-TEST_F(RioDoubleTest, ASleeperIsToldOfWhatComesLater) {
+TEST_F(RioFakeTest, ASleeperIsToldOfWhatComesLater) {
   const RIO_RQ requests = MakeRequests(pair_);
   ASSERT_TRUE(Recv(requests, Slice(0, 8)));
   ASSERT_EQ(rio_.RIONotify(completions_), 0);
@@ -339,7 +339,7 @@ TEST_F(RioDoubleTest, ASleeperIsToldOfWhatComesLater) {
   EXPECT_EQ(Next().BytesTransferred, 4u);
 }
 
-TEST_F(RioDoubleTest, QuietRequestsNotifyNobody) {
+TEST_F(RioFakeTest, QuietRequestsNotifyNobody) {
   const RIO_RQ requests = MakeRequests(pair_);
   ASSERT_EQ(rio_.RIONotify(completions_), 0);
   ASSERT_TRUE(Send(requests, Slice(0, 1), RIO_MSG_DONT_NOTIFY));
@@ -347,7 +347,7 @@ TEST_F(RioDoubleTest, QuietRequestsNotifyNobody) {
   EXPECT_EQ(Next().Status, 0);
 }
 
-TEST_F(RioDoubleTest, WaitAllGoesOnUntilAllIsThere) {
+TEST_F(RioFakeTest, WaitAllGoesOnUntilAllIsThere) {
   const RIO_RQ requests = MakeRequests(pair_);
   ASSERT_TRUE(Recv(requests, Slice(0, 10), RIO_MSG_WAITALL));
   pair_.Say("12345");
@@ -362,7 +362,7 @@ TEST_F(RioDoubleTest, WaitAllGoesOnUntilAllIsThere) {
   EXPECT_EQ(Text(0, 10), "1234567890");
 }
 
-TEST_F(RioDoubleTest, ASendIsWhole) {
+TEST_F(RioFakeTest, ASendIsWhole) {
   std::vector<std::byte> much(8 << 20);
   const RIO_BUFFERID id =
       rio_.RIORegisterBuffer(reinterpret_cast<PCHAR>(much.data()), static_cast<DWORD>(much.size()));
@@ -375,20 +375,20 @@ TEST_F(RioDoubleTest, ASendIsWhole) {
 }
 
 // There is no call that cancels; closing the socket ends what is in flight.
-TEST_F(RioDoubleTest, ClosingAborts) {
+TEST_F(RioFakeTest, ClosingAborts) {
   const RIO_RQ requests = MakeRequests(pair_);
   ASSERT_TRUE(Recv(requests, Slice(0, 8)));
   pair_.Close();
   EXPECT_EQ(Next().Status, WSA_OPERATION_ABORTED);
 }
 
-TEST_F(RioDoubleTest, AQueueInFlightMayNotBeClosed) {
+TEST_F(RioFakeTest, AQueueInFlightMayNotBeClosed) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   ASSERT_TRUE(Recv(MakeRequests(pair_), Slice(0, 8)));
   EXPECT_DEATH(rio_.RIOCloseCompletionQueue(completions_), "in flight");
 }
 
-TEST_F(RioDoubleTest, NoQueueIsCorrupt) {
+TEST_F(RioFakeTest, NoQueueIsCorrupt) {
   RIORESULT result;
   EXPECT_EQ(rio_.RIODequeueCompletion(reinterpret_cast<RIO_CQ>(this), &result, 1), RIO_CORRUPT_CQ);
   RIO_BUF slice = Slice(0, 1);
@@ -397,7 +397,7 @@ TEST_F(RioDoubleTest, NoQueueIsCorrupt) {
 }
 
 // Queues are not synchronised: two threads at once corrupt them.
-TEST_F(RioDoubleTest, TwoThreadsAtOnceCorrupt) {
+TEST_F(RioFakeTest, TwoThreadsAtOnceCorrupt) {
   std::atomic<bool> corrupt{false};
   const auto use = [&] {
     RIORESULT result;
@@ -414,7 +414,7 @@ TEST_F(RioDoubleTest, TwoThreadsAtOnceCorrupt) {
 
 // ---- Faults.
 
-TEST_F(RioDoubleTest, CallsFailAsAsked) {
+TEST_F(RioFakeTest, CallsFailAsAsked) {
   FailRio(RioFunction::kCreateRequestQueue, WSAENOBUFS, 1);
   EXPECT_EQ(MakeRequests(pair_), RIO_INVALID_RQ);
   EXPECT_EQ(WSAGetLastError(), WSAENOBUFS);
@@ -433,7 +433,7 @@ TEST_F(RioDoubleTest, CallsFailAsAsked) {
             RIO_INVALID_BUFFERID);
 }
 
-TEST_F(RioDoubleTest, ResultsFailAsAsked) {
+TEST_F(RioFakeTest, ResultsFailAsAsked) {
   const RIO_RQ requests = MakeRequests(pair_);
   FailNextRioResult(/*is_send=*/false, WSAECONNRESET);
   ASSERT_TRUE(Recv(requests, Slice(0, 8)));
@@ -442,7 +442,7 @@ TEST_F(RioDoubleTest, ResultsFailAsAsked) {
 }
 
 // A socket's number is used again, and so may be its addresses.
-TEST_F(RioDoubleTest, ASocketInAnothersPlaceHasNoQueueYet) {
+TEST_F(RioFakeTest, ASocketInAnothersPlaceHasNoQueueYet) {
   const SOCKET listener = *OpenListener(Endpoint::Ipv4Loopback(0), {});
   u_long blocks = 0;
   ioctlsocket(listener, FIONBIO, &blocks);
@@ -460,7 +460,7 @@ TEST_F(RioDoubleTest, ASocketInAnothersPlaceHasNoQueueYet) {
   closesocket(listener);
 }
 
-TEST_F(RioDoubleTest, CorruptIsFinal) {
+TEST_F(RioFakeTest, CorruptIsFinal) {
   CorruptRioQueues();
   RIORESULT result;
   EXPECT_EQ(rio_.RIODequeueCompletion(completions_, &result, 1), RIO_CORRUPT_CQ);
@@ -468,8 +468,8 @@ TEST_F(RioDoubleTest, CorruptIsFinal) {
 }
 
 [[maybe_unused]] const bool nothing_left = ExpectNothingLeft(
-    [](const RingOptions& options) { return RioRing::CreateRio(options, RioDouble()); },
-    [] { return CountRioDouble() == RioDoubleCounts{}; });
+    [](const RingOptions& options) { return RioRing::CreateRio(options, RioFake()); },
+    [] { return CountRioFake() == RioFakeCounts{}; });
 
 }  // namespace
 }  // namespace ioring::rio

@@ -1,4 +1,4 @@
-// kqueue() and kevent() of the double. See sys/event.h.
+// kqueue() and kevent() of the fake. See sys/event.h.
 #include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
@@ -23,7 +23,7 @@
 
 #include "ring_kqueue/testing/event_queue.h"
 
-namespace ioring::kqueue_double {
+namespace ioring::kqueue_fake {
 namespace {
 
 constexpr int64_t kSecond = 1'000'000'000;
@@ -190,10 +190,10 @@ int WaitForEvents(EventQueue& queue, int kq, std::span<struct kevent> events,
 }
 
 }  // namespace
-}  // namespace ioring::kqueue_double
+}  // namespace ioring::kqueue_fake
 
 extern "C" int kqueue(void) {
-  using namespace ioring::kqueue_double;
+  using namespace ioring::kqueue_fake;
   const SignalsBlocked blocked;
   const int descriptor = epoll_create1(0);
   if (descriptor < 0) return -1;
@@ -205,7 +205,7 @@ extern "C" int kqueue(void) {
 
 extern "C" int kevent(int kq, const struct kevent* changelist, int nchanges,
                       struct kevent* eventlist, int nevents, const struct timespec* timeout) {
-  using namespace ioring::kqueue_double;
+  using namespace ioring::kqueue_fake;
   const SignalsBlocked blocked;
   EventQueue* const queue = Registry::Get().Find(kq);
   if (queue == nullptr) return Fail(EBADF);
