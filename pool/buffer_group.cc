@@ -28,7 +28,7 @@ namespace {
 constexpr uint64_t kSlabBytesMax = uint64_t{1} << 30;
 constexpr uint32_t kBuffersMax = 32768;
 
-absl::Status CheckOptions(const GroupOptions& options) {
+absl::Status CheckOptions(const BufferGroup::Options& options) {
   if (options.buffer_bytes == 0) {
     return absl::InvalidArgumentError("the buffers of a group cannot have 0 bytes");
   }
@@ -55,8 +55,8 @@ absl::Status CheckOptions(const GroupOptions& options) {
 }
 
 // With the maximum that is meant.
-GroupOptions Completed(GroupOptions options) {
-  if (options.exhaustion != GroupExhaustion::kGrow) {
+BufferGroup::Options Completed(BufferGroup::Options options) {
+  if (options.when_empty != BufferGroup::WhenEmpty::kGrow) {
     options.max_buffers = options.initial_buffers;
   } else if (options.max_buffers < kBuffersMax) {
     options.max_buffers = std::bit_ceil(options.max_buffers);
@@ -73,19 +73,19 @@ std::string GroupStatistics::ToString() const {
 }
 
 absl::StatusOr<std::unique_ptr<BufferGroup>> BufferGroup::Create(Ring& ring,
-                                                                 const GroupOptions& options) {
-  const GroupOptions completed = Completed(options);
+                                                                 const Options& options) {
+  const Options completed = Completed(options);
   if (absl::Status status = CheckOptions(completed); !status.ok()) return status;
   std::unique_ptr<BufferGroup> group(new BufferGroup(ring, completed));
   if (absl::Status status = group->Start(); !status.ok()) return status;
   return group;
 }
 
-BufferGroup::BufferGroup(Ring& ring, const GroupOptions& options)
+BufferGroup::BufferGroup(Ring& ring, const Options& options)
     : ring_(ring),
       options_(options),
       states_(options.max_buffers),
-      may_grow_(options.exhaustion == GroupExhaustion::kGrow) {}
+      may_grow_(options.when_empty == WhenEmpty::kGrow) {}
 
 BufferGroup::~BufferGroup() {
   if (thread_.IsOfAnotherProcess()) return;  // the ring and the memory are the parent's
@@ -122,7 +122,7 @@ void BufferGroup::Adopt(std::unique_ptr<Slab> slab, uint32_t buffers) {
 absl::Status BufferGroup::Start() {
   absl::StatusOr<std::unique_ptr<Slab>> slab = MakeSlab(options_.initial_buffers);
   if (!slab.ok()) return slab.status();
-  const bool fails = options_.exhaustion == GroupExhaustion::kFail;
+  const bool fails = options_.when_empty == WhenEmpty::kFail;
   absl::StatusOr<BufferGroupId> id = ring_.RegisterBufferGroup(
       {.memory = (*slab)->memory,
        .buffer_bytes = options_.buffer_bytes,

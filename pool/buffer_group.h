@@ -46,27 +46,6 @@ namespace ioring {
 
 class BufferGroup;
 
-// What happens when the ring has no buffer of the group left. No byte is lost by any.
-enum class GroupExhaustion : uint8_t {
-  kWait,  // receives go on when buffers come back
-  kGrow,  // the group grows, up to max_buffers; then as kWait
-  kFail,  // receives complete with Error::kNoBuffers
-};
-
-struct GroupOptions {
-  // Of one buffer. Buffers smaller than what a peer sends in one go cost dearly where the
-  // ring cannot fill large ones piece by piece.
-  uint32_t buffer_bytes = 64 << 10;
-  // Made with the group.
-  uint32_t initial_buffers = 64;
-  // What kGrow may bring it to; rounded up to a power of two, at most 32768. The other
-  // policies stay at initial_buffers.
-  uint32_t max_buffers = 1024;
-  GroupExhaustion exhaustion = GroupExhaustion::kGrow;
-  // What slices of the buffers are sent or written to. Receives need no registration.
-  BufferUse use = BufferUse::kAny;
-};
-
 // A snapshot. Each figure is exact; together they are not one instant's.
 struct GroupStatistics {
   uint32_t buffers = 0;
@@ -150,10 +129,31 @@ static_assert(sizeof(ManagedLease) <= 32);
 
 class BufferGroup {
  public:
+  // What happens when the ring has no buffer of the group left. No byte is lost by any.
+  enum class WhenEmpty : uint8_t {
+    kWait,  // receives go on when buffers come back
+    kGrow,  // the group grows, up to max_buffers; then as kWait
+    kFail,  // receives complete with Error::kNoBuffers
+  };
+
+  struct Options {
+    // Of one buffer. Buffers smaller than what a peer sends in one go cost dearly where the
+    // ring cannot fill large ones piece by piece.
+    uint32_t buffer_bytes = 64 << 10;
+    // Made with the group.
+    uint32_t initial_buffers = 64;
+    // What kGrow may bring it to; rounded up to a power of two, at most 32768. The other
+    // policies stay at initial_buffers.
+    uint32_t max_buffers = 1024;
+    WhenEmpty when_empty = WhenEmpty::kGrow;
+    // What slices of the buffers are sent or written to. Receives need no registration.
+    BufferUse use = BufferUse::kAny;
+  };
+
   // Makes and registers the initial buffers. The ring must outlive the group.
   // InvalidArgument or ResourceExhausted with a sentence that says what to do.
   static absl::StatusOr<std::unique_ptr<BufferGroup>> Create(
-      Ring& ring ABSL_ATTRIBUTE_LIFETIME_BOUND, const GroupOptions& options);
+      Ring& ring ABSL_ATTRIBUTE_LIFETIME_BOUND, const Options& options);
 
   BufferGroup(const BufferGroup&) = delete;
   BufferGroup& operator=(const BufferGroup&) = delete;
@@ -169,7 +169,7 @@ class BufferGroup {
   // O(1), no allocation, no kernel, unless the group grows.
   ManagedLease Take(const Completion& completion) ABSL_ATTRIBUTE_LIFETIME_BOUND;
 
-  const GroupOptions& options() const { return options_; }
+  const Options& options() const { return options_; }
 
   // Any thread.
   GroupStatistics Statistics() const;
@@ -190,7 +190,7 @@ class BufferGroup {
     uint32_t pieces = 0;             // leased
   };
 
-  BufferGroup(Ring& ring, const GroupOptions& options);
+  BufferGroup(Ring& ring, const Options& options);
 
   absl::StatusOr<std::unique_ptr<Slab>> MakeSlab(uint32_t buffers);
   void Adopt(std::unique_ptr<Slab> slab, uint32_t buffers);
@@ -202,7 +202,7 @@ class BufferGroup {
   void Return(ManagedLease& lease);
 
   Ring& ring_;
-  const GroupOptions options_;
+  const Options options_;
   BufferGroupId id_;
   pool_internal::ThreadBinding thread_;
   std::vector<std::unique_ptr<Slab>> slabs_;

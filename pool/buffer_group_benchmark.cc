@@ -27,7 +27,8 @@ constexpr Token kSend{2};
 constexpr size_t kMessageBytes = 64;
 
 struct Fixture {
-  explicit Fixture(const GroupOptions& options) : ring(MakeTestRing()), pair(Connect(*ring)) {
+  explicit Fixture(const BufferGroup::Options& options)
+      : ring(MakeTestRing()), pair(Connect(*ring)) {
     absl::StatusOr<std::unique_ptr<BufferGroup>> made = BufferGroup::Create(*ring, options);
     CHECK_OK(made.status());
     group = *std::move(made);
@@ -93,7 +94,7 @@ void Exhaustion(benchmark::State& state) {
   Fixture fixture({.buffer_bytes = kMessageBytes,
                    .initial_buffers = kBuffers,
                    .max_buffers = kBuffers,
-                   .exhaustion = GroupExhaustion::kWait});
+                   .when_empty = BufferGroup::WhenEmpty::kWait});
   CHECK(fixture.ring->PrepareRecvManaged(fixture.pair.second, fixture.group->id(), Shots::kMany,
                                          kRecv) == Prepared::kAccepted);
   std::vector<ManagedLease> leases;

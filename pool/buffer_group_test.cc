@@ -32,23 +32,25 @@
 namespace ioring {
 namespace {
 
+using WhenEmpty = BufferGroup::WhenEmpty;
+
 using ::testing::HasSubstr;
 
 constexpr Token kRecv{1};
 constexpr Token kSend{2};
 constexpr uint32_t kBufferBytes = 4096;
 
-std::unique_ptr<BufferGroup> MakeGroup(Ring& ring, const GroupOptions& options) {
+std::unique_ptr<BufferGroup> MakeGroup(Ring& ring, const BufferGroup::Options& options) {
   absl::StatusOr<std::unique_ptr<BufferGroup>> group = BufferGroup::Create(ring, options);
   EXPECT_TRUE(group.ok()) << group.status();
   return *std::move(group);
 }
 
-GroupOptions Options(uint32_t initial_buffers, uint32_t max_buffers, GroupExhaustion exhaustion) {
+BufferGroup::Options Options(uint32_t initial_buffers, uint32_t max_buffers, WhenEmpty when_empty) {
   return {.buffer_bytes = kBufferBytes,
           .initial_buffers = initial_buffers,
           .max_buffers = max_buffers,
-          .exhaustion = exhaustion};
+          .when_empty = when_empty};
 }
 
 std::string Text(std::span<const std::byte> bytes) {
@@ -160,17 +162,17 @@ std::string FillingName(const ::testing::TestParamInfo<Filling>& filling) {
 INSTANTIATE_TEST_SUITE_P(Fillings, BufferGroupTest, ::testing::ValuesIn(Fillings()), FillingName);
 
 TEST_P(BufferGroupTest, BadOptionsAreRefusedWithASentence) {
-  const auto refusal = [this](const GroupOptions& options) {
+  const auto refusal = [this](const BufferGroup::Options& options) {
     const absl::Status status = BufferGroup::Create(*ring_, options).status();
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
     return std::string(status.message());
   };
   EXPECT_THAT(refusal({.buffer_bytes = 0}), HasSubstr("cannot have 0 bytes"));
-  EXPECT_THAT(refusal(Options(0, 1, GroupExhaustion::kGrow)), HasSubstr("at least one buffer"));
-  EXPECT_THAT(refusal(Options(0, 1, GroupExhaustion::kWait)), HasSubstr("at least one buffer"));
-  EXPECT_THAT(refusal(Options(9, 8, GroupExhaustion::kGrow)), HasSubstr("cannot start with 9"));
-  EXPECT_THAT(refusal(Options(1, 32769, GroupExhaustion::kGrow)), HasSubstr("32768 is the most"));
-  EXPECT_THAT(refusal(Options(32769, 1, GroupExhaustion::kFail)), HasSubstr("32768 is the most"));
+  EXPECT_THAT(refusal(Options(0, 1, WhenEmpty::kGrow)), HasSubstr("at least one buffer"));
+  EXPECT_THAT(refusal(Options(0, 1, WhenEmpty::kWait)), HasSubstr("at least one buffer"));
+  EXPECT_THAT(refusal(Options(9, 8, WhenEmpty::kGrow)), HasSubstr("cannot start with 9"));
+  EXPECT_THAT(refusal(Options(1, 32769, WhenEmpty::kGrow)), HasSubstr("32768 is the most"));
+  EXPECT_THAT(refusal(Options(32769, 1, WhenEmpty::kFail)), HasSubstr("32768 is the most"));
   EXPECT_THAT(refusal({.buffer_bytes = uint32_t{1} << 30, .initial_buffers = 2}),
               HasSubstr("1 GiB is the most"));
 }
@@ -181,15 +183,15 @@ TEST_P(BufferGroupTest, StatisticsSayInOneLineWhatIsInUse) {
   EXPECT_EQ(statistics.ToString(),
             "buffers 64/1024, free 60, leases 7, grown slabs 0, exhaustions 2, "
             "unregistered slabs 0");
-  EXPECT_EQ(MakeGroup(*ring_, Options(3, 9, GroupExhaustion::kGrow))->Statistics().ToString(),
+  EXPECT_EQ(MakeGroup(*ring_, Options(3, 9, WhenEmpty::kGrow))->Statistics().ToString(),
             absl::StrCat("buffers 3/16, free 3, leases 0, grown slabs 0, exhaustions 0, "
                          "unregistered slabs ",
                          RegistersMemory(*ring_) ? 0 : 1));
-  EXPECT_EQ(MakeGroup(*ring_, Options(3, 9, GroupExhaustion::kWait))->Statistics().max_buffers, 3u);
+  EXPECT_EQ(MakeGroup(*ring_, Options(3, 9, WhenEmpty::kWait))->Statistics().max_buffers, 3u);
 }
 
 TEST_P(BufferGroupTest, ALeaseHoldsWhatArrivedUntilItIsReleased) {
-  const auto group = MakeGroup(*ring_, Options(4, 4, GroupExhaustion::kWait));
+  const auto group = MakeGroup(*ring_, Options(4, 4, WhenEmpty::kWait));
   Exchange({"hello", "and goodbye"}, *group);
   EXPECT_EQ(received_, "helloand goodbye");
   ASSERT_EQ(leases_.size(), 2u);
@@ -204,7 +206,7 @@ TEST_P(BufferGroupTest, ALeaseHoldsWhatArrivedUntilItIsReleased) {
 }
 
 TEST_P(BufferGroupTest, MovedLeasesReleaseOnce) {
-  const auto group = MakeGroup(*ring_, Options(4, 4, GroupExhaustion::kWait));
+  const auto group = MakeGroup(*ring_, Options(4, 4, WhenEmpty::kWait));
   Exchange({"one", "two"}, *group);
   ManagedLease first = std::move(leases_[0]);
   EXPECT_FALSE(leases_[0].is_held());
@@ -219,7 +221,7 @@ TEST_P(BufferGroupTest, MovedLeasesReleaseOnce) {
 }
 
 TEST_P(BufferGroupTest, WhatArrivedIsSentFromWhereItLies) {
-  const auto group = MakeGroup(*ring_, Options(4, 4, GroupExhaustion::kWait));
+  const auto group = MakeGroup(*ring_, Options(4, 4, WhenEmpty::kWait));
   EXPECT_EQ(group->Statistics().unregistered_slabs, RegistersMemory(*ring_) ? 0u : 1u);
   Exchange({"first", "second piece"}, *group);
   ASSERT_EQ(leases_.size(), 2u);
@@ -243,7 +245,7 @@ TEST_P(BufferGroupTest, WhatArrivedIsSentFromWhereItLies) {
 }
 
 TEST_P(BufferGroupTest, PiecesOfOneBufferMergeAndAllGoBack) {
-  const auto group = MakeGroup(*ring_, Options(4, 4, GroupExhaustion::kWait));
+  const auto group = MakeGroup(*ring_, Options(4, 4, WhenEmpty::kWait));
   Exchange({"one ", "two ", "three"}, *group);
   ASSERT_EQ(leases_.size(), 3u);
   EXPECT_FALSE(leases_[0].CanMerge(leases_[2])) << "they do not follow one another";
@@ -270,7 +272,7 @@ TEST_P(BufferGroupTest, PiecesOfOneBufferMergeAndAllGoBack) {
 
 // Nothing else asks the ring: a server whose group may grow would not notice that it must.
 TEST_P(BufferGroupTest, APieceThatFillsItsBufferShowsInTheFreeOnes) {
-  const auto group = MakeGroup(*ring_, Options(4, 4, GroupExhaustion::kWait));
+  const auto group = MakeGroup(*ring_, Options(4, 4, WhenEmpty::kWait));
   Exchange({StreamBytes(0, kBufferBytes - 4), "rest"}, *group);
   ASSERT_EQ(leases_.size(), 2u);
   EXPECT_EQ(group->Statistics().free, FillsPieces() ? 3u : 2u);
@@ -280,7 +282,7 @@ TEST_P(BufferGroupTest, APieceThatFillsItsBufferShowsInTheFreeOnes) {
 }
 
 TEST_P(BufferGroupTest, GrowsWhenTheLastBufferIsTakenThenWaits) {
-  const auto group = MakeGroup(*ring_, Options(2, 8, GroupExhaustion::kGrow));
+  const auto group = MakeGroup(*ring_, Options(2, 8, WhenEmpty::kGrow));
   Exchange(std::vector<std::string>(8, StreamBytes(0, kBufferBytes)), *group);
   GroupStatistics statistics = group->Statistics();
   EXPECT_EQ(statistics.buffers, 8u);
@@ -320,7 +322,7 @@ TEST_P(BufferGroupTest, StaysAsItIsWhereItCannotGrow) {
   RingOptions options = TestRingOptions();
   options.max_buffers = 1;
   Start(options);
-  const auto group = MakeGroup(*ring_, Options(2, 8, GroupExhaustion::kGrow));
+  const auto group = MakeGroup(*ring_, Options(2, 8, WhenEmpty::kGrow));
   Exchange(std::vector<std::string>(2, StreamBytes(0, kBufferBytes)), *group);
   EXPECT_EQ(group->Statistics().refused_growths, 1u);
   EXPECT_EQ(group->Statistics().buffers, 2u);
@@ -333,7 +335,7 @@ TEST_P(BufferGroupTest, StaysAsItIsWhereItCannotGrow) {
 }
 
 TEST_P(BufferGroupTest, FailsWhereThatIsThePolicyAndLosesNothing) {
-  const auto group = MakeGroup(*ring_, Options(2, 2, GroupExhaustion::kFail));
+  const auto group = MakeGroup(*ring_, Options(2, 2, WhenEmpty::kFail));
   Exchange(std::vector<std::string>(2, StreamBytes(0, kBufferBytes)), *group);
   Send("the rest", *group);
   if (last_.more()) {
@@ -356,7 +358,7 @@ TEST_P(BufferGroupTest, AStreamThroughFewBuffersKeepsEveryByteInOrder) {
   constexpr uint32_t kSeed = 11;
   constexpr size_t kStreamBytes = size_t{1} << 20;
   std::mt19937 random(kSeed);
-  const auto group = MakeGroup(*ring_, Options(4, 4, GroupExhaustion::kWait));
+  const auto group = MakeGroup(*ring_, Options(4, 4, WhenEmpty::kWait));
   const std::string stream = StreamBytes(0, kStreamBytes);
   Receive(*group);
   size_t sent = 0;
@@ -394,7 +396,7 @@ TEST_P(BufferGroupTest, AStreamThroughFewBuffersKeepsEveryByteInOrder) {
 }
 
 TEST_P(BufferGroupTest, TakingAndReleasingDoesNotAllocate) {
-  const auto group = MakeGroup(*ring_, Options(4, 4, GroupExhaustion::kWait));
+  const auto group = MakeGroup(*ring_, Options(4, 4, WhenEmpty::kWait));
   Receive(*group);
   uint64_t allocated = 0;
   for (int round = 0; round < 100; ++round) {
@@ -416,7 +418,7 @@ TEST_P(BufferGroupTest, TakingAndReleasingDoesNotAllocate) {
 }
 
 TEST_P(BufferGroupTest, StatisticsCanBeReadByAnotherThread) {
-  const auto group = MakeGroup(*ring_, Options(2, 8, GroupExhaustion::kGrow));
+  const auto group = MakeGroup(*ring_, Options(2, 8, WhenEmpty::kGrow));
   std::atomic<bool> stop{false};
   std::atomic<uint64_t> reads{0};
   std::thread reader([&] {
@@ -444,7 +446,7 @@ INSTANTIATE_TEST_SUITE_P(FirstFilling, BufferGroupDeathTest, ::testing::Values(F
                          FillingName);
 
 TEST_P(BufferGroupDeathTest, MisuseOfALeaseEndsTheProgram) {
-  const auto group = MakeGroup(*ring_, Options(4, 4, GroupExhaustion::kWait));
+  const auto group = MakeGroup(*ring_, Options(4, 4, WhenEmpty::kWait));
   Exchange({"one", "two"}, *group);
   EXPECT_DEATH(leases_[0].TrimFront(4), "more bytes trimmed");
   EXPECT_DEATH(leases_[1].Append(std::move(leases_[0])), "do not follow one another");
@@ -461,8 +463,8 @@ TEST_P(BufferGroupDeathTest, MisuseOfALeaseEndsTheProgram) {
 }
 
 TEST_P(BufferGroupDeathTest, TakingWhatIsNotTheGroupsEndsTheProgram) {
-  const auto group = MakeGroup(*ring_, Options(4, 4, GroupExhaustion::kWait));
-  const auto other = MakeGroup(*ring_, Options(4, 4, GroupExhaustion::kWait));
+  const auto group = MakeGroup(*ring_, Options(4, 4, WhenEmpty::kWait));
+  const auto other = MakeGroup(*ring_, Options(4, 4, WhenEmpty::kWait));
   EXPECT_DEATH(group->Take(Completion{.token = kRecv, .result = 3}), "carries no buffer");
   EXPECT_DEATH(
       {
@@ -475,7 +477,7 @@ TEST_P(BufferGroupDeathTest, TakingWhatIsNotTheGroupsEndsTheProgram) {
 
 // Trap 1 of the original: buffers went back while the kernel still used them.
 TEST_P(BufferGroupDeathTest, ReleasingBytesInFlightEndsTheProgram) {
-  const auto group = MakeGroup(*ring_, Options(4, 4, GroupExhaustion::kWait));
+  const auto group = MakeGroup(*ring_, Options(4, 4, WhenEmpty::kWait));
   EXPECT_DEATH(
       {
         Exchange({"text"}, *group);
@@ -488,14 +490,14 @@ TEST_P(BufferGroupDeathTest, ReleasingBytesInFlightEndsTheProgram) {
 TEST_P(BufferGroupDeathTest, DestroyingItInUseEndsTheProgram) {
   EXPECT_DEATH(
       {
-        auto group = MakeGroup(*ring_, Options(4, 4, GroupExhaustion::kWait));
+        auto group = MakeGroup(*ring_, Options(4, 4, WhenEmpty::kWait));
         Exchange({"text"}, *group);
         group.reset();
       },
       "while bytes of it are leased");
   EXPECT_DEATH(
       {
-        auto group = MakeGroup(*ring_, Options(4, 4, GroupExhaustion::kWait));
+        auto group = MakeGroup(*ring_, Options(4, 4, WhenEmpty::kWait));
         Receive(*group);
         ring_->Submit();
         group.reset();

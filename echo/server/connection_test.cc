@@ -57,7 +57,7 @@ struct ManagedKind {
   explicit ManagedKind(Ring& ring) {
     auto made = BufferGroup::Create(ring, {.buffer_bytes = kBufferBytes,
                                            .initial_buffers = kBuffers,
-                                           .exhaustion = GroupExhaustion::kWait});
+                                           .when_empty = BufferGroup::WhenEmpty::kWait});
     CHECK_OK(made.status());
     group = *std::move(made);
     context = std::make_unique<ManagedContext>(*group, 16);

@@ -32,8 +32,8 @@ constexpr uint64_t kUnsentBytesMax = 256 << 10;
 constexpr uint32_t kUnsentChunksMax = 64;
 constexpr uint64_t kSpillBytesMax = 64 << 20;
 
-GroupOptions GroupOptionsFor(const ServerOptions& options, bool incremental) {
-  GroupOptions group;
+BufferGroup::Options GroupOptionsFor(const ServerOptions& options, bool incremental) {
+  BufferGroup::Options group;
   group.use = BufferUse::kSockets;
   group.buffer_bytes = options.buffer_bytes == 0 ? kBufferBytesDefault : options.buffer_bytes;
   const auto or_default = [&](uint32_t asked, uint64_t bytes) {
@@ -45,11 +45,11 @@ GroupOptions GroupOptionsFor(const ServerOptions& options, bool incremental) {
   if (incremental) {
     // Small receives share a buffer, and large ones had better wait for memory that is
     // still in the cache than spread over more: measured, growing gains nothing.
-    group.exhaustion = GroupExhaustion::kWait;
+    group.when_empty = BufferGroup::WhenEmpty::kWait;
     group.max_buffers = group.initial_buffers;
   } else {
     // Each receive takes a whole buffer, whatever it brings.
-    group.exhaustion = GroupExhaustion::kGrow;
+    group.when_empty = BufferGroup::WhenEmpty::kGrow;
     group.max_buffers =
         std::max(or_default(options.group_buffers_max, kBytesMax), group.initial_buffers);
   }
@@ -66,7 +66,7 @@ absl::StatusOr<std::unique_ptr<ManagedEngine>> ManagedEngine::Create(Ring& ring,
                                                                      const ServerOptions& options,
                                                                      uint32_t connections_max) {
   const bool incremental = ring.Capabilities().Has(Capability::kIncrementalBuffers);
-  const GroupOptions group_options = GroupOptionsFor(options, incremental);
+  const BufferGroup::Options group_options = GroupOptionsFor(options, incremental);
   absl::StatusOr<std::unique_ptr<BufferGroup>> group = BufferGroup::Create(ring, group_options);
   if (!group.ok()) return group.status();
   return std::unique_ptr<ManagedEngine>(

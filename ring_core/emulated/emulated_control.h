@@ -77,7 +77,7 @@ absl::StatusOr<BufferGroupId> EmulatedRing<Backend, Types>::RegisterBufferGroup(
   CheckProcess();
   const absl::StatusOr<BufferGroupId> id = groups_.FreeId();
   if (!id.ok()) return id;
-  absl::StatusOr<std::unique_ptr<ManagedGroup>> buffers = ManagedGroup::Create(options);
+  absl::StatusOr<std::unique_ptr<EmulatedGroup>> buffers = EmulatedGroup::Create(options);
   if (!buffers.ok()) return buffers.status();
   groups_[id->index].buffers = *std::move(buffers);
   return id;

@@ -34,8 +34,8 @@
 #include "ring/token.h"
 #include "ring_core/emulated/connection_table.h"
 #include "ring_core/emulated/operation.h"
+#include "ring_core/table/emulated_group.h"
 #include "ring_core/table/linger_table.h"
-#include "ring_core/table/managed_group.h"
 #include "ring_core/table/operation_table.h"
 #include "ring_core/table/slot_array.h"
 #include "ring_core/table/slot_list.h"
@@ -82,7 +82,7 @@ class EmulatedRing : public Ring, protected RingState {
   using CallResult = int64_t;
 
   struct Group {
-    std::unique_ptr<ManagedGroup> buffers;
+    std::unique_ptr<EmulatedGroup> buffers;
     uint16_t generation = 0;
     uint32_t receives = 0;  // managed receives in flight
     // Those of them that wait for a buffer, and how many were promised one.

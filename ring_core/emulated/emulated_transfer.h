@@ -13,7 +13,7 @@
 #include "ring/options.h"
 #include "ring/token.h"
 #include "ring_core/emulated/emulated_ring.h"
-#include "ring_core/table/managed_group.h"
+#include "ring_core/table/emulated_group.h"
 
 namespace ioring::emulated {
 
@@ -80,7 +80,7 @@ void EmulatedRing<Backend, Types>::EndTransfer(Connection& connection, Operation
 template <typename Backend, typename Types>
 void EmulatedRing<Backend, Types>::RunManagedRecv(Connection& connection) {
   Group& group = groups_[connection.recv.group];
-  ManagedGroup& buffers = *group.buffers;
+  EmulatedGroup& buffers = *group.buffers;
   if (ABSL_PREDICT_FALSE(connection.has(kPromised))) {
     connection.clear(kPromised);
     --group.promised;

@@ -14,7 +14,7 @@
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring_core/readiness/connection_table.h"
-#include "ring_core/table/managed_group.h"
+#include "ring_core/table/emulated_group.h"
 #include "ring_core/table/slot_list.h"
 #include "ring_core/table/timer_heap.h"
 
@@ -181,21 +181,21 @@ TEST(TimerHeapTest, AgreesWithASortedListOverManyRandomSteps) {
   }
 }
 
-// ---- ManagedGroup.
+// ---- EmulatedGroup.
 
-class ManagedGroupTest : public testing::Test {
+class EmulatedGroupTest : public testing::Test {
  protected:
-  std::unique_ptr<ManagedGroup> Make(size_t bytes, uint32_t max_buffers) {
-    auto group = ManagedGroup::Create({.memory = std::span(memory_).first(bytes),
-                                       .buffer_bytes = 16,
-                                       .max_buffers = max_buffers});
+  std::unique_ptr<EmulatedGroup> Make(size_t bytes, uint32_t max_buffers) {
+    auto group = EmulatedGroup::Create({.memory = std::span(memory_).first(bytes),
+                                        .buffer_bytes = 16,
+                                        .max_buffers = max_buffers});
     EXPECT_TRUE(group.ok()) << group.status();
     return *std::move(group);
   }
   std::array<std::byte, 128> memory_{};
 };
 
-TEST_F(ManagedGroupTest, PicksEachBufferOnceAndTheLastReturnedFirst) {
+TEST_F(EmulatedGroupTest, PicksEachBufferOnceAndTheLastReturnedFirst) {
   const auto group = Make(64, 4);
   std::set<std::byte*> places;
   uint32_t last = 0;
@@ -212,7 +212,7 @@ TEST_F(ManagedGroupTest, PicksEachBufferOnceAndTheLastReturnedFirst) {
   EXPECT_EQ(group->Pick(), last);
 }
 
-TEST_F(ManagedGroupTest, GrowsToItsLimit) {
+TEST_F(EmulatedGroupTest, GrowsToItsLimit) {
   const auto group = Make(32, 4);
   EXPECT_EQ(group->AddBuffers(std::span(memory_).subspan(32, 20)).code(),
             absl::StatusCode::kInvalidArgument);
@@ -222,9 +222,9 @@ TEST_F(ManagedGroupTest, GrowsToItsLimit) {
   EXPECT_EQ(group->available(), 4u);
 }
 
-TEST_F(ManagedGroupTest, RefusesWhatCannotBe) {
+TEST_F(EmulatedGroupTest, RefusesWhatCannotBe) {
   const auto create = [&](uint32_t buffer_bytes, uint32_t max_buffers) {
-    return ManagedGroup::Create(
+    return EmulatedGroup::Create(
                {.memory = {}, .buffer_bytes = buffer_bytes, .max_buffers = max_buffers})
         .status()
         .code();
@@ -234,10 +234,10 @@ TEST_F(ManagedGroupTest, RefusesWhatCannotBe) {
   EXPECT_EQ(create(16, 32769), absl::StatusCode::kInvalidArgument);
 }
 
-using ManagedGroupDeathTest = ManagedGroupTest;
+using EmulatedGroupDeathTest = EmulatedGroupTest;
 
 // Trap 13: double release and foreign buffers are caught.
-TEST_F(ManagedGroupDeathTest, CatchesBuffersThatAreNotOut) {
+TEST_F(EmulatedGroupDeathTest, CatchesBuffersThatAreNotOut) {
   const auto group = Make(32, 2);
   const uint32_t buffer = group->Pick();
   group->Return(buffer);

@@ -1,7 +1,7 @@
-// ManagedGroup: the buffers of one group of managed receives, of which the ring picks one
+// EmulatedGroup: the buffers of one group of managed receives, of which the ring picks one
 // when bytes have come.
-#ifndef IORING_RING_CORE_TABLE_MANAGED_GROUP_H_
-#define IORING_RING_CORE_TABLE_MANAGED_GROUP_H_
+#ifndef IORING_RING_CORE_TABLE_EMULATED_GROUP_H_
+#define IORING_RING_CORE_TABLE_EMULATED_GROUP_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -17,9 +17,9 @@
 namespace ioring {
 
 // Ring's thread only. Picking and returning are O(1) and allocate nothing.
-class ManagedGroup {
+class EmulatedGroup {
  public:
-  static absl::StatusOr<std::unique_ptr<ManagedGroup>> Create(const BufferGroupOptions& options);
+  static absl::StatusOr<std::unique_ptr<EmulatedGroup>> Create(const BufferGroupOptions& options);
 
   absl::Status AddBuffers(std::span<std::byte> memory);
 
@@ -47,7 +47,7 @@ class ManagedGroup {
     bool is_taken;
   };
 
-  ManagedGroup(const BufferGroupOptions& options, uint32_t entries);
+  EmulatedGroup(const BufferGroupOptions& options, uint32_t entries);
 
   const ExhaustionPolicy exhaustion_;
   const uint32_t buffer_bytes_;
@@ -58,4 +58,4 @@ class ManagedGroup {
 
 }  // namespace ioring
 
-#endif  // IORING_RING_CORE_TABLE_MANAGED_GROUP_H_
+#endif  // IORING_RING_CORE_TABLE_EMULATED_GROUP_H_

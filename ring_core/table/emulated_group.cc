@@ -1,4 +1,4 @@
-#include "ring_core/table/managed_group.h"
+#include "ring_core/table/emulated_group.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -13,22 +13,22 @@
 
 namespace ioring {
 
-absl::StatusOr<std::unique_ptr<ManagedGroup>> ManagedGroup::Create(
+absl::StatusOr<std::unique_ptr<EmulatedGroup>> EmulatedGroup::Create(
     const BufferGroupOptions& options) {
   const absl::StatusOr<uint32_t> entries = CheckBufferGroup(options);
   if (!entries.ok()) return entries.status();
-  std::unique_ptr<ManagedGroup> group(new ManagedGroup(options, *entries));
+  std::unique_ptr<EmulatedGroup> group(new EmulatedGroup(options, *entries));
   if (absl::Status status = group->AddBuffers(options.memory); !status.ok()) return status;
   return group;
 }
 
-ManagedGroup::ManagedGroup(const BufferGroupOptions& options, uint32_t entries)
+EmulatedGroup::EmulatedGroup(const BufferGroupOptions& options, uint32_t entries)
     : exhaustion_(options.exhaustion), buffer_bytes_(options.buffer_bytes), entries_(entries) {
   buffers_.reserve(entries);
   free_.reserve(entries);
 }
 
-absl::Status ManagedGroup::AddBuffers(std::span<std::byte> memory) {
+absl::Status EmulatedGroup::AddBuffers(std::span<std::byte> memory) {
   absl::Status status = CheckAddedBuffers(memory.size(), buffer_bytes_, buffers_.size(), entries_);
   if (!status.ok()) return status;
   for (size_t offset = 0; offset < memory.size(); offset += buffer_bytes_) {
@@ -38,7 +38,7 @@ absl::Status ManagedGroup::AddBuffers(std::span<std::byte> memory) {
   return absl::OkStatus();
 }
 
-void ManagedGroup::Return(uint32_t buffer) {
+void EmulatedGroup::Return(uint32_t buffer) {
   CHECK_LT(buffer, buffers_.size()) << "a buffer of another group was returned";
   CHECK(buffers_[buffer].is_taken) << "buffer " << buffer << " was returned more often than taken";
   buffers_[buffer].is_taken = false;
