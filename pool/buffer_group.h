@@ -4,7 +4,7 @@
 //   absl::StatusOr<std::unique_ptr<BufferGroup>> group = BufferGroup::Create(ring, {});
 //   if (!group.ok()) return group.status();
 //   Prepared prepared =
-//       ring.PrepareRecvManaged(connection, (*group)->id(), Shots::kMany, token);
+//       ring.PrepareRecvManaged(connection, (*group)->id(), Shots::kMultishot, token);
 //   ...
 //   if ((completion.flags & kBuffer) != 0) {
 //     client.lease = (*group)->Take(completion);  // kept until the send has completed

@@ -60,8 +60,8 @@ struct Fixture {
 // A message sent and received, its buffer given back at once.
 void Managed(benchmark::State& state) {
   Fixture fixture({});
-  CHECK(fixture.ring->PrepareRecvManaged(fixture.pair.second, fixture.group->id(), Shots::kMany,
-                                         kRecv) == Prepared::kAccepted);
+  CHECK(fixture.ring->PrepareRecvManaged(fixture.pair.second, fixture.group->id(),
+                                         Shots::kMultishot, kRecv) == Prepared::kAccepted);
   std::vector<ManagedLease> leases;
   leases.reserve(16);
   while (state.KeepRunning()) {
@@ -95,8 +95,8 @@ void Exhaustion(benchmark::State& state) {
                    .initial_buffers = kBuffers,
                    .max_buffers = kBuffers,
                    .when_empty = BufferGroup::WhenEmpty::kWait});
-  CHECK(fixture.ring->PrepareRecvManaged(fixture.pair.second, fixture.group->id(), Shots::kMany,
-                                         kRecv) == Prepared::kAccepted);
+  CHECK(fixture.ring->PrepareRecvManaged(fixture.pair.second, fixture.group->id(),
+                                         Shots::kMultishot, kRecv) == Prepared::kAccepted);
   std::vector<ManagedLease> leases;
   leases.reserve(2 * kBuffers);
   const std::vector<std::byte> bytes(burst * kMessageBytes);

@@ -108,7 +108,7 @@ class BufferGroupTest : public ::testing::TestWithParam<Filling> {
     });
   }
   void Receive(BufferGroup& group) {
-    ASSERT_EQ(ring_->PrepareRecvManaged(pair_.second, group.id(), Shots::kMany, kRecv),
+    ASSERT_EQ(ring_->PrepareRecvManaged(pair_.second, group.id(), Shots::kMultishot, kRecv),
               Prepared::kAccepted);
   }
   // Keeps what a receive brings. The last completion of kRecv stays in last_.

@@ -107,7 +107,7 @@ void TransferThroughUnregisteredGroup() {
   const std::string text = "works all the same";
   ASSERT_EQ(ring->PrepareSend(pair.first, std::as_bytes(std::span(text)), kSend),
             Prepared::kAccepted);
-  ASSERT_EQ(ring->PrepareRecvManaged(pair.second, (*group)->id(), Shots::kOne, kRecv),
+  ASSERT_EQ(ring->PrepareRecvManaged(pair.second, (*group)->id(), Shots::kOneShot, kRecv),
             Prepared::kAccepted);
   ManagedLease lease;
   RunUntil(*ring, [&](const Completion& completion) {

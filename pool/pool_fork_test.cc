@@ -43,7 +43,7 @@ class PoolForkTest : public testing::Test {
     CHECK_OK(group.status());
     group_ = *std::move(group);
     static constexpr char kText[] = "text";
-    CHECK(ring_->PrepareRecvManaged(pair_.second, group_->id(), Shots::kMany, kRecv) ==
+    CHECK(ring_->PrepareRecvManaged(pair_.second, group_->id(), Shots::kMultishot, kRecv) ==
           Prepared::kAccepted);
     CHECK(ring_->PrepareSend(pair_.first, std::as_bytes(std::span(kText)), kSend) ==
           Prepared::kAccepted);

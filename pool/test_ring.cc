@@ -48,7 +48,7 @@ ConnectedPair Connect(Ring& ring) {
   CHECK_OK(listener.status());
   const absl::StatusOr<Endpoint> endpoint = ring.LocalEndpoint(*listener);
   CHECK_OK(endpoint.status());
-  CHECK(ring.PrepareAccept(*listener, Shots::kOne, kAcceptToken) == Prepared::kAccepted);
+  CHECK(ring.PrepareAccept(*listener, Shots::kOneShot, kAcceptToken) == Prepared::kAccepted);
   CHECK(ring.PrepareConnect(*endpoint, kConnectToken) == Prepared::kAccepted);
   ConnectedPair pair;
   RunUntil(ring, [&pair](const Completion& completion) {

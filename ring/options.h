@@ -109,9 +109,10 @@ struct WaitOptions {
   std::chrono::nanoseconds spin{0};
 };
 
+// How often an operation completes.
 enum class Shots : uint8_t {
-  kOne,   // one completion
-  kMany,  // completions marked kMore until it fails, ends or is cancelled
+  kOneShot,    // one completion
+  kMultishot,  // completions marked kMore until it fails, ends or is cancelled
 };
 
 enum class Direction : uint8_t { kRecv, kSend, kBoth };

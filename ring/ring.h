@@ -5,7 +5,7 @@
 //
 //   std::unique_ptr<Ring> ring = CreateRing(RingOptions{})->ring;  // ring_native/create_ring.h
 //   ListenerId listener = *ring->CreateListener(*Endpoint::Parse("127.0.0.1:0"), {});
-//   CHECK(ring->PrepareAccept(listener, Shots::kMany, Token{1}) == Prepared::kAccepted);
+//   CHECK(ring->PrepareAccept(listener, Shots::kMultishot, Token{1}) == Prepared::kAccepted);
 //   for (;;) {
 //     ring->SubmitAndWait();
 //     for (const Completion& completion : ring->Completions()) Handle(completion);
@@ -210,11 +210,11 @@ class Ring : protected RingBackend {
   Prepared PrepareSendBuffer(ConnectionId connection, const BufferSlice& slice, Token token,
                              TransferFlags flags = TransferFlags::kNone);
   // Managed: when bytes arrive, the ring picks a buffer of the group for them (kBuffer
-  // is set: TakeBuffer). An idle connection holds no memory. kMany ends at the end of
+  // is set: TakeBuffer). An idle connection holds no memory. kMultishot ends at the end of
   // the stream (result 0), at an error, when cancelled, or with kNoBuffers (by policy).
   // On a datagram socket each datagram has a completion and a buffer of its own. An empty one
   // completes with 0 and kEmptyDatagram, one longer than a buffer with kMessageTooLong: both
-  // without a buffer, and neither ends kMany.
+  // without a buffer, and neither ends kMultishot.
   Prepared PrepareRecvManaged(ConnectionId connection, BufferGroupId group, Shots shots,
                               Token token);
 
@@ -241,8 +241,8 @@ class Ring : protected RingBackend {
   // are closed at once.)
   Prepared PrepareClose(ConnectionId connection, CloseMode mode, Token token);
 
-  // Completes with the PollEvents that hold (`Completion::poll_events`). kMany: each time that one
-  // of them comes to hold, with all that hold then. An event that goes on holding is told again
+  // Completes with the PollEvents that hold (`Completion::poll_events`). kMultishot: each time that
+  // one of them comes to hold, with all that hold then. An event that goes on holding is told again
   // when more arrives (readable), may be told again when more room is made (writable), when the
   // connection's state changes, and once where the poll begins. An arrival does not tell of room
   // again, nor room of an arrival. An event that always holds (on a regular file) is told once; a
@@ -253,7 +253,7 @@ class Ring : protected RingBackend {
   // Cancels the poll with the token `target`; 0, or kNotFound.
   Prepared PreparePollRemove(Token target, Token token);
 
-  // Completes with 0 after `delay`, or every `delay` (kMany, marked kMore; a period must
+  // Completes with 0 after `delay`, or every `delay` (kMultishot, marked kMore; a period must
   // be positive). Late ticks are not made up for.
   Prepared PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token);
   // Completes with 0 at `time`, at once if it is past.

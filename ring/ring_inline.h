@@ -65,7 +65,7 @@ inline Prepared Ring::PrepareRecvManaged(ConnectionId connection, BufferGroupId 
 }
 
 inline Prepared Ring::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token) {
-  const bool can_be = delay.count() > 0 || (delay.count() == 0 && shots == Shots::kOne);
+  const bool can_be = delay.count() > 0 || (delay.count() == 0 && shots == Shots::kOneShot);
   if (!can_be) return Refuse(Error::kInvalidArgument, token);
   return Start(request::Timer{delay.count(), shots}, token);
 }

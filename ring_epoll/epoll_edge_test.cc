@@ -150,7 +150,7 @@ TEST_F(EpollEdgeTest, BytesAndEndBeforeTheFirstWait) {
       EXPECT_EQ(ring().RecvEnd(id).result(), 0);
       continue;
     }
-    const Token recv = ring().StartManaged(id, group.id, Shots::kMany);
+    const Token recv = ring().StartManaged(id, group.id, Shots::kMultishot);
     EXPECT_EQ(ring().Next(recv).bytes, "bytes");
     EXPECT_EQ(ring().Next(recv).result(), 0);
   }
@@ -164,7 +164,7 @@ TEST_F(EpollEdgeTest, BytesAndEndInOneEdge) {
     Ends ends = TcpPair();
     const ConnectionId id = Register(ends.ours);
     MakeWatched(id, ends.peers);
-    const Token recv = managed ? ring().StartManaged(id, group.id, Shots::kMany)
+    const Token recv = managed ? ring().StartManaged(id, group.id, Shots::kMultishot)
                                : ring().StartRecv(id, ring().Memory(100));
     ring().Submit();
     Say(ends.peers, "last words");
@@ -226,7 +226,7 @@ TEST_F(EpollEdgeTest, PassedDescriptorDoesNotHideWhatFollows) {
   const ConnectionId id = Register(ends.ours);
   MakeWatched(id, ends.peers);
   const TestGroup group = ring().MakeGroup(4, 1024);
-  const Token recv = ring().StartManaged(id, group.id, Shots::kMany);
+  const Token recv = ring().StartManaged(id, group.id, Shots::kMultishot);
   ring().Submit();
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
   std::string text = "with it";
@@ -319,7 +319,7 @@ TEST_F(EpollEdgeTest, NumbersOfDescriptorsAreUsedAgain) {
 TEST_F(EpollEdgeTest, PipesAndEventDescriptors) {
   const auto poll = [&](ConnectionId id, PollEvents events) {
     return ring().Start(
-        [&](Token token) { return ring().PreparePollAdd(id, events, Shots::kOne, token); });
+        [&](Token token) { return ring().PreparePollAdd(id, events, Shots::kOneShot, token); });
   };
   std::array<int, 2> pipe_ends;
   ASSERT_EQ(pipe2(pipe_ends.data(), O_CLOEXEC), 0);
@@ -348,12 +348,13 @@ TEST_F(EpollEdgeTest, PipesAndEventDescriptors) {
 }
 
 // A regular file is always ready, which epoll refuses to watch (EPERM): polls say so at once,
-// and one of many shots has nothing more to say until it is cancelled.
+// and a multishot one has nothing more to say until it is cancelled.
 TEST_F(EpollEdgeTest, RegularFileIsAlwaysReady) {
   Descriptor file(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
   const ConnectionId id = Register(file);
-  const Token poll = ring().Start(
-      [&](Token token) { return ring().PreparePollAdd(id, kPollReadable, Shots::kMany, token); });
+  const Token poll = ring().Start([&](Token token) {
+    return ring().PreparePollAdd(id, kPollReadable, Shots::kMultishot, token);
+  });
   EXPECT_EQ(ring().Next(poll).poll_events(), kPollReadable);
   ring().Quiet();
   EXPECT_FALSE(ring().HasArrived(poll));
@@ -369,7 +370,7 @@ TEST_F(EpollEdgeTest, AcceptWithoutDescriptors) {
   const Endpoint endpoint = ring().EndpointOf(listener);
   const auto accept = [&] {
     return ring().Start(
-        [&](Token token) { return ring().PrepareAccept(listener, Shots::kMany, token); });
+        [&](Token token) { return ring().PrepareAccept(listener, Shots::kMultishot, token); });
   };
   Token accepted = accept();
   ring().Pump();
@@ -409,7 +410,7 @@ TEST_F(EpollEdgeTest, ConnectsThatFindAFullQueue) {
   ring().Quiet();
   EXPECT_FALSE(ring().HasArrived(connects.back())) << "the queue took them all";
   const Token accept = ring().Start(
-      [&](Token token) { return ring().PrepareAccept(*listener, Shots::kMany, token); });
+      [&](Token token) { return ring().PrepareAccept(*listener, Shots::kMultishot, token); });
   for (const Token connect : connects) EXPECT_TRUE(ring().Await(connect).ok());
   for (int i = 0; i < kConnects; ++i) EXPECT_TRUE(ring().Next(accept).ok());
   EXPECT_TRUE(ring().CloseListener(*listener).ok());
@@ -426,8 +427,8 @@ TEST_F(EpollEdgeTest, OneConnectionDoesNotHoldUpTheOther) {
   const ConnectionId word_id = Register(word.ours);
   const TestGroup group = ring().MakeGroup(8, 256);
   Say(flood.peers, std::string(100'000, 'f'));
-  const Token flood_recv = ring().StartManaged(flood_id, group.id, Shots::kMany);
-  const Token word_recv = ring().StartManaged(word_id, group.id, Shots::kMany);
+  const Token flood_recv = ring().StartManaged(flood_id, group.id, Shots::kMultishot);
+  const Token word_recv = ring().StartManaged(word_id, group.id, Shots::kMultishot);
   ring().Submit();
   Say(word.peers, "word");
   ring().HoldBuffers();
@@ -457,9 +458,9 @@ TEST_F(EpollEdgeTest, WhoWaitsForABufferGetsIt) {
   ring().HoldBuffers();
   Say(flood.peers, std::string(50'000, 'f'));
   Say(word.peers, "word");
-  const Token flood_recv = ring().StartManaged(flood_id, group.id, Shots::kMany);
+  const Token flood_recv = ring().StartManaged(flood_id, group.id, Shots::kMultishot);
   const Arrival first = ring().Next(flood_recv);
-  const Token word_recv = ring().StartManaged(word_id, group.id, Shots::kOne);
+  const Token word_recv = ring().StartManaged(word_id, group.id, Shots::kOneShot);
   ring().Quiet();
   // Both wait now, the flood first.
   ring().ReturnBuffer(first.buffer);
@@ -482,8 +483,8 @@ TEST_F(EpollEdgeTest, OnlyBytesNeedABuffer) {
     const TestGroup group = ring().MakeGroup(1, 256, policy);
     ring().HoldBuffers();
     Say(busy.peers, "busy");
-    const Arrival held = ring().Await(ring().StartManaged(busy_id, group.id, Shots::kOne));
-    const Token recv = ring().StartManaged(idle_id, group.id, Shots::kMany);
+    const Arrival held = ring().Await(ring().StartManaged(busy_id, group.id, Shots::kOneShot));
+    const Token recv = ring().StartManaged(idle_id, group.id, Shots::kMultishot);
     ring().Quiet();
     EXPECT_FALSE(ring().HasArrived(recv));
     EXPECT_EQ(ring().GetStatistics().buffer_exhaustions, 0u);
@@ -500,7 +501,7 @@ TEST_F(EpollEdgeTest, EmptyDatagramsNeedNoBuffer) {
     const ConnectionId id = Register(ends.ours);
     const TestGroup group = ring().MakeGroup(1, 64, policy);
     ring().HoldBuffers();
-    const Token recv = ring().StartManaged(id, group.id, Shots::kMany);
+    const Token recv = ring().StartManaged(id, group.id, Shots::kMultishot);
     Say(ends.peers, "takes it");
     const Arrival held = ring().Next(recv);
     ASSERT_EQ(held.result(), 8);

@@ -59,7 +59,7 @@ class KqueueRingTest : public testing::Test {
     CHECK(connection.ok()) << connection.status();
     return *connection;
   }
-  Token StartPoll(ConnectionId connection, PollEvents events, Shots shots = Shots::kOne) {
+  Token StartPoll(ConnectionId connection, PollEvents events, Shots shots = Shots::kOneShot) {
     return ring_.Start(
         [&](Token token) { return ring_.PreparePollAdd(connection, events, shots, token); });
   }
@@ -160,8 +160,8 @@ TEST_F(KqueueRingTest, OneEventAcceptsAllThatWait) {
   constexpr size_t kConnections = 20;
   const ListenerId listener = ring_.Listen();
   const Endpoint endpoint = ring_.EndpointOf(listener);
-  const Token accept =
-      ring_.Start([&](Token token) { return ring_.PrepareAccept(listener, Shots::kMany, token); });
+  const Token accept = ring_.Start(
+      [&](Token token) { return ring_.PrepareAccept(listener, Shots::kMultishot, token); });
   ring_.Pump();
   TestRing client(MakeRing(), SmallOptions());
   std::vector<ConnectionId> ends;
@@ -199,7 +199,7 @@ TEST_F(KqueueRingTest, ClosingCompletesWhatIsPendingFirst) {
 TEST_F(KqueueRingTest, ACancelledPollCompletes) {
   Ends pair = TcpPair();
   const ConnectionId connection = Register(pair);
-  const Token poll = StartPoll(connection, kPollReadable, Shots::kMany);
+  const Token poll = StartPoll(connection, kPollReadable, Shots::kMultishot);
   kqueue::Send(pair.far, "a");
   EXPECT_TRUE(ring_.Next(poll).more());
   const Token cancel = ring_.StartCancel(poll);

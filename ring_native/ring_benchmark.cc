@@ -80,7 +80,7 @@ class TestBed {
         ring_->CreateListener(Endpoint::Ipv4Loopback(0), {});
     CHECK_OK(listener.status());
     endpoint_ = *ring_->LocalEndpoint(*listener);
-    CHECK(ring_->PrepareAccept(*listener, Shots::kMany, kAccepted) == Prepared::kAccepted);
+    CHECK(ring_->PrepareAccept(*listener, Shots::kMultishot, kAccepted) == Prepared::kAccepted);
   }
   // Connects; `server` is set where the connection was accepted.
   void Connect() {
@@ -215,7 +215,7 @@ void ConnectAcceptClose(benchmark::State& state, const BenchmarkedRing& of) {
 void TimeoutAndCancel(benchmark::State& state, const BenchmarkedRing& of) {
   TestBed bed(of);
   Measure(state, bed, [&] {
-    return Accepted(bed.ring().PrepareTimeout(seconds(1000), Shots::kOne, kOther)) &&
+    return Accepted(bed.ring().PrepareTimeout(seconds(1000), Shots::kOneShot, kOther)) &&
            Accepted(bed.ring().PrepareCancel(kOther, kWanted));
   });
 }
@@ -236,7 +236,7 @@ void PollWritable(benchmark::State& state, const BenchmarkedRing& of) {
   bed.Listen();
   bed.Connect();
   Measure(state, bed, [&] {
-    return Accepted(bed.ring().PreparePollAdd(bed.client, kPollWritable, Shots::kOne, kWanted));
+    return Accepted(bed.ring().PreparePollAdd(bed.client, kPollWritable, Shots::kOneShot, kWanted));
   });
 }
 
@@ -297,7 +297,7 @@ void Timers(benchmark::State& state, const BenchmarkedRing& of) {
       random = random * 6364136223846793005u + 1442695040888963407u;
       const nanoseconds delay = seconds(100) + nanoseconds(random >> 30);
       if (ring.SubmissionQueueSpace() == 0) ring.Submit();
-      CHECK(ring.PrepareTimeout(delay, Shots::kOne, kOther) == Prepared::kAccepted);
+      CHECK(ring.PrepareTimeout(delay, Shots::kOneShot, kOther) == Prepared::kAccepted);
     }
     ring.Submit();
     CHECK(ring.PrepareCancelAll(kWanted) == Prepared::kAccepted);
@@ -322,11 +322,11 @@ void TimerAmongOthers(benchmark::State& state, const BenchmarkedRing& of) {
   for (uint32_t i = 0; i < others; ++i) {
     const nanoseconds delay = seconds(100) + nanoseconds(uint64_t{i} * 617 % 1000);
     if (ring.SubmissionQueueSpace() == 0) ring.Submit();
-    CHECK(ring.PrepareTimeout(delay, Shots::kOne, kOther) == Prepared::kAccepted);
+    CHECK(ring.PrepareTimeout(delay, Shots::kOneShot, kOther) == Prepared::kAccepted);
   }
   ring.Submit();
   for (auto _ : state) {
-    CHECK(ring.PrepareTimeout(seconds(10), Shots::kOne, kWanted) == Prepared::kAccepted);
+    CHECK(ring.PrepareTimeout(seconds(10), Shots::kOneShot, kWanted) == Prepared::kAccepted);
     CHECK(ring.PrepareCancel(kWanted, kOther) == Prepared::kAccepted);
     bed.Await();
   }

@@ -155,7 +155,7 @@ TEST_F(IocpTrapTest, ASocketOfAnotherPort) {
   EXPECT_EQ(second.Await(cancelled).error(), Error::kCanceled);
   const TestGroup group = second.MakeGroup(2, 64);
   for (int round = 0; round < 3; ++round) {
-    const Token recv = round == 1 ? second.StartManaged(*moved, group.id, Shots::kOne)
+    const Token recv = round == 1 ? second.StartManaged(*moved, group.id, Shots::kOneShot)
                                   : second.StartRecv(*moved, second.Memory(8));
     second.Quiet();
     EXPECT_EQ(ring_->Send(pair.client, "come").result(), 4);
@@ -193,7 +193,7 @@ TEST_F(IocpTrapTest, AClosedListenerGivesItsRequestsBack) {
   const ListenerId listener = ring_->Listen();
   EXPECT_EQ(inner_->RequestsOutstanding(), before) << "nobody accepts yet";
   const Token accept = ring_->Start(
-      [&](Token token) { return ring_->PrepareAccept(listener, Shots::kMany, token); });
+      [&](Token token) { return ring_->PrepareAccept(listener, Shots::kMultishot, token); });
   ring_->Submit();
   EXPECT_GT(inner_->RequestsOutstanding(), before + 1);
   ASSERT_TRUE(ring_->CloseListener(listener).ok());
@@ -325,7 +325,7 @@ void Live() {
     ring.ExpectAlive(pair);
     ring.StartRecv(pair.server, ring.Memory(8));
     ring.Start([&](Token token) {
-      return ring.PreparePollAdd(pair.client, kPollReadable, Shots::kMany, token);
+      return ring.PreparePollAdd(pair.client, kPollReadable, Shots::kMultishot, token);
     });
   }
   ring.Datagram();

@@ -122,7 +122,7 @@ void RioRing::RunListener(Listener& listener, uint32_t index) {
     ++taken;
     uint32_t flags = 0;
     const int32_t result = AddAccepted(request, listener, &flags);
-    if (operation.has(kManyShots)) {
+    if (operation.has(kMultishot)) {
       CompleteShot(operation, result, flags);
     } else {
       EndOperation(operation, result, flags);

@@ -1,6 +1,6 @@
-// Polls: each is a poll of the socket, asked again while it has many shots.
+// Polls: each is a poll of the socket, which a multishot poll asks for again.
 //
-// A socket's poll tells what holds, again and again. A poll of many shots tells of what comes to
+// A socket's poll tells what holds, again and again. A multishot poll tells of what comes to
 // hold. So what was told is not asked for any more until this ring received or sent on the
 // connection, after which it may have ceased to hold.
 #include <cstdint>
@@ -68,7 +68,7 @@ void RioRing::OnPollPacket(Operation& operation) {
   const uint32_t bits = EventsOf(operation.poll.info, operation.request);
   const PollEvents events = PollEventsFor(bits);
   if (!Any(events)) return StartPoll(operation);  // called back to ask for more
-  if (!operation.has(kManyShots)) {
+  if (!operation.has(kMultishot)) {
     return EndOperation(operation, ToResult(events));
   }
   operation.poll.reported |= events;

@@ -40,7 +40,7 @@ using posix::SocketKind;
 
 enum ConnectionFlags : uint16_t {
   kDirect = 1 << 0,         // `descriptor` is a slot of the direct table
-  kRecvMultishot = 1 << 1,  // managed receive of many shots
+  kRecvMultishot = 1 << 1,  // a multishot managed receive
   kRecvCancelled = 1 << 2,  // must not be armed again
   // Nothing more is received: 0 bytes are the end of datagrams, but tell nothing of a stream's
   // peer.

@@ -36,7 +36,7 @@ enum class OperationKind : uint8_t {
 };
 
 enum OperationFlags : uint8_t {
-  kManyShots = 1 << 0,
+  kMultishot = 1 << 0,
   kCancelAsked = 1 << 1,   // must not be armed again
   kDeferred = 1 << 2,      // on the list of operations to be armed again, or ended
   kIsSend = 1 << 3,        // kTransferAll: a send; kZeroCopySend: to be one

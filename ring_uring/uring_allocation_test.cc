@@ -116,15 +116,16 @@ bool AllocationTest::Transfer(ConnectionId id, int peer) {
          Check("fixed recv", receives(r.PrepareRecvBuffer(id, {buffer_, 0, 1024}, kOther), 1024)) &&
          Check("fixed send", sends(r.PrepareSendBuffer(id, {buffer_, 0, 1024}, kOther), 1024)) &&
          Check("zero copy", sends(r.PrepareSendBuffer(id, {buffer_, 0, kBytes}, kOther), kBytes)) &&
-         Check("managed recv", receives(r.PrepareRecvManaged(id, group_, Shots::kOne, kOther), 64));
+         Check("managed recv",
+               receives(r.PrepareRecvManaged(id, group_, Shots::kOneShot, kOther), 64));
 }
 
 bool AllocationTest::UseTimers(ConnectionId id) {
   UringRing& r = ring();
-  if (!Check("timeout", Succeeds(r.PrepareTimeout(milliseconds(0), Shots::kOne, kOther)))) {
+  if (!Check("timeout", Succeeds(r.PrepareTimeout(milliseconds(0), Shots::kOneShot, kOther)))) {
     return false;
   }
-  static_cast<void>(r.PrepareTimeout(milliseconds(1), Shots::kMany, kTimer));
+  static_cast<void>(r.PrepareTimeout(milliseconds(1), Shots::kMultishot, kTimer));
   if (!Check("ticks", Await(kTimer).more())) return false;
   if (!Check("cancel", Succeeds(r.PrepareCancel(kTimer, kOther)))) return false;
   static_cast<void>(r.PrepareRecv(id, memory_, kReceive));
@@ -142,12 +143,12 @@ bool AllocationTest::Connect(const Endpoint& endpoint) {
 
 // Until the buffers run out and come back.
 bool AllocationTest::ReceiveMany(ConnectionId id, int peer) {
-  static_cast<void>(ring().PrepareRecvManaged(id, group_, Shots::kMany, kManaged));
+  static_cast<void>(ring().PrepareRecvManaged(id, group_, Shots::kMultishot, kManaged));
   const char block[kBytes] = {};
   if (!Check("peer", send(peer, block, kBytes, 0) == static_cast<ssize_t>(kBytes))) return false;
   for (int32_t received = 0; received < static_cast<int32_t>(kBytes);) {
     const Completion completion = Await(kManaged);
-    if (!Check("managed recv of many shots", completion.ok() && completion.more())) return false;
+    if (!Check("multishot managed recv", completion.ok() && completion.more())) return false;
     received += completion.result;
   }
   return true;
@@ -165,7 +166,7 @@ void AllocationTest::Serve(const Endpoint& endpoint, const Endpoint& other_endpo
   while (ring().PrepareNop(kNop) == Prepared::kAccepted) {
   }
   ring().Submit();
-  Check("poll", Succeeds(ring().PreparePollAdd(id, kPollWritable, Shots::kOne, kOther)));
+  Check("poll", Succeeds(ring().PreparePollAdd(id, kPollWritable, Shots::kOneShot, kOther)));
   if (!ReceiveMany(id, peer.get())) return;
   Check("shutdown", Succeeds(ring().PrepareShutdown(id, Direction::kSend, kOther)));
   Check("close", Succeeds(ring().PrepareClose(id, CloseMode::kGraceful, kOther)));
@@ -181,7 +182,8 @@ TEST_P(AllocationTest, TheHotPathAllocatesNothing) {
   uint64_t count = 0;
   {
     const AllocationCounter allocations;
-    Check("accept", ring().PrepareAccept(listener, Shots::kMany, kAccept) == Prepared::kAccepted);
+    Check("accept",
+          ring().PrepareAccept(listener, Shots::kMultishot, kAccept) == Prepared::kAccepted);
     for (int i = 0; i < 20 && failed_ == nullptr; ++i) Serve(endpoint, other_endpoint);
     ring().Wake();
     Check("wake", Await(kDefaultWakeToken).result > 0);

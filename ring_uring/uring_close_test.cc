@@ -68,14 +68,14 @@ TEST_P(CloseTest, SendsTheEndOfTheStreamThoughAReceiveIsInFlight) {
       UringTester::Accepted connection = connect();
       const ConnectionId id = connection.id;
       CloseDuring(ring, std::move(connection), [&](Token token) {
-        return ring->PrepareRecvManaged(id, group, Shots::kMany, token);
+        return ring->PrepareRecvManaged(id, group, Shots::kMultishot, token);
       });
     }
     {
       UringTester::Accepted connection = connect();
       const ConnectionId id = connection.id;
       CloseDuring(ring, std::move(connection), [&](Token token) {
-        return ring->PreparePollAdd(id, kPollReadable, Shots::kMany, token);
+        return ring->PreparePollAdd(id, kPollReadable, Shots::kMultishot, token);
       });
     }
   }
@@ -125,7 +125,7 @@ TEST(CloseWithoutDescriptorsTest, DeliversWhatWasSent) {
   const UringTester::Accepted connection = ring.Accept();
   ASSERT_TRUE(SendAll(connection.peer.get(), "unread"));
   EXPECT_GT(ring.Run([&](Token token) {
-                  return ring->PreparePollAdd(connection.id, kPollReadable, Shots::kOne, token);
+                  return ring->PreparePollAdd(connection.id, kPollReadable, Shots::kOneShot, token);
                 })
                 .result,
             0);
@@ -178,7 +178,7 @@ TEST(CloseWhileDeferredTest, CancellingATransferThatWaitsFreesItsDirection) {
   EXPECT_EQ(ring.Send(connection.id, "again").result, 5) << "the direction is not free";
 }
 
-// The same for a poll of many shots that the kernel ended, because its completion did not
+// The same for a multishot poll that the kernel ended, because its completion did not
 // fit into the kernel's queue.
 TEST(CloseWhileDeferredTest, EndsAPollThatWaitsToBeArmedAgain) {
   UringTester ring({.submission_entries = 8, .completion_entries = 16});
@@ -187,12 +187,13 @@ TEST(CloseWhileDeferredTest, EndsAPollThatWaitsToBeArmedAgain) {
   // Enough completions to fill the queue before the poll's.
   for (int i = 0; i < 64; ++i) {
     const Token token = ring.NewToken();
-    if (ring->PreparePollAdd(other.id, kPollReadable, Shots::kOne, token) != Prepared::kAccepted)
+    if (ring->PreparePollAdd(other.id, kPollReadable, Shots::kOneShot, token) !=
+        Prepared::kAccepted)
       ring->Submit();
   }
   ring->Submit();
   const Token poll = ring.Start([&](Token token) {
-    return ring->PreparePollAdd(connection.id, kPollReadable, Shots::kMany, token);
+    return ring->PreparePollAdd(connection.id, kPollReadable, Shots::kMultishot, token);
   });
   ring->Submit();
   ASSERT_TRUE(SendAll(other.peer.get(), "x"));

@@ -144,7 +144,7 @@ void UringRing::OnAccept(Operation& operation, const io_uring_cqe& cqe) {
   const bool goes_on = (cqe.flags & IORING_CQE_F_MORE) != 0;
   uint32_t flags = 0;
   int32_t result;
-  bool final = !operation.has(uring::kManyShots);
+  bool final = !operation.has(uring::kMultishot);
   if (cqe.res >= 0) {
     result = AddAccepted(cqe.res, listeners_[operation.connection], &flags);
   } else if (cqe.res == -ENFILE && Has(Capability::kDirectDescriptors)) {
@@ -326,7 +326,7 @@ void UringRing::OnPollEnded(Operation& operation, int events) {
 
 void UringRing::OnPoll(Operation& operation, const io_uring_cqe& cqe) {
   Connection& connection = connections_[operation.connection];
-  if (cqe.res >= 0 && operation.has(uring::kManyShots)) {
+  if (cqe.res >= 0 && operation.has(uring::kMultishot)) {
     if ((cqe.flags & IORING_CQE_F_MORE) != 0) {
       operation.poll.was_ended = false;
       return CompleteMore(operation, PollResultFromMask(cqe.res));
@@ -353,7 +353,7 @@ void UringRing::OnTimer(Operation& timer, int64_t now_ns) {
     return DeferOperation(timer);
   }
   if (timer.kind == OperationKind::kDeadline) return OnDeadline(timer, now_ns);
-  if (!timer.has(uring::kManyShots)) return EndOperation(timer, 0);
+  if (!timer.has(uring::kMultishot)) return EndOperation(timer, 0);
   CompleteMore(timer, 0);
   timer.due_ns = NextTick(timer.due_ns, timer.timer.delay_ns, now_ns);
   timers_.Add(timer);

@@ -231,7 +231,7 @@ void UringRing::OnBundle(Connection& connection, const io_uring_cqe& cqe) {
   }
 }
 
-// A receive of many shots that the kernel (or the emulation) ended is armed again.
+// A multishot receive that the kernel (or the emulation) ended is armed again.
 void UringRing::ContinueManaged(Connection& connection) {
   if (!connection.has(uring::kRecvMultishot)) return;  // it was final
   connection.recv = Transfer::kManagedStalled;

@@ -35,7 +35,7 @@ class ManagedTest : public testing::TestWithParam<Mask> {
     EXPECT_TRUE(group.ok()) << group.status();
     return *group;
   }
-  Token Receive(ConnectionId connection, BufferGroupId group, Shots shots = Shots::kMany) {
+  Token Receive(ConnectionId connection, BufferGroupId group, Shots shots = Shots::kMultishot) {
     return ring_.Start(
         [&](Token token) { return ring_->PrepareRecvManaged(connection, group, shots, token); });
   }
@@ -65,7 +65,7 @@ TEST_P(ManagedTest, EndsAndResetsConsumeNoBuffers) {
     UringTester::Accepted connection = ring_.Register(TcpPair());
     const bool reset = round % 2 == 0;
     const bool with_bytes = round % 3 == 0;
-    const Shots shots = round % 5 == 0 ? Shots::kOne : Shots::kMany;
+    const Shots shots = round % 5 == 0 ? Shots::kOneShot : Shots::kMultishot;
     Token receive = Receive(connection.id, group, shots);
     // Armed before anything happens, or after: the kernel takes another path.
     if (round % 4 < 2) ring_->Submit();
@@ -74,7 +74,7 @@ TEST_P(ManagedTest, EndsAndResetsConsumeNoBuffers) {
       static_assert(kBufferBytes % 8 == 0);
       ASSERT_TRUE(SendAll(connection.peer.get(), "8 bytes."));
       ASSERT_EQ(TakeText(ring_.Next(receive)), "8 bytes.");
-      if (shots == Shots::kOne) receive = Receive(connection.id, group, shots);
+      if (shots == Shots::kOneShot) receive = Receive(connection.id, group, shots);
     }
     if (reset) {
       CloseWithReset(std::move(connection.peer));
@@ -98,7 +98,7 @@ TEST_P(ManagedTest, AReceiveOfAnEmptyGroupWaitsForABuffer) {
   const UringTester::Accepted first = ring_.Register(UnixPair());
   const UringTester::Accepted second = ring_.Register(UnixPair());
   const Token first_receive = Receive(first.id, group);
-  const Token second_receive = Receive(second.id, group, Shots::kOne);
+  const Token second_receive = Receive(second.id, group, Shots::kOneShot);
   ASSERT_TRUE(SendAll(first.peer.get(), "first"));
   ASSERT_TRUE(SendAll(second.peer.get(), "second"));
   EXPECT_EQ(ring_.Ready(first_receive) + ring_.Ready(second_receive), 0u);
@@ -133,7 +133,7 @@ TEST_P(ManagedTest, AReceiveOfAnEmptyGroupFailsWhereThatIsThePolicy) {
   const BufferGroupId group = MakeGroup(0, ExhaustionPolicy::kFail);
   const UringTester::Accepted connection = ring_.Register(UnixPair());
   ASSERT_TRUE(SendAll(connection.peer.get(), "kept"));
-  for (const Shots shots : {Shots::kOne, Shots::kMany}) {
+  for (const Shots shots : {Shots::kOneShot, Shots::kMultishot}) {
     const Event failed = ring_.Next(Receive(connection.id, group, shots));
     EXPECT_EQ(failed.error(), Error::kNoBuffers);
     EXPECT_FALSE(failed.more());

@@ -182,7 +182,7 @@ TEST_P(MessageTest, AnotherReaderMovesNoBytes) {
   UringTester::Accepted second = ring_.Accept();
   const auto receive = [&](ConnectionId id) {
     return ring_.Start(
-        [&](Token token) { return ring_->PrepareRecvManaged(id, *group, Shots::kOne, token); });
+        [&](Token token) { return ring_->PrepareRecvManaged(id, *group, Shots::kOneShot, token); });
   };
   const auto exchange = [&](size_t bytes) {
     const std::string text = Pattern(bytes);
@@ -233,8 +233,9 @@ TEST_P(MessageTest, DatagramsAndStreamsShareAGroup) {
   ASSERT_TRUE(group.ok()) << group.status();
   UringTester::Accepted stream = ring_.Accept();
   const auto receive = [&](ConnectionId id) {
-    return ring_.Start(
-        [&](Token token) { return ring_->PrepareRecvManaged(id, *group, Shots::kMany, token); });
+    return ring_.Start([&](Token token) {
+      return ring_->PrepareRecvManaged(id, *group, Shots::kMultishot, token);
+    });
   };
   const Token bytes = receive(stream.id);
   const auto expect = [&](Token token, const std::string& text) {

@@ -44,14 +44,14 @@ Prepared UringRing::Start(const Request& request, Token token) {
 
 void UringRing::FillAccept(io_uring_sqe* entry, const Listener& listener,
                            const Operation& operation) {
-  const bool many = operation.has(uring::kManyShots) && Has(Capability::kMultishotAccept);
+  const bool multishot = operation.has(uring::kMultishot) && Has(Capability::kMultishotAccept);
   if (Has(Capability::kDirectDescriptors)) {
-    if (many) {
+    if (multishot) {
       io_uring_prep_multishot_accept_direct(entry, listener.fd, nullptr, nullptr, 0);
     } else {
       io_uring_prep_accept_direct(entry, listener.fd, nullptr, nullptr, 0, IORING_FILE_INDEX_ALLOC);
     }
-  } else if (many) {
+  } else if (multishot) {
     io_uring_prep_multishot_accept(entry, listener.fd, nullptr, nullptr, SOCK_CLOEXEC);
   } else {
     io_uring_prep_accept(entry, listener.fd, nullptr, nullptr, SOCK_CLOEXEC);
@@ -65,8 +65,8 @@ Prepared UringRing::Begin(const request::Accept& accept, Token token) {
   Operation& operation = operations_.Take(OperationKind::kAccept, token);
   operation.connection = accept.listener.index;
   ++listener->accepts;
-  if (accept.shots == Shots::kMany) {
-    operation.set(uring::kManyShots);
+  if (accept.shots == Shots::kMultishot) {
+    operation.set(uring::kMultishot);
     if (!Has(Capability::kMultishotAccept)) statistics_.emulations.Add(1);
   }
   io_uring_sqe* entry = NewEntry(operation);
@@ -120,7 +120,7 @@ Prepared UringRing::Begin(const request::Shutdown& shutdown, Token token) {
 
 void UringRing::FillPoll(io_uring_sqe* entry, const Operation& operation) {
   const unsigned mask = static_cast<unsigned short>(posix::ToPollMask(operation.poll.events));
-  if (operation.has(uring::kManyShots)) {
+  if (operation.has(uring::kMultishot)) {
     io_uring_prep_poll_multishot(entry, 0, mask);
   } else {
     io_uring_prep_poll_add(entry, 0, mask);
@@ -137,7 +137,7 @@ Prepared UringRing::Begin(const request::Poll& poll, Token token) {
   Operation& operation = operations_.Take(OperationKind::kPoll, token);
   operation.connection = poll.connection.index;
   operation.poll.events = poll.events;
-  if (poll.shots == Shots::kMany) operation.set(uring::kManyShots);
+  if (poll.shots == Shots::kMultishot) operation.set(uring::kMultishot);
   ++connection->other_operations;
   io_uring_sqe* entry = NewEntry(operation);
   FillPoll(entry, operation);
@@ -157,7 +157,7 @@ Prepared UringRing::Begin(const request::Timer& timer, Token token) {
   if (Full(1)) return Refused(1);
   Operation& operation = operations_.Take(OperationKind::kTimeout, token);
   operation.set(uring::kOutOfKernel);
-  if (timer.shots == Shots::kMany) operation.set(uring::kManyShots);
+  if (timer.shots == Shots::kMultishot) operation.set(uring::kMultishot);
   operation.timer.delay_ns = timer.delay_ns;
   return AcceptOwn(operation, OperationUserData(operation));
 }

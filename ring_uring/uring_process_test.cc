@@ -319,7 +319,7 @@ TEST_P(RestrictedRing, TransfersAreAllowed) {
             Error::kOk);
   ASSERT_TRUE(SendAll(connection.peer.get(), "managed"));
   const Event managed = ring_.Run(
-      [&](Token token) { return ring_->PrepareRecvManaged(id, group, Shots::kOne, token); });
+      [&](Token token) { return ring_->PrepareRecvManaged(id, group, Shots::kOneShot, token); });
   EXPECT_EQ(managed.result, 7) << ring_->ExplainError(managed);
   if (managed.ok()) ring_->ReturnBuffer(managed.buffer);
   EXPECT_TRUE(ring_->UnregisterBufferGroup(group).ok());
@@ -339,16 +339,17 @@ TEST_P(RestrictedRing, EverythingElseIsAllowed) {
   ASSERT_TRUE(connected.ok()) << ring_->ExplainError(connected);
   const ConnectionId id = connected.connection();
   EXPECT_EQ(ErrorOf([&](Token token) {
-              return ring_->PreparePollAdd(id, kPollWritable, Shots::kOne, token);
+              return ring_->PreparePollAdd(id, kPollWritable, Shots::kOneShot, token);
             }),
             Error::kOk);
-  const Token poll = ring_.Start(
-      [&](Token token) { return ring_->PreparePollAdd(id, kPollReadable, Shots::kMany, token); });
+  const Token poll = ring_.Start([&](Token token) {
+    return ring_->PreparePollAdd(id, kPollReadable, Shots::kMultishot, token);
+  });
   EXPECT_EQ(ErrorOf([&](Token token) { return ring_->PreparePollRemove(poll, token); }),
             Error::kOk);
   EXPECT_EQ(ring_.Next(poll).error(), Error::kCanceled);
   EXPECT_EQ(ErrorOf([&](Token token) {
-              return ring_->PrepareTimeout(milliseconds(1), Shots::kOne, token);
+              return ring_->PrepareTimeout(milliseconds(1), Shots::kOneShot, token);
             }),
             Error::kOk);
   std::array<std::byte, 16> memory;

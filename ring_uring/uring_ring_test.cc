@@ -184,7 +184,7 @@ void EndManyPollsAtOnce(const CapabilitySet& disabled) {
   while (expected.size() < kPolls) {
     if (ring->SubmissionQueueSpace() == 0) ring->Submit();
     const Token token = ring.NewToken();
-    ASSERT_EQ(ring->PreparePollAdd(connection.id, kPollReadable, Shots::kOne, token),
+    ASSERT_EQ(ring->PreparePollAdd(connection.id, kPollReadable, Shots::kOneShot, token),
               Prepared::kAccepted);
     expected.insert(token.value);
   }
@@ -358,7 +358,7 @@ TEST_F(UringDeathTest, DestroyingARingWithBuffersOutEndsTheProgram) {
             *ring->RegisterBufferGroup({.memory = memory, .buffer_bytes = 64});
         const ConnectionId connection = *ring->RegisterSocket(pair.a.release());
         SendAll(pair.b.get(), "x");
-        static_cast<void>(ring->PrepareRecvManaged(connection, group, Shots::kOne, Token{1}));
+        static_cast<void>(ring->PrepareRecvManaged(connection, group, Shots::kOneShot, Token{1}));
         ring->SubmitAndWait();
         ring->TakeBuffer(ring->PeekCompletions()[0]);
         ring.reset();

@@ -41,13 +41,13 @@ TEST(StaleCancelTest, DoesNotHitTheNextOperationInTheSlot) {
   // One slot for the operation, one for the cancel.
   UringTester ring({.max_operations = 2});
   const Token first = ring.Start(
-      [&](Token token) { return ring->PrepareTimeout(milliseconds(1), Shots::kOne, token); });
+      [&](Token token) { return ring->PrepareTimeout(milliseconds(1), Shots::kOneShot, token); });
   ring->Submit();
   // Prepared while the first is in flight, submitted when the second is in its slot.
   const Token cancel = ring.Start([&](Token token) { return ring->PrepareCancel(first, token); });
   while (ring->CompletionQueueCount() == 0) ring->WaitCompletions({.timeout = kPatience});
   const Token second = ring.Start(
-      [&](Token token) { return ring->PrepareTimeout(milliseconds(30), Shots::kOne, token); });
+      [&](Token token) { return ring->PrepareTimeout(milliseconds(30), Shots::kOneShot, token); });
   EXPECT_EQ(ring.Next(first).result, 0);
   EXPECT_EQ(ring.Next(cancel).error(), Error::kNotFound);
   EXPECT_EQ(ring.Next(second).result, 0) << "the second was cancelled for the first";
@@ -56,10 +56,10 @@ TEST(StaleCancelTest, DoesNotHitTheNextOperationInTheSlot) {
 TEST(StaleCancelTest, ByTokenOfAnEarlierOperationFindsNothing) {
   UringTester ring({.max_operations = 2});
   const Token first = ring.Start(
-      [&](Token token) { return ring->PrepareTimeout(milliseconds(1), Shots::kOne, token); });
+      [&](Token token) { return ring->PrepareTimeout(milliseconds(1), Shots::kOneShot, token); });
   EXPECT_EQ(ring.Next(first).result, 0);
   const Token second = ring.Start(
-      [&](Token token) { return ring->PrepareTimeout(milliseconds(20), Shots::kOne, token); });
+      [&](Token token) { return ring->PrepareTimeout(milliseconds(20), Shots::kOneShot, token); });
   EXPECT_EQ(ring.Run([&](Token token) { return ring->PrepareCancel(first, token); }).error(),
             Error::kNotFound);
   EXPECT_EQ(ring.Next(second).result, 0);
@@ -140,7 +140,8 @@ class ChurnServer {
 
   // Until `count` connections were closed.
   void Serve(uint64_t count) {
-    CHECK(ring_->PrepareAccept(listener_, Shots::kMany, MakeToken(kAccept)) == Prepared::kAccepted);
+    CHECK(ring_->PrepareAccept(listener_, Shots::kMultishot, MakeToken(kAccept)) ==
+          Prepared::kAccepted);
     const auto end = steady_clock::now() + 3 * kPatience;
     while (closed_ < count && steady_clock::now() < end && !testing::Test::HasFailure()) {
       ring_->SubmitAndWait({.timeout = seconds(1)});
@@ -223,7 +224,7 @@ class ListenerTest : public testing::TestWithParam<Mask> {};
 
 TEST_P(ListenerTest, AClosedListenerRefusesAtOnceThoughAcceptsArePosted) {
   UringTester ring({.disabled = GetParam().disabled});
-  for (const Shots shots : {Shots::kOne, Shots::kMany}) {
+  for (const Shots shots : {Shots::kOneShot, Shots::kMultishot}) {
     const ListenerId listener = ring.Listen();
     const Endpoint endpoint = ring.EndpointOf(listener);
     const Token accept =
@@ -245,13 +246,13 @@ TEST_P(ListenerTest, AnAcceptOfAClosedListenerDoesNotAcceptFromTheNext) {
   ring->Submit();
   const ListenerId first = ring.Listen();
   const Token stale =
-      ring.Start([&](Token token) { return ring->PrepareAccept(first, Shots::kOne, token); });
+      ring.Start([&](Token token) { return ring->PrepareAccept(first, Shots::kOneShot, token); });
   ASSERT_TRUE(ring->CloseListener(first).ok());
   const ListenerId second = ring.Listen();
   const Descriptor client = ConnectTo(ring.EndpointOf(second));
   EXPECT_EQ(ring.Next(stale).error(), Error::kCanceled);
   const Event accepted =
-      ring.Run([&](Token token) { return ring->PrepareAccept(second, Shots::kOne, token); });
+      ring.Run([&](Token token) { return ring->PrepareAccept(second, Shots::kOneShot, token); });
   EXPECT_EQ(accepted.error(), Error::kOk);
   ASSERT_TRUE(SendAll(client.get(), "hello"));
   EXPECT_EQ(ring.Receive(accepted.connection(), 16), "hello");
@@ -266,7 +267,7 @@ TEST_P(ListenerTest, ConnectionsThatNobodyTookAreClosedWithTheRing) {
       UringTester ring({.max_connections = 4, .disabled = GetParam().disabled});
       const ListenerId listener = ring.Listen();
       const Token accept = ring.Start(
-          [&](Token token) { return ring->PrepareAccept(listener, Shots::kMany, token); });
+          [&](Token token) { return ring->PrepareAccept(listener, Shots::kMultishot, token); });
       // More than there are ids for, more than are taken.
       for (int i = 0; i < 6; ++i) clients.push_back(ConnectTo(ring.EndpointOf(listener)));
       for (int i = 0; i < 2; ++i) EXPECT_EQ(ring.Next(accept).error(), Error::kOk);

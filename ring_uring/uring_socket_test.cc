@@ -103,14 +103,14 @@ TEST(MultishotPollTest, GoesOnAfterEveryOverflow) {
   const UringTester::Accepted connection = ring.Register(UnixPair());
   const UringTester::Accepted other = ring.Register(UnixPair());
   const Token poll = ring.Start([&](Token token) {
-    return ring->PreparePollAdd(connection.id, kPollReadable, Shots::kMany, token);
+    return ring->PreparePollAdd(connection.id, kPollReadable, Shots::kMultishot, token);
   });
   for (int round = 0; round < 10; ++round) {
     std::vector<Token> fill;
     for (int i = 0; i < kMany; ++i) {
       fill.push_back(ring.NewToken());
       const auto prepare = [&] {
-        return ring->PreparePollAdd(other.id, kPollReadable, Shots::kOne, fill.back());
+        return ring->PreparePollAdd(other.id, kPollReadable, Shots::kOneShot, fill.back());
       };
       if (prepare() == Prepared::kAccepted) continue;
       ring->Submit();
@@ -188,8 +188,9 @@ TEST(RegisterTest, APipeCanBePolledAndNothingElse) {
   ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
   const Descriptor writer(ends[1]);
   const ConnectionId reader = *ring->RegisterSocket(ends[0]);
-  const Token poll = ring.Start(
-      [&](Token token) { return ring->PreparePollAdd(reader, kPollReadable, Shots::kOne, token); });
+  const Token poll = ring.Start([&](Token token) {
+    return ring->PreparePollAdd(reader, kPollReadable, Shots::kOneShot, token);
+  });
   EXPECT_EQ(ring.Ready(poll), 0u);
   ASSERT_EQ(write(writer.get(), "x", 1), 1);
   EXPECT_EQ(ring.Next(poll).poll_events(), kPollReadable);
@@ -206,7 +207,7 @@ TEST(RegisterTest, APipeCanBePolledAndNothingElse) {
   EXPECT_EQ(error([&](Token token) { return ring->PrepareSend(reader, memory, token); }),
             Error::kNotSupported);
   EXPECT_EQ(error([&](Token token) {
-              return ring->PrepareRecvManaged(reader, group, Shots::kMany, token);
+              return ring->PrepareRecvManaged(reader, group, Shots::kMultishot, token);
             }),
             Error::kNotSupported);
   EXPECT_EQ(ring->FreeBuffers(group), 1u);

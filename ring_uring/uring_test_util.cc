@@ -278,7 +278,7 @@ Endpoint UringTester::EndpointOf(ListenerId listener) {
 UringTester::Accepted UringTester::Accept(ListenerId listener) {
   Descriptor peer = ConnectTo(EndpointOf(listener));
   const Event event =
-      Run([&](Token token) { return ring_->PrepareAccept(listener, Shots::kOne, token); });
+      Run([&](Token token) { return ring_->PrepareAccept(listener, Shots::kOneShot, token); });
   EXPECT_EQ(event.error(), Error::kOk);
   return {event.connection(), std::move(peer)};
 }

@@ -193,7 +193,7 @@ Prepared UringRing::StartRecvManaged(ConnectionId id, BufferGroupId group_id, Sh
   connection->recv_group = static_cast<uint16_t>(group_id.index);
   connection->clear(uring::kRecvMultishot);
   connection->clear(uring::kRecvCancelled);
-  if (shots == Shots::kMany) {
+  if (shots == Shots::kMultishot) {
     connection->set(uring::kRecvMultishot);
     if (!Has(Capability::kMultishotRecv)) statistics_.emulations.Add(1);
   }
@@ -225,7 +225,7 @@ io_uring_sqe* UringRing::ArmManaged(Connection& connection) {
   } else {
     io_uring_prep_recv(entry, 0, nullptr, 0, 0);
   }
-  // One shot is one completion, and so one buffer.
+  // A one-shot receive has one completion, and so one buffer.
   if (group.bundles && connection.has(uring::kRecvMultishot)) {
     entry->ioprio |= IORING_RECVSEND_BUNDLE;
   }

@@ -183,7 +183,7 @@ void RecvToSend(CountedSections& sections, BackendKind backend) {
   BringToRest(*ring);
 }
 
-// The same with managed receives of many shots and leases.
+// The same with multishot managed receives and leases.
 void ManagedRecvToSend(CountedSections& sections, BackendKind backend) {
   const std::unique_ptr<Ring> ring = MakeRing(backend);
   {
@@ -191,8 +191,8 @@ void ManagedRecvToSend(CountedSections& sections, BackendKind backend) {
     const absl::StatusOr<std::unique_ptr<BufferGroup>> group = BufferGroup::Create(*ring, {});
     CHECK_OK(group.status());
     for (uint32_t i = 0; i < kHotPathBatch; ++i) {
-      CHECK(ring->PrepareRecvManaged(connections.ids[i], (*group)->id(), Shots::kMany, Token{i}) ==
-            Prepared::kAccepted);
+      CHECK(ring->PrepareRecvManaged(connections.ids[i], (*group)->id(), Shots::kMultishot,
+                                     Token{i}) == Prepared::kAccepted);
     }
     ring->Submit();
     std::array<ManagedLease, kHotPathBatch> leases;
@@ -225,7 +225,7 @@ void Timers(CountedSections& sections, BackendKind backend) {
   for (int round = 0; round <= kWarmUps; ++round) {
     if (round == kWarmUps) sections.Begin();
     for (uint32_t i = 0; i < kHotPathBatch; ++i) {
-      static_cast<void>(ring->PrepareTimeout(seconds(1000), Shots::kOne, Token{100 + i}));
+      static_cast<void>(ring->PrepareTimeout(seconds(1000), Shots::kOneShot, Token{100 + i}));
       static_cast<void>(ring->PrepareCancel(Token{100 + i}, kToken));
     }
     ring->SubmitAndWait({.min_completions = 2 * kHotPathBatch});

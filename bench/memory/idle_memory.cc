@@ -93,7 +93,7 @@ IdleMemory UseRing(BackendKind backend, uint32_t connections) {
     const absl::StatusOr<ConnectionId> id = ring->RegisterSocket(ends[0]);
     CHECK_OK(id.status());
     if (ring->SubmissionQueueSpace() == 0) ring->Submit();
-    CHECK(ring->PrepareRecvManaged(*id, (*group)->id(), Shots::kMany, Token{i}) ==
+    CHECK(ring->PrepareRecvManaged(*id, (*group)->id(), Shots::kMultishot, Token{i}) ==
           Prepared::kAccepted);
   }
   // So that receives are tried and wait.

@@ -22,8 +22,8 @@ struct IdleMemory {
 // children from now on.
 void DisableHugePages();
 
-// A ring alone, in a child process: `connections` sockets, each with a managed receive of many
-// shots in flight. Takes two descriptors for each; raises the limit if it may, and opens fewer
+// A ring alone, in a child process: `connections` sockets, each with a multishot managed
+// receive in flight. Takes two descriptors for each; raises the limit if it may, and opens fewer
 // where it may not.
 absl::StatusOr<IdleMemory> MeasureRing(BackendKind backend, uint32_t connections);
 

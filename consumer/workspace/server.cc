@@ -25,7 +25,7 @@ int main() {
   std::unordered_map<uint32_t, std::array<std::byte, 4096>> memory;  // by ConnectionId::index
   Retries retries(ring);  // what finds no room is prepared later
   retries.Prepare(
-      [&](Ring& on) { return on.PrepareAccept(*listener, Shots::kMany, MakeToken(kAccept)); });
+      [&](Ring& on) { return on.PrepareAccept(*listener, Shots::kMultishot, MakeToken(kAccept)); });
   for (;;) {
     ring.SubmitAndWait();
     for (const Completion& done : ring.Completions()) {

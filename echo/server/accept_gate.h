@@ -1,6 +1,7 @@
 // AcceptGate: decides when a server accepts connections, and how many it serves at once.
 //
-//   if (gate.WantsAccept()) gate.OnPrepared(ring.PrepareAccept(listener, Shots::kMany, token));
+//   if (gate.WantsAccept()) gate.OnPrepared(ring.PrepareAccept(listener, Shots::kMultishot,
+//   token));
 //   ...
 //   if (gate.OnAccept(completion) == AcceptOutcome::kAccepted) {  // a completion with that token
 //     gate.HasRoom() ? Serve() : Refuse();  // Serve calls gate.OnOpened()

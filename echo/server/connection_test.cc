@@ -106,7 +106,7 @@ class ConnectionTest : public testing::Test {
     const absl::StatusOr<ListenerId> listener = ring_->CreateListener(
         Endpoint::Ipv4Loopback(0), {.recv_buffer_bytes = 16 << 10, .send_buffer_bytes = 16 << 10});
     CHECK_OK(listener.status());
-    CHECK(ring_->PrepareAccept(*listener, Shots::kOne, kSetUp) == Prepared::kAccepted);
+    CHECK(ring_->PrepareAccept(*listener, Shots::kOneShot, kSetUp) == Prepared::kAccepted);
     CHECK(ring_->PrepareConnect(*ring_->LocalEndpoint(*listener), kPeerEnd) == Prepared::kAccepted);
     std::optional<ConnectionId> accepted;
     while (!accepted || !peer_.is_set()) {

@@ -2,7 +2,7 @@
 // connections share.
 //
 //   if (clock.WantsTimer()) {
-//     clock.OnPrepared(ring.PrepareTimeout(clock.period(), Shots::kMany, token));
+//     clock.OnPrepared(ring.PrepareTimeout(clock.period(), Shots::kMultishot, token));
 //   }
 //   ...
 //   slot.moved_at = clock.now();      // at each message

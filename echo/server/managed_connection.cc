@@ -77,7 +77,7 @@ bool ManagedConnection::Progress(Ring& ring) {
 
 bool ManagedConnection::PrepareRecv(Ring& ring) {
   recv_in_flight_ =
-      ring.PrepareRecvManaged(id_, context_->group.id(), Shots::kMany,
+      ring.PrepareRecvManaged(id_, context_->group.id(), Shots::kMultishot,
                               TokenOf(ConnectionOperation::kRecv)) == Prepared::kAccepted;
   return recv_in_flight_;
 }

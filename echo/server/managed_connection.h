@@ -1,7 +1,7 @@
 // ManagedConnection: one echoed connection that holds memory only while it has data.
 //
-// The ring receives into buffers of a group that all connections share, with one receive
-// of many shots, and what arrived is sent from where it lies. As MirrorConnection, it is a
+// The ring receives into buffers of a group that all connections share, with one multishot
+// receive, and what arrived is sent from where it lies. As MirrorConnection, it is a
 // state machine: `On…` takes in, `Progress` prepares what the state calls for.
 //
 // The group is shared, so a peer that does not read must not be able to drain it:

@@ -172,11 +172,12 @@ absl::Status ServerLoop<Engine>::Run() {
 template <typename Engine>
 void ServerLoop<Engine>::PrepareWanted() {
   if (ABSL_PREDICT_FALSE(gate_.WantsAccept())) {
-    gate_.OnPrepared(ring_->PrepareAccept(listener_, Shots::kMany, MakeToken(Operation::kAccept)));
+    gate_.OnPrepared(
+        ring_->PrepareAccept(listener_, Shots::kMultishot, MakeToken(Operation::kAccept)));
   }
   if (ABSL_PREDICT_FALSE(clock_.WantsTimer())) {
     clock_.OnPrepared(
-        ring_->PrepareTimeout(clock_.period(), Shots::kMany, MakeToken(Operation::kTick)));
+        ring_->PrepareTimeout(clock_.period(), Shots::kMultishot, MakeToken(Operation::kTick)));
   }
   if (ABSL_PREDICT_TRUE(!slots_.has_delayed())) return;
   slots_.RetryDelayed([this](Slot& slot) { Progress(slot); });

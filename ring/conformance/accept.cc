@@ -30,19 +30,19 @@ Token StartConnect(TestRing& ring, const Endpoint& endpoint) {
   return ring.Start([&](Token token) { return ring.PrepareConnect(endpoint, token); });
 }
 
-// Rule 1: one shot is one connection; the next one waits for the next accept.
+// Rule 1: a one-shot accept brings one connection; the next one waits for the next accept.
 TEST_P(RingConformance, AcceptOneShot) {
   TestRing& ring = MakeRing();
   const ListenerId listener = ring.Listen();
   const Endpoint endpoint = ring.EndpointOf(listener);
-  const Token first = StartAccept(ring, listener, Shots::kOne);
+  const Token first = StartAccept(ring, listener, Shots::kOneShot);
   const Arrival first_client = ring.Await(StartConnect(ring, endpoint));
   const Arrival second_client = ring.Await(StartConnect(ring, endpoint));
   const Arrival first_server = ring.Await(first);
   ASSERT_TRUE(first_server.ok());
   ring.Quiet();
   EXPECT_FALSE(ring.HasArrived(first));
-  const Arrival second_server = ring.Await(StartAccept(ring, listener, Shots::kOne));
+  const Arrival second_server = ring.Await(StartAccept(ring, listener, Shots::kOneShot));
   ring.ExpectAlive({first_client.connection(), first_server.connection()});
   ring.ExpectAlive({second_client.connection(), second_server.connection()});
 }
@@ -51,8 +51,8 @@ TEST_P(RingConformance, AcceptOneShot) {
 TEST_P(RingConformance, AcceptTwoAtOnce) {
   TestRing& ring = MakeRing();
   const ListenerId listener = ring.Listen();
-  const Token first = StartAccept(ring, listener, Shots::kOne);
-  const Token second = StartAccept(ring, listener, Shots::kOne);
+  const Token first = StartAccept(ring, listener, Shots::kOneShot);
+  const Token second = StartAccept(ring, listener, Shots::kOneShot);
   const Endpoint endpoint = ring.EndpointOf(listener);
   EXPECT_TRUE(ring.Await(StartConnect(ring, endpoint)).ok());
   EXPECT_TRUE(ring.Await(StartConnect(ring, endpoint)).ok());
@@ -63,14 +63,14 @@ TEST_P(RingConformance, AcceptTwoAtOnce) {
   EXPECT_NE(one.connection(), other.connection());
 }
 
-// Rules 1 and 5: many shots bring every connection once, each with an id of its own that
-// names the peer that connected.
+// Rules 1 and 5: a multishot accept brings every connection once, each with an id of its own
+// that names the peer that connected.
 TEST_P(RingConformance, AcceptManyConnections) {
   constexpr size_t kConnections = 40;
   TestRing& ring = MakeRing();
   const ListenerId listener = ring.Listen();
   const Endpoint endpoint = ring.EndpointOf(listener);
-  const Token accept = StartAccept(ring, listener, Shots::kMany);
+  const Token accept = StartAccept(ring, listener, Shots::kMultishot);
   std::vector<Token> connects;
   for (size_t i = 0; i < kConnections; ++i) connects.push_back(StartConnect(ring, endpoint));
   std::vector<ConnectionId> clients;
@@ -107,7 +107,7 @@ TEST_P(RingConformance, AcceptLimit) {
   TestRing& client = MakeRing();
   const ListenerId listener = server.Listen();
   const Endpoint endpoint = server.EndpointOf(listener);
-  Token accept = StartAccept(server, listener, Shots::kMany);
+  Token accept = StartAccept(server, listener, Shots::kMultishot);
   std::vector<Pair> pairs;
   for (int i = 0; i < 2; ++i) {
     server.Submit();
@@ -119,7 +119,7 @@ TEST_P(RingConformance, AcceptLimit) {
     ASSERT_TRUE(connected.ok());
     const Arrival refused = server.Next(accept);
     EXPECT_EQ(refused.error(), Error::kTooManyIds);
-    if (!refused.more()) accept = StartAccept(server, listener, Shots::kMany);
+    if (!refused.more()) accept = StartAccept(server, listener, Shots::kMultishot);
     EXPECT_LE(client.RecvEnd(connected.connection()).result(), 0) << "it was left open";
     EXPECT_EQ(client.Close(connected.connection()).result(), 0);
   }
@@ -142,22 +142,23 @@ TEST_P(RingConformance, AcceptLimitOneShot) {
   const ListenerId listener = server.Listen();
   const Endpoint endpoint = server.EndpointOf(listener);
   const Arrival first = client.Await(StartConnect(client, endpoint));
-  const Arrival first_server = server.Await(StartAccept(server, listener, Shots::kOne));
+  const Arrival first_server = server.Await(StartAccept(server, listener, Shots::kOneShot));
   ASSERT_TRUE(first_server.ok());
   const Arrival second = client.Await(StartConnect(client, endpoint));
-  EXPECT_EQ(server.Await(StartAccept(server, listener, Shots::kOne)).error(), Error::kTooManyIds);
+  EXPECT_EQ(server.Await(StartAccept(server, listener, Shots::kOneShot)).error(),
+            Error::kTooManyIds);
   EXPECT_LE(client.RecvEnd(second.connection()).result(), 0);
   EXPECT_EQ(server.Close(first_server.connection()).result(), 0);
   EXPECT_EQ(client.RecvEnd(first.connection()).result(), 0);
   EXPECT_TRUE(client.Await(StartConnect(client, endpoint)).ok());
-  EXPECT_TRUE(server.Await(StartAccept(server, listener, Shots::kOne)).ok());
+  EXPECT_TRUE(server.Await(StartAccept(server, listener, Shots::kOneShot)).ok());
 }
 
 // Trap 3: a closed listener accepts nothing more, although an accept was in flight, which
 // completes with kCanceled (rule 7).
 TEST_P(RingConformance, CloseListenerStopsAtOnce) {
   TestRing& ring = MakeRing();
-  for (const Shots shots : {Shots::kOne, Shots::kMany}) {
+  for (const Shots shots : {Shots::kOneShot, Shots::kMultishot}) {
     const ListenerId listener = ring.Listen();
     const Endpoint endpoint = ring.EndpointOf(listener);
     const Token accept = StartAccept(ring, listener, shots);
@@ -174,8 +175,8 @@ TEST_P(RingConformance, CloseListenerStopsAtOnce) {
 TEST_P(RingConformance, CloseListenerWithUnsubmittedAccept) {
   TestRing& ring = MakeRing();
   const ListenerId listener = ring.Listen();
-  const Token one = StartAccept(ring, listener, Shots::kOne);
-  const Token many = StartAccept(ring, listener, Shots::kMany);
+  const Token one = StartAccept(ring, listener, Shots::kOneShot);
+  const Token many = StartAccept(ring, listener, Shots::kMultishot);
   ASSERT_TRUE(ring.CloseListener(listener).ok());
   // A listener that takes the descriptor's place must not be mistaken for it.
   const ListenerId next = ring.Listen();
@@ -183,7 +184,7 @@ TEST_P(RingConformance, CloseListenerWithUnsubmittedAccept) {
   EXPECT_TRUE(connected.ok());
   EXPECT_EQ(ring.Await(one).error(), Error::kCanceled);
   EXPECT_EQ(ring.Await(many).error(), Error::kCanceled);
-  EXPECT_TRUE(ring.Await(StartAccept(ring, next, Shots::kOne)).ok());
+  EXPECT_TRUE(ring.Await(StartAccept(ring, next, Shots::kOneShot)).ok());
 }
 
 // Connections accepted before the listener closed arrive all the same and live on.
@@ -191,7 +192,7 @@ TEST_P(RingConformance, CloseListenerKeepsAcceptedConnections) {
   TestRing& ring = MakeRing();
   const ListenerId listener = ring.Listen();
   const Endpoint endpoint = ring.EndpointOf(listener);
-  const Token accept = StartAccept(ring, listener, Shots::kMany);
+  const Token accept = StartAccept(ring, listener, Shots::kMultishot);
   std::vector<ConnectionId> clients;
   for (int i = 0; i < 5; ++i) {
     clients.push_back(ring.Await(StartConnect(ring, endpoint)).connection());
@@ -226,8 +227,8 @@ TEST_P(RingConformance, StaleListener) {
   for (const ListenerId stale :
        {old, ListenerId{}, ListenerId{current.index + 65536, current.generation},
         ListenerId{current.index, current.generation + 65536}}) {
-    EXPECT_EQ(ring.Await(StartAccept(ring, stale, Shots::kOne)).error(), Error::kBadId);
-    EXPECT_EQ(ring.Await(StartAccept(ring, stale, Shots::kMany)).error(), Error::kBadId);
+    EXPECT_EQ(ring.Await(StartAccept(ring, stale, Shots::kOneShot)).error(), Error::kBadId);
+    EXPECT_EQ(ring.Await(StartAccept(ring, stale, Shots::kMultishot)).error(), Error::kBadId);
   }
   EXPECT_TRUE(ring.CloseListener(current).ok());
 }
@@ -307,8 +308,8 @@ TEST_P(RingConformance, SharedPort) {
   const Endpoint endpoint = first.EndpointOf(*listener);
   const absl::StatusOr<ListenerId> shared = second.CreateListener(endpoint, {.share_port = true});
   ASSERT_TRUE(shared.ok()) << shared.status();
-  const Token of_first = StartAccept(first, *listener, Shots::kMany);
-  const Token of_second = StartAccept(second, *shared, Shots::kMany);
+  const Token of_first = StartAccept(first, *listener, Shots::kMultishot);
+  const Token of_second = StartAccept(second, *shared, Shots::kMultishot);
   second.Submit();
   constexpr size_t kConnections = 20;
   for (size_t i = 0; i < kConnections; ++i) {

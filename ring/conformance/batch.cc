@@ -70,9 +70,11 @@ std::vector<Beginning> Receives() {
        },
        Server},
       {"managed receive",
-       [](Scene& s) { return s.ring.StartManaged(s.pair.server, s.group, Shots::kOne); }, Server},
-      {"managed receive of many shots",
-       [](Scene& s) { return s.ring.StartManaged(s.pair.client, s.group, Shots::kMany); }, Client},
+       [](Scene& s) { return s.ring.StartManaged(s.pair.server, s.group, Shots::kOneShot); },
+       Server},
+      {"multishot managed receive",
+       [](Scene& s) { return s.ring.StartManaged(s.pair.client, s.group, Shots::kMultishot); },
+       Client},
       {"receive of a datagram",
        [](Scene& s) { return s.ring.StartRecv(s.datagram, s.ring.Memory(8)); }, Datagram},
       {"receive of a datagram and its sender",
@@ -96,23 +98,24 @@ std::vector<Beginning> Others() {
       {"accept",
        [](Scene& s) {
          return s.ring.Start(
-             [&](Token token) { return s.ring.PrepareAccept(s.listener, Shots::kOne, token); });
+             [&](Token token) { return s.ring.PrepareAccept(s.listener, Shots::kOneShot, token); });
        },
        nullptr},
-      {"accept of many shots",
+      {"multishot accept",
        [](Scene& s) {
-         return s.ring.Start(
-             [&](Token token) { return s.ring.PrepareAccept(s.listener, Shots::kMany, token); });
+         return s.ring.Start([&](Token token) {
+           return s.ring.PrepareAccept(s.listener, Shots::kMultishot, token);
+         });
        },
        nullptr},
-      {"poll", [](Scene& s) { return StartPoll(s, kPollReadable, Shots::kOne); }, Server},
-      {"poll of many shots", [](Scene& s) { return StartPoll(s, kPollReadable, Shots::kMany); },
+      {"poll", [](Scene& s) { return StartPoll(s, kPollReadable, Shots::kOneShot); }, Server},
+      {"multishot poll", [](Scene& s) { return StartPoll(s, kPollReadable, Shots::kMultishot); },
        Server},
       {"poll of what holds already",
-       [](Scene& s) { return StartPoll(s, kPollWritable, Shots::kMany); }, Server},
+       [](Scene& s) { return StartPoll(s, kPollWritable, Shots::kMultishot); }, Server},
       {"timeout", [](Scene& s) { return s.ring.StartTimeout(hours{1}); }, nullptr},
-      {"timeout of many shots",
-       [](Scene& s) { return s.ring.StartTimeout(hours{1}, Shots::kMany); }, nullptr},
+      {"multishot timeout",
+       [](Scene& s) { return s.ring.StartTimeout(hours{1}, Shots::kMultishot); }, nullptr},
       {"timeout at a time",
        [](Scene& s) {
          return s.ring.Start([&](Token token) {

@@ -47,12 +47,13 @@ TEST_P(RingConformance, CancelByToken) {
       ring.Start([&](Token token) {
         return ring.PrepareRecvFrom(socket, ring.Memory(8), ring.NewEndpoint(), token);
       }),
-      ring.Start([&](Token token) { return ring.PrepareAccept(listener, Shots::kOne, token); }),
-      ring.Start([&](Token token) { return ring.PrepareAccept(listener, Shots::kMany, token); }),
-      StartPoll(ring, pair.server, Shots::kOne),
-      StartPoll(ring, pair.server, Shots::kMany),
+      ring.Start([&](Token token) { return ring.PrepareAccept(listener, Shots::kOneShot, token); }),
+      ring.Start(
+          [&](Token token) { return ring.PrepareAccept(listener, Shots::kMultishot, token); }),
+      StartPoll(ring, pair.server, Shots::kOneShot),
+      StartPoll(ring, pair.server, Shots::kMultishot),
       ring.StartTimeout(kLong),
-      ring.StartTimeout(kLong, Shots::kMany),
+      ring.StartTimeout(kLong, Shots::kMultishot),
       ring.Start([&](Token token) {
         return ring.PrepareTimeoutAt(std::chrono::steady_clock::now() + kLong, token);
       }),
@@ -116,7 +117,7 @@ TEST_P(RingConformance, CancelSparesWhatIsPreparedAfterIt) {
         return all ? ring.PrepareCancelAll(token)
                    : ring.PrepareCancelConnection(pair.server, Direction::kBoth, token);
       });
-      const Token poll = StartPoll(ring, pair.server, Shots::kOne);
+      const Token poll = StartPoll(ring, pair.server, Shots::kOneShot);
       EXPECT_EQ(ring.Await(cancel).result(), all ? 0 : 1);
       EXPECT_EQ(ring.Await(recv).error(), Error::kCanceled);
       ring.Quiet();
@@ -164,9 +165,9 @@ TEST_P(RingConformance, CancelInTheSameBatch) {
   const Token cancel_recv = ring.StartCancel(recv);
   const Token timeout = ring.StartTimeout(kLong);
   const Token cancel_timeout = ring.StartCancel(timeout);
-  const Token poll = StartPoll(ring, pair.server, Shots::kMany);
+  const Token poll = StartPoll(ring, pair.server, Shots::kMultishot);
   const Token cancel_poll = ring.StartCancel(poll);
-  const Token managed = ring.StartManaged(pair.client, group.id, Shots::kMany);
+  const Token managed = ring.StartManaged(pair.client, group.id, Shots::kMultishot);
   const Token cancel_managed = ring.StartCancel(managed);
   for (const Token token : {cancel_recv, cancel_timeout, cancel_poll, cancel_managed}) {
     EXPECT_EQ(ring.Await(token).result(), 0);
@@ -210,7 +211,7 @@ TEST_P(RingConformance, CancelAmongEqualTokens) {
     EXPECT_EQ(ring.Await(token).result(), 0);
   }
   for (int i = 0; i < 3; ++i)
-    ASSERT_EQ(ring.PrepareTimeout(kLong, Shots::kOne, token), Prepared::kAccepted);
+    ASSERT_EQ(ring.PrepareTimeout(kLong, Shots::kOneShot, token), Prepared::kAccepted);
   ring.Submit();
   for (uint32_t left = 3; left > 0; --left) {
     EXPECT_EQ(ring.InFlight(), left);
@@ -227,8 +228,8 @@ TEST_P(RingConformance, CancelComparesWholeTokens) {
   TestRing& ring = MakeRing();
   const Token low{0x1234'5678};
   const Token high{0xabcd'0000'1234'5678};
-  ASSERT_EQ(ring.PrepareTimeout(kLong, Shots::kOne, low), Prepared::kAccepted);
-  ASSERT_EQ(ring.PrepareTimeout(kLong, Shots::kOne, high), Prepared::kAccepted);
+  ASSERT_EQ(ring.PrepareTimeout(kLong, Shots::kOneShot, low), Prepared::kAccepted);
+  ASSERT_EQ(ring.PrepareTimeout(kLong, Shots::kOneShot, high), Prepared::kAccepted);
   EXPECT_EQ(ring.Await(ring.StartCancel(high)).result(), 0);
   EXPECT_EQ(ring.Await(high).error(), Error::kCanceled);
   ring.Quiet();
@@ -271,8 +272,8 @@ TEST_P(RingConformance, CancelAllOfAConnection) {
   const Token recv = ring.StartRecv(pair.server, ring.Memory(8), TransferFlags::kAll);
   const Token send =
       ring.StartSend(pair.server, ring.Memory(kMoreThanSocketsHoldBytes), TransferFlags::kAll);
-  const Token one = StartPoll(ring, pair.server, Shots::kOne);
-  const Token many = StartPoll(ring, pair.server, Shots::kMany);
+  const Token one = StartPoll(ring, pair.server, Shots::kOneShot);
+  const Token many = StartPoll(ring, pair.server, Shots::kMultishot);
   const Token peers = ring.StartRecv(pair.client, ring.Memory(8), TransferFlags::kAll);
   ring.Quiet();
   EXPECT_EQ(CancelConnection(ring, pair.server, Direction::kBoth).result(), 4);
@@ -297,11 +298,12 @@ TEST_P(RingConformance, CancelAll) {
     const std::vector<Token> targets = {
         ring.StartRecv(pair.server, ring.Memory(8)),
         ring.StartRecv(pair.client, ring.Memory(8), TransferFlags::kAll),
-        ring.StartManaged(other.server, group.id, Shots::kMany),
-        ring.Start([&](Token token) { return ring.PrepareAccept(listener, Shots::kMany, token); }),
-        StartPoll(ring, pair.server, Shots::kMany),
+        ring.StartManaged(other.server, group.id, Shots::kMultishot),
+        ring.Start(
+            [&](Token token) { return ring.PrepareAccept(listener, Shots::kMultishot, token); }),
+        StartPoll(ring, pair.server, Shots::kMultishot),
         ring.StartTimeout(kLong),
-        ring.StartTimeout(kLong, Shots::kMany),
+        ring.StartTimeout(kLong, Shots::kMultishot),
     };
     if (submitted) ring.Submit();
     EXPECT_EQ(ring.Run([&](Token token) { return ring.PrepareCancelAll(token); }).result(), 0);

@@ -50,7 +50,7 @@ TEST_P(RingConformance, CloseCancelsWhatIsInFlight) {
     const Token send =
         ring.StartSend(pair.server, ring.Memory(kMoreThanSocketsHoldBytes), TransferFlags::kAll);
     const Token poll = ring.Start([&](Token token) {
-      return ring.PreparePollAdd(pair.server, kPollReadable, Shots::kMany, token);
+      return ring.PreparePollAdd(pair.server, kPollReadable, Shots::kMultishot, token);
     });
     ring.Quiet();
     const Token close = ring.StartClose(pair.server, mode);
@@ -81,7 +81,7 @@ TEST_P(RingConformance, CloseWithRecvInFlightSendsTheEnd) {
   const TestGroup group = ring.MakeGroup(2, 1024);
   for (const bool managed : {false, true}) {
     const Pair pair = ring.MakePair();
-    const Token recv = managed ? ring.StartManaged(pair.server, group.id, Shots::kMany)
+    const Token recv = managed ? ring.StartManaged(pair.server, group.id, Shots::kMultishot)
                                : ring.StartRecv(pair.server, ring.Memory(8));
     ring.Submit();
     const Token close = ring.StartClose(pair.server);
@@ -171,7 +171,7 @@ TEST_P(RingConformance, OldIdAndNewConnectionInTheSlot) {
                     .error(),
                 Error::kBadId);
       EXPECT_EQ(ring.Run([&](Token token) {
-                      return ring.PreparePollAdd(id, kPollWritable, Shots::kOne, token);
+                      return ring.PreparePollAdd(id, kPollWritable, Shots::kOneShot, token);
                     })
                     .error(),
                 Error::kBadId);
@@ -216,7 +216,7 @@ TEST_P(RingConformance, PeerClosesWithUnreadBytes) {
   const Pair pair = ring.MakePair();
   EXPECT_EQ(ring.Send(pair.server, "unread").result(), 6);
   const Token poll = ring.Start([&](Token token) {
-    return ring.PreparePollAdd(pair.client, kPollReadable, Shots::kOne, token);
+    return ring.PreparePollAdd(pair.client, kPollReadable, Shots::kOneShot, token);
   });
   EXPECT_GT(ring.Await(poll).result(), 0);
   EXPECT_EQ(ring.Close(pair.client).result(), 0);

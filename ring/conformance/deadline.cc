@@ -50,7 +50,7 @@ TEST_P(RingConformance, DeadlineStrikes) {
            return ring.PrepareRecvBuffer(pair.server, buffer.Slice(0, 64 << 10), token);
          });
        }},
-      {"managed recv", [&] { return ring.StartManaged(pair.server, group.id, Shots::kOne); }},
+      {"managed recv", [&] { return ring.StartManaged(pair.server, group.id, Shots::kOneShot); }},
       {"recv of a datagram",
        [&] {
          return ring.Start([&](Token token) {
@@ -60,12 +60,12 @@ TEST_P(RingConformance, DeadlineStrikes) {
       {"accept",
        [&] {
          return ring.Start(
-             [&](Token token) { return ring.PrepareAccept(listener, Shots::kOne, token); });
+             [&](Token token) { return ring.PrepareAccept(listener, Shots::kOneShot, token); });
        }},
       {"poll",
        [&] {
          return ring.Start([&](Token token) {
-           return ring.PreparePollAdd(pair.server, kPollReadable, Shots::kOne, token);
+           return ring.PreparePollAdd(pair.server, kPollReadable, Shots::kOneShot, token);
          });
        }},
       {"timeout", [&] { return ring.StartTimeout(hours{1}); }},
@@ -90,7 +90,7 @@ TEST_P(RingConformance, DeadlineDoesNotStrike) {
   const TestGroup group = ring.MakeGroup(2, 1024);
   const Token recv = ring.StartRecv(pair.server, ring.Memory(4));
   const Token of_recv = StartDeadline(ring, recv, seconds{10});
-  const Token managed = ring.StartManaged(pair.client, group.id, Shots::kOne);
+  const Token managed = ring.StartManaged(pair.client, group.id, Shots::kOneShot);
   const Token of_managed = StartDeadline(ring, managed, seconds{10});
   ring.Submit();
   EXPECT_EQ(ring.Send(pair.client, "time").result(), 4);
@@ -180,13 +180,13 @@ TEST_P(RingConformance, DeadlineOnAnExhaustedGroup) {
   const TestGroup group = ring.MakeGroup(1, 64);
   ring.HoldBuffers();
   EXPECT_EQ(ring.Send(pair.client, std::string(64, 'a') + std::string(64, 'b')).result(), 128);
-  const Arrival held = ring.Await(ring.StartManaged(pair.server, group.id, Shots::kOne));
+  const Arrival held = ring.Await(ring.StartManaged(pair.server, group.id, Shots::kOneShot));
   ASSERT_EQ(held.result(), 64);
-  const Token struck = ring.StartManaged(pair.server, group.id, Shots::kOne);
+  const Token struck = ring.StartManaged(pair.server, group.id, Shots::kOneShot);
   const Token of_struck = StartDeadline(ring, struck, milliseconds{10});
   EXPECT_EQ(ring.Await(struck).error(), Error::kCanceled);
   EXPECT_EQ(ring.Await(of_struck).error(), Error::kTimedOut);
-  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kOne);
+  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kOneShot);
   const Token deadline = StartDeadline(ring, recv, seconds{10});
   ring.Quiet();
   EXPECT_FALSE(ring.HasArrived(recv));
@@ -234,7 +234,7 @@ TEST_P(RingConformance, DeadlineOfManagedIsCancelledAlone) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
   const TestGroup group = ring.MakeGroup(2, 1024);
-  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kOne);
+  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kOneShot);
   const Token deadline = StartDeadline(ring, recv, hours{1});
   ring.Submit();
   EXPECT_EQ(ring.Await(ring.StartCancel(deadline)).result(), 0);

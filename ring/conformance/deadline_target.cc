@@ -1,4 +1,4 @@
-// Which operation a deadline is on, and how long one of many shots may be silent.
+// Which operation a deadline is on, and how long a multishot one may be silent.
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -82,16 +82,16 @@ TEST_P(RingConformance, DeadlineOnWhatWasSubmitted) {
            return ring.PrepareRecvBuffer(pair.server, buffer.Slice(0, 4096), token);
          });
        }},
-      {"managed recv", [&] { return ring.StartManaged(pair.server, group.id, Shots::kOne); }},
-      {"managed recv of many",
-       [&] { return ring.StartManaged(pair.server, group.id, Shots::kMany); }},
+      {"managed recv", [&] { return ring.StartManaged(pair.server, group.id, Shots::kOneShot); }},
+      {"multishot managed recv",
+       [&] { return ring.StartManaged(pair.server, group.id, Shots::kMultishot); }},
       {"recv of a datagram", [&] { return StartRecvFrom(ring, socket); }},
-      {"accept", [&] { return StartAccept(ring, listener, Shots::kOne); }},
-      {"accept of many", [&] { return StartAccept(ring, listener, Shots::kMany); }},
-      {"poll", [&] { return StartPoll(ring, pair.server, Shots::kOne); }},
-      {"poll of many", [&] { return StartPoll(ring, pair.server, Shots::kMany); }},
+      {"accept", [&] { return StartAccept(ring, listener, Shots::kOneShot); }},
+      {"multishot accept", [&] { return StartAccept(ring, listener, Shots::kMultishot); }},
+      {"poll", [&] { return StartPoll(ring, pair.server, Shots::kOneShot); }},
+      {"multishot poll", [&] { return StartPoll(ring, pair.server, Shots::kMultishot); }},
       {"timeout", [&] { return ring.StartTimeout(hours{1}); }},
-      {"timeout of many", [&] { return ring.StartTimeout(hours{1}, Shots::kMany); }},
+      {"multishot timeout", [&] { return ring.StartTimeout(hours{1}, Shots::kMultishot); }},
   };
   for (const auto& [what, prepare] : targets) {
     SCOPED_TRACE(what);
@@ -148,9 +148,9 @@ TEST_P(RingConformance, DeadlineOnADirection) {
       {"recv", [&] { return ring.StartRecv(pair.server, ring.Memory(8)); }},
       {"recv all",
        [&] { return ring.StartRecv(pair.server, ring.Memory(8), TransferFlags::kAll); }},
-      {"managed recv", [&] { return ring.StartManaged(pair.server, group.id, Shots::kOne); }},
-      {"managed recv of many",
-       [&] { return ring.StartManaged(pair.server, group.id, Shots::kMany); }},
+      {"managed recv", [&] { return ring.StartManaged(pair.server, group.id, Shots::kOneShot); }},
+      {"multishot managed recv",
+       [&] { return ring.StartManaged(pair.server, group.id, Shots::kMultishot); }},
   };
   for (const auto& [what, prepare] : receives) {
     for (const bool submitted : {false, true}) {
@@ -207,7 +207,7 @@ bool KeepUp(TestRing& ring, Token target, nanoseconds delay, const std::function
   return true;
 }
 
-// On an operation of many shots a deadline is the longest silence.
+// On a multishot operation a deadline is the longest silence.
 TEST_P(RingConformance, DeadlineIsTheLongestSilence) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
@@ -226,9 +226,9 @@ TEST_P(RingConformance, DeadlineIsTheLongestSilence) {
     EXPECT_EQ(ring.Close(connected.connection(), CloseMode::kReset).result(), 0);
   };
   const std::vector<Target> targets = {
-      {"managed recv", [&] { return ring.StartManaged(pair.server, group.id, Shots::kMany); },
+      {"managed recv", [&] { return ring.StartManaged(pair.server, group.id, Shots::kMultishot); },
        send},
-      {"accept", [&] { return StartAccept(ring, listener, Shots::kMany); }, connect},
+      {"accept", [&] { return StartAccept(ring, listener, Shots::kMultishot); }, connect},
   };
   for (const auto& [what, prepare, cause] : targets) {
     SCOPED_TRACE(what);
@@ -249,11 +249,11 @@ TEST_P(RingConformance, DeadlineIsTheLongestSilence) {
 TEST_P(RingConformance, DeadlineOnSilentPollsAndTimers) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
-  const Token slow = ring.StartTimeout(hours{1}, Shots::kMany);
+  const Token slow = ring.StartTimeout(hours{1}, Shots::kMultishot);
   ExpectStruck(ring, slow, StartDeadline(ring, slow, milliseconds{5}));
-  const Token timer = ring.StartTimeout(milliseconds{1}, Shots::kMany);
+  const Token timer = ring.StartTimeout(milliseconds{1}, Shots::kMultishot);
   const Token of_timer = StartDeadline(ring, timer, hours{1});
-  const Token poll = StartPoll(ring, pair.server, Shots::kMany);
+  const Token poll = StartPoll(ring, pair.server, Shots::kMultishot);
   const Token of_poll = StartDeadline(ring, poll, milliseconds{50});
   for (int i = 0; i < 3; ++i) EXPECT_EQ(ring.Next(timer).result(), 0);
   ring.StartCancel(timer);
@@ -275,7 +275,7 @@ TEST_P(RingConformance, ASecondDeadlineIsBusy) {
       {"recv", [&] { return ring.StartRecv(pair.server, ring.Memory(8)); }},
       {"recv all",
        [&] { return ring.StartRecv(pair.server, ring.Memory(8), TransferFlags::kAll); }},
-      {"managed recv", [&] { return ring.StartManaged(pair.server, group.id, Shots::kMany); }},
+      {"managed recv", [&] { return ring.StartManaged(pair.server, group.id, Shots::kMultishot); }},
       {"timeout", [&] { return ring.StartTimeout(hours{1}); }},
   };
   for (const auto& [what, prepare] : targets) {
@@ -328,7 +328,7 @@ TEST_P(RingConformance, DeadlinesEndWithWhatTheyAreOn) {
   const TestGroup group = ring.MakeGroup(2, 1024);
   const Token recv = ring.StartRecv(pair.server, ring.Memory(8));
   const Token of_recv = StartDeadline(ring, recv, hours{1});
-  const Token managed = ring.StartManaged(pair.client, group.id, Shots::kMany);
+  const Token managed = ring.StartManaged(pair.client, group.id, Shots::kMultishot);
   const Token of_managed = StartDeadline(ring, managed, hours{1});
   ring.Submit();
   EXPECT_EQ(ring.Close(pair.server, CloseMode::kReset).result(), 0);
@@ -336,7 +336,7 @@ TEST_P(RingConformance, DeadlinesEndWithWhatTheyAreOn) {
   EXPECT_EQ(ring.Await(of_recv).result(), 0);
   ring.AwaitAll(managed);
   EXPECT_EQ(ring.Await(of_managed).result(), 0);
-  const Token timeout = ring.StartTimeout(hours{1}, Shots::kMany);
+  const Token timeout = ring.StartTimeout(hours{1}, Shots::kMultishot);
   const Token of_timeout = StartDeadline(ring, timeout, hours{1});
   EXPECT_EQ(ring.Run([&](Token token) { return ring.PrepareCancelAll(token); }).result(), 0);
   EXPECT_EQ(ring.Await(timeout).error(), Error::kCanceled);
@@ -357,7 +357,7 @@ TEST_P(RingConformance, ConnectionIndexesHaveABound) {
     return from.Run([&](Token token) { return from.PrepareConnect(to, token); }).connection();
   };
   const uint32_t end = ConnectionIndexEnd(options);
-  const Token accept = StartAccept(ring, here, Shots::kMany);
+  const Token accept = StartAccept(ring, here, Shots::kMultishot);
   for (int round = 0; round < 3; ++round) {
     std::vector<ConnectionId> accepted, connected;
     for (int i = 0; i < 4; ++i) {

@@ -76,7 +76,7 @@ HeldUp HoldUp(TestRing& ring, ExhaustionPolicy policy, uint32_t max_buffers = kB
   stream.group = ring.MakeGroup(kBuffers, kBufferBytes, policy, max_buffers);
   ring.HoldBuffers();
   Send(ring, stream);
-  stream.recv = ring.StartManaged(stream.pair.server, stream.group.id, Shots::kMany);
+  stream.recv = ring.StartManaged(stream.pair.server, stream.group.id, Shots::kMultishot);
   TakeUntilExhausted(ring, stream, policy);
   EXPECT_GE(stream.held.size(), 1u);
   EXPECT_LE(stream.bytes, size_t{kBuffers} * kBufferBytes);
@@ -139,7 +139,7 @@ TEST_P(RingConformance, ExhaustedGroupGoesOnWithOneBuffer) {
 TEST_P(RingConformance, ExhaustedGroupFails) {
   TestRing& ring = MakeRing();
   HeldUp stream = HoldUp(ring, ExhaustionPolicy::kFail);
-  for (const Shots shots : {Shots::kOne, Shots::kMany, Shots::kOne}) {
+  for (const Shots shots : {Shots::kOneShot, Shots::kMultishot, Shots::kOneShot}) {
     stream.recv = ring.StartManaged(stream.pair.server, stream.group.id, shots);
     const Arrival end = ring.Next(stream.recv);
     EXPECT_EQ(end.error(), Error::kNoBuffers);
@@ -147,7 +147,7 @@ TEST_P(RingConformance, ExhaustedGroupFails) {
   }
   EXPECT_GE(ring.GetStatistics().buffer_exhaustions, 4u);
   ReturnAll(ring, stream);
-  stream.recv = ring.StartManaged(stream.pair.server, stream.group.id, Shots::kMany);
+  stream.recv = ring.StartManaged(stream.pair.server, stream.group.id, Shots::kMultishot);
   while (stream.bytes < kStreamBytes) {
     Arrival arrival = ring.Next(stream.recv);
     if (arrival.ok()) {
@@ -158,17 +158,17 @@ TEST_P(RingConformance, ExhaustedGroupFails) {
     ASSERT_EQ(arrival.error(), Error::kNoBuffers);
     ASSERT_FALSE(stream.held.empty()) << "there were buffers";
     ReturnAll(ring, stream);
-    stream.recv = ring.StartManaged(stream.pair.server, stream.group.id, Shots::kMany);
+    stream.recv = ring.StartManaged(stream.pair.server, stream.group.id, Shots::kMultishot);
   }
 }
 
-// One shot on an empty group waits as well.
+// A one-shot receive on an empty group waits as well.
 TEST_P(RingConformance, ExhaustedGroupOneShotWaits) {
   TestRing& ring = MakeRing();
   HeldUp stream = HoldUp(ring, ExhaustionPolicy::kWait);
   const Pair other = ring.MakePair();
   EXPECT_EQ(ring.Send(other.client, "patient").result(), 7);
-  const Token one = ring.StartManaged(other.server, stream.group.id, Shots::kOne);
+  const Token one = ring.StartManaged(other.server, stream.group.id, Shots::kOneShot);
   ring.Quiet();
   EXPECT_FALSE(ring.HasArrived(one));
   // The other receive takes what comes back first, and gives it back in turn.
@@ -188,8 +188,8 @@ TEST_P(RingConformance, ExhaustedGroupServesAllThatWait) {
   for (int i = 0; i < kOthers; ++i) {
     const Pair other = ring.MakePair();
     EXPECT_EQ(ring.Send(other.client, "me too").result(), 6);
-    waiting.push_back(
-        ring.StartManaged(other.server, stream.group.id, i % 2 == 0 ? Shots::kOne : Shots::kMany));
+    waiting.push_back(ring.StartManaged(other.server, stream.group.id,
+                                        i % 2 == 0 ? Shots::kOneShot : Shots::kMultishot));
   }
   ring.Quiet();
   for (const Token token : waiting) EXPECT_FALSE(ring.HasArrived(token));
@@ -223,7 +223,7 @@ TEST_P(RingConformance, ExhaustedGroupCancelled) {
   EXPECT_EQ(end.error(), Error::kCanceled);
   EXPECT_FALSE(end.more());
 
-  stream.recv = ring.StartManaged(stream.pair.server, stream.group.id, Shots::kMany);
+  stream.recv = ring.StartManaged(stream.pair.server, stream.group.id, Shots::kMultishot);
   ring.Quiet();
   EXPECT_EQ(ring.Run([&](Token token) {
                   return ring.PrepareCancelConnection(stream.pair.server, Direction::kRecv, token);
@@ -235,7 +235,7 @@ TEST_P(RingConformance, ExhaustedGroupCancelled) {
   const std::string rest = ring.RecvText(stream.pair.server, 100);
   EXPECT_TRUE(Pattern(20).Matches(AsBytes(rest), stream.bytes));
 
-  stream.recv = ring.StartManaged(stream.pair.server, stream.group.id, Shots::kMany);
+  stream.recv = ring.StartManaged(stream.pair.server, stream.group.id, Shots::kMultishot);
   ring.Quiet();
   EXPECT_EQ(ring.Close(stream.pair.server).result(), 0);
   EXPECT_EQ(ring.Next(stream.recv).error(), Error::kCanceled);
@@ -260,8 +260,9 @@ TEST_P(RingConformance, ExhaustedGroupCancelAll) {
   const auto start_all = [&] {
     recvs.clear();
     for (const Pair& pair : pairs) {
-      recvs.push_back(ring.StartManaged(pair.server, stream.group.id,
-                                        recvs.size() % 2 == 0 ? Shots::kMany : Shots::kOne));
+      recvs.push_back(
+          ring.StartManaged(pair.server, stream.group.id,
+                            recvs.size() % 2 == 0 ? Shots::kMultishot : Shots::kOneShot));
     }
     ring.Quiet();
   };
@@ -296,7 +297,7 @@ TEST_P(RingConformance, ExhaustedGroupOutlivesOtherCancels) {
     ring.HoldBuffers();
     const Pair pair = ring.MakePair();
     const TestGroup group = ring.MakeGroup(1, kSmallBuffer);
-    const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMany);
+    const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMultishot);
     const std::string text(200, 't');
     EXPECT_EQ(ring.Send(pair.client, text).result(), 200);
     Arrival piece = ring.Next(recv);
@@ -327,7 +328,7 @@ TEST_P(RingConformance, BusyManagedReceiveIsCancelled) {
     for (int round = 0; round < 20; ++round) {
       const Pair pair = ring.MakePair();
       const TestGroup group = ring.MakeGroup(1, 64);
-      const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMany);
+      const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMultishot);
       const Token send = ring.StartSend(pair.client, ring.Text(std::string(1000, 'b')));
       ring.Submit();
       const Token cancel =
@@ -354,7 +355,8 @@ TEST_P(RingConformance, ExhaustedGroupDrained) {
   for (int i = 0; i < 4; ++i) {
     const Pair pair = ring.MakePair();
     EXPECT_EQ(ring.Send(pair.client, "waiting").result(), 7);
-    ring.StartManaged(pair.server, stream.group.id, i % 2 == 0 ? Shots::kMany : Shots::kOne);
+    ring.StartManaged(pair.server, stream.group.id,
+                      i % 2 == 0 ? Shots::kMultishot : Shots::kOneShot);
   }
   ring.Quiet();
   const absl::Status status = Drain(ring, std::chrono::steady_clock::now() + kPatience);

@@ -61,7 +61,7 @@ Shots ShotsOf(const Request& request) {
   if (const auto* accept = std::get_if<request::Accept>(&request)) return accept->shots;
   if (const auto* poll = std::get_if<request::Poll>(&request)) return poll->shots;
   if (const auto* timer = std::get_if<request::Timer>(&request)) return timer->shots;
-  return Shots::kOne;
+  return Shots::kOneShot;
 }
 
 // Why there is no deadline.
@@ -134,14 +134,14 @@ Prepared LedgerRing::Book(Token token, Kind kind, Shots shots, Prepare prepare) 
   Account& account = accounts_[token.value];
   account.kind = kind;
   ++account.open;
-  if (shots == Shots::kMany || kind == Kind::kSend) ++account.open_many;
+  if (shots == Shots::kMultishot || kind == Kind::kSend) ++account.open_many;
   return Prepared::kAccepted;
 }
 
 Prepared LedgerRing::StartRecv(ConnectionId connection, std::span<std::byte> memory,
                                TransferTraits traits, Token token) {
   const Time before = steady_clock::now();
-  const Prepared prepared = Book(token, Kind::kRecv, Shots::kOne, [&] {
+  const Prepared prepared = Book(token, Kind::kRecv, Shots::kOneShot, [&] {
     return backend().StartRecv(connection, memory, traits, token);
   });
   Observe(before);
@@ -151,7 +151,7 @@ Prepared LedgerRing::StartRecv(ConnectionId connection, std::span<std::byte> mem
 Prepared LedgerRing::StartSend(ConnectionId connection, std::span<std::byte> memory,
                                TransferTraits traits, Token token) {
   const Time before = steady_clock::now();
-  const Prepared prepared = Book(token, Kind::kSend, Shots::kOne, [&] {
+  const Prepared prepared = Book(token, Kind::kSend, Shots::kOneShot, [&] {
     return backend().StartSend(connection, memory, traits, token);
   });
   Observe(before);

@@ -38,7 +38,7 @@ TEST_P(RingConformance, RunByAnotherThread) {
   const TestGroup group = ring.MakeGroup(4, 1024);
   const TestBuffer buffer = ring.MakeBuffer(4096);
   const Token accept =
-      ring.Start([&](Token token) { return ring.PrepareAccept(listener, Shots::kOne, token); });
+      ring.Start([&](Token token) { return ring.PrepareAccept(listener, Shots::kOneShot, token); });
   const Endpoint endpoint = ring.EndpointOf(listener);
   const Token connect =
       ring.Start([&](Token token) { return ring.PrepareConnect(endpoint, token); });
@@ -46,7 +46,8 @@ TEST_P(RingConformance, RunByAnotherThread) {
     const Pair pair{ring.Await(connect).connection(), ring.Await(accept).connection()};
     ring.ExpectAlive(pair);
     EXPECT_EQ(ring.Send(pair.client, "managed").result(), 7);
-    EXPECT_EQ(ring.Await(ring.StartManaged(pair.server, group.id, Shots::kOne)).bytes, "managed");
+    EXPECT_EQ(ring.Await(ring.StartManaged(pair.server, group.id, Shots::kOneShot)).bytes,
+              "managed");
     const Arrival sent = ring.Run([&](Token token) {
       return ring.PrepareSendBuffer(pair.server, buffer.Slice(0, 4096), token);
     });
@@ -78,7 +79,8 @@ TEST_P(RingConformance, RingsInTwoThreads) {
     client.Finish();
   });
   const ConnectionId connection =
-      server.Run([&](Token token) { return server.PrepareAccept(listener, Shots::kOne, token); })
+      server
+          .Run([&](Token token) { return server.PrepareAccept(listener, Shots::kOneShot, token); })
           .connection();
   int messages = 0;
   for (;;) {
@@ -134,7 +136,7 @@ TEST_P(RingConformance, InFlight) {
   const Pair pair = ring.MakePair();
   EXPECT_EQ(ring.InFlight(), 0u);
   const Token recv = ring.StartRecv(pair.server, ring.Memory(1));
-  const Token timer = ring.StartTimeout(hours{1}, Shots::kMany);
+  const Token timer = ring.StartTimeout(hours{1}, Shots::kMultishot);
   EXPECT_EQ(ring.InFlight(), 2u) << "accepted is in flight";
   ring.Submit();
   EXPECT_EQ(ring.InFlight(), 2u);
@@ -156,12 +158,12 @@ TEST_P(RingConformance, DrainEverything) {
   const TestGroup group = ring.MakeGroup(4, 64);
   const TestBuffer buffer = ring.MakeBuffer(4096);
   const Pair pair = Connect(peer, ring);
-  ring.Start([&](Token token) { return ring.PrepareAccept(listener, Shots::kMany, token); });
-  ring.StartManaged(pair.server, group.id, Shots::kMany);
+  ring.Start([&](Token token) { return ring.PrepareAccept(listener, Shots::kMultishot, token); });
+  ring.StartManaged(pair.server, group.id, Shots::kMultishot);
   ring.StartTimeout(hours{1});
-  ring.StartTimeout(milliseconds{1}, Shots::kMany);
+  ring.StartTimeout(milliseconds{1}, Shots::kMultishot);
   ring.Start([&](Token token) {
-    return ring.PreparePollAdd(pair.server, kPollReadable, Shots::kMany, token);
+    return ring.PreparePollAdd(pair.server, kPollReadable, Shots::kMultishot, token);
   });
   // As much as the peer's socket takes: memory that a zero-copy send holds for a peer that
   // does not read can only be had back by closing.
@@ -241,7 +243,7 @@ TEST_P(RingConformance, DestroyedByAnotherThread) {
     Destroy(ring);
     own.ExpectAlive(pair);
     EXPECT_EQ(own.Send(pair.client, "managed").result(), 7);
-    EXPECT_EQ(own.Await(own.StartManaged(pair.server, group.id, Shots::kOne)).bytes, "managed");
+    EXPECT_EQ(own.Await(own.StartManaged(pair.server, group.id, Shots::kOneShot)).bytes, "managed");
     own.Finish();
   }).join();
 }
@@ -276,7 +278,7 @@ TEST_P(RingConformance, DestroyWithWorkInFlightDies) {
       {
         absl::StatusOr<std::unique_ptr<Ring>> ring = GetParam().create(options);
         if (ring.ok()) {
-          static_cast<void>((*ring)->PrepareTimeout(hours{1}, Shots::kOne, Token{1}));
+          static_cast<void>((*ring)->PrepareTimeout(hours{1}, Shots::kOneShot, Token{1}));
           (*ring)->Submit();
           ring->reset();
         }

@@ -59,7 +59,7 @@ size_t SendMuch(TestRing& ring, ConnectionId connection, const Pattern& pattern)
 
 void AwaitReadable(TestRing& ring, ConnectionId connection) {
   EXPECT_GT(ring.Run([&](Token token) {
-                  return ring.PreparePollAdd(connection, kPollReadable, Shots::kOne, token);
+                  return ring.PreparePollAdd(connection, kPollReadable, Shots::kOneShot, token);
                 })
                 .result(),
             0);
@@ -157,7 +157,7 @@ TEST_P(RingConformance, CloseAfterThePeersEndWaitsForNothing) {
                 0);
       const Token recv = kind == 0 ? ring.StartRecv(pair.server, ring.Memory(8))
                          : kind == 1
-                             ? ring.StartManaged(pair.server, group.id, Shots::kMany)
+                             ? ring.StartManaged(pair.server, group.id, Shots::kMultishot)
                              : ring.StartRecv(pair.server, ring.Memory(8), TransferFlags::kAll);
       EXPECT_EQ(ring.Await(recv).result(), 0);
       const size_t sent = SendMuch(ring, pair.server, pattern);

@@ -27,7 +27,7 @@ Arrival Shutdown(TestRing& ring, ConnectionId connection) {
       [&](Token token) { return ring.PrepareShutdown(connection, Direction::kSend, token); });
 }
 
-// Collects what a managed receive of many shots brings, until `bytes` have come or it ends.
+// Collects what a multishot managed receive brings, until `bytes` have come or it ends.
 std::string Collect(TestRing& ring, Token token, size_t bytes) {
   std::string all;
   while (all.size() < bytes) {
@@ -40,12 +40,12 @@ std::string Collect(TestRing& ring, Token token, size_t bytes) {
   return all;
 }
 
-// One shot is one buffer.
+// A one-shot receive brings one buffer.
 TEST_P(RingConformance, ManagedOneShot) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
   const TestGroup group = ring.MakeGroup(4, kBufferBytes);
-  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kOne);
+  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kOneShot);
   EXPECT_EQ(ring.Send(pair.client, "managed").result(), 7);
   const Arrival arrival = ring.Await(recv);
   EXPECT_EQ(arrival.result(), 7);
@@ -55,15 +55,15 @@ TEST_P(RingConformance, ManagedOneShot) {
   EXPECT_EQ(ring.Send(pair.client, "more").result(), 4);
   ring.Quiet();
   EXPECT_FALSE(ring.HasArrived(recv));
-  EXPECT_EQ(ring.Await(ring.StartManaged(pair.server, group.id, Shots::kOne)).bytes, "more");
+  EXPECT_EQ(ring.Await(ring.StartManaged(pair.server, group.id, Shots::kOneShot)).bytes, "more");
 }
 
-// Many shots go on until the end of the stream.
-TEST_P(RingConformance, ManagedManyShots) {
+// A multishot receive goes on until the end of the stream.
+TEST_P(RingConformance, ManagedMultishot) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
   const TestGroup group = ring.MakeGroup(4, kBufferBytes);
-  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMany);
+  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMultishot);
   for (int i = 0; i < 20; ++i) {
     const std::string text = "message " + std::to_string(i);
     EXPECT_EQ(ring.Send(pair.client, text).result(), static_cast<int32_t>(text.size()));
@@ -83,11 +83,11 @@ TEST_P(RingConformance, ManagedEndAfterData) {
   for (const bool armed_first : {true, false}) {
     const Pair pair = ring.MakePair();
     Token recv;
-    if (armed_first) recv = ring.StartManaged(pair.server, group.id, Shots::kMany);
+    if (armed_first) recv = ring.StartManaged(pair.server, group.id, Shots::kMultishot);
     const std::string text(3000, 'e');
     EXPECT_EQ(ring.Send(pair.client, text).result(), 3000);
     EXPECT_EQ(Shutdown(ring, pair.client).result(), 0);
-    if (!armed_first) recv = ring.StartManaged(pair.server, group.id, Shots::kMany);
+    if (!armed_first) recv = ring.StartManaged(pair.server, group.id, Shots::kMultishot);
     EXPECT_EQ(Collect(ring, recv, text.size()), text);
     const Arrival end = ring.Next(recv);
     EXPECT_EQ(end.result(), 0);
@@ -97,13 +97,13 @@ TEST_P(RingConformance, ManagedEndAfterData) {
   }
 }
 
-// One shot at the end of the stream.
+// A one-shot receive at the end of the stream.
 TEST_P(RingConformance, ManagedOneShotAtTheEnd) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
   const TestGroup group = ring.MakeGroup(2, kBufferBytes);
   EXPECT_EQ(Shutdown(ring, pair.client).result(), 0);
-  EXPECT_EQ(ring.Await(ring.StartManaged(pair.server, group.id, Shots::kOne)).result(), 0);
+  EXPECT_EQ(ring.Await(ring.StartManaged(pair.server, group.id, Shots::kOneShot)).result(), 0);
   EXPECT_EQ(ring.FreeBuffers(group.id), 2u);
 }
 
@@ -111,7 +111,7 @@ TEST_P(RingConformance, ManagedOneShotAtTheEnd) {
 TEST_P(RingConformance, ManagedPeerResets) {
   TestRing& ring = MakeRing();
   const TestGroup group = ring.MakeGroup(2, kBufferBytes);
-  for (const Shots shots : {Shots::kOne, Shots::kMany}) {
+  for (const Shots shots : {Shots::kOneShot, Shots::kMultishot}) {
     const Pair pair = ring.MakePair();
     const Token recv = ring.StartManaged(pair.server, group.id, shots);
     ring.Submit();
@@ -132,7 +132,7 @@ TEST_P(RingConformance, ManagedBurstLargerThanTheGroup) {
   const Pattern pattern(5);
   const std::span<std::byte> memory = ring.Memory(kBytes);
   pattern.Fill(memory, 0);
-  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMany);
+  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMultishot);
   const Token send = ring.StartSend(pair.client, memory, TransferFlags::kAll);
   const std::string got = Collect(ring, recv, kBytes);
   EXPECT_EQ(got.size(), kBytes);
@@ -151,7 +151,7 @@ TEST_P(RingConformance, ManagedConnectionsShareAGroup) {
   std::vector<Token> sends;
   for (uint32_t i = 0; i < kConnections; ++i) {
     pairs.push_back(ring.MakePair());
-    recvs.push_back(ring.StartManaged(pairs[i].server, group.id, Shots::kMany));
+    recvs.push_back(ring.StartManaged(pairs[i].server, group.id, Shots::kMultishot));
   }
   for (uint32_t i = 0; i < kConnections; ++i) {
     const std::span<std::byte> memory = ring.Memory(kBytes);
@@ -175,12 +175,12 @@ TEST_P(RingConformance, ManagedHeldBufferIsLeftAlone) {
   const Pair other = ring.MakePair();
   const TestGroup group = ring.MakeGroup(4, 4 * kBufferBytes);
   ring.HoldBuffers();
-  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMany);
+  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMultishot);
   EXPECT_EQ(ring.Send(pair.client, "mine").result(), 4);
   const Arrival held = ring.Next(recv);
   ASSERT_EQ(held.result(), 4);
   EXPECT_EQ(AsText({held.buffer.data, 4}), "mine");
-  const Token traffic = ring.StartManaged(other.server, group.id, Shots::kMany);
+  const Token traffic = ring.StartManaged(other.server, group.id, Shots::kMultishot);
   constexpr size_t kBytes = 100'000;
   const Token send =
       ring.StartSend(other.client, ring.Text(std::string(kBytes, 'T')), TransferFlags::kAll);
@@ -201,7 +201,7 @@ TEST_P(RingConformance, ManagedBuffersReturnedInAnyOrder) {
   const Pair pair = ring.MakePair();
   const TestGroup group = ring.MakeGroup(4, kBufferBytes);
   ring.HoldBuffers();
-  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMany);
+  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMultishot);
   const Pattern pattern(6);
   constexpr size_t kBytes = 200'000;
   const std::span<std::byte> memory = ring.Memory(kBytes);
@@ -228,7 +228,7 @@ TEST_P(RingConformance, ManagedCancelled) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
   const TestGroup group = ring.MakeGroup(4, kBufferBytes);
-  for (const Shots shots : {Shots::kOne, Shots::kMany}) {
+  for (const Shots shots : {Shots::kOneShot, Shots::kMultishot}) {
     const Token recv = ring.StartManaged(pair.server, group.id, shots);
     ring.Submit();
     EXPECT_EQ(ring.Await(ring.StartCancel(recv)).result(), 0);
@@ -238,7 +238,7 @@ TEST_P(RingConformance, ManagedCancelled) {
     EXPECT_EQ(ring.Send(pair.client, "plain").result(), 5);
     EXPECT_EQ(ring.RecvText(pair.server, 5), "plain");
   }
-  const Token many = ring.StartManaged(pair.server, group.id, Shots::kMany);
+  const Token many = ring.StartManaged(pair.server, group.id, Shots::kMultishot);
   EXPECT_EQ(ring.Send(pair.client, "managed").result(), 7);
   EXPECT_EQ(Collect(ring, many, 7), "managed");
 }
@@ -256,7 +256,7 @@ TEST_P(RingConformance, ManagedCancelledInAStream) {
   const Token send = ring.StartSend(pair.client, memory, TransferFlags::kAll);
   std::string got;
   while (got.size() < kBytes) {
-    const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMany);
+    const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMultishot);
     got += ring.Next(recv).bytes;
     const Token cancel = ring.StartCancel(recv);
     for (const Arrival& arrival : ring.AwaitAll(recv)) {
@@ -286,11 +286,13 @@ TEST_P(RingConformance, StaleGroups) {
   for (const BufferGroupId id :
        {old.id, BufferGroupId{}, BufferGroupId{index + 65536, generation},
         BufferGroupId{index, generation + 65536}, BufferGroupId{index + 1, generation}}) {
-    EXPECT_EQ(ring.Await(ring.StartManaged(pair.server, id, Shots::kOne)).error(), Error::kBadId);
-    EXPECT_EQ(ring.Await(ring.StartManaged(pair.server, id, Shots::kMany)).error(), Error::kBadId);
+    EXPECT_EQ(ring.Await(ring.StartManaged(pair.server, id, Shots::kOneShot)).error(),
+              Error::kBadId);
+    EXPECT_EQ(ring.Await(ring.StartManaged(pair.server, id, Shots::kMultishot)).error(),
+              Error::kBadId);
   }
   EXPECT_EQ(ring.Send(pair.client, "x").result(), 1);
-  EXPECT_EQ(ring.Await(ring.StartManaged(pair.server, current.id, Shots::kOne)).bytes, "x");
+  EXPECT_EQ(ring.Await(ring.StartManaged(pair.server, current.id, Shots::kOneShot)).bytes, "x");
 }
 
 // A group stays while receives use it or the caller holds buffers of it (trap 1).
@@ -299,7 +301,7 @@ TEST_P(RingConformance, UnregisterGroupInUse) {
   const Pair pair = ring.MakePair();
   const TestGroup group = ring.MakeGroup(2, kBufferBytes);
   ring.HoldBuffers();
-  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kOne);
+  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kOneShot);
   EXPECT_EQ(ring.UnregisterBufferGroup(group.id).code(), absl::StatusCode::kFailedPrecondition);
   ring.Submit();
   EXPECT_EQ(ring.UnregisterBufferGroup(group.id).code(), absl::StatusCode::kFailedPrecondition);
@@ -331,7 +333,7 @@ TEST_P(RingConformance, GroupsComeAndGo) {
   const Pair pair = ring.MakePair();
   for (uint32_t i = 1; i <= 20; ++i) {
     const TestGroup group = ring.MakeGroup(i % 5 + 1, 16 * i);
-    const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMany);
+    const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMultishot);
     const std::string text(500, static_cast<char>('a' + i));
     const Token send = ring.StartSend(pair.client, ring.Text(text), TransferFlags::kAll);
     EXPECT_EQ(Collect(ring, recv, text.size()), text);
@@ -359,7 +361,7 @@ TEST_P(RingConformance, ManagedManyTinyBuffers) {
   EXPECT_EQ(ring.Await(ring.StartSend(pair.client, memory, TransferFlags::kAll)).result(),
             static_cast<int32_t>(kBytes));
   const std::string got =
-      Collect(ring, ring.StartManaged(pair.server, group.id, Shots::kMany), kBytes);
+      Collect(ring, ring.StartManaged(pair.server, group.id, Shots::kMultishot), kBytes);
   EXPECT_EQ(got.size(), kBytes);
   EXPECT_TRUE(pattern.Matches(AsBytes(got), 0));
 }
@@ -371,8 +373,8 @@ TEST_P(RingConformance, ManagedTwoGroups) {
   const TestGroup large = ring.MakeGroup(2, 64 << 10);
   const Pair first = ring.MakePair();
   const Pair second = ring.MakePair();
-  const Token of_small = ring.StartManaged(first.server, small.id, Shots::kMany);
-  const Token of_large = ring.StartManaged(second.server, large.id, Shots::kMany);
+  const Token of_small = ring.StartManaged(first.server, small.id, Shots::kMultishot);
+  const Token of_large = ring.StartManaged(second.server, large.id, Shots::kMultishot);
   const std::string text(20'000, 'g');
   const Token to_first = ring.StartSend(first.client, ring.Text(text), TransferFlags::kAll);
   const Token to_second = ring.StartSend(second.client, ring.Text(text), TransferFlags::kAll);

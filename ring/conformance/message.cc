@@ -202,7 +202,7 @@ TEST_P(RingConformance, MessageManagedEachInABufferOfItsOwn) {
     for (const uint32_t buffer_bytes : {1200u, 2048u, 8192u}) {
       SCOPED_TRACE(buffer_bytes);
       const TestGroup group = ring.MakeGroup(8, buffer_bytes);
-      const Token recv = ring.StartManaged(inbox.socket, group.id, Shots::kMany);
+      const Token recv = ring.StartManaged(inbox.socket, group.id, Shots::kMultishot);
       ring.Submit();
       for (int i = 0; i < 6; ++i) {
         const std::string text(1200, static_cast<char>('a' + i));
@@ -216,10 +216,10 @@ TEST_P(RingConformance, MessageManagedEachInABufferOfItsOwn) {
       for (const char* text : {"one", "two", "three"}) EXPECT_EQ(ring.Next(recv).bytes, text);
       EXPECT_EQ(ring.Await(ring.StartCancel(recv)).result(), 0);
       EXPECT_EQ(ring.Next(recv).error(), Error::kCanceled);
-      inbox.send("one shot");
+      inbox.send("one-shot");
       inbox.send("and no more");
-      EXPECT_EQ(ring.Await(ring.StartManaged(inbox.socket, group.id, Shots::kOne)).bytes,
-                "one shot");
+      EXPECT_EQ(ring.Await(ring.StartManaged(inbox.socket, group.id, Shots::kOneShot)).bytes,
+                "one-shot");
       ExpectNext(ring, inbox, "and no more");
       EXPECT_EQ(ring.FreeBuffers(group.id), 8u);
       ASSERT_TRUE(ring.UnregisterBufferGroup(group.id).ok());
@@ -227,7 +227,7 @@ TEST_P(RingConformance, MessageManagedEachInABufferOfItsOwn) {
   });
 }
 
-// One that is longer than a buffer is told without one, and many shots go on.
+// One that is longer than a buffer is told without one, and a multishot receive goes on.
 TEST_P(RingConformance, MessageManagedTooLongForABuffer) {
   TestRing& ring = MakeRing();
   ForEach(Inboxes(ring, GetParam().native_kinds), [&](const Inbox& inbox) {
@@ -236,7 +236,7 @@ TEST_P(RingConformance, MessageManagedTooLongForABuffer) {
       const TestGroup group = ring.MakeGroup(4, buffer_bytes);
       const std::string fits(buffer_bytes, 'f');
       const std::string too_long(buffer_bytes + 1, 'l');
-      const Token recv = ring.StartManaged(inbox.socket, group.id, Shots::kMany);
+      const Token recv = ring.StartManaged(inbox.socket, group.id, Shots::kMultishot);
       ring.Submit();
       for (const std::string& text : {fits, too_long, too_long, fits}) inbox.send(text);
       EXPECT_EQ(ring.Next(recv).bytes, fits);
@@ -249,7 +249,7 @@ TEST_P(RingConformance, MessageManagedTooLongForABuffer) {
       EXPECT_EQ(ring.Await(ring.StartCancel(recv)).result(), 0);
       EXPECT_EQ(ring.Next(recv).error(), Error::kCanceled);
       inbox.send(too_long);
-      const Arrival one = ring.Await(ring.StartManaged(inbox.socket, group.id, Shots::kOne));
+      const Arrival one = ring.Await(ring.StartManaged(inbox.socket, group.id, Shots::kOneShot));
       EXPECT_EQ(one.error(), Error::kMessageTooLong);
       EXPECT_EQ(one.completion.flags, 0u);
       EXPECT_EQ(ring.FreeBuffers(group.id), 4u);
@@ -258,13 +258,13 @@ TEST_P(RingConformance, MessageManagedTooLongForABuffer) {
   });
 }
 
-// An empty one is told without a buffer, and many shots go on.
+// An empty one is told without a buffer, and a multishot receive goes on.
 TEST_P(RingConformance, MessageManagedEmptyDatagramIsNoEnd) {
   TestRing& ring = MakeRing();
   const TestGroup group = ring.MakeGroup(4, 64);
   ForEach(Inboxes(ring, GetParam().native_kinds), [&](const Inbox& inbox) {
     if (inbox.is_sequenced) return;
-    const Token recv = ring.StartManaged(inbox.socket, group.id, Shots::kMany);
+    const Token recv = ring.StartManaged(inbox.socket, group.id, Shots::kMultishot);
     ring.Submit();
     for (const char* text : {"", "a", "", "", "b"}) inbox.send(text);
     for (const std::string text : {"", "a", "", "", "b"}) {
@@ -277,7 +277,7 @@ TEST_P(RingConformance, MessageManagedEmptyDatagramIsNoEnd) {
     EXPECT_EQ(ring.Await(ring.StartCancel(recv)).result(), 0);
     EXPECT_EQ(ring.Next(recv).error(), Error::kCanceled);
     inbox.send("");
-    const Arrival one = ring.Await(ring.StartManaged(inbox.socket, group.id, Shots::kOne));
+    const Arrival one = ring.Await(ring.StartManaged(inbox.socket, group.id, Shots::kOneShot));
     EXPECT_EQ(one.result(), 0);
     EXPECT_EQ(one.completion.flags, uint32_t{kEmptyDatagram});
     EXPECT_EQ(ring.FreeBuffers(group.id), 4u);
@@ -290,7 +290,7 @@ TEST_P(RingConformance, MessageManagedWaitsForABuffer) {
   ring.HoldBuffers();
   ForEach(Inboxes(ring, GetParam().native_kinds), [&](const Inbox& inbox) {
     const TestGroup group = ring.MakeGroup(1, 64);
-    const Token recv = ring.StartManaged(inbox.socket, group.id, Shots::kMany);
+    const Token recv = ring.StartManaged(inbox.socket, group.id, Shots::kMultishot);
     ring.Submit();
     for (const std::string_view text : {"first", "second", "third"}) inbox.send(text);
     for (const std::string_view text : {"first", "second", "third"}) {
@@ -313,7 +313,7 @@ TEST_P(RingConformance, MessageManagedFailsWithoutABuffer) {
   ring.HoldBuffers();
   ForEach(Inboxes(ring, GetParam().native_kinds), [&](const Inbox& inbox) {
     const TestGroup group = ring.MakeGroup(1, 64, ExhaustionPolicy::kFail);
-    const Token recv = ring.StartManaged(inbox.socket, group.id, Shots::kMany);
+    const Token recv = ring.StartManaged(inbox.socket, group.id, Shots::kMultishot);
     ring.Submit();
     for (const std::string_view text : {"first", "second"}) inbox.send(text);
     const Arrival first = ring.Next(recv);
@@ -332,7 +332,7 @@ TEST_P(RingConformance, MessageManagedFailsWithoutABuffer) {
 TEST_P(RingConformance, MessageTheEndOfASequence) {
   TestRing& ring = MakeRing();
   const TestGroup group = ring.MakeGroup(4, 64);
-  for (const Shots shots : {Shots::kOne, Shots::kMany}) {
+  for (const Shots shots : {Shots::kOneShot, Shots::kMultishot}) {
     std::vector<Inbox> sequences;
     for (const NativeKind& kind : GetParam().native_kinds) {
       if (kind.is_sequenced) AddHandedIn(ring, kind, &sequences);
@@ -345,7 +345,7 @@ TEST_P(RingConformance, MessageTheEndOfASequence) {
       EXPECT_EQ(ring.Next(recv).bytes, "last");
       inbox.send = nullptr;
       inbox.peer.reset();
-      const Arrival end = shots == Shots::kMany ? ring.Next(recv) : ring.RecvEnd(inbox.socket);
+      const Arrival end = shots == Shots::kMultishot ? ring.Next(recv) : ring.RecvEnd(inbox.socket);
       EXPECT_EQ(end.result(), 0) << ErrorName(end.error());
       EXPECT_EQ(end.completion.flags, 0u);
       EXPECT_EQ(ring.RecvEnd(inbox.socket).result(), 0) << "it stays so";
@@ -369,7 +369,7 @@ TEST_P(RingConformance, MessageShutdownEndsReceives) {
     const Arrival end = ring.Await(waits);
     EXPECT_EQ(end.result(), 0) << ErrorName(end.error());
     EXPECT_EQ(end.completion.flags, 0u);
-    const Arrival managed = ring.Next(ring.StartManaged(inbox.socket, group.id, Shots::kMany));
+    const Arrival managed = ring.Next(ring.StartManaged(inbox.socket, group.id, Shots::kMultishot));
     EXPECT_EQ(managed.result(), 0) << ErrorName(managed.error());
     EXPECT_EQ(managed.completion.flags, 0u);
     const Arrival from = ring.Run([&](Token token) {

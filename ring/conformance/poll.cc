@@ -30,12 +30,12 @@ PollEvents EventsOf(const Arrival& arrival) {
 TEST_P(RingConformance, PollReadable) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
-  const Token poll = StartPoll(ring, pair.server, kPollReadable, Shots::kOne);
+  const Token poll = StartPoll(ring, pair.server, kPollReadable, Shots::kOneShot);
   ring.Quiet();
   EXPECT_FALSE(ring.HasArrived(poll));
   EXPECT_EQ(ring.Send(pair.client, "here").result(), 4);
   EXPECT_EQ(EventsOf(ring.Await(poll)), kPollReadable);
-  EXPECT_EQ(EventsOf(ring.Await(StartPoll(ring, pair.server, kPollReadable, Shots::kOne))),
+  EXPECT_EQ(EventsOf(ring.Await(StartPoll(ring, pair.server, kPollReadable, Shots::kOneShot))),
             kPollReadable)
       << "it still holds";
   EXPECT_EQ(ring.RecvText(pair.server, 4), "here");
@@ -44,10 +44,10 @@ TEST_P(RingConformance, PollReadable) {
 TEST_P(RingConformance, PollWritable) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
-  EXPECT_EQ(EventsOf(ring.Await(StartPoll(ring, pair.server, kPollWritable, Shots::kOne))),
+  EXPECT_EQ(EventsOf(ring.Await(StartPoll(ring, pair.server, kPollWritable, Shots::kOneShot))),
             kPollWritable);
   EXPECT_EQ(EventsOf(ring.Await(
-                StartPoll(ring, pair.server, kPollReadable | kPollWritable, Shots::kOne))),
+                StartPoll(ring, pair.server, kPollReadable | kPollWritable, Shots::kOneShot))),
             kPollWritable)
       << "nothing is there to be read";
 }
@@ -61,7 +61,7 @@ TEST_P(RingConformance, PollWritableWaits) {
   EXPECT_EQ(ring.Await(ring.StartCancel(send)).result(), 0);
   const Arrival sent = ring.Await(send);
   ASSERT_GT(sent.result(), 0);
-  const Token poll = StartPoll(ring, pair.client, kPollWritable, Shots::kOne);
+  const Token poll = StartPoll(ring, pair.client, kPollWritable, Shots::kOneShot);
   ring.Quiet();
   EXPECT_FALSE(ring.HasArrived(poll));
   const std::span<std::byte> memory = ring.Memory(1 << 20);
@@ -77,22 +77,22 @@ TEST_P(RingConformance, PollWritableWaits) {
 TEST_P(RingConformance, PollHangUp) {
   TestRing& ring = MakeRing();
   const Pair ended = ring.MakePair();
-  const Token readable = StartPoll(ring, ended.server, kPollReadable, Shots::kOne);
+  const Token readable = StartPoll(ring, ended.server, kPollReadable, Shots::kOneShot);
   EXPECT_EQ(ring.Close(ended.client).result(), 0);
   EXPECT_TRUE(Any(EventsOf(ring.Await(readable)) & kPollReadable));
 
   const Pair reset = ring.MakePair();
-  const Token poll = StartPoll(ring, reset.server, kPollReadable, Shots::kOne);
+  const Token poll = StartPoll(ring, reset.server, kPollReadable, Shots::kOneShot);
   ring.Submit();
   EXPECT_EQ(ring.Close(reset.client, CloseMode::kReset).result(), 0);
   EXPECT_TRUE(Any(EventsOf(ring.Await(poll)) & (kPollHangUp | kPollError)));
 }
 
-// Many shots: each time there is something new.
-TEST_P(RingConformance, PollManyShots) {
+// A multishot poll completes each time there is something new.
+TEST_P(RingConformance, PollMultishot) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
-  const Token poll = StartPoll(ring, pair.server, kPollReadable, Shots::kMany);
+  const Token poll = StartPoll(ring, pair.server, kPollReadable, Shots::kMultishot);
   for (int i = 0; i < 10; ++i) {
     // What came late belongs to the round before.
     ring.Pump();
@@ -106,10 +106,10 @@ TEST_P(RingConformance, PollManyShots) {
 }
 
 // What arrives does not tell of room again, nor does room tell of what is there still.
-TEST_P(RingConformance, PollManyShotsTellsOfItsOwnDirection) {
+TEST_P(RingConformance, PollMultishotTellsOfItsOwnDirection) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
-  const Token writable = StartPoll(ring, pair.server, kPollWritable, Shots::kMany);
+  const Token writable = StartPoll(ring, pair.server, kPollWritable, Shots::kMultishot);
   EXPECT_EQ(EventsOf(ring.Next(writable)), kPollWritable);
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(ring.Send(pair.client, "xy").result(), 2);
@@ -118,7 +118,7 @@ TEST_P(RingConformance, PollManyShotsTellsOfItsOwnDirection) {
     EXPECT_FALSE(ring.HasArrived(writable)) << "at arrival " << i;
   }
 
-  const Token readable = StartPoll(ring, pair.server, kPollReadable, Shots::kMany);
+  const Token readable = StartPoll(ring, pair.server, kPollReadable, Shots::kMultishot);
   EXPECT_TRUE(Any(EventsOf(ring.Next(readable)) & kPollReadable));
   constexpr size_t kMuch = 8 << 20;
   const Token send = ring.StartSend(pair.server, ring.Memory(kMuch), TransferFlags::kAll);
@@ -132,18 +132,19 @@ TEST_P(RingConformance, PollOfNothingOrOfUnknownEvents) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
   for (const PollEvents events : {kPollNone, ~kPollNone, kPollReadable | PollEvents{1u << 4}}) {
-    EXPECT_EQ(ring.Await(StartPoll(ring, pair.server, events, Shots::kOne)).error(),
+    EXPECT_EQ(ring.Await(StartPoll(ring, pair.server, events, Shots::kOneShot)).error(),
               Error::kInvalidArgument);
   }
 }
 
 // A poll that begins after others, and after events, is told what holds; once.
-TEST_P(RingConformance, PollManyShotsBeginsWithWhatHolds) {
+TEST_P(RingConformance, PollMultishotBeginsWithWhatHolds) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
   EXPECT_EQ(ring.Send(pair.client, "x").result(), 1);
   for (int i = 0; i < 3; ++i) {
-    const Token both = StartPoll(ring, pair.server, kPollReadable | kPollWritable, Shots::kMany);
+    const Token both =
+        StartPoll(ring, pair.server, kPollReadable | kPollWritable, Shots::kMultishot);
     PollEvents told = kPollNone;
     while (!Any(told & kPollReadable) || !Any(told & kPollWritable)) {
       told |= EventsOf(ring.Next(both));
@@ -162,10 +163,10 @@ TEST_P(RingConformance, PollManyShotsBeginsWithWhatHolds) {
 TEST_P(RingConformance, PollBesideTransfers) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
-  const Token one = StartPoll(ring, pair.server, kPollReadable, Shots::kOne);
-  const Token two = StartPoll(ring, pair.server, kPollReadable, Shots::kOne);
+  const Token one = StartPoll(ring, pair.server, kPollReadable, Shots::kOneShot);
+  const Token two = StartPoll(ring, pair.server, kPollReadable, Shots::kOneShot);
   const Token recv = ring.StartRecv(pair.server, ring.Memory(1));
-  const Token writable = StartPoll(ring, pair.server, kPollWritable, Shots::kOne);
+  const Token writable = StartPoll(ring, pair.server, kPollWritable, Shots::kOneShot);
   const Token send = ring.StartSend(pair.server, ring.Text("y"));
   EXPECT_EQ(EventsOf(ring.Await(writable)), kPollWritable);
   EXPECT_EQ(ring.Await(send).result(), 1);
@@ -179,9 +180,9 @@ TEST_P(RingConformance, PollBesideTransfers) {
 TEST_P(RingConformance, PollRemove) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
-  for (const Shots shots : {Shots::kOne, Shots::kMany}) {
+  for (const Shots shots : {Shots::kOneShot, Shots::kMultishot}) {
     const Token poll = StartPoll(ring, pair.server, kPollReadable, shots);
-    const Token stays = StartPoll(ring, pair.server, kPollReadable, Shots::kOne);
+    const Token stays = StartPoll(ring, pair.server, kPollReadable, Shots::kOneShot);
     ring.Submit();
     const auto remove = [&] {
       return ring.Run([&](Token token) { return ring.PreparePollRemove(poll, token); });

@@ -83,7 +83,7 @@ TEST_P(RingConformance, SubmissionQueueFull) {
     EXPECT_EQ(ring.SubmissionQueueSpace(), 0u);
     const Token refused = ring.NewToken();
     EXPECT_EQ(ring.PrepareNop(refused), Prepared::kSubmissionQueueFull);
-    EXPECT_EQ(ring.PrepareTimeout(milliseconds{1}, Shots::kOne, refused),
+    EXPECT_EQ(ring.PrepareTimeout(milliseconds{1}, Shots::kOneShot, refused),
               Prepared::kSubmissionQueueFull);
     EXPECT_EQ(ring.PrepareCancelAll(refused), Prepared::kSubmissionQueueFull);
     EXPECT_EQ(ring.Submit(), tokens.size());
@@ -108,12 +108,12 @@ TEST_P(RingConformance, LastPlaceTakesAnyOperation) {
       [&](Token token) { return ring.PrepareRecv(pair.server, memory, token); },
       [&](Token token) { return ring.PrepareSendBuffer(pair.client, buffer.Slice(0, 8), token); },
       [&](Token token) {
-        return ring.PrepareRecvManaged(pair.client, group.id, Shots::kMany, token);
+        return ring.PrepareRecvManaged(pair.client, group.id, Shots::kMultishot, token);
       },
       [&](Token token) {
-        return ring.PreparePollAdd(pair.server, kPollReadable, Shots::kMany, token);
+        return ring.PreparePollAdd(pair.server, kPollReadable, Shots::kMultishot, token);
       },
-      [&](Token token) { return ring.PrepareTimeout(hours{1}, Shots::kMany, token); },
+      [&](Token token) { return ring.PrepareTimeout(hours{1}, Shots::kMultishot, token); },
       [&](Token token) {
         return ring.PrepareCancelConnection(pair.server, Direction::kBoth, token);
       },
@@ -255,7 +255,7 @@ TEST_P(RingConformance, CompletionsGiveTheirBuffersWithinTheLoop) {
   const Pair pair = ring.MakePair();
   const TestGroup group = ring.MakeGroup(4, 64);
   for (const bool by_copy : {false, true, false, true}) {
-    const Token recv = ring.StartManaged(pair.server, group.id, Shots::kOne);
+    const Token recv = ring.StartManaged(pair.server, group.id, Shots::kOneShot);
     const Token send = ring.StartSend(pair.client, ring.Text("text"));
     std::string received;
     bool sent = false;
@@ -288,7 +288,7 @@ TEST_P(RingConformance, CompletionQueueOverflow) {
   const steady_clock::time_point deadline = steady_clock::now() + kPatience;
   while (tokens.size() < kTimers && steady_clock::now() < deadline) {
     const Token token = ring.NewToken();
-    const Prepared prepared = ring.PrepareTimeout(milliseconds{50}, Shots::kOne, token);
+    const Prepared prepared = ring.PrepareTimeout(milliseconds{50}, Shots::kOneShot, token);
     if (prepared == Prepared::kAccepted) {
       tokens.push_back(token);
     } else {
@@ -330,8 +330,8 @@ TEST_P(RingConformance, CompletionQueueOverflowOfNops) {
   EXPECT_EQ(ring.Await(ring.StartNop()).result(), 0) << "the ring is stuck";
 }
 
-// Operations of many shots overflow as well, and stay alive.
-TEST_P(RingConformance, CompletionQueueOverflowOfManyShots) {
+// Multishot operations overflow as well, and stay alive.
+TEST_P(RingConformance, CompletionQueueOverflowOfMultishots) {
   RingOptions options = Options();
   options.submission_entries = 16;
   options.completion_entries = 16;
@@ -339,12 +339,12 @@ TEST_P(RingConformance, CompletionQueueOverflowOfManyShots) {
   TestRing& peer = MakeRing();
   const ListenerId listener = ring.Listen();
   const Endpoint endpoint = ring.EndpointOf(listener);
-  const Token accept =
-      ring.Start([&](Token token) { return ring.PrepareAccept(listener, Shots::kMany, token); });
+  const Token accept = ring.Start(
+      [&](Token token) { return ring.PrepareAccept(listener, Shots::kMultishot, token); });
   const TestGroup group = ring.MakeGroup(256, 256);
   const Pair pair = Connect(peer, ring);
-  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMany);
-  const Token timer = ring.StartTimeout(milliseconds{1}, Shots::kMany);
+  const Token recv = ring.StartManaged(pair.server, group.id, Shots::kMultishot);
+  const Token timer = ring.StartTimeout(milliseconds{1}, Shots::kMultishot);
   ring.Submit();
   constexpr size_t kConnects = 60;
   std::string sent;
@@ -381,7 +381,7 @@ TEST_P(RingConformance, OperationLimit) {
   std::vector<Token> tokens;
   for (;;) {
     const Token token = ring.NewToken();
-    const Prepared prepared = ring.PrepareTimeout(milliseconds{30}, Shots::kOne, token);
+    const Prepared prepared = ring.PrepareTimeout(milliseconds{30}, Shots::kOneShot, token);
     if (prepared != Prepared::kAccepted) {
       EXPECT_EQ(prepared, Prepared::kOperationTableFull);
       break;
@@ -418,7 +418,7 @@ TEST_P(RingConformance, TellsWhatIsFull) {
   ring.Quiet();
   ASSERT_GT(ring.SubmissionQueueSpace(), 0u);
   const Token token = ring.NewToken();
-  const auto prepare = [&] { return ring.PrepareTimeout(milliseconds{1}, Shots::kOne, token); };
+  const auto prepare = [&] { return ring.PrepareTimeout(milliseconds{1}, Shots::kOneShot, token); };
   EXPECT_EQ(prepare(), Prepared::kOperationTableFull);
   EXPECT_EQ(ring.Submit(), 0u);
   EXPECT_EQ(prepare(), Prepared::kOperationTableFull);
@@ -450,7 +450,7 @@ TEST_P(RingConformance, OperationLimitAndDrain) {
   for (int i = 0; prepared == Prepared::kAccepted; ++i) {
     ASSERT_LE(i, 1000) << "there is no limit";
     if (ring.SubmissionQueueSpace() == 0) ring.Submit();
-    prepared = ring.PrepareTimeout(hours{1}, Shots::kOne, ring.NewToken());
+    prepared = ring.PrepareTimeout(hours{1}, Shots::kOneShot, ring.NewToken());
   }
   EXPECT_EQ(prepared, Prepared::kOperationTableFull);
   ring.Submit();
@@ -495,11 +495,11 @@ TEST_P(RingConformance, EmulationsAreCounted) {
     EXPECT_EQ(now == before, ring.Capabilities().Has(capability)) << CapabilityName(capability);
     before = now;
   };
-  ring.Start([&](Token token) { return ring.PrepareAccept(listener, Shots::kMany, token); });
+  ring.Start([&](Token token) { return ring.PrepareAccept(listener, Shots::kMultishot, token); });
   expect(Capability::kMultishotAccept);
-  ring.StartManaged(pair.server, group.id, Shots::kOne);
+  ring.StartManaged(pair.server, group.id, Shots::kOneShot);
   expect(Capability::kProvidedBuffers);
-  ring.StartManaged(pair.client, group.id, Shots::kMany);
+  ring.StartManaged(pair.client, group.id, Shots::kMultishot);
   expect(Capability::kMultishotRecv);
 }
 

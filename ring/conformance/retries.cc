@@ -36,7 +36,7 @@ void GiveTimeout(TestRing& ring, Retries& retries, Offered& offered, nanoseconds
   offered.given.push_back(token);
   retries.Prepare([&offered, delay, token](Ring& of) {
     ++offered.calls;
-    const Prepared prepared = of.PrepareTimeout(delay, Shots::kOne, token);
+    const Prepared prepared = of.PrepareTimeout(delay, Shots::kOneShot, token);
     if (prepared == Prepared::kAccepted) offered.accepted.push_back(token);
     return prepared;
   });
@@ -160,7 +160,7 @@ TEST_P(RingConformance, RetriesOwnWhatTheyKeep) {
   const Token token = ring.NewToken();
   auto delay = std::make_unique<milliseconds>(2);
   retries.Prepare([delay = std::move(delay), token](Ring& of) {
-    return of.PrepareTimeout(*delay, Shots::kOne, token);
+    return of.PrepareTimeout(*delay, Shots::kOneShot, token);
   });
   EXPECT_EQ(ring.Await(fill).result(), 0);
   EXPECT_EQ(retries.Offer(), 0u);

@@ -108,7 +108,7 @@ class Stream {
         return ring_.PrepareRecvBuffer(into_, recv_.Slice(offset_, size), token, flags);
       });
     } else {
-      recv_token_ = ring_.StartManaged(into_, group_, Shots::kOne);
+      recv_token_ = ring_.StartManaged(into_, group_, Shots::kOneShot);
     }
     receiving_ = true;
     return true;
@@ -195,7 +195,7 @@ TEST_P(RingConformance, Churn) {
     const auto size = static_cast<int32_t>(text.size());
     const bool managed = i % 2 == 0;
     Token recv;
-    if (managed) recv = ring.StartManaged(pair.server, group.id, Shots::kMany);
+    if (managed) recv = ring.StartManaged(pair.server, group.id, Shots::kMultishot);
     EXPECT_EQ(ring.Send(pair.client, text).result(), size);
     std::string got;
     if (managed) {

@@ -223,7 +223,7 @@ Pair TestRing::MakePair() {
 Pair TestRing::MakePair(ListenerId listener) {
   const Endpoint endpoint = EndpointOf(listener);
   const Token accept =
-      Start([&](Token token) { return PrepareAccept(listener, Shots::kOne, token); });
+      Start([&](Token token) { return PrepareAccept(listener, Shots::kOneShot, token); });
   const Token connect = Start([&](Token token) { return PrepareConnect(endpoint, token); });
   const Arrival client = Await(connect);
   EXPECT_EQ(client.error(), Error::kOk) << "connect";
@@ -252,8 +252,8 @@ Pair Connect(TestRing& client, TestRing& server) {
   const Endpoint endpoint = server.EndpointOf(listener);
   const Token connect =
       client.Start([&](Token token) { return client.PrepareConnect(endpoint, token); });
-  const Token accept =
-      server.Start([&](Token token) { return server.PrepareAccept(listener, Shots::kOne, token); });
+  const Token accept = server.Start(
+      [&](Token token) { return server.PrepareAccept(listener, Shots::kOneShot, token); });
   client.Submit();
   const Arrival accepted = server.Await(accept);
   const Arrival connected = client.Await(connect);

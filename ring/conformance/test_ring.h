@@ -110,7 +110,7 @@ class TestRing final : public LedgerRing {
                   TransferFlags flags = TransferFlags::kNone);
   Token StartManaged(ConnectionId connection, BufferGroupId group, Shots shots);
   Token StartClose(ConnectionId connection, CloseMode mode = CloseMode::kGraceful);
-  Token StartTimeout(std::chrono::nanoseconds delay, Shots shots = Shots::kOne);
+  Token StartTimeout(std::chrono::nanoseconds delay, Shots shots = Shots::kOneShot);
   Token StartCancel(Token target);
   Token StartNop();
 

@@ -56,7 +56,7 @@ TEST_P(RingConformance, TimeoutsWithoutEnd) {
   TestRing& ring = MakeRing();
   const std::vector<Token> tokens = {
       ring.StartTimeout(nanoseconds::max()),
-      ring.StartTimeout(nanoseconds::max(), Shots::kMany),
+      ring.StartTimeout(nanoseconds::max(), Shots::kMultishot),
       StartTimeoutAt(ring, steady_clock::time_point::max()),
   };
   ring.Quiet();
@@ -72,7 +72,7 @@ TEST_P(RingConformance, TimeoutRepeats) {
   constexpr milliseconds kPeriod{5};
   TestRing& ring = MakeRing();
   const steady_clock::time_point start = steady_clock::now();
-  const Token timer = ring.StartTimeout(kPeriod, Shots::kMany);
+  const Token timer = ring.StartTimeout(kPeriod, Shots::kMultishot);
   for (int tick = 1; tick <= 6; ++tick) {
     const Arrival arrival = ring.Next(timer);
     ASSERT_EQ(arrival.result(), 0);
@@ -93,7 +93,7 @@ TEST_P(RingConformance, TimeoutRepeatsWhileNobodyLooks) {
   TestRing& ring = MakeRing();
   TestRing& clock = MakeRing();
   const steady_clock::time_point start = steady_clock::now();
-  const Token timer = ring.StartTimeout(kPeriod, Shots::kMany);
+  const Token timer = ring.StartTimeout(kPeriod, Shots::kMultishot);
   ring.Submit();
   EXPECT_EQ(clock.Await(clock.StartTimeout(milliseconds{50})).result(), 0);
   EXPECT_EQ(ring.Next(timer).result(), 0);
@@ -108,7 +108,7 @@ TEST_P(RingConformance, TimeoutRepeatsOnceForOneLook) {
   constexpr milliseconds kPeriod{50};
   TestRing& ring = MakeRing();
   TestRing& clock = MakeRing();
-  const Token timer = ring.StartTimeout(kPeriod, Shots::kMany);
+  const Token timer = ring.StartTimeout(kPeriod, Shots::kMultishot);
   ring.Submit();
   EXPECT_EQ(clock.Await(clock.StartTimeout(kPeriod * 5 / 2)).result(), 0);
   ring.Submit();
@@ -118,7 +118,7 @@ TEST_P(RingConformance, TimeoutRepeatsOnceForOneLook) {
 
 TEST_P(RingConformance, TimeoutWithoutPeriod) {
   TestRing& ring = MakeRing();
-  const Arrival arrival = ring.Await(ring.StartTimeout(nanoseconds{0}, Shots::kMany));
+  const Arrival arrival = ring.Await(ring.StartTimeout(nanoseconds{0}, Shots::kMultishot));
   EXPECT_EQ(arrival.error(), Error::kInvalidArgument);
   EXPECT_FALSE(arrival.more());
 }

@@ -75,7 +75,7 @@ TEST_P(RingConformance, SecondRecvIsBusy) {
   EXPECT_EQ(ring.Await(ring.StartRecv(pair.server, ring.Memory(5), TransferFlags::kAll)).error(),
             Error::kBusy);
   const TestGroup group = ring.MakeGroup(2, 1024);
-  EXPECT_EQ(ring.Await(ring.StartManaged(pair.server, group.id, Shots::kMany)).error(),
+  EXPECT_EQ(ring.Await(ring.StartManaged(pair.server, group.id, Shots::kMultishot)).error(),
             Error::kBusy);
   const TestBuffer buffer = ring.MakeBuffer(64);
   EXPECT_EQ(ring.Run([&](Token token) {
@@ -147,7 +147,8 @@ TEST_P(RingConformance, UnknownConnections) {
         ConnectionId{index, generation + 1}, ConnectionId{index, generation + 65536}}) {
     EXPECT_EQ(ring.Recv(id, ring.Memory(1)).error(), Error::kBadId);
     EXPECT_EQ(ring.Send(id, "x").error(), Error::kBadId);
-    EXPECT_EQ(ring.Await(ring.StartManaged(id, group.id, Shots::kMany)).error(), Error::kBadId);
+    EXPECT_EQ(ring.Await(ring.StartManaged(id, group.id, Shots::kMultishot)).error(),
+              Error::kBadId);
     EXPECT_EQ(ring.Await(StartShutdown(ring, id, Direction::kSend)).error(), Error::kBadId);
     EXPECT_EQ(ring.Close(id).error(), Error::kBadId);
   }

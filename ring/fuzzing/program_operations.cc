@@ -57,7 +57,7 @@ bool Program::Accept() {
     id = listener.id;
     operation.bad_id = !listener.open;
   }
-  const Shots shots = operation.many ? Shots::kMany : Shots::kOne;
+  const Shots shots = operation.many ? Shots::kMultishot : Shots::kOneShot;
   return Start(std::move(operation), [&](const Operation&, Token token) {
            return model_->ring().PrepareAccept(id, shots, token);
          }) != nullptr;
@@ -176,7 +176,7 @@ bool Program::Managed() {
     operation.bad_id = true;
   }
   operation.perhaps_busy = connection != kNone && model_->HasTransfer(connection, Direction::kRecv);
-  const Shots shots = operation.many ? Shots::kMany : Shots::kOne;
+  const Shots shots = operation.many ? Shots::kMultishot : Shots::kOneShot;
   return Start(std::move(operation), [&](const Operation&, Token token) {
            return model_->ring().PrepareRecvManaged(id, group, shots, token);
          }) != nullptr;
@@ -269,7 +269,7 @@ bool Program::Poll() {
       std::array{kPollReadable, kPollReadable, kPollWritable, kPollReadable | kPollWritable});
   operation.many = random_.OneIn(3);
   const PollEvents events = operation.events;
-  const Shots shots = operation.many ? Shots::kMany : Shots::kOne;
+  const Shots shots = operation.many ? Shots::kMultishot : Shots::kOneShot;
   return Start(std::move(operation), [&](const Operation&, Token token) {
            return model_->ring().PreparePollAdd(id, events, shots, token);
          }) != nullptr;
@@ -300,7 +300,7 @@ bool Program::Timeout() {
   operation.delay = PickDelay();
   operation.bad_argument = operation.many && operation.delay.count() == 0;
   const std::chrono::nanoseconds delay = operation.delay;
-  const Shots shots = operation.many ? Shots::kMany : Shots::kOne;
+  const Shots shots = operation.many ? Shots::kMultishot : Shots::kOneShot;
   return Start(std::move(operation), [&](const Operation&, Token token) {
            return model_->ring().PrepareTimeout(delay, shots, token);
          }) != nullptr;

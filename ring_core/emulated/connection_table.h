@@ -53,11 +53,11 @@ enum ConnectionFlags : uint16_t {
   kSendCancelled = 1 << 3,
   kRecvHasDeadline = 1 << 4,
   kSendHasDeadline = 1 << 5,
-  kRecvMany = 1 << 6,     // a managed receive of many shots
-  kStalled = 1 << 7,      // it waits for a buffer of its group
-  kPromised = 1 << 8,     // it may have the buffer that it waited for
-  kOnReadyList = 1 << 9,  // to be run
-  kReset = 1 << 10,       // closes with a reset
+  kRecvMultishot = 1 << 6,  // a multishot managed receive
+  kStalled = 1 << 7,        // it waits for a buffer of its group
+  kPromised = 1 << 8,       // it may have the buffer that it waited for
+  kOnReadyList = 1 << 9,    // to be run
+  kReset = 1 << 10,         // closes with a reset
 };
 inline constexpr uint16_t kFirstOwnFlag = 1 << 11;
 

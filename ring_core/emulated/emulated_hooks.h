@@ -72,7 +72,7 @@ constexpr void EmulatedRing<Backend, Types>::CheckTurns() {
     { backend.TryPeek(connection) } -> same_as<CallResult>;
     // Runs the receive when there may be something.
     { backend.WaitToRecv(connection) } -> same_as<void>;
-    // One of many shots has brought bytes, which filled the buffer or did not; it goes on.
+    // A multishot receive has brought bytes, which filled the buffer or did not; it goes on.
     { backend.AfterShot(connection, is_full) } -> same_as<void>;
     // The system's codes. kTooLong: a message was longer than the memory, and is gone.
     requires same_as<decltype(Backend::kWouldBlock), const CallResult>;

@@ -110,7 +110,7 @@ ABSL_ATTRIBUTE_NOINLINE void EmulatedRing<Backend, Types>::BeginTimer(Operation&
 template <typename Backend, typename Types>
 void EmulatedRing<Backend, Types>::OnTimer(Operation& operation) {
   if (operation.kind == OperationKind::kDeadline) return OnDeadline(operation);
-  if (!operation.has(kManyShots)) return EndOperation(operation, 0);
+  if (!operation.has(kMultishot)) return EndOperation(operation, 0);
   CompleteShot(operation, 0);
   operation.due_ns = NextTick(operation.due_ns, operation.delay_ns, Now());
   timers_.Add(operation);

@@ -61,8 +61,8 @@ Prepared EmulatedRing<Backend, Types>::Begin(const request::Accept& accept, Toke
   Operation& operation = operations_.Take(OperationKind::kAccept, token);
   operation.connection = accept.listener.index;
   operation.listener_generation = accept.listener.generation;
-  if (accept.shots == Shots::kMany) {
-    operation.set(kManyShots);
+  if (accept.shots == Shots::kMultishot) {
+    operation.set(kMultishot);
     statistics_.emulations.Add(1);
   }
   return Accepted(operation);
@@ -119,7 +119,7 @@ Prepared EmulatedRing<Backend, Types>::Begin(const request::Poll& poll, Token to
   Operation& operation = operations_.Take(OperationKind::kPoll, token);
   operation.connection = poll.connection.index;
   backend().SetUpPoll(operation, poll.events);
-  if (poll.shots == Shots::kMany) operation.set(kManyShots);
+  if (poll.shots == Shots::kMultishot) operation.set(kMultishot);
   ++connection->other_operations;
   return Accepted(operation);
 }
@@ -129,7 +129,7 @@ Prepared EmulatedRing<Backend, Types>::Begin(const request::Timer& timer, Token 
   if (Full()) return Refused();
   Operation& operation = operations_.Take(OperationKind::kTimeout, token);
   operation.delay_ns = timer.delay_ns;
-  if (timer.shots == Shots::kMany) operation.set(kManyShots);
+  if (timer.shots == Shots::kMultishot) operation.set(kMultishot);
   return Accepted(operation);
 }
 

@@ -121,7 +121,7 @@ Prepared EmulatedRing<Backend, Types>::StartRecvManaged(ConnectionId id, BufferG
   connection->recv.group = group_id.index;
   statistics_.emulations.Add(1);
   ++group->receives;
-  if (shots == Shots::kMany) connection->set(kRecvMany);
+  if (shots == Shots::kMultishot) connection->set(kRecvMultishot);
   Accepted(Step::kRecv, id.index);
   return Prepared::kAccepted;
 }

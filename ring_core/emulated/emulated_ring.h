@@ -145,7 +145,7 @@ class EmulatedRing : public Ring, protected RingState {
   void FreeHalf(Connection& connection, bool is_send) {
     connection.kind(is_send) = Transfer::kIdle;
     connection.clear(is_send ? kSendBegun | kSendCancelled | kSendHasDeadline
-                             : kRecvBegun | kRecvCancelled | kRecvHasDeadline | kRecvMany);
+                             : kRecvBegun | kRecvCancelled | kRecvHasDeadline | kRecvMultishot);
   }
 
   // The operation table: emulated_operation.h.

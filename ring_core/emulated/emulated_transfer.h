@@ -101,8 +101,9 @@ void EmulatedRing<Backend, Types>::RunManagedRecv(Connection& connection) {
   statistics_.bytes_received.Add(size);
   const ManagedBuffer buffer{data, size, connection.recv.group, buffers.Pick()};
   const Token token{connection.recv.token};
-  if (ABSL_PREDICT_FALSE((connection.flags & (kRecvMany | kRecvHasDeadline)) != kRecvMany)) {
-    if (!connection.has(kRecvMany)) return EndManagedRecv(connection, buffer);
+  if (ABSL_PREDICT_FALSE((connection.flags & (kRecvMultishot | kRecvHasDeadline)) !=
+                         kRecvMultishot)) {
+    if (!connection.has(kRecvMultishot)) return EndManagedRecv(connection, buffer);
     NoteShot(connection.deadline(/*is_send=*/false));
   }
   completions_.Push(Completion{token, static_cast<int32_t>(size), uint32_t{kBuffer} | kMore},
@@ -131,7 +132,7 @@ bool EmulatedRing<Backend, Types>::OnUselessMessage(Connection& connection, Call
   const Token token{connection.recv.token};
   const int32_t code = is_empty ? 0 : Fail(token, result, "managed recv");
   const uint32_t flags = is_empty ? uint32_t{kEmptyDatagram} : 0;
-  if (connection.has(kRecvMany)) {
+  if (connection.has(kRecvMultishot)) {
     if (connection.has(kRecvHasDeadline)) NoteShot(connection.deadline(/*is_send=*/false));
     completions_.Push(Completion{token, code, flags | kMore});
     backend().AfterShot(connection, /*is_full=*/false);

@@ -33,7 +33,7 @@ enum class OperationKind : uint8_t {
 
 enum OperationFlags : uint8_t {
   kBegun = 1 << 0,  // submitted, in its turn
-  kManyShots = 1 << 1,
+  kMultishot = 1 << 1,
   kEnding = 1 << 2,       // on the list of those that end with `result` when there is room
   kLinked = 1 << 3,       // kAccept, kPoll: on the list of its listener or connection
   kStruck = 1 << 4,       // kDeadline: the time was up

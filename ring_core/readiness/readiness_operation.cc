@@ -99,7 +99,7 @@ bool ReadinessCore::LookAtPoll(Operation& operation) {
     EndOperation(operation, Fail(operation.token, events, "poll"));
     return true;
   }
-  if (!operation.has(kManyShots)) {
+  if (!operation.has(kMultishot)) {
     EndOperation(operation, static_cast<int32_t>(events));
     return true;
   }
@@ -108,7 +108,7 @@ bool ReadinessCore::LookAtPoll(Operation& operation) {
 }
 
 void ReadinessCore::BeginPoll(Operation& operation) {
-  if (operation.has(kManyShots)) return BeginMultishotPoll(operation);
+  if (operation.has(kMultishot)) return BeginMultishotPoll(operation);
   if (LookAtPoll(operation)) return;
   LinkPoll(operation);
   WaitForEvents(connections_[operation.connection]);
@@ -144,7 +144,7 @@ void ReadinessCore::BeginEdges(Operation& operation) {
 
 // True: an edge concerns the poll.
 bool ReadinessCore::Concerns(uint8_t edges, const Operation& operation) {
-  if (!operation.has(kManyShots)) return true;
+  if (!operation.has(kMultishot)) return true;
   const PollEvents events = operation.poll.events;
   return (edges & kShortProvesNothing) != 0 ||
          ((edges & kReadyToRecv) != 0 && Any(events & kPollReadable)) ||

@@ -101,7 +101,7 @@ void ReadinessCore::RunListener(Listener& listener) {
     } else {
       uint32_t flags = 0;
       const int32_t index = AddAccepted(static_cast<int>(result), listener, &flags);
-      if (operation.has(kManyShots)) {
+      if (operation.has(kMultishot)) {
         CompleteShot(operation, index, flags);
       } else {
         EndOperation(operation, index, flags);

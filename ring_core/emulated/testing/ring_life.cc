@@ -49,7 +49,7 @@ RingLife::RingLife(std::unique_ptr<Ring> ring, std::string path)
       path_, {.access = FileOptions::Access::kReadWrite, .create = FileOptions::Create::kIfNeeded});
   CHECK_OK(file.status());
   file_ = *file;
-  CHECK(ring_->PrepareAccept(*listener, Shots::kMany, kAccept) == Prepared::kAccepted);
+  CHECK(ring_->PrepareAccept(*listener, Shots::kMultishot, kAccept) == Prepared::kAccepted);
 }
 
 RingLife::~RingLife() {
@@ -99,7 +99,7 @@ bool RingLife::Transfer(ConnectionId client, ConnectionId server) {
          Succeeds("slice",
                   Accepted(r.PrepareRecvBuffer(server, {buffer_, 0, 512}, kOther)) && send(), 64) &&
          Succeeds("managed",
-                  Accepted(r.PrepareRecvManaged(server, group_, Shots::kOne, kOther)) && send(),
+                  Accepted(r.PrepareRecvManaged(server, group_, Shots::kOneShot, kOther)) && send(),
                   64) &&
          Succeeds("deadline",
                   Accepted(r.PrepareRecv(server, some, kUnawaited)) &&
@@ -109,12 +109,13 @@ bool RingLife::Transfer(ConnectionId client, ConnectionId server) {
 
 bool RingLife::Misc(ConnectionId id) {
   Ring& r = *ring_;
-  return Succeeds("timeout", Accepted(r.PrepareTimeout(milliseconds(1), Shots::kOne, kOther)), 0) &&
+  return Succeeds("timeout", Accepted(r.PrepareTimeout(milliseconds(1), Shots::kOneShot, kOther)),
+                  0) &&
          Succeeds("cancel",
-                  Accepted(r.PrepareTimeout(seconds(9), Shots::kOne, kUnawaited)) &&
+                  Accepted(r.PrepareTimeout(seconds(9), Shots::kOneShot, kUnawaited)) &&
                       Accepted(r.PrepareCancel(kUnawaited, kOther)),
                   0) &&
-         Succeeds("poll", Accepted(r.PreparePollAdd(id, kPollWritable, Shots::kOne, kOther)),
+         Succeeds("poll", Accepted(r.PreparePollAdd(id, kPollWritable, Shots::kOneShot, kOther)),
                   ToResult(kPollWritable)) &&
          Succeeds("bad id", Accepted(r.PrepareRecv(ConnectionId{}, memory_, kOther)),
                   ToResult(Error::kBadId)) &&
@@ -150,8 +151,8 @@ void RingLife::Live() {
   if (!Misc(client) || !Files()) return;
   managed_bytes_ = 0;
   arrived_[kManaged.value] = false;
-  // Many shots, and an exhausted group in between: 2,048 bytes into 1,024.
-  Check("many", Accepted(r.PrepareRecvManaged(server, group_, Shots::kMany, kManaged)));
+  // A multishot receive, and an exhausted group in between: 2,048 bytes into 1,024.
+  Check("multishot", Accepted(r.PrepareRecvManaged(server, group_, Shots::kMultishot, kManaged)));
   Succeeds("burst", Accepted(r.PrepareSend(client, std::span(memory_).first(2048), kOther)), 2048);
   while (managed_bytes_ < 2048) {
     if (!Check("managed bytes", Await(kManaged).result > 0)) return;

@@ -67,11 +67,12 @@ class BusyRing {
     CHECK_EQ(Await(kRead).result, 4);
     client_ = ConnectTo(listener_, &server_);
     other_client_ = ConnectTo(listener_, &other_server_);
-    CHECK(ring_->PrepareAccept(listener_, Shots::kMany, kAccept) == Prepared::kAccepted);
-    CHECK(ring_->PrepareAccept(unix_listener_, Shots::kMany, kUnixAccept) == Prepared::kAccepted);
-    CHECK(ring_->PrepareTimeout(hours(1), Shots::kOne, kTimer) == Prepared::kAccepted);
+    CHECK(ring_->PrepareAccept(listener_, Shots::kMultishot, kAccept) == Prepared::kAccepted);
+    CHECK(ring_->PrepareAccept(unix_listener_, Shots::kMultishot, kUnixAccept) ==
+          Prepared::kAccepted);
+    CHECK(ring_->PrepareTimeout(hours(1), Shots::kOneShot, kTimer) == Prepared::kAccepted);
     CHECK(ring_->PrepareRecv(server_, std::span(received_), kRecv) == Prepared::kAccepted);
-    CHECK(ring_->PrepareRecvManaged(other_server_, group_, Shots::kMany, kManaged) ==
+    CHECK(ring_->PrepareRecvManaged(other_server_, group_, Shots::kMultishot, kManaged) ==
           Prepared::kAccepted);
     // A buffer that is not returned.
     held_ = Managed("held");
@@ -125,7 +126,7 @@ class BusyRing {
   ListenerId Listen(const Endpoint& endpoint) { return Value(ring_->CreateListener(endpoint, {})); }
 
   ConnectionId ConnectTo(ListenerId listener, ConnectionId* server) {
-    CHECK(ring_->PrepareAccept(listener, Shots::kOne, kAccept) == Prepared::kAccepted);
+    CHECK(ring_->PrepareAccept(listener, Shots::kOneShot, kAccept) == Prepared::kAccepted);
     CHECK(ring_->PrepareConnect(Value(ring_->LocalEndpoint(listener)), kConnect) ==
           Prepared::kAccepted);
     *server = Await(kAccept).connection();
@@ -243,11 +244,11 @@ TEST_P(RingConformance, UseInAChildOfAForkEndsItWithASentence) {
       {"WaitCompletions", [&] { ring.WaitCompletions({}); }},
       {"PrepareNop", [&] { static_cast<void>(ring.PrepareNop(kNop)); }},
       {"PrepareTimeout",
-       [&] { static_cast<void>(ring.PrepareTimeout(hours(1), Shots::kOne, kNop)); }},
+       [&] { static_cast<void>(ring.PrepareTimeout(hours(1), Shots::kOneShot, kNop)); }},
       {"PrepareSend",
        [&] { static_cast<void>(ring.PrepareSend(busy.client(), AsBytes("x"), kNop)); }},
       {"PrepareAccept",
-       [&] { static_cast<void>(ring.PrepareAccept(busy.listener(), Shots::kOne, kNop)); }},
+       [&] { static_cast<void>(ring.PrepareAccept(busy.listener(), Shots::kOneShot, kNop)); }},
       {"PrepareCancel", [&] { static_cast<void>(ring.PrepareCancel(kTimer, kNop)); }},
       {"PrepareClose",
        [&] { static_cast<void>(ring.PrepareClose(busy.client(), CloseMode::kReset, kNop)); }},

@@ -74,7 +74,7 @@ ConnectionId Register(TestRing& ring, Descriptor descriptor) {
 
 Token StartPoll(TestRing& ring, ConnectionId connection, PollEvents events) {
   return ring.Start(
-      [&](Token token) { return ring.PreparePollAdd(connection, events, Shots::kOne, token); });
+      [&](Token token) { return ring.PreparePollAdd(connection, events, Shots::kOneShot, token); });
 }
 
 constexpr bool kTransfersLeaveTheMode =
@@ -210,7 +210,7 @@ TEST_P(RingConformance, SocketsOfEitherModeWait) {
       EXPECT_EQ(ring.Await(recv).result(), 5);
 
       const TestGroup group = ring.MakeGroup(4, 1024);
-      recv = ring.StartManaged(id, group.id, Shots::kMany);
+      recv = ring.StartManaged(id, group.id, Shots::kMultishot);
       for (const char* text : {"four", "five"}) {
         expect_waits(recv, "managed receive");
         EXPECT_EQ(ring.Send(peer, text).result(), 4);
@@ -331,7 +331,7 @@ TEST_P(RingConformance, AClosedListenersPathIsForgotten) {
   TestRing& other = MakeRing();
   TestRing& ring = MakeRing();
   const ListenerId listener = ListenAt(ring, "path");
-  ring.Start([&](Token token) { return ring.PrepareAccept(listener, Shots::kMany, token); });
+  ring.Start([&](Token token) { return ring.PrepareAccept(listener, Shots::kMultishot, token); });
   ring.Pump();
   EXPECT_TRUE(ring.CloseListener(listener).ok());
   const ListenerId next = ListenAt(other, "path");

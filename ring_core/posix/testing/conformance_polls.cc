@@ -41,8 +41,9 @@ ConnectionId Register(TestRing& ring, Descriptor descriptor) {
 }
 
 Token StartPolls(TestRing& ring, ConnectionId connection, PollEvents events) {
-  return ring.Start(
-      [&](Token token) { return ring.PreparePollAdd(connection, events, Shots::kMany, token); });
+  return ring.Start([&](Token token) {
+    return ring.PreparePollAdd(connection, events, Shots::kMultishot, token);
+  });
 }
 
 PollEvents NextEvents(TestRing& ring, Token poll) {
@@ -88,7 +89,7 @@ void Write(const Descriptor& descriptor, const std::string& text) {
 
 // It is told whenever something arrives, whether the program has read what came before or not: the
 // ring does not see that.
-TEST_P(RingConformance, PollManyShotsTellsOfArrivalsThatOthersRead) {
+TEST_P(RingConformance, PollMultishotTellsOfArrivalsThatOthersRead) {
   for (Shared (*make)() : {&Pipe, &Terminal, &UnixStreams, &TcpPair}) {
     Shared shared = make();
     SCOPED_TRACE(shared.name);
@@ -109,7 +110,7 @@ TEST_P(RingConformance, PollManyShotsTellsOfArrivalsThatOthersRead) {
   }
 }
 
-TEST_P(RingConformance, PollManyShotsTellsOfRoomThatOthersFill) {
+TEST_P(RingConformance, PollMultishotTellsOfRoomThatOthersFill) {
   for (Shared (*make)() : {&UnixStreams, &TcpPair}) {
     Shared shared = make();
     SCOPED_TRACE(shared.name);
@@ -133,7 +134,7 @@ TEST_P(RingConformance, PollManyShotsTellsOfRoomThatOthersFill) {
 }
 
 // A descriptor that comes back is watched by nobody, and one that is registered again is told anew.
-TEST_P(RingConformance, PollManyShotsEndsWithItsConnection) {
+TEST_P(RingConformance, PollMultishotEndsWithItsConnection) {
   Shared shared = UnixStreams();
   TestRing& ring = MakeRing();
   Write(shared.others.front(), "x");
@@ -158,7 +159,7 @@ TEST_P(RingConformance, PollManyShotsEndsWithItsConnection) {
 }
 
 // What is always ready says so once, stays in flight, and ends as polls do.
-TEST_P(RingConformance, PollManyShotsOfWhatIsAlwaysReadyTellsOnce) {
+TEST_P(RingConformance, PollMultishotOfWhatIsAlwaysReadyTellsOnce) {
   for (const char* path : {"/dev/null", "/dev/zero", "/", "/etc/hosts"}) {
     SCOPED_TRACE(path);
     TestRing& ring = MakeRing();

@@ -77,8 +77,8 @@ TEST_P(RingConformance, ConnectsThatWaitTakeFewThreadsAndLittleTime) {
   ASSERT_FALSE(ring.HasArrived(last));
   EXPECT_EQ(ring.Await(ring.StartCancel(last)).result(), 0);
   EXPECT_EQ(ring.Await(last).error(), Error::kCanceled);
-  const Token accept =
-      ring.Start([&](Token token) { return ring.PrepareAccept(*listener, Shots::kMany, token); });
+  const Token accept = ring.Start(
+      [&](Token token) { return ring.PrepareAccept(*listener, Shots::kMultishot, token); });
   for (const Token connect : connects) EXPECT_TRUE(ring.Await(connect).ok());
   EXPECT_EQ(ring.Await(ring.StartCancel(accept)).result(), 0);
   ring.AwaitAll(accept);
