@@ -1,17 +1,17 @@
-// CircularPositions: where a circular buffer is read and where it is written.
+// CircularPositions: the read position and the write position of a circular buffer.
 //
-// Head and tail only ever grow; an offset in the buffer is the position modulo the
-// capacity. So "empty" (head == tail) and "full" (tail - head == capacity) are different,
-// and the whole capacity is usable. With mirrored memory the readable bytes are the
-// `readable()` bytes from `read_offset()` on, and the writable ones likewise, both
-// contiguous:
+// Both positions only grow. The offset in the buffer is the position modulo the capacity. An
+// empty buffer (head == tail) and a full one (tail - head == capacity) are therefore different,
+// and the whole capacity is usable. In mirrored memory the `readable()` bytes from
+// `read_offset()` on are contiguous, and so are the `writable()` bytes from `write_offset()` on:
 //
 //   head = read_offset()      tail = write_offset()
 //        |                         |
 //   [    ########### readable #####........ writable ...|....]
 //                                                     seam
 //
-// A value of 24 bytes. No allocation, no kernel, no lock; one thread at a time.
+// Cost: 24 bytes. No function allocates, makes a system call or takes a lock.
+// Threads: one at a time.
 #ifndef IORING_BUFFER_CIRCULAR_POSITIONS_H_
 #define IORING_BUFFER_CIRCULAR_POSITIONS_H_
 
@@ -25,7 +25,8 @@ namespace ioring {
 
 class CircularPositions {
  public:
-  // An empty buffer. `capacity_bytes` must be a power of two (CHECKed).
+  // The positions of an empty buffer.
+  // Requires: `capacity_bytes` is a power of two (CHECKed).
   explicit CircularPositions(size_t capacity_bytes) : capacity_(capacity_bytes) {
     CHECK(std::has_single_bit(capacity_bytes))
         << "a circular buffer's capacity must be a power of two, not " << capacity_bytes;
@@ -35,32 +36,34 @@ class CircularPositions {
   bool empty() const { return tail_ == head_; }
   bool full() const { return readable() == capacity_; }
 
-  // Bytes written and not yet read.
+  // The number of bytes that were written and not yet read.
   size_t readable() const { return static_cast<size_t>(tail_ - head_); }
-  // Bytes that can be written before something must be read.
+  // The number of bytes that can be written before some must be read.
   size_t writable() const { return capacity_ - readable(); }
 
-  // Offsets of the first readable and of the first writable byte; less than capacity().
+  // The offsets of the first readable byte and of the first writable byte, both below capacity().
   size_t read_offset() const { return static_cast<size_t>(head_) & (capacity_ - 1); }
   size_t write_offset() const { return static_cast<size_t>(tail_) & (capacity_ - 1); }
 
-  // Bytes ever read and ever written.
+  // The numbers of bytes that were ever read and ever written.
   uint64_t head() const { return head_; }
   uint64_t tail() const { return tail_; }
 
-  // `count` bytes were written at write_offset(). More than writable() would give out
-  // bytes that are still to be read; CHECKed in every build, for one comparison.
+  // Adds `count` bytes, which the caller wrote at write_offset(), to the readable ones.
+  // Requires: `count` is at most writable(). CHECKed in every build, for one comparison: otherwise
+  // bytes that are still to be read would be given out for writing.
   void CommitWrite(size_t count) {
     CHECK_LE(count, writable()) << "more bytes committed as written than were writable";
     tail_ += count;
   }
-  // `count` bytes from read_offset() on are done with. At most readable(), CHECKed.
+  // Removes the first `count` readable bytes, and makes their space writable.
+  // Requires: `count` is at most readable() (CHECKed).
   void CommitRead(size_t count) {
     CHECK_LE(count, readable()) << "more bytes committed as read than were readable";
     head_ += count;
   }
 
-  // Empty again, at offset 0.
+  // Makes the buffer empty, with both offsets at 0.
   void Reset() { head_ = tail_ = 0; }
 
  private:

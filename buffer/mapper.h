@@ -1,8 +1,11 @@
-// The mapper: what `buffer` needs of an operating system, and nothing more.
+// The mapper: what `buffer` needs of the operating system, and nothing more.
 //
-// One file per system implements it (mapper_linux.cc, ...); BUILD.bazel chooses which.
-// Only the classes of this package use it. No state: whoever maps keeps what unmapping
-// needs. Any thread may call any function at any time. Every function enters the kernel.
+// Each system has an implementation of its own (mapper_linux.cc, ...), which BUILD.bazel chooses.
+// Only the classes of this package use it.
+//
+// Ownership: the mapper has no state. The caller keeps what it needs to unmap the memory.
+// Threads: any thread may call any function at any time.
+// Cost: mapping and unmapping enter the kernel.
 #ifndef IORING_BUFFER_MAPPER_H_
 #define IORING_BUFFER_MAPPER_H_
 
@@ -12,26 +15,34 @@
 
 namespace ioring::mapper {
 
-// What the size of a mirrored buffer must be a multiple of, in bytes; a power of two.
+// Returns the granularity of mirrored buffers, a power of two: the size of a buffer is a multiple
+// of it.
 size_t GranularityBytes();
 
-// Maps `count` mirrored buffers in a row, out of one memory object: buffer i occupies
-// [i * 2 * size_bytes, (i + 1) * 2 * size_bytes), and both halves of that are the same
-// pages. The memory is zero. No other thread can come to own a part of the address range
-// on the way, and no descriptor or handle is left open.
-// Requires: `size_bytes` is a power of two and a multiple of GranularityBytes(),
-// `count` > 0, `2 * size_bytes * count` does not overflow.
-// ResourceExhausted (memory, mappings, descriptors) says what ran out and what to do.
+// Maps `count` mirrored buffers in a row, out of one memory object.
+//
+// Requires: `size_bytes` is a power of two and a multiple of GranularityBytes(), `count` > 0, and
+// `2 * size_bytes * count` does not overflow.
+// Effects: buffer i occupies [i * 2 * size_bytes, (i + 1) * 2 * size_bytes). Both halves of that
+// range are the same pages. The memory is zeroed. No other thread can get a part of the range
+// while it is being mapped. No descriptor or handle is left open.
+// Returns: the start of the first buffer.
+// Errors: ResourceExhausted where memory, address space, mappings or descriptors are short: the
+// message says which, and what to do. InvalidArgument where the system does not map so much at
+// once. PermissionDenied where the system denies the process shared memory.
 absl::StatusOr<std::byte*> MapMirrors(size_t size_bytes, size_t count);
 
-// Takes exactly what one call of MapMirrors returned and was given.
+// Unmaps what MapMirrors mapped. Takes the address that the call returned, and its arguments.
 void UnmapMirrors(std::byte* base, size_t size_bytes, size_t count);
 
-// Maps zeroed memory of this process alone, in huge pages where the system has them.
+// Maps zeroed memory that is shared with no other process, in huge pages where the system has
+// them.
+//
 // Requires: `size_bytes` > 0, a multiple of GranularityBytes().
+// Errors: as for MapMirrors.
 absl::StatusOr<std::byte*> MapPlain(size_t size_bytes);
 
-// Takes exactly what one call of MapPlain returned and was given.
+// Unmaps what MapPlain mapped. Takes the address that the call returned, and its argument.
 void UnmapPlain(std::byte* base, size_t size_bytes);
 
 }  // namespace ioring::mapper

@@ -1,5 +1,5 @@
-// Why the system refused a mapping, in words: what the mappers of POSIX systems say alike. For
-// mapper_*.cc only.
+// Statuses for mappings that the system refused, in words that the mappers of POSIX systems share.
+// For mapper_*.cc only.
 #ifndef IORING_BUFFER_MAPPER_STATUS_H_
 #define IORING_BUFFER_MAPPER_STATUS_H_
 
@@ -10,11 +10,11 @@
 
 namespace ioring::mapper {
 
-// Memory or address space is short. Names the process's limit where it has one; else `advice` says
-// what to do.
+// The status where memory or address space is short. The message names the process's limit if
+// there is one; otherwise it gives `advice`.
 absl::Status OutOfMemory(size_t bytes, std::string_view advice);
 
-// Another error than that: `error` is errno, `call` what failed.
+// The status of any other error: `error` is errno, and `call` names the function that failed.
 absl::Status CannotMap(int error, std::string_view call, size_t bytes);
 
 }  // namespace ioring::mapper

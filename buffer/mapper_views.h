@@ -1,5 +1,5 @@
-// What the mappers of POSIX systems share: the row of views, descriptors that close
-// themselves, and how address space is taken and given back. For mapper_*.cc only.
+// What the mappers of POSIX systems share: descriptors that close themselves, and the mapping and
+// unmapping of a row of views. For mapper_*.cc only.
 //
 // The views of one region:
 //
@@ -7,9 +7,9 @@
 //             [ b0 ] [ b0 ] [ b1 ] [ b1 ] [ b2 ] [ b2 ]
 //   mapping   ---0-- ------1------ ------2------ --3---
 //
-// The second half of a buffer and the first half of the next are neighbours in the memory
-// object too, so one mapping serves both: a region of n buffers costs n + 1 mappings, not
-// 2 n.
+// The second half of a buffer and the first half of the next one are adjacent in the memory
+// object, too, so one mapping serves both. A region of n buffers costs n + 1 mappings instead
+// of 2 n.
 #ifndef IORING_BUFFER_MAPPER_VIEWS_H_
 #define IORING_BUFFER_MAPPER_VIEWS_H_
 
@@ -19,7 +19,7 @@
 
 namespace ioring::mapper {
 
-// Closes a descriptor, which may be -1. Keeps errno.
+// Owns a descriptor, or none (-1). The destructor closes it, and does not change errno.
 class Descriptor {
  public:
   explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
@@ -34,13 +34,15 @@ class Descriptor {
   const int descriptor_;
 };
 
-// Maps the views of `count` buffers out of `object`, whose size it sets: in one step per
-// view, into address space that it has reserved first, so that at no time another thread's
-// mapping can come between. nullptr with errno and nothing left where it fails.
+// Sets the size of `object`, and maps the views of `count` buffers out of it.
+//
+// Effects: reserves the address space first, and then replaces it with the views, each in one step.
+// So another thread's mapping cannot come between them at any time.
+// Returns: the start of the row, or nullptr with errno set, where nothing stays mapped.
 std::byte* MapViews(int object, size_t size_bytes, size_t count);
 
-// A failure leaks address space and nothing else, so it is no reason to end the program:
-// it is logged.
+// Unmaps memory. A failure leaks address space and nothing else, so it does not end the program
+// but is logged.
 void Unmap(std::byte* base, size_t bytes);
 
 }  // namespace ioring::mapper

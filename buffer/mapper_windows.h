@@ -1,8 +1,8 @@
-// How mirrored buffers are mapped on Windows: two ways, and which of them are tried. For
+// The two methods by which mirrored buffers are mapped on Windows, and their order. For
 // mapper_windows*.cc only.
 //
-// The views of one region lie as on other systems (mapper_views.h): n + 1 views for n
-// buffers, in one row of addresses.
+// The views of a region lie as on other systems (mapper_views.h): n + 1 views for n buffers, in
+// one row of addresses.
 #ifndef IORING_BUFFER_MAPPER_WINDOWS_H_
 #define IORING_BUFFER_MAPPER_WINDOWS_H_
 
@@ -15,19 +15,20 @@
 namespace ioring::mapper {
 
 enum class MirrorMethod {
-  // Windows 10 1803 and later: address space is reserved, split, and each part replaced by
-  // its view in one step (VirtualAlloc2, MapViewOfFile3).
+  // Windows 10 1803 and later. Reserves address space, splits it, and replaces each part with its
+  // view in one step (VirtualAlloc2, MapViewOfFile3).
   kPlaceholders,
-  // Any Windows: address space is reserved to find a place, given back, and mapped. Another
-  // thread may take a part of the place in between, and then it is all done again.
+  // Any Windows. Reserves address space to find a free place, releases it, and maps the views
+  // there. Starts again if another thread took a part of the place in between.
   kRetries,
 };
 
-// What MapMirrors tries, in order, until one succeeds. mapper_windows_methods.cc; tests
-// link another.
+// Returns the methods that MapMirrors tries, in this order, until one succeeds. Tests link another
+// definition than mapper_windows_methods.cc.
 std::span<const MirrorMethod> MirrorMethods();
 
-// A row of addresses that shows `count` buffers of `size_bytes` out of one memory object.
+// A row of addresses with the views of `count` buffers of `size_bytes` bytes, which one memory
+// object holds.
 struct Row {
   struct View {
     size_t offset_bytes;  // in the row
@@ -48,19 +49,19 @@ struct Row {
   size_t count;
 };
 
-// Where a mapping came to: its address, or what call failed and how (GetLastError).
+// The result of a mapping: its address, or the call that failed and its error (GetLastError).
 struct Mapped {
   std::byte* base = nullptr;
   DWORD error = ERROR_SUCCESS;
   const char* call = "";
 };
 
-// Each maps all of the row or leaves nothing behind.
+// Each of these maps the whole row, or leaves nothing mapped.
 Mapped MapByPlaceholders(HANDLE object, const Row& row);
 Mapped MapByRetries(HANDLE object, const Row& row);
 
-// Takes the first `views` views of a row away. A failure leaks address space and nothing
-// else, so it is no reason to end the program: it is logged.
+// Unmaps the first `views` views of a row. A failure leaks address space and nothing else, so it
+// does not end the program but is logged.
 void UnmapViews(std::byte* base, const Row& row, size_t views);
 
 }  // namespace ioring::mapper

@@ -1,9 +1,10 @@
-// MemoryRegion: plain memory from the system, page-aligned and in huge pages where the
-// system has them; for groups of buffers that a ring picks from.
+// MemoryRegion: page-aligned memory from the system, in huge pages where the system has them. The
+// buffers of a group (pool/buffer_group.h) lie in such regions.
 //
-// Ownership: the region owns the memory; spans of it end with it. Threads: creation from
-// any thread at any time. Processes: as for MirroredRegion. Cost: creation and
-// destruction enter the kernel; pages cost memory when first touched.
+// Ownership: the region owns the memory. Spans of the memory are invalid once it is destroyed.
+// Threads: any thread may create a region at any time.
+// Fork: as for MirroredRegion.
+// Cost: creation and destruction enter the kernel. A page takes memory from its first use on.
 #ifndef IORING_BUFFER_MEMORY_REGION_H_
 #define IORING_BUFFER_MEMORY_REGION_H_
 
@@ -19,11 +20,12 @@ namespace ioring {
 
 class MemoryRegion {
  public:
-  // Zeroed memory of `size_bytes` rounded up to whole pages. InvalidArgument for 0,
-  // ResourceExhausted with a sentence where there is not so much.
+  // Maps zeroed memory of `size_bytes` bytes, rounded up to whole pages (on Windows to 64 KiB).
+  // Errors: InvalidArgument for 0 bytes, and for more than the system maps at once;
+  // ResourceExhausted where memory or address space is short. The message says what to do.
   static absl::StatusOr<MemoryRegion> Create(size_t size_bytes);
 
-  // A moved-from region has no memory.
+  // A moved-from region has no memory: memory() is empty.
   MemoryRegion(MemoryRegion&& other) noexcept;
   MemoryRegion& operator=(MemoryRegion&& other) noexcept;
   ~MemoryRegion();
@@ -36,7 +38,7 @@ class MemoryRegion {
       : memory_(memory), fork_generation_(process::ForkGeneration()) {}
 
   std::span<std::byte> memory_;
-  uint32_t fork_generation_;  // in which it was made
+  uint32_t fork_generation_;  // of the process that made it
 };
 
 }  // namespace ioring

@@ -1,5 +1,5 @@
-// MirroredBuffer: a circular buffer of bytes whose free space and whose contents are each
-// one contiguous span at all times. It stands alone: no ring is needed.
+// MirroredBuffer: a circular buffer of bytes. Its contents are one contiguous span at all times,
+// and so is its free space. It needs no ring.
 //
 //   absl::StatusOr<MirroredBuffer> buffer = MirroredBuffer::Create(64 << 10);
 //   if (!buffer.ok()) return buffer.status();
@@ -7,9 +7,11 @@
 //   if (received > 0) buffer->CommitWrite(received);
 //   buffer->CommitRead(Parse(buffer->ReadSpan()));
 //
-// Ownership: the buffer owns its memory; spans end with it. Threads: one at a time.
-// Processes: as for MirroredRegion. Cost: creation and destruction enter the kernel;
-// nothing else allocates, copies or enters it.
+// Ownership: the buffer owns its memory. Spans of the memory are invalid once it is destroyed.
+// Threads: one at a time.
+// Fork: as for MirroredRegion.
+// Cost: creation and destruction enter the kernel. No other function enters it, allocates
+// or copies.
 #ifndef IORING_BUFFER_MIRRORED_BUFFER_H_
 #define IORING_BUFFER_MIRRORED_BUFFER_H_
 
@@ -27,8 +29,10 @@ namespace ioring {
 
 class MirroredBuffer {
  public:
-  // All of `capacity_bytes` is usable. It is a power of two and a multiple of
-  // MirrorGranularity(). Errors: as MirroredRegion::Create.
+  // Creates an empty buffer, which can hold `capacity_bytes` bytes.
+  // Requires: `capacity_bytes` is a power of two and a multiple of MirrorGranularity(). Otherwise
+  // InvalidArgument is returned.
+  // Errors: as for MirroredRegion::Create.
   static absl::StatusOr<MirroredBuffer> Create(size_t capacity_bytes);
 
   // A moved-from buffer may only be destroyed or assigned to.
@@ -38,21 +42,23 @@ class MirroredBuffer {
   size_t capacity() const { return positions_.capacity(); }
   const CircularPositions& positions() const { return positions_; }
 
-  // Everything written and not yet read, oldest first. Empty when there is nothing.
+  // Returns all bytes that were written and not yet read, oldest first. May be empty.
   std::span<const std::byte> ReadSpan() const ABSL_ATTRIBUTE_LIFETIME_BOUND {
     return {data() + positions_.read_offset(), positions_.readable()};
   }
-  // All the space there is. Empty when the buffer is full.
+  // Returns all free space. It is empty when the buffer is full.
   std::span<std::byte> WriteSpan() ABSL_ATTRIBUTE_LIFETIME_BOUND {
     return {data() + positions_.write_offset(), positions_.writable()};
   }
 
-  // The first `count` bytes of WriteSpan() are contents now. At most its size, CHECKed.
+  // Makes the first `count` bytes of WriteSpan() contents.
+  // Requires: `count` is at most WriteSpan().size() (CHECKed).
   void CommitWrite(size_t count) { positions_.CommitWrite(count); }
-  // The first `count` bytes of ReadSpan() are done with. At most its size, CHECKed.
+  // Removes the first `count` bytes of ReadSpan() from the contents.
+  // Requires: `count` is at most ReadSpan().size() (CHECKed).
   void CommitRead(size_t count) { positions_.CommitRead(count); }
 
-  // Forgets the contents.
+  // Removes all contents.
   void Clear() { positions_.Reset(); }
 
  private:

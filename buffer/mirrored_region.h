@@ -1,20 +1,20 @@
-// MirroredRegion: a row of mirrored buffers, made and given back at once.
+// MirroredRegion: a row of mirrored buffers that are mapped and unmapped together.
 //
-// A mirrored buffer is memory whose pages are mapped twice in a row: the byte at
-// offset i is also the byte at offset i + size. What runs over the end of the buffer goes
-// on at its start, so the contents of a circular buffer are one contiguous span wherever
-// they begin:
+// The pages of a mirrored buffer are mapped twice in a row: the byte at offset i is also the byte
+// at offset i + size. A span that runs over the end of the buffer continues at its start, so the
+// contents of a circular buffer are one contiguous span wherever they begin:
 //
 //   absl::StatusOr<MirroredRegion> region = MirroredRegion::Create(64 << 10, 256);
 //   if (!region.ok()) return region.status();
 //   std::span<std::byte> both_halves = region->buffer(3);
 //
-// Ownership: the region owns the memory; spans of it end with it. Threads: creation from
-// any thread at any time; the memory is like any other. Processes: the child of a fork
-// has no part of the memory (touching it is a fault), and the destructor does nothing there.
-// Cost: creation and destruction enter the kernel; a region takes count + 1 of the
-// mappings a process may have (Linux: vm.max_map_count, 65530 by default), no descriptor,
-// and twice its size of address space. Pages cost memory once, when first touched.
+// Ownership: the region owns the memory. Spans of the memory are invalid once it is destroyed.
+// Threads: any thread may create a region at any time. Access to the memory needs synchronisation
+// as that to any other memory does. Fork: the child does not have the memory, and touching it there
+// is a fault. The destructor of the child's copy does nothing. Cost: creation and destruction enter
+// the kernel. A region takes twice its size of address space, and count + 1 of the mappings that a
+// process may have (Linux: vm.max_map_count, 65530 by default). It keeps no descriptor open. A page
+// takes memory once, from its first use on.
 #ifndef IORING_BUFFER_MIRRORED_REGION_H_
 #define IORING_BUFFER_MIRRORED_REGION_H_
 
@@ -29,31 +29,35 @@
 
 namespace ioring {
 
-// What the size of a mirrored buffer must be a multiple of, in bytes: 4 KiB, 16 KiB or
-// 64 KiB, as the platform has it. A buffer of 64 KiB or more suits every platform.
+// Returns the granularity of mirrored buffers in bytes: the size of a buffer is a multiple of it.
+// It is 4 KiB, 16 KiB or 64 KiB, depending on the platform. Buffers of 64 KiB or more suit every
+// platform.
 size_t MirrorGranularity();
 
 class MirroredRegion {
  public:
-  // `size_bytes`: of one buffer; a power of two and a multiple of MirrorGranularity().
-  // The memory is zero. InvalidArgument or ResourceExhausted (memory, mappings,
-  // descriptors) with a sentence that says what to do.
+  // Maps `count` buffers of `size_bytes` bytes each. The memory is zeroed.
+  // Requires: `size_bytes` is a power of two and a multiple of MirrorGranularity(), and `count` is
+  // not 0. Otherwise InvalidArgument is returned.
+  // Errors: InvalidArgument also where an address space cannot hold the buffers; ResourceExhausted
+  // where memory, address space, mappings or descriptors are short; PermissionDenied where the
+  // system denies the process shared memory. The message says what to do.
   static absl::StatusOr<MirroredRegion> Create(size_t size_bytes, size_t count);
 
-  // A moved-from region has no buffers.
+  // A moved-from region has no buffers: count() is 0.
   MirroredRegion(MirroredRegion&& other) noexcept;
   MirroredRegion& operator=(MirroredRegion&& other) noexcept;
   ~MirroredRegion();
 
-  // Of one buffer, not of both its halves.
+  // The size of one buffer, without its mirror.
   size_t size_bytes() const { return size_bytes_; }
   size_t count() const { return count_; }
 
-  // All buffers, both halves of each.
+  // Returns the memory of all buffers, both halves of each.
   std::span<std::byte> memory() const ABSL_ATTRIBUTE_LIFETIME_BOUND {
     return {base_, 2 * size_bytes_ * count_};
   }
-  // Both halves of one buffer: 2 * size_bytes() bytes.
+  // Returns both halves of one buffer: 2 * size_bytes() bytes. Requires: `index` < count().
   std::span<std::byte> buffer(size_t index) const ABSL_ATTRIBUTE_LIFETIME_BOUND {
     DCHECK_LT(index, count_);
     return {base_ + index * 2 * size_bytes_, 2 * size_bytes_};
@@ -68,8 +72,8 @@ class MirroredRegion {
 
   std::byte* base_;
   size_t size_bytes_;
-  uint32_t count_;            // so small that what knows of forks costs no space
-  uint32_t fork_generation_;  // in which it was made
+  uint32_t count_;            // 32 bits, so that fork_generation_ takes no further space
+  uint32_t fork_generation_;  // of the process that made it
 };
 
 }  // namespace ioring

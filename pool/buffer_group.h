@@ -1,5 +1,5 @@
-// BufferGroup: buffers that a ring picks from for managed receives, and leases on what
-// it put into them.
+// BufferGroup: a group of buffers for managed receives. When bytes arrive, the ring puts them into
+// a buffer of the group. The program holds the received bytes as a ManagedLease.
 //
 //   absl::StatusOr<std::unique_ptr<BufferGroup>> group = BufferGroup::Create(ring, {});
 //   if (!group.ok()) return group.status();
@@ -11,13 +11,18 @@
 //     prepared = ring.PrepareSendBuffer(connection, client.lease.Slice(), token);  // no copy
 //   }
 //
-// An idle connection holds no memory; what arrived may be sent or written to a file from
-// where it lies. The group's memory is registered with the ring a second time for that.
+// An idle connection holds no memory. Received bytes may be sent, or written to a file, from where
+// they lie: the memory of the group is also registered as a buffer, for slices of it.
 //
-// Ownership: the group owns all memory. It outlives its leases, goes before its ring, and
-// only when no receive is in flight on it (all CHECKed). Threads: the group and its
-// leases belong to the ring's thread, the one that first takes; Statistics() is for any
-// thread. Misuse ends the program with a sentence.
+// A *piece* is the bytes of one completion. Where the ring fills buffers incrementally, several
+// pieces may lie in one buffer, one after the other. The ring fills the same memory again only
+// after all pieces in the buffer were released.
+//
+// Ownership: the group owns all memory. It must outlive its leases, and the ring must outlive the
+// group. When the group is destroyed, no receive may be in flight on it. (All CHECKed.)
+// Threads: the group and its leases belong to the ring's thread, which is the thread that takes
+// first. Any thread may call Statistics().
+// Errors: misuse ends the program with a message.
 #ifndef IORING_POOL_BUFFER_GROUP_H_
 #define IORING_POOL_BUFFER_GROUP_H_
 
@@ -46,29 +51,30 @@ namespace ioring {
 
 class BufferGroup;
 
-// A snapshot. Each figure is exact; together they are not one instant's.
+// A snapshot. Each figure is exact, but they need not be of the same instant.
 struct GroupStatistics {
   uint32_t buffers = 0;
   uint32_t max_buffers = 0;
-  uint32_t free = 0;    // with room, in the ring, when last a piece was taken or a buffer came back
-  uint32_t leases = 0;  // pieces taken and not returned; a buffer may hold several
-  uint64_t taken = 0;   // pieces ever
+  // Buffers with room in the ring, at the time when one was last begun, filled, given back or
+  // added.
+  uint32_t free = 0;
+  uint32_t leases = 0;           // pieces that were taken and not released
+  uint64_t taken = 0;            // pieces that were taken since the creation
   uint64_t exhaustions = 0;      // times the last free buffer was taken
   uint32_t grown_slabs = 0;      // times the group grew
-  uint32_t refused_growths = 0;  // times it could not; it does not try again
-  // Which the kernel has not registered: it refused (Ring::RegistrationProblem), or nothing would
-  // gain by it.
+  uint32_t refused_growths = 0;  // times it failed to; it does not try again then
+  // Slabs that the kernel has not registered. It refused them (Ring::RegistrationProblem), or was
+  // not asked because nothing would gain by it.
   uint32_t unregistered_slabs = 0;
 
   // "buffers 64/1024, free 60, leases 7, grown slabs 0, exhaustions 0, unregistered slabs 0"
   std::string ToString() const;
 };
 
-// The bytes that one managed receive brought, or several merged into one piece, until
-// they are released or this is destroyed.
+// The exclusive use of one piece, or of several merged pieces, until Release or the destructor.
 class ManagedLease {
  public:
-  // Holds nothing.
+  // A lease that holds nothing.
   ManagedLease() = default;
   // A moved-from lease holds nothing.
   ManagedLease(ManagedLease&& other) noexcept
@@ -77,36 +83,43 @@ class ManagedLease {
         size_(other.size_),
         buffer_(other.buffer_),
         pieces_(other.pieces_) {}
-  // Releases what this one held.
+  // Releases the pieces that this lease held.
   ManagedLease& operator=(ManagedLease&& other) noexcept;
-  // Releases.
+  // Releases the pieces, if the lease holds any.
   ~ManagedLease() {
     if (group_ != nullptr) Release();
   }
 
   bool is_held() const { return group_ != nullptr; }
 
-  // What follows CHECKs that the lease holds something. The memory may be written to.
+  // All functions below require that the lease holds something (CHECKed).
+
+  // The received bytes. They may be written to.
   std::byte* data() const { return Held().data_; }
-  // Bytes received and not trimmed; may be 0.
+  // The number of bytes that were received and not trimmed. May be 0.
   uint32_t size_bytes() const { return Held().size_; }
   bool empty() const { return size_bytes() == 0; }
   std::span<std::byte> bytes() const { return {data(), size_}; }
-  // The same for the ring's operations on registered buffers. Not for an empty lease.
+  // Returns the same bytes as a slice, for operations on registered buffers.
+  // Requires: !empty() (CHECKed).
   BufferSlice Slice() const;
 
-  // The first `count` bytes, at most size_bytes() (CHECKed), are done with: sent, parsed.
+  // Removes the first `count` bytes from the lease, for example those that were sent. The memory
+  // goes back with the rest of the lease.
+  // Requires: `count` is at most size_bytes() (CHECKed).
   void TrimFront(uint32_t count);
 
-  // True where the bytes of `next` follow these in the same buffer: Append then makes one
-  // piece of both, which saves an operation. `next` must be what was received next.
+  // Returns whether the bytes of `next` follow the bytes of this lease in the same buffer.
+  // Requires: the bytes of `next` are what was received next.
   bool CanMerge(const ManagedLease& next) const;
-  // Requires CanMerge(next) (CHECKed).
+  // Adds the pieces of `next` to this lease. One operation can then send all the bytes.
+  // Requires: CanMerge(next) (CHECKed).
   void Append(ManagedLease next);
 
-  // Gives the memory back to the ring, O(pieces merged). No operation may be using it any
-  // more: CHECKed where this is the last lease on its buffer, before the buffer can be
-  // filled with somebody else's bytes. Not seen: operations on plain spans of it.
+  // Gives the memory back to the ring.
+  // Requires: no operation in flight uses the memory. CHECKed at the release of the last lease on a
+  // buffer, before the ring can fill the buffer again. Operations on plain spans are not detected.
+  // Cost: O(merged pieces).
   void Release();
 
  private:
@@ -122,51 +135,56 @@ class ManagedLease {
   BufferGroup* group_ = nullptr;
   std::byte* data_ = nullptr;
   uint32_t size_ = 0;
-  uint32_t buffer_ = 0;  // its number in the group
+  uint32_t buffer_ = 0;  // the buffer's number in the group
   uint32_t pieces_ = 0;  // to be returned one by one
 };
 static_assert(sizeof(ManagedLease) <= 32);
 
 class BufferGroup {
  public:
-  // What happens when the ring has no buffer of the group left. No byte is lost by any.
+  // What happens when the ring has no free buffer of the group. No policy loses bytes.
   enum class WhenEmpty : uint8_t {
-    kWait,  // receives go on when buffers come back
-    kGrow,  // the group grows, up to max_buffers; then as kWait
+    kWait,  // receives continue when buffers come back
+    kGrow,  // the group grows, up to max_buffers; after that, as kWait
     kFail,  // receives complete with Error::kNoBuffers
   };
 
   struct Options {
-    // Of one buffer. Buffers smaller than what a peer sends in one go cost dearly where the
-    // ring cannot fill large ones piece by piece.
+    // The size of a buffer. Buffers that are smaller than the messages of the peers cost much
+    // where the ring cannot fill large buffers incrementally.
     uint32_t buffer_bytes = 64 << 10;
-    // Made with the group.
+    // The number of buffers that the group begins with.
     uint32_t initial_buffers = 64;
-    // What kGrow may bring it to; rounded up to a power of two, at most 32768. The other
-    // policies stay at initial_buffers.
+    // The number of buffers that kGrow may reach, rounded up to a power of two, and at most 32768.
+    // With the other policies the group stays at initial_buffers.
     uint32_t max_buffers = 1024;
     WhenEmpty when_empty = WhenEmpty::kGrow;
-    // What slices of the buffers are sent or written to. Receives need no registration.
+    // The use of slices of the buffers. Receives need no registration.
     BufferUse use = BufferUse::kAny;
   };
 
-  // Makes and registers the initial buffers. The ring must outlive the group.
-  // InvalidArgument or ResourceExhausted with a sentence that says what to do.
+  // Creates a group, and maps and registers its initial buffers.
+  // Requires: the ring outlives the group.
+  // Errors: InvalidArgument for wrong options; ResourceExhausted where memory or a limit
+  // of RingOptions runs out. The message says what to do.
   static absl::StatusOr<std::unique_ptr<BufferGroup>> Create(
       Ring& ring ABSL_ATTRIBUTE_LIFETIME_BOUND, const Options& options);
 
   BufferGroup(const BufferGroup&) = delete;
   BufferGroup& operator=(const BufferGroup&) = delete;
-  // All leases must be back, and no receive may be in flight on the group (CHECKed). In the
-  // child of a fork, where leases end without effect too, it does not touch the ring.
+  // Requires: all leases have ended, and no receive is in flight on the group (CHECKed).
+  // In the child of a fork, the destructor does not touch the ring, and the end of a lease has no
+  // effect either.
   ~BufferGroup();
 
-  // For Ring::PrepareRecvManaged.
+  // The id for Ring::PrepareRecvManaged.
   BufferGroupId id() const { return id_; }
 
-  // The bytes of a completion that has kBuffer (CHECKed) and belongs to this group. The
-  // rules are those of Ring::TakeBuffer: in the current view, or a copy of it; exactly once.
-  // O(1), no allocation, no kernel, unless the group grows.
+  // Takes the bytes of a completion.
+  // Requires: the completion has kBuffer, and its buffer is of this group (both CHECKed). As for
+  // Ring::TakeBuffer, the completion is in the current view, or is a copy of one that is, and its
+  // bytes were not taken before.
+  // Cost: O(1). Does not allocate or enter the kernel, unless the group grows.
   ManagedLease Take(const Completion& completion) ABSL_ATTRIBUTE_LIFETIME_BOUND;
 
   const Options& options() const { return options_; }
@@ -179,12 +197,12 @@ class BufferGroup {
 
   struct Slab {
     MemoryRegion region;
-    std::span<std::byte> memory;  // whole buffers
+    std::span<std::byte> memory;  // the part of `region` that is whole buffers
     BufferId buffer;
   };
   // One buffer of the group.
   struct BufferState {
-    const Slab* slab = nullptr;      // known from the first take on, as what follows
+    const Slab* slab = nullptr;      // known from the first take on, as are the next two
     const std::byte* end = nullptr;  // of the buffer's memory
     uint32_t unit_offset = 0;        // of the buffer in the slab, in bytes
     uint32_t pieces = 0;             // leased
@@ -250,13 +268,13 @@ inline void ManagedLease::Append(ManagedLease next) {
   CHECK(CanMerge(next)) << "leases are merged that do not follow one another in one buffer";
   size_ += next.size_;
   pieces_ += next.pieces_;
-  // Its pieces go back with this lease.
+  // This lease returns the pieces of `next`, too.
   next.group_ = nullptr;
 }
 
 inline void ManagedLease::Release() {
   Held();
-  // It holds nothing from here on, whatever its return does.
+  // The lease holds nothing from here on, whatever Return does.
   std::exchange(group_, nullptr)->Return(*this);
 }
 

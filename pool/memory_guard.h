@@ -1,5 +1,5 @@
-// Under AddressSanitizer, makes the use of a buffer that is not lent out an error like
-// the use of freed memory. Otherwise nothing.
+// With AddressSanitizer, makes access to a buffer that is not leased an error, like access to freed
+// memory. Without it, these functions do nothing.
 #ifndef IORING_POOL_MEMORY_GUARD_H_
 #define IORING_POOL_MEMORY_GUARD_H_
 

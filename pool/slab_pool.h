@@ -1,4 +1,4 @@
-// SlabPool: mirrored buffers, registered with a ring by the slab, and leases on them.
+// SlabPool: a pool of mirrored buffers in registered memory. A buffer is lent as a BufferLease.
 //
 //   absl::StatusOr<std::unique_ptr<SlabPool>> pool =
 //       SlabPool::Create(ring, {.buffer_bytes = 64 << 10, .buffers_per_slab = 64});
@@ -9,18 +9,20 @@
 //   Prepared prepared = ring.PrepareRecvBuffer(
 //       connection, lease->Slice(positions.write_offset(), positions.writable()), token);
 //
-// A slab is one memory object, one reservation of address space and one registration,
-// whatever the number of its buffers. Where the kernel refuses the registration (locked
-// memory, limits) the slab works all the same, and the statistics count it.
+// A slab is a number of buffers in one memory object. It takes one reservation of address space
+// and one registration with the ring. If the kernel refuses the registration (locked memory,
+// limits), the slab works without it, and the statistics count the slab.
 //
-// Ownership: the pool owns all memory; it outlives its leases and goes before its ring
-// (both CHECKed). Threads: the pool and its leases belong to the ring's thread, the one
-// that first acquires (the pool may be made, and in the end destroyed, by another);
-// Statistics() is for any thread. Misuse ends the program with a sentence: releasing a
-// buffer while the ring uses it, using or releasing a lease that holds nothing, another
-// thread. A lease knows its pool and cannot be copied, so it cannot reach a foreign pool,
-// nor be released twice. Under AddressSanitizer, touching a buffer that is not leased is
-// an error too.
+// Ownership: the pool owns all memory. It must outlive its leases, and the ring must outlive the
+// pool (both CHECKed).
+// Threads: the pool and its leases belong to the ring's thread, which is the thread that acquires
+// first. Another thread may create the pool, and destroy it in the end. Any thread may call
+// Statistics().
+// Errors: misuse ends the program with a message. Misuse is to release a buffer while an operation
+// in flight uses it, to use or release a lease that holds nothing, and to use the pool or a lease
+// in another thread. A lease knows its pool and cannot be copied, so a buffer cannot be released
+// to another pool, or twice. With AddressSanitizer, access to a buffer that is not leased is an
+// error, too.
 #ifndef IORING_POOL_SLAB_POOL_H_
 #define IORING_POOL_SLAB_POOL_H_
 
@@ -50,35 +52,37 @@ namespace ioring {
 
 class SlabPool;
 
-// How many buffers suit a machine: 64 for each CPU, at least 256, at most 4096.
+// Returns a number of buffers that suits a machine with `cpus` CPUs: 64 for each, but at least 256
+// and at most 4096.
 uint32_t AutomaticPoolSize(uint32_t cpus);
 
 struct SlabPoolOptions {
-  // Of one buffer: a power of two and a multiple of MirrorGranularity(); 64 KiB suits
-  // every platform.
+  // The size of a buffer, without its mirror: a power of two and a multiple of
+  // MirrorGranularity(). 64 KiB suits every platform.
   uint32_t buffer_bytes = 64 << 10;
-  // A slab takes twice its bytes of address space, and of locked memory where the kernel
-  // registers it; that is at most 1 GiB.
+  // A slab takes twice the size of its buffers, at most 1 GiB, of address space. Where the kernel
+  // registers the slab, it takes as much of the locked memory that a process may have.
   uint32_t buffers_per_slab = 64;
-  // Made with the pool, and made at most. Each is one of RingOptions::max_buffers.
+  // The number of slabs that the pool begins with, and the number that it may have. Each slab is
+  // one of RingOptions::max_buffers.
   uint32_t initial_slabs = 1;
   uint32_t max_slabs = 64;
-  // kSockets: pages cost memory when first used, not with their slab, where the ring gains
-  // nothing by locking them.
+  // The use of the memory. With kSockets, where the ring gains nothing by locking pages, a page
+  // takes memory from its first use on, instead of from the creation of its slab.
   BufferUse use = BufferUse::kAny;
 };
 
-// A snapshot. Each figure is exact; together they are not one instant's.
+// A snapshot. Each figure is exact, but they need not be of the same instant.
 struct SlabPoolStatistics {
   uint32_t slabs = 0;
   uint32_t max_slabs = 0;
   uint32_t buffers = 0;           // in all slabs
-  uint32_t buffers_in_use = 0;    // of those
-  uint64_t acquisitions = 0;      // ever, fall-backs included
-  uint64_t fallbacks = 0;         // buffers made outside the slabs, ever
-  uint32_t fallbacks_in_use = 0;  // of those
-  // Which the kernel has not registered: it refused (Ring::RegistrationProblem), or nothing would
-  // gain by it.
+  uint32_t buffers_in_use = 0;    // leased buffers of slabs
+  uint64_t acquisitions = 0;      // since the creation, with those outside the slabs
+  uint64_t fallbacks = 0;         // buffers made outside the slabs, since the creation
+  uint32_t fallbacks_in_use = 0;  // leased buffers outside the slabs
+  // Slabs that the kernel has not registered. It refused them (Ring::RegistrationProblem), or was
+  // not asked because nothing would gain by it.
   uint32_t unregistered_slabs = 0;
 
   // "slabs 4/64, buffers 1000/1024 (97.7 %) in use, fallbacks 0, unregistered slabs 0"
@@ -87,12 +91,12 @@ struct SlabPoolStatistics {
 
 namespace pool_internal {
 
-// One buffer. A lease points to it, and it stays where it is.
+// One buffer. Leases point to it, so it does not move.
 struct BufferRecord {
   std::byte* data = nullptr;
   SlabPool* pool = nullptr;
   BufferRecord* next_free = nullptr;
-  BufferId buffer;      // what the ring calls the slab
+  BufferId buffer;      // the registration of the slab
   uint32_t offset = 0;  // of the buffer in the slab, in bytes
   uint32_t size_bytes = 0;
   bool leased = false;
@@ -101,40 +105,44 @@ struct BufferRecord {
 
 }  // namespace pool_internal
 
-// A buffer, until it is released or this is destroyed. As small as a pointer.
+// The exclusive use of one buffer, until Release or the destructor. As small as a pointer.
 class BufferLease {
  public:
-  // Holds nothing.
+  // A lease that holds no buffer.
   BufferLease() = default;
-  // A moved-from lease holds nothing.
+  // A moved-from lease holds no buffer.
   BufferLease(BufferLease&& other) noexcept : record_(std::exchange(other.record_, nullptr)) {}
-  // Releases what this one held.
+  // Releases the buffer that this lease held.
   BufferLease& operator=(BufferLease&& other) noexcept;
-  // Releases.
+  // Releases the buffer, if the lease holds one.
   ~BufferLease() {
     if (record_ != nullptr) Release();
   }
 
   bool is_held() const { return record_ != nullptr; }
 
-  // The memory: size_bytes() bytes, and once more the same (the mirror). What follows
-  // CHECKs that the lease holds a buffer.
+  // All functions below require that the lease holds a buffer (CHECKed).
+
+  // The start of the memory: size_bytes() bytes, followed by their mirror.
   std::byte* data() const { return record().data; }
-  // The capacity, without the mirror.
+  // The size of the buffer, without its mirror.
   size_t size_bytes() const { return record().size_bytes; }
 
-  // A part of the buffer, for the ring's operations on registered buffers, or as memory.
-  // It may run through the seam: `length` is at most size_bytes() and
-  // `offset` + `length` at most twice that; CHECKed.
+  // Return a part of the buffer: as a slice, for operations on registered buffers, or as memory.
+  // The part may run over the end of the buffer into its mirror.
+  // Requires: `length` is at most size_bytes(), and `offset` + `length` at most twice that
+  // (CHECKed).
   BufferSlice Slice(size_t offset, size_t length) const;
   std::span<std::byte> Span(size_t offset, size_t length) const;
 
-  // Operations in flight on slices of this buffer. Not counted: operations on plain spans
-  // of it, which the caller has to keep account of.
+  // Returns the number of operations in flight on slices of this buffer. Operations on plain spans
+  // of it are not counted: the caller must keep account of them.
   uint32_t UsesInFlight() const;
 
-  // Gives the buffer back to the pool. UsesInFlight() must be 0 (CHECKed), or somebody
-  // else's bytes would end up in the next owner's buffer. O(1).
+  // Gives the buffer back to the pool.
+  // Requires: UsesInFlight() is 0 (CHECKed). Otherwise an operation could write into the buffer of
+  // its next holder.
+  // Cost: O(1).
   void Release();
 
  private:
@@ -151,7 +159,7 @@ class BufferLease {
       DieOfBounds(offset, length);
     }
   }
-  // Out of line, so that what is inlined stays small.
+  // Out of line, so that the inlined code stays small.
   [[noreturn]] ABSL_ATTRIBUTE_COLD void DieOfBounds(size_t offset, size_t length) const;
 
   pool_internal::BufferRecord* record_ = nullptr;
@@ -160,25 +168,30 @@ static_assert(sizeof(BufferLease) == sizeof(void*));
 
 class SlabPool {
  public:
-  // Makes and registers the initial slabs. The ring must outlive the pool.
-  // InvalidArgument or ResourceExhausted with a sentence that says what to do.
+  // Creates a pool, and maps and registers its initial slabs.
+  // Requires: the ring outlives the pool.
+  // Errors: InvalidArgument for wrong options; ResourceExhausted where memory, mappings or
+  // RingOptions::max_buffers run out. The message says what to do.
   static absl::StatusOr<std::unique_ptr<SlabPool>> Create(Ring& ring ABSL_ATTRIBUTE_LIFETIME_BOUND,
                                                           const SlabPoolOptions& options);
 
   SlabPool(const SlabPool&) = delete;
   SlabPool& operator=(const SlabPool&) = delete;
-  // All leases must be back (CHECKed). In the child of a fork, where leases end without effect
-  // too, it does not touch the ring or the memory.
+  // Requires: all leases have ended (CHECKed).
+  // In the child of a fork, the destructor does not touch the ring or the memory, and the end of a
+  // lease has no effect either.
   ~SlabPool();
 
-  // The buffer that was released last, or nullopt when all are in use. O(1) over any
-  // number of slabs; does not allocate or enter the kernel. Its contents are undefined.
+  // Leases the buffer that was released last. Its contents are undefined.
+  // Returns: nullopt where all buffers are leased.
+  // Cost: O(1), whatever the number of slabs. Does not allocate or enter the kernel.
   std::optional<BufferLease> TryAcquire() ABSL_ATTRIBUTE_LIFETIME_BOUND;
 
-  // As TryAcquire, but when all are in use, makes a slab, and where that is not possible
-  // (max_slabs, no memory), a single buffer outside the slabs, which is freed at its
-  // release. Making either allocates, enters the kernel and takes its time.
-  // ResourceExhausted where even that is not possible.
+  // The same, but makes a buffer where all are leased: adds a slab or, if that is not possible
+  // (max_slabs, memory), maps a single buffer outside the slabs, which is freed at its release.
+  // Errors: ResourceExhausted where a single buffer cannot be made either.
+  // Cost: that of TryAcquire while a buffer is free. Making a slab or a buffer allocates and enters
+  // the kernel.
   absl::StatusOr<BufferLease> Acquire() ABSL_ATTRIBUTE_LIFETIME_BOUND;
 
   const SlabPoolOptions& options() const { return options_; }
@@ -216,7 +229,7 @@ class SlabPool {
   Ring& ring_;
   const SlabPoolOptions options_;
   pool_internal::ThreadBinding thread_;
-  // The last one released is the first one lent: its memory is the likeliest in the cache.
+  // Last in, first out: the memory that was used last is the likeliest to be in the cache.
   BufferRecord* free_ = nullptr;
   std::vector<Slab> slabs_;
   std::vector<std::unique_ptr<Single>> singles_;

@@ -1,4 +1,4 @@
-// A ring of this platform and what the pool's tests do with it. Tests only.
+// A ring of this platform, and helpers for the tests of `pool`. Tests only.
 #ifndef IORING_POOL_TEST_RING_H_
 #define IORING_POOL_TEST_RING_H_
 
@@ -13,32 +13,33 @@
 
 namespace ioring {
 
-// Small, because tests that run at the same time share what memory may be locked.
+// Options of a small ring: tests that run at the same time share the limit of locked memory.
 RingOptions TestRingOptions();
 
-// Fails the test program where this machine gives no ring.
+// Creates a ring. Ends the test program if this machine cannot.
 std::unique_ptr<Ring> MakeTestRing(const RingOptions& options = TestRingOptions());
 
-// Whether slabs are to be registered with the kernel: always on io_uring, whatever its report says;
-// elsewhere where the ring says so.
+// Whether the kernel is expected to register slabs: always on io_uring, whatever its report says;
+// on other backends if the report says so.
 bool RegistersMemory(const Ring& ring);
 
-// A connection to the ring itself; bytes sent on the one arrive at the other.
+// Both ends of a connection within one ring. Bytes that are sent on one end arrive at the other.
 struct ConnectedPair {
   ConnectionId first;
   ConnectionId second;
 };
 ConnectedPair Connect(Ring& ring);
 
-// Submits, and gives each completion, in its view, to `handle` until `handle` has
-// returned true once; that view is still handled to its end. Fails the test program
-// where nothing completes for 10 s.
+// Submits and waits, and calls `handle` with each completion, until `handle` has returned true. The
+// completions of that turn are still handled to the last. Ends the test program if nothing
+// completes for 10 s.
 void RunUntil(Ring& ring, absl::FunctionRef<bool(const Completion&)> handle);
 
-// Submits and waits for the final completion with this token; drops any other.
+// Submits, waits for the final completion with `token`, and returns it. Drops all others.
 Completion Await(Ring& ring, Token token);
 
-// Cancels and drops what is in flight. Fails the test program where that takes 10 s.
+// Cancels all operations in flight, and drops their completions. Ends the test program if that
+// takes more than 10 s.
 void Quiesce(Ring& ring);
 
 }  // namespace ioring

@@ -1,5 +1,5 @@
-// ThreadBinding: catches the use of a one-thread object by a second thread, or in the child of a
-// fork.
+// ThreadBinding: detects the use of an object by a thread other than its own, and in the child of
+// a fork.
 #ifndef IORING_POOL_THREAD_BINDING_H_
 #define IORING_POOL_THREAD_BINDING_H_
 
@@ -14,15 +14,15 @@
 
 namespace ioring::pool_internal {
 
-// Bound by the first Check. Cost: a comparison.
+// The first Check binds the object to its thread. Cost: a comparison.
 class ThreadBinding {
  public:
-  // CHECKs that this is the thread that called first. `what` names the object.
+  // CHECKs that the calling thread is the one that called first. `what` names the object.
   void Check(std::string_view what) {
     if (ABSL_PREDICT_FALSE(!owner_.IsCurrent())) BindOrDie(what);
   }
-  // The same for what gives something back; false in the child of a fork, where there is nothing
-  // to be given back.
+  // The same for functions that give something back. Returns false in the child of a fork, where
+  // nothing is to be given back.
   bool CheckReturn(std::string_view what) {
     if (ABSL_PREDICT_TRUE(owner_.IsCurrent())) return true;
     if (IsOfAnotherProcess()) return false;
@@ -30,11 +30,11 @@ class ThreadBinding {
     return true;
   }
 
-  // This is the child of a fork, and the object was made before it.
+  // Whether this process is the child of a fork, and the object was made before that fork.
   bool IsOfAnotherProcess() const { return fork_generation_ != process::ForkGeneration(); }
 
  private:
-  // Out of line, so that what is inlined stays small.
+  // Out of line, so that the inlined code stays small.
   ABSL_ATTRIBUTE_COLD ABSL_ATTRIBUTE_NOINLINE void BindOrDie(std::string_view what) {
     CHECK(!IsOfAnotherProcess()) << what << " was used in the child of a fork, which has neither "
                                  << "its memory nor its ring: make rings and pools after the fork";
