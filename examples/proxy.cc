@@ -1,0 +1,380 @@
+// A TCP proxy: what either side sends goes to the other, from where it was received.
+//
+//   proxy UPSTREAM [ADDRESS [SILENCE_SECONDS]]
+//
+// It listens on ADDRESS (127.0.0.1:0 unless said), and connects to UPSTREAM for each client. Each
+// way has one piece in flight: it is received, sent, and then the next one is received. So a reader
+// that is slow slows its writer, and keeps one buffer of memory. An end (FIN) is passed on, and the
+// other way goes on. A pair that is silent both ways for SILENCE_SECONDS is closed; one whose
+// reader takes nothing for so long is reset.
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/log/check.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_format.h"
+#include "examples/example_main.h"
+#include "pool/buffer_group.h"
+#include "program/program_output.h"
+#include "ring/completion.h"
+#include "ring/drain.h"
+#include "ring/endpoint.h"
+#include "ring/error.h"
+#include "ring/error_status.h"
+#include "ring/id.h"
+#include "ring/options.h"
+#include "ring/retries.h"
+#include "ring/ring.h"
+#include "ring/token.h"
+#include "ring_native/create_ring.h"
+
+namespace ioring {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr uint32_t kPairsMax = 500;
+constexpr std::chrono::seconds kConnectTime{10};
+// What readers have to take the pieces in flight after a request to stop.
+constexpr std::chrono::seconds kGraceTime{5};
+// Longer than a graceful close takes.
+constexpr std::chrono::seconds kDrainTime{10};
+// After a failed accept, such as for want of descriptors.
+constexpr std::chrono::milliseconds kAcceptPause{100};
+
+struct ProxyOptions {
+  Endpoint upstream;
+  Endpoint listen = Endpoint::Ipv4Loopback(0);
+  std::chrono::nanoseconds longest_silence = std::chrono::seconds(60);
+};
+
+class Proxy {
+ public:
+  static absl::StatusOr<std::unique_ptr<Proxy>> Create(const ProxyOptions& options) {
+    RingOptions ring_options;
+    ring_options.max_connections = 2 * kPairsMax;
+    // For each connection a send, deadlines of send and receive, and a close; and a few others.
+    ring_options.max_operations = 5 * ring_options.max_connections + 64;
+    ring_options.wake_token = MakeToken(Kind::kStop);
+    absl::StatusOr<CreatedRing> created = CreateRing(ring_options);
+    if (!created.ok()) return created.status();
+    std::unique_ptr<Proxy> proxy(new Proxy(options, *std::move(created)));
+    proxy->pairs_.resize(ConnectionIndexEnd(ring_options));
+    // Each way may keep a piece of a buffer of its own, so that none waits for another's reader.
+    absl::StatusOr<std::unique_ptr<BufferGroup>> group = BufferGroup::Create(
+        *proxy->ring_,
+        {.buffer_bytes = 16 << 10, .max_buffers = 2 * kPairsMax, .use = BufferUse::kSockets});
+    if (!group.ok()) return group.status();
+    proxy->group_ = *std::move(group);
+    absl::StatusOr<ListenerId> listener = proxy->ring_->CreateListener(options.listen, {});
+    if (!listener.ok()) return listener.status();
+    proxy->listener_ = *listener;
+    return proxy;
+  }
+
+  // Serves until the program is asked to stop. Once.
+  absl::Status Run() {
+    const StopWakes stop_wakes(*ring_);
+    absl::StatusOr<Endpoint> endpoint = ring_->LocalEndpoint(listener_);
+    if (!endpoint.ok()) return endpoint.status();
+    absl::PrintF("listening on %s; to %s; %s\n", endpoint->ToString(), options_.upstream.ToString(),
+                 report_);
+    if (absl::Status status = FlushOutput(); !status.ok()) return status;
+    Accept();
+    while (!given_up_ && !(stopping_ && open_ == 0)) {
+      ring_->SubmitAndWait();
+      for (const Completion& done : ring_->Completions()) Handle(done);
+      retries_.Offer();
+    }
+    retries_.Clear();
+    return Drain(*ring_, steady_clock::now() + kDrainTime);
+  }
+
+ private:
+  // Of a connection, if any, its token has: for what moves bytes, the one that they come from.
+  enum class Kind : uint8_t {
+    kAccept,
+    kAcceptAgain,
+    kConnect,  // the client
+    kRecv,
+    kSend,
+    kShutdown,
+    kClose,
+    kDeadline,
+    kCancel,
+    kStop,
+    kGiveUp,
+  };
+  struct Side {
+    ConnectionId id;     // not set before it is connected
+    ManagedLease piece;  // received from here, and not sent to the other side yet
+    bool ended = false;  // its end was passed on
+  };
+  struct Pair {
+    Side client;
+    Side upstream;
+    steady_clock::time_point moved;  // when last a piece was received or sent
+    bool closing = false;
+  };
+  // A pair, seen from one of its sides.
+  struct Way {
+    Pair& pair;
+    Side& from;
+    Side& to;
+  };
+
+  Proxy(const ProxyOptions& options, CreatedRing created)
+      : options_(options),
+        report_(std::move(created.report)),
+        ring_(std::move(created.ring)),
+        retries_(*ring_) {}
+
+  void Handle(const Completion& done) {
+    switch (KindOf<Kind>(done.token)) {
+      case Kind::kAccept:
+        return OnAccept(done);
+      case Kind::kAcceptAgain:
+        return Accept();
+      case Kind::kConnect:
+      case Kind::kRecv:
+      case Kind::kSend:
+      case Kind::kShutdown:
+        return HandleOfPair(done);
+      case Kind::kClose:
+        pairs_[IndexOf(done.token)] = nullptr;
+        --open_;
+        return;
+      case Kind::kDeadline:
+      case Kind::kCancel:
+        return;  // what they stop says so itself
+      case Kind::kStop:
+        return OnStop();
+      case Kind::kGiveUp:
+        given_up_ = true;
+        return;
+    }
+  }
+
+  void HandleOfPair(const Completion& done) {
+    const ConnectionId id = ConnectionOf(done.token);
+    // Kept until this is done with it.
+    const std::shared_ptr<Pair> pair = pairs_[id.index];
+    // A send to the other side may complete after the close of the side that it is from.
+    if (pair == nullptr || (pair->client.id != id && pair->upstream.id != id)) return;
+    const bool from_client = pair->client.id == id;
+    const Way way = {.pair = *pair,
+                     .from = from_client ? pair->client : pair->upstream,
+                     .to = from_client ? pair->upstream : pair->client};
+    switch (KindOf<Kind>(done.token)) {
+      case Kind::kConnect:
+        return OnConnect(*pair, done);
+      case Kind::kRecv:
+        return OnRecv(way, done);
+      case Kind::kSend:
+        return OnSend(way, done);
+      default:
+        return OnShutdown(way, done);
+    }
+  }
+
+  void OnAccept(const Completion& done) {
+    if (done.ok()) {
+      const ConnectionId id = done.connection();
+      pairs_[id.index] = std::make_shared<Pair>();
+      pairs_[id.index]->client.id = id;
+      ++open_;
+      if (stopping_) {
+        Close(*pairs_[id.index], CloseMode::kReset);
+      } else {
+        Connect(id);
+      }
+    }
+    if (done.more() || stopping_) return;
+    if (done.ok()) return Accept();
+    retries_.Prepare([](Ring& on) {
+      return on.PrepareTimeout(kAcceptPause, Shots::kOne, MakeToken(Kind::kAcceptAgain));
+    });
+  }
+
+  void OnConnect(Pair& pair, const Completion& done) {
+    if (!done.ok()) {
+      if (!stopping_) {
+        std::cerr << "proxy: " << ToStatus(done.error(), options_.upstream.ToString()).message()
+                  << "\n";
+      }
+      return Close(pair, CloseMode::kReset);
+    }
+    pair.upstream.id = done.connection();
+    pairs_[pair.upstream.id.index] = pairs_[pair.client.id.index];
+    ++open_;
+    if (stopping_) return Close(pair, CloseMode::kReset);
+    pair.moved = steady_clock::now();
+    Receive({.pair = pair, .from = pair.client, .to = pair.upstream}, options_.longest_silence);
+    Receive({.pair = pair, .from = pair.upstream, .to = pair.client}, options_.longest_silence);
+  }
+
+  void OnRecv(const Way& way, const Completion& done) {
+    ManagedLease piece;
+    if ((done.flags & kBuffer) != 0) piece = group_->Take(done);
+    if (way.pair.closing) return;
+    if (piece.is_held()) {
+      way.from.piece = std::move(piece);
+      way.pair.moved = steady_clock::now();
+      return Send(way);
+    }
+    if (done.result == 0) {
+      retries_.Prepare([to = way.to.id, from = way.from.id](Ring& on) {
+        return on.PrepareShutdown(to, Direction::kSend, MakeToken(Kind::kShutdown, from));
+      });
+      return;
+    }
+    if (done.error() != Error::kCanceled) return Close(way.pair, CloseMode::kReset);
+    // Its deadline struck. The other way, or a slow reader, may have moved something meanwhile.
+    const auto silence = steady_clock::now() - way.pair.moved;
+    if (silence < options_.longest_silence) {
+      return Receive(way, options_.longest_silence - silence);
+    }
+    // An end would tell the reader of an unsent piece that there was no more.
+    Close(way.pair, IsSending(way.pair) ? CloseMode::kReset : CloseMode::kGraceful);
+  }
+
+  void OnSend(const Way& way, const Completion& done) {
+    if (way.pair.closing) return;
+    // Short or cancelled where its deadline struck.
+    if (done.result != static_cast<int32_t>(way.from.piece.size_bytes())) {
+      return Close(way.pair, CloseMode::kReset);
+    }
+    way.from.piece.Release();
+    way.pair.moved = steady_clock::now();
+    if (stopping_) return CloseOnceSent(way.pair);
+    Receive(way, options_.longest_silence);
+  }
+
+  void OnShutdown(const Way& way, const Completion& done) {
+    if (way.pair.closing) return;
+    if (!done.ok()) return Close(way.pair, CloseMode::kReset);
+    way.from.ended = true;
+    if (way.to.ended) Close(way.pair, CloseMode::kGraceful);
+  }
+
+  void OnStop() {
+    if (std::exchange(stopping_, true)) return;
+    CHECK_OK(ring_->CloseListener(listener_));
+    for (const std::shared_ptr<Pair>& pair : pairs_) {
+      if (pair == nullptr || pair->closing) continue;
+      if (pair->upstream.id.is_set()) {
+        CloseOnceSent(*pair);
+      } else {
+        retries_.Prepare([target = MakeToken(Kind::kConnect, pair->client.id)](Ring& on) {
+          return on.PrepareCancel(target, MakeToken(Kind::kCancel));
+        });
+      }
+    }
+    retries_.Prepare([](Ring& on) {
+      return on.PrepareTimeout(kGraceTime, Shots::kOne, MakeToken(Kind::kGiveUp));
+    });
+  }
+
+  void Accept() {
+    if (stopping_) return;
+    retries_.Prepare([listener = listener_](Ring& on) {
+      return on.PrepareAccept(listener, Shots::kMany, MakeToken(Kind::kAccept));
+    });
+  }
+
+  void Connect(ConnectionId client) {
+    const Token token = MakeToken(Kind::kConnect, client);
+    retries_.Prepare(
+        [this, token](Ring& on) { return on.PrepareConnect(options_.upstream, token); });
+    retries_.Prepare([token](Ring& on) {
+      return on.PrepareDeadline(token, kConnectTime, MakeToken(Kind::kDeadline));
+    });
+  }
+
+  // Receives a piece. `deadline` is when the pair will have been silent for too long.
+  void Receive(const Way& way, std::chrono::nanoseconds deadline) {
+    const ConnectionId id = way.from.id;
+    retries_.Prepare([id, group = group_->id()](Ring& on) {
+      return on.PrepareRecvManaged(id, group, Shots::kOne, MakeToken(Kind::kRecv, id));
+    });
+    retries_.Prepare([id, deadline](Ring& on) {
+      return on.PrepareDeadline(id, Direction::kRecv, deadline, MakeToken(Kind::kDeadline));
+    });
+  }
+
+  // Sends all of the piece, however many steps it takes.
+  void Send(const Way& way) {
+    const ConnectionId to = way.to.id;
+    const Token token = MakeToken(Kind::kSend, way.from.id);
+    retries_.Prepare([to, token, slice = way.from.piece.Slice()](Ring& on) {
+      return on.PrepareSendBuffer(to, slice, token, TransferFlags::kAll);
+    });
+    retries_.Prepare([to, stall = options_.longest_silence](Ring& on) {
+      return on.PrepareDeadline(to, Direction::kSend, stall, MakeToken(Kind::kDeadline));
+    });
+  }
+
+  void Close(Pair& pair, CloseMode mode) {
+    if (std::exchange(pair.closing, true)) return;
+    for (ConnectionId id : {pair.client.id, pair.upstream.id}) {
+      if (!id.is_set()) continue;
+      retries_.Prepare(
+          [id, mode](Ring& on) { return on.PrepareClose(id, mode, MakeToken(Kind::kClose, id)); });
+    }
+  }
+
+  static bool IsSending(const Pair& pair) {
+    return pair.client.piece.is_held() || pair.upstream.piece.is_held();
+  }
+
+  void CloseOnceSent(Pair& pair) {
+    if (!IsSending(pair)) Close(pair, CloseMode::kGraceful);
+  }
+
+  const ProxyOptions options_;
+  const std::string report_;
+  const std::unique_ptr<Ring> ring_;
+  std::unique_ptr<BufferGroup> group_;
+  Retries retries_;
+  ListenerId listener_;
+  // By ConnectionId::index: both connections of a pair have it, until they are closed.
+  std::vector<std::shared_ptr<Pair>> pairs_;
+  uint32_t open_ = 0;  // connections
+  bool stopping_ = false;
+  bool given_up_ = false;
+};
+
+absl::Status ParseAndServe(int argc, char** argv) {
+  if (absl::Status status = BeginOutput(); !status.ok()) return status;
+  if (argc < 2 || argc > 4) {
+    return absl::InvalidArgumentError("the arguments are UPSTREAM [ADDRESS [SILENCE_SECONDS]]");
+  }
+  ProxyOptions options;
+  const auto parse = [](std::string_view text, Endpoint& endpoint) {
+    absl::StatusOr<Endpoint> parsed = Endpoint::Parse(text);
+    if (parsed.ok()) endpoint = *parsed;
+    return parsed.status();
+  };
+  absl::Status status = parse(argv[1], options.upstream);
+  if (argc > 2) status.Update(parse(argv[2], options.listen));
+  if (argc > 3) status.Update(ParseSeconds(argv[3], options.longest_silence));
+  if (!status.ok()) return status;
+  absl::StatusOr<std::unique_ptr<Proxy>> proxy = Proxy::Create(options);
+  if (!proxy.ok()) return proxy.status();
+  return (*proxy)->Run();
+}
+
+}  // namespace
+}  // namespace ioring
+
+int main(int argc, char** argv) {
+  return ioring::ExitCode("proxy", ioring::ParseAndServe(argc, argv));
+}
