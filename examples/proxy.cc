@@ -200,7 +200,7 @@ class Proxy {
     if (done.more() || stopping_) return;
     if (done.ok()) return Accept();
     retries_.Prepare([](Ring& on) {
-      return on.PrepareTimeout(kAcceptPause, Shots::kOne, MakeToken(Kind::kAcceptAgain));
+      return on.PrepareTimeout(kAcceptPause, Shots::kOneShot, MakeToken(Kind::kAcceptAgain));
     });
   }
 
@@ -279,14 +279,14 @@ class Proxy {
       }
     }
     retries_.Prepare([](Ring& on) {
-      return on.PrepareTimeout(kGraceTime, Shots::kOne, MakeToken(Kind::kGiveUp));
+      return on.PrepareTimeout(kGraceTime, Shots::kOneShot, MakeToken(Kind::kGiveUp));
     });
   }
 
   void Accept() {
     if (stopping_) return;
     retries_.Prepare([listener = listener_](Ring& on) {
-      return on.PrepareAccept(listener, Shots::kMany, MakeToken(Kind::kAccept));
+      return on.PrepareAccept(listener, Shots::kMultishot, MakeToken(Kind::kAccept));
     });
   }
 
@@ -303,7 +303,7 @@ class Proxy {
   void Receive(const Way& way, std::chrono::nanoseconds deadline) {
     const ConnectionId id = way.from.id;
     retries_.Prepare([id, group = group_->id()](Ring& on) {
-      return on.PrepareRecvManaged(id, group, Shots::kOne, MakeToken(Kind::kRecv, id));
+      return on.PrepareRecvManaged(id, group, Shots::kOneShot, MakeToken(Kind::kRecv, id));
     });
     retries_.Prepare([id, deadline](Ring& on) {
       return on.PrepareDeadline(id, Direction::kRecv, deadline, MakeToken(Kind::kDeadline));

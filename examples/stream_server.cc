@@ -119,7 +119,7 @@ class StreamServer {
     absl::StatusOr<std::unique_ptr<BufferGroup>> group =
         BufferGroup::Create(*ring_, {.buffer_bytes = 16 << 10,
                                      .initial_buffers = 64,
-                                     .exhaustion = GroupExhaustion::kWait,
+                                     .when_empty = BufferGroup::WhenEmpty::kWait,
                                      .use = BufferUse::kSockets});
     if (!group.ok()) return group.status();
     group_ = *std::move(group);
@@ -170,7 +170,7 @@ class StreamServer {
     if (done.more() || stopping_) return;
     if (done.ok()) return Accept();
     retries_.Prepare([](Ring& on) {
-      return on.PrepareTimeout(kAcceptPause, Shots::kOne, MakeToken(Kind::kAcceptAgain));
+      return on.PrepareTimeout(kAcceptPause, Shots::kOneShot, MakeToken(Kind::kAcceptAgain));
     });
   }
 
@@ -211,7 +211,7 @@ class StreamServer {
       GoOn(*connection);
     }
     retries_.Prepare([](Ring& on) {
-      return on.PrepareTimeout(kGraceTime, Shots::kOne, MakeToken(Kind::kGiveUp));
+      return on.PrepareTimeout(kGraceTime, Shots::kOneShot, MakeToken(Kind::kGiveUp));
     });
   }
 
@@ -254,7 +254,7 @@ class StreamServer {
   void Accept() {
     if (stopping_) return;
     retries_.Prepare([listener = listener_](Ring& on) {
-      return on.PrepareAccept(listener, Shots::kMany, MakeToken(Kind::kAccept));
+      return on.PrepareAccept(listener, Shots::kMultishot, MakeToken(Kind::kAccept));
     });
   }
 
@@ -262,7 +262,7 @@ class StreamServer {
     connection.receiving = true;
     const ConnectionId id = connection.id;
     retries_.Prepare([id, group = group_->id()](Ring& on) {
-      return on.PrepareRecvManaged(id, group, Shots::kMany, MakeToken(Kind::kRecv, id));
+      return on.PrepareRecvManaged(id, group, Shots::kMultishot, MakeToken(Kind::kRecv, id));
     });
     retries_.Prepare([id, silence = longest_silence_](Ring& on) {
       return on.PrepareDeadline(id, Direction::kRecv, silence, MakeToken(Kind::kDeadline));
