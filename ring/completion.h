@@ -1,4 +1,4 @@
-// Completion: what a ring says of an operation.
+// Completion: the report of a ring on one operation.
 #ifndef IORING_RING_COMPLETION_H_
 #define IORING_RING_COMPLETION_H_
 
@@ -15,14 +15,15 @@ namespace ioring {
 // `flags`: the low 16 bits are these; the high 16 bits belong to the ring (`extra`: a connection's
 // generation, or, with kBuffer, where in its queue the ring finds the buffer).
 enum CompletionFlags : uint32_t {
-  // Not the final completion of its operation: more will come.
+  // This is not the final completion of its operation. More will follow.
   kMore = 1u << 0,
-  // A managed receive put its bytes (`result`, more than 0) into a buffer of the group:
-  // take it with `Ring::TakeBuffer`, exactly once. `extra` belongs to it: a copy keeps all flags.
+  // A managed receive put its bytes (`result`, more than 0) into a buffer of the group.
+  // Take it with `Ring::TakeBuffer`, exactly once. TakeBuffer needs `extra`: a copy of the
+  // completion must keep all flags.
   kBuffer = 1u << 1,
-  // A zero-copy send's second completion: the memory is free now; `result` is 0.
+  // This is the second completion of a zero-copy send. Its memory is free now; `result` is 0.
   kMemoryFree = 1u << 2,
-  // After a receive: more bytes already wait in the socket (a hint).
+  // Set on a receive: more bytes already wait in the socket (a hint).
   kSocketNotEmpty = 1u << 3,
   // A receive took an empty datagram: `result` is 0, and that is not the end of a stream.
   kEmptyDatagram = 1u << 4,
@@ -44,7 +45,7 @@ struct Completion {
   constexpr ConnectionId connection() const {
     return ConnectionId{static_cast<uint32_t>(result), extra()};
   }
-  // What a poll that is `ok()` tells.
+  // The events that a poll reports, if it is `ok()`.
   constexpr PollEvents poll_events() const { return PollEvents{static_cast<uint32_t>(result)}; }
 };
 static_assert(sizeof(Completion) == 16);
