@@ -19,14 +19,14 @@
 //     - kOperationTableFull: RingOptions::max_operations are in flight. `Submit` makes no
 //       room there; only an operation that completes does. Keep what was refused, and
 //       prepare it after the next completions were taken.
-//     Where both are full, Prepare returns kSubmissionQueueFull. After a submit, the same
-//     operation may therefore be refused with kOperationTableFull. A loop
-//     `while (prepare() != Prepared::kAccepted) Submit();` never ends then. Use Retries
+//     If both are full, Prepare returns kSubmissionQueueFull. After a submit, the same
+//     operation may therefore be refused with kOperationTableFull. The loop
+//     `while (prepare() != Prepared::kAccepted) Submit();` then never ends. Use Retries
 //     (ring/retries.h): it submits, keeps what is still refused, and offers it again.
 //     An accepted operation yields exactly one final completion; completions before it
-//     are marked `kMore`. A bad argument is no reason for a refusal: the operation is
-//     accepted and completes with the error. Cancels have a few places of the table to
-//     themselves, so that what filled it can be cancelled.
+//     are marked `kMore`. A bad argument does not cause a refusal: the operation is
+//     accepted and completes with the error. The table reserves a few places for cancels,
+//     so that the operations that filled it can be cancelled.
 //  2. From acceptance until its final completion has been peeked, an operation's memory
 //     (spans, slices, `Endpoint*`) belongs to the ring.
 //  3. `result` is bytes, an index, a count, or the negative of one `Error`.
