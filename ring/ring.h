@@ -33,13 +33,13 @@
 //  4. `Submit` never blocks. Nothing ever runs a callback.
 //  5. Ids carry a generation. A stale one completes with kBadId.
 //  6. Per connection at most one receive and one send are in flight; a second one of the
-//     same direction completes with kBusy. Receive and send are independent. (A zero-copy
-//     send leaves its direction free at its first completion; its memory, at its last.)
-//  7. Cancelling is best effort and itself an operation. The target still completes:
-//     with kCanceled, or with what it truly did.
+//     same direction completes with kBusy. Receive and send are independent. (The
+//     direction of a zero-copy send is free at its first completion, its memory at the last.)
+//  7. A cancel is itself an operation, and is best effort. The target still completes:
+//     with kCanceled, or with the result of what it truly did.
 //  8. Slices are checked before anything is queued.
-//  9. No completion is lost. The queues are bounded; when the kernel's overflows, it is
-//     flushed and counted.
+//  9. No completion is lost. The queues are bounded. If the kernel's completion queue
+//     overflows, the ring flushes it and counts the overflow.
 // 10. Threads: one thread per ring, the one that first submits or waits (the ring may be
 //     made and filled by another before that). Any thread may call `Wake` and
 //     `GetStatistics`; a signal handler may call `Wake`.
@@ -51,13 +51,13 @@
 //     path (prepare, submit, wait, peek, advance, take and return of buffers): the
 //     kernel is entered once per submit or wait. (Making a socket to connect, and the first
 //     step of a graceful close, take a call each.)
-// 12. A ring is destroyed only when nothing is in flight (`Drain`, ring/drain.h); doing
-//     so with work in flight ends the program with a message. Open connections,
+// 12. A ring is destroyed only when nothing is in flight (`Drain`, ring/drain.h); destroying
+//     it with work in flight ends the program with a message. Open connections,
 //     listeners and files are closed. A copy in the child of a fork closes its descriptors
 //     and does nothing else, even with work in flight: the parent's ring goes on. Other
-//     users of the ring (pools) go first. A
-//     zero-copy send whose bytes the peer does not take is in flight until its
-//     connection is reset, so that Drain may time out on one. A graceful close is in flight
+//     users of the ring (pools) go first. If
+//     the peer does not take the bytes of a zero-copy send, the send is in flight until its
+//     connection is reset; Drain may time out on it. A graceful close is in flight
 //     for up to RingOptions::linger_time, and a Drain waits for it.
 // 13. Interrupted calls, short submits and a busy kernel are the ring's business. (Other
 //     blocking calls of the ring's thread may see EINTR where they would not without a
@@ -143,7 +143,7 @@ class Ring : protected RingBackend {
   // A datagram socket bound to `local` (port 0: any; kNone is InvalidArgument). A Unix-domain path
   // that it is bound to stays when it is closed, and is the caller's to remove.
   absl::StatusOr<ConnectionId> OpenDatagram(const Endpoint& local);
-  // Like UnregisterSocket they may submit. NotFound for a stale id.
+  // Both may submit, as UnregisterSocket may. NotFound for a stale id.
   absl::StatusOr<Endpoint> PeerEndpoint(ConnectionId connection);
   absl::StatusOr<Endpoint> LocalEndpoint(ConnectionId connection);
 
@@ -157,7 +157,7 @@ class Ring : protected RingBackend {
   // FailedPrecondition while slices of it are in flight.
   absl::Status UnregisterBuffer(BufferId buffer);
   bool IsKernelRegistered(BufferId buffer) const { return state_.buffers_.InKernel(buffer); }
-  // Why the last registration the kernel refused was refused; empty if none was.
+  // The reason of the last refusal of a registration by the kernel; empty if there was none.
   std::string_view RegistrationProblem() const { return state_.registration_problem_; }
   // Operations in flight that use the unit in which `offset` lies. O(1), also meant for
   // the hot path. 0 for a stale id.
@@ -166,7 +166,7 @@ class Ring : protected RingBackend {
   }
 
   virtual absl::StatusOr<BufferGroupId> RegisterBufferGroup(const BufferGroupOptions& options) = 0;
-  // Brings more buffers, up to BufferGroupOptions::max_buffers.
+  // Adds buffers to the group, up to BufferGroupOptions::max_buffers.
   virtual absl::Status AddBuffers(BufferGroupId group, std::span<std::byte> memory) = 0;
   // FailedPrecondition while receives use it or buffers of it are not returned.
   virtual absl::Status UnregisterBufferGroup(BufferGroupId group) = 0;
@@ -311,8 +311,9 @@ class Ring : protected RingBackend {
   // Waits without submitting what is prepared.
   uint32_t WaitCompletions(const WaitOptions& options) { return Enter(EnterMode::kWait, options); }
   // Yields one completion with the wake token; `result` is how many calls it stands for.
-  // Until that is consumed waits return, the current one too. From any thread and from
-  // signal handlers; one system call. A wait with `batch_delay` may go on for that long.
+  // Until that completion is consumed, every wait returns, the current one included. From any
+  // thread and from signal handlers; one system call. A wait with `batch_delay` may go on for that
+  // long.
   virtual void Wake() = 0;
 
   // ---- Completions. Ring's thread only; no system call, unless the kernel's queue
