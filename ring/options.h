@@ -1,7 +1,7 @@
-// What a ring is made with, and what its operations take.
+// The options of a ring, and the types that its operations take.
 //
-// Sizes are limits: everything is allocated when the ring is created, nothing
-// on the hot path. Options end with the backends that honour them.
+// Sizes are limits: the ring allocates everything when it is created, and nothing
+// on the hot path. The comment of an option ends with the backends that honour it.
 #ifndef IORING_RING_OPTIONS_H_
 #define IORING_RING_OPTIONS_H_
 
@@ -32,8 +32,8 @@ struct RingOptions {
   // Completions that can wait to be taken. 0: chosen from the limits below. A
   // kernel overflow loses nothing; it costs time and is counted. Backends: all.
   uint32_t completion_entries = 0;
-  // Sockets at once, listeners not included. Cost: 64 bytes each when used (128 with epoll
-  // and kqueue, 256 on Windows), address space else. Backends: all.
+  // Sockets at once, listeners not included. Cost: 64 bytes for each that is used (128 with epoll
+  // and kqueue, 256 on Windows); address space only for the others. Backends: all.
   uint32_t max_connections = 4096;
   uint32_t max_listeners = 16;
   uint32_t max_files = 64;
@@ -47,7 +47,7 @@ struct RingOptions {
   // Backends: all.
   uint32_t max_operations = 4096;
 
-  // Kill switches: features that are not used even where the system has them.
+  // Kill switches: the ring does not use these features even where the system has them.
   // Backends: all.
   CapabilitySet disabled;
 
@@ -93,7 +93,7 @@ constexpr uint32_t ConnectionIndexEnd(const RingOptions& options) {
   return 2 * options.max_connections;
 }
 
-// How long and for how much a wait goes on.
+// The conditions that end a wait.
 struct WaitOptions {
   static constexpr std::chrono::nanoseconds kForever = std::chrono::nanoseconds::max();
 
@@ -111,8 +111,8 @@ struct WaitOptions {
 
 // How often an operation completes.
 enum class Shots : uint8_t {
-  kOneShot,    // one completion
-  kMultishot,  // completions marked kMore until it fails, ends or is cancelled
+  kOneShot,   // one-shot: one completion
+  kMultishot,  // multishot: completions marked kMore until it fails, ends or is cancelled
 };
 
 enum class Direction : uint8_t { kRecv, kSend, kBoth };
@@ -131,7 +131,7 @@ enum class CloseMode : uint8_t {
   kReset,     // what was not delivered is dropped, the peer gets a reset
 };
 
-// What a poll asks for, and what it tells: a set of these.
+// The events that a poll asks for or reports: a set of these.
 enum class PollEvents : uint32_t {
   kPollNone = 0,
   kPollReadable = 1u << 0,
@@ -169,7 +169,7 @@ struct BufferSlice {
   friend constexpr bool operator==(const BufferSlice&, const BufferSlice&) = default;
 };
 
-// What registered memory is for.
+// The use that registered memory is meant for.
 enum class BufferUse : uint8_t {
   kAny,
   // Transfers of sockets. io_uring then has nothing to gain by a registration, and the memory is
@@ -190,7 +190,7 @@ struct RegisteredBufferOptions {
   BufferUse use = BufferUse::kAny;
 };
 
-// What a managed receive does when its group has no buffer.
+// The behaviour of a managed receive when its group has no buffer.
 enum class ExhaustionPolicy : uint8_t {
   kWait,  // stays in flight and goes on when a buffer comes back; nothing is lost
   kFail,  // completes with kNoBuffers; nothing is lost, receive again later
