@@ -1,8 +1,8 @@
 // Request: the value of one operation that a caller prepares, as a backend takes it.
 //
-// For those who write a backend. Callers use Ring's Prepare functions, which make these values and
-// check them first: a backend sees no unknown poll event, no negative delay, no null pointer and no
-// empty span of a read, write or RecvFrom. Ids may be stale.
+// This header is for authors of backends. Callers use Ring's Prepare functions, which make these
+// values and check them first: a backend sees no unknown poll event, no negative delay, no null
+// pointer and no empty span of a read, write or RecvFrom. Ids may be stale.
 //
 // A further operation costs one type here, its place in `Request`, and in each backend one
 // overload of Begin, without which the backend does not compile. Receives, sends and managed
@@ -25,7 +25,7 @@
 
 namespace ioring {
 
-// How a transfer is to be done. Eight bytes, so that they fit into one register.
+// The manner of a transfer. It has eight bytes, so that it fits into one register.
 class TransferTraits {
  public:
   // `in_kernel`: the system has the memory registered. `unit`: the registered memory, see
@@ -47,7 +47,7 @@ static_assert(sizeof(TransferTraits) == 8);
 
 namespace request {
 
-// Completes with `result`, which may be an error: of a request that was refused by its values.
+// Completes with `result`. Ring uses it with an error for a request whose values are wrong.
 struct Nop {
   int32_t result = 0;
 };
@@ -88,7 +88,7 @@ struct Timer {
 struct TimerAt {
   int64_t due_ns;  // on the steady clock
 };
-// The operation that a deadline or a cancel is about.
+// The operation that a deadline or a cancel applies to.
 struct Target {
   enum class Kind : uint8_t {
     kToken,      // one that has `token`
@@ -166,21 +166,21 @@ auto VisitRequest(const Request& request, Function function) {
   }
 }
 
-// What Ring::RegisterSocket and OpenDatagram ask for: an open descriptor, or a datagram socket that
-// is to be opened and bound to `local`.
+// The argument of RingBackend::AddSocket: an open descriptor, or a datagram socket
+// that is to be opened and bound to `local`.
 struct SocketSource {
   NativeHandle handle = kNoNativeHandle;
   const Endpoint* local = nullptr;
 };
 
-// Whose address is asked for: a listener's, or one of the two of a connection.
+// Selects an address: a listener's, or one of the two of a connection.
 struct AddressOf {
   ListenerId listener;
   ConnectionId connection;
   bool peer = false;
 };
 
-// What Enter is to do.
+// The work of one Enter.
 enum class EnterMode : uint8_t {
   kSubmit,         // hand over what is prepared; take what has completed; do not sleep
   kSubmitAndWait,  // the same, and wait
