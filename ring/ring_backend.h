@@ -1,4 +1,4 @@
-// RingBackend: the part of a ring that differs between systems, for those who write one.
+// RingBackend: the part of a ring that differs between systems, for authors of backends.
 //
 // Callers read ring/ring.h. A backend derives from Ring, implements the pure virtual functions of
 // both classes (docs/architecture.md has a table of them), and has a RingState, which holds what
@@ -29,7 +29,7 @@
 
 namespace ioring {
 
-// What every ring has. A backend derives from it besides Ring, and so has these as its own.
+// The state that every ring has. A backend derives from both Ring and RingState.
 class RingState {
  public:
   RingState(const RingState&) = delete;
@@ -46,7 +46,7 @@ class RingState {
         failures_(to_error, to_text) {}
   ~RingState() = default;
 
-  // Ends the program where this is not the process that made the ring.
+  // Ends the program if this is not the process that made the ring.
   void CheckProcess() const;
   // Notes why an operation failed; returns its completion's result.
   int32_t Fail(Token token, int native, const char* what) {
@@ -56,7 +56,7 @@ class RingState {
   const RingOptions options_;
   std::string_view backend_name_;  // a literal
   CapabilityReport capabilities_;
-  // Why the last registration was refused that the system refused.
+  // The reason of the last refusal of a registration by the system.
   std::string registration_problem_;
   // Of these, Ring counts `completions` (from the queue), and the backend everything else.
   StatisticsCounters statistics_;
