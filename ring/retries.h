@@ -15,15 +15,15 @@
 // to, or that lives until the operation was accepted or Clear or the destructor dropped it.
 // Effects: operations are accepted in the order in which they were given. None is lost, and none is
 // accepted twice. No call spins or waits.
-// Errors: none. A refused operation waits.
+// Errors: none. A refused operation is kept.
 // Cost: an accepted operation costs a few instructions, and one kernel entry where the submission
 // queue was full; it allocates nothing. One that waits costs a place in a queue, and what
 // absl::AnyInvocable allocates for a function of more than two pointers.
 // Threads: the ring's thread only.
 //
 // An operation that waits for room in the table of operations holds up all that are given after it,
-// also those that need no place there. So prepare directly what is to make the room: cancels,
-// closes, or the receive at the other end of a send in flight.
+// also those that need no place there. Therefore prepare the operations that make room directly:
+// cancels, closes, or the receive at the other end of a send in flight.
 #ifndef IORING_RING_RETRIES_H_
 #define IORING_RING_RETRIES_H_
 
@@ -54,8 +54,9 @@ class Retries {
     waiting_.emplace_back(std::move(prepare));
   }
 
-  // Offers what waits, oldest first, until one is refused. Call it once after the completions of a
-  // turn have been taken. Returns how many still wait.
+  // Offers what waits, oldest first, until one is refused. A turn is one
+  // wait and the completions taken after it. Call Offer once in each turn, at its end. Returns how
+  // many still wait.
   size_t Offer() {
     while (!waiting_.empty() && IsAccepted(waiting_.front())) waiting_.pop_front();
     return waiting_.size();
@@ -64,7 +65,7 @@ class Retries {
   bool empty() const { return waiting_.empty(); }
   size_t size() const { return waiting_.size(); }
 
-  // Drops what waits.
+  // Drops the operations that wait.
   void Clear() { waiting_.clear(); }
 
  private:
