@@ -10,8 +10,8 @@
 namespace ioring {
 
 // Cancels everything in flight and takes (and drops) completions until nothing is left
-// or `deadline` has passed. Closes are waited for, not cancelled: a graceful one takes up to
-// RingOptions::linger_time. Buffers that completions carry go back to their groups; new
+// or `deadline` has passed. Drain waits for closes and does not cancel them: a graceful one takes
+// up to RingOptions::linger_time. Buffers that completions carry go back to their groups; new
 // connections among them are closed by the ring's destructor. Ring's thread only.
 // DeadlineExceeded says how many operations are still in flight.
 absl::Status Drain(Ring& ring, std::chrono::steady_clock::time_point deadline);
