@@ -22,7 +22,7 @@
 // Threads: the ring's thread only.
 //
 // An operation that waits for room in the table of operations holds up all that are given after it,
-// also those that need no place there. Therefore prepare the operations that make room directly:
+// also those that need no place there. Therefore prepare directly the operations that make room:
 // cancels, closes, or the receive at the other end of a send in flight.
 #ifndef IORING_RING_RETRIES_H_
 #define IORING_RING_RETRIES_H_
