@@ -27,43 +27,43 @@
 //     are marked `kMore`. A bad argument does not cause a refusal: the operation is
 //     accepted and completes with the error. The table reserves a few places for cancels,
 //     so that the operations that filled it can be cancelled.
-//  2. From acceptance until its final completion has been peeked, an operation's memory
-//     (spans, slices, `Endpoint*`) belongs to the ring.
-//  3. `result` is bytes, an index, a count, or the negative of one `Error`.
-//  4. `Submit` never blocks. Nothing ever runs a callback.
-//  5. Ids carry a generation. A stale one completes with kBadId.
+//  2. The ring owns an operation's memory (spans, slices, `Endpoint*`) from acceptance until the
+//     caller has peeked the final completion.
+//  3. A completion's `result` is a number of bytes, an index, a count, or the negative of one
+//     `Error`.
+//  4. `Submit` never blocks. The ring never runs a callback.
+//  5. An id carries a generation. An operation on a stale id completes with kBadId.
 //  6. Per connection at most one receive and one send are in flight; a second one of the
 //     same direction completes with kBusy. Receive and send are independent. (The
 //     direction of a zero-copy send is free at its first completion, its memory at the last.)
 //  7. A cancel is itself an operation, and is best effort. The target still completes:
 //     with kCanceled, or with the result of what it truly did.
-//  8. Slices are checked before anything is queued.
-//  9. No completion is lost. The queues are bounded. If the kernel's completion queue
-//     overflows, the ring flushes it and counts the overflow.
-// 10. Threads: one thread per ring, the one that first submits or waits (the ring may be
-//     made and filled by another before that). Any thread may call `Wake` and
+//  8. The ring checks a slice before it queues anything.
+//  9. No completion is lost. The queues are bounded. If the kernel's completion queue overflows,
+//     the ring flushes it. Each overflow is counted; none of the completions is lost.
+// 10. Threads: a ring belongs to one thread, the one that first submits or waits. Another thread
+//     may make the ring and prepare operations before that. Any thread may call `Wake` and
 //     `GetStatistics`; a signal handler may call `Wake`.
-//     A ring belongs to the process that made it. In the child of a fork it can be
-//     destroyed; `Wake` does nothing; every other use that reaches the system ends the
-//     program. Make rings after fork(2) or daemon(3). (The ring sees the C library's forks,
-//     not vfork(2), nor a clone(2) of the program's own.)
-// 11. After creation, no allocation, lock or system call of the ring's own on the hot
-//     path (prepare, submit, wait, peek, advance, take and return of buffers): the
-//     kernel is entered once per submit or wait. (Making a socket to connect, and the first
-//     step of a graceful close, take a call each.)
-// 12. A ring is destroyed only when nothing is in flight (`Drain`, ring/drain.h); destroying
-//     it with work in flight ends the program with a message. Open connections,
-//     listeners and files are closed. A copy in the child of a fork closes its descriptors
-//     and does nothing else, even with work in flight: the parent's ring goes on. Other
-//     users of the ring (pools) go first. If
+//     A ring belongs to the process that made it. The child of a fork can destroy its copy; `Wake`
+//     does nothing there; every other use that reaches the system ends the program. Make rings
+//     after fork(2) or daemon(3). (The ring sees the forks of the C library. It sees neither
+//     vfork(2) nor a clone(2) of the program's own.)
+// 11. After creation, the hot path (prepare, submit, wait, peek, advance, take and return of
+//     buffers) makes no allocation, no lock and no system call of the ring's own. The ring enters
+//     the kernel once per submit or wait. (Two steps take a system call each: making a socket to
+//     connect, and the first step of a graceful close.)
+// 12. A ring is destroyed only when nothing is in flight (`Drain`, ring/drain.h). Destroying it
+//     with work in flight ends the program with a message. Open connections, listeners and files
+//     are closed. A copy in the child of a fork closes its descriptors and does nothing else, even
+//     with work in flight: the parent's ring goes on. Other users of the ring (pools) go first. If
 //     the peer does not take the bytes of a zero-copy send, the send is in flight until its
-//     connection is reset; Drain may time out on it. A graceful close is in flight
-//     for up to RingOptions::linger_time, and a Drain waits for it.
-// 13. Interrupted calls, short submits and a busy kernel are the ring's business. (Other
-//     blocking calls of the ring's thread may see EINTR where they would not without a
-//     ring: io_uring interrupts them to run its work.)
-// 14. In the control plane a stale id is NotFound, wrong options are InvalidArgument, a
-//     limit of the options or of the system is ResourceExhausted.
+//     connection is reset; Drain may time out on it. A graceful close is in flight for up to
+//     RingOptions::linger_time, and a Drain waits for it.
+// 13. The ring handles interrupted calls, short submits and a busy kernel. (io_uring interrupts the
+//     ring's thread to run its work. Other blocking calls of that thread may therefore fail with
+//     EINTR where they would not without a ring.)
+// 14. The control plane returns NotFound for a stale id, InvalidArgument for wrong options, and
+//     ResourceExhausted for a limit of the options or of the system.
 //
 // Cost: one virtual call per prepared operation, one per submit or wait, one per managed buffer
 // that is returned. Completions are read from memory.
@@ -120,25 +120,27 @@ class Ring : protected RingBackend {
   virtual absl::Status CloseListener(ListenerId listener) = 0;
   absl::StatusOr<Endpoint> LocalEndpoint(ListenerId listener);
 
-  // Takes over a descriptor made elsewhere: a connected or bound socket, or on POSIX
-  // anything that can be polled (receives and sends then complete with kNotSupported).
-  // On success the ring owns it; otherwise it stays the caller's, as it was. A socket becomes
-  // close-on-exec, and a TCP socket loses the Nagle delay, until it is given back or closed. The
-  // blocking mode stays as it is, because other processes may share it; either mode serves (macOS:
-  // the ring's sockets are non-blocking meanwhile). What can only be polled (no socket, or one that
-  // listens) is left as it is.
-  // AlreadyExists where the ring has the descriptor already, or made it. Two descriptors of one
-  // socket (dup) are two connections that share its bytes. Closing one, or cancelling all of it,
-  // may also end what is in flight on the other (io_uring finds operations by the file), and undoes
-  // what registering changed for both. The stream ends when both are closed or one is shut down.
-  // A close changes SO_LINGER for all copies of the socket.
+  // Takes over a descriptor made elsewhere: a connected or bound socket, or on POSIX anything that
+  // can be polled. Receives and sends on a descriptor that is no socket complete with
+  // kNotSupported.
+  // Effects: on success the ring owns the descriptor; on failure it stays the caller's, unchanged.
+  // Until it is given back or closed, a socket is close-on-exec, and a TCP socket has no Nagle
+  // delay. Its blocking mode does not change, because other processes may share it; either mode
+  // works. (On macOS the ring's sockets are non-blocking meanwhile.) The ring changes nothing on a
+  // descriptor that can only be polled (no socket, or a listening one).
+  // Errors: AlreadyExists if the ring has the descriptor already, or made it.
+  // Two descriptors of one socket (dup) are two connections that share its bytes. A close of one,
+  // or a cancel of all its operations, may also end operations in flight on the other (io_uring
+  // finds operations by the file), and undoes the changes of registering for both. The stream ends
+  // when both are closed or one is shut down. A close changes SO_LINGER for all copies of the
+  // socket.
   absl::StatusOr<ConnectionId> RegisterSocket(NativeHandle handle);
   // Gives the descriptor of a connection back to the caller, who owns it from then on.
-  // RegisterSocket's changes are undone. (Windows does not tell whether a socket was in blocking
-  // mode: there it comes back non-blocking. A socket that the ring made itself comes back as its
-  // backend makes them.) May submit what is queued, and so bind the ring to this thread.
-  // FailedPrecondition while operations are in flight on it; ResourceExhausted where the queues are
-  // full, or descriptors short.
+  // Effects: undoes the changes of RegisterSocket. (Windows does not tell whether a socket was in
+  // blocking mode; there it comes back non-blocking. A socket that the ring made itself comes back
+  // as its backend makes them.) May submit queued operations, and so bind the ring to this thread.
+  // Errors: FailedPrecondition while operations are in flight on it; ResourceExhausted if the
+  // queues are full, or descriptors are short.
   virtual absl::StatusOr<NativeHandle> UnregisterSocket(ConnectionId connection) = 0;
   // A datagram socket bound to `local` (port 0: any; kNone is InvalidArgument). A Unix-domain path
   // that it is bound to stays when it is closed, and is the caller's to remove.
@@ -147,12 +149,11 @@ class Ring : protected RingBackend {
   absl::StatusOr<Endpoint> PeerEndpoint(ConnectionId connection);
   absl::StatusOr<Endpoint> LocalEndpoint(ConnectionId connection);
 
-  // Registers memory once, for any number of slices of it. Where the kernel refuses
-  // (locked memory, limits), the buffer works all the same, by plain operations:
-  // IsKernelRegistered tells, statistics count it under `fallbacks`, and
-  // `RegistrationProblem` says why. Where nothing would gain by it (BufferUse, or a system that
-  // registers no memory) the kernel is not asked. ResourceExhausted at
-  // RingOptions::max_buffers.
+  // Registers memory once, for any number of slices of it. If the kernel refuses (locked memory,
+  // limits), the buffer still works, by plain operations: IsKernelRegistered tells, statistics
+  // count it under `fallbacks`, and `RegistrationProblem` gives the reason. The ring does not ask
+  // the kernel if nothing would gain by it (BufferUse, or a system that registers no memory).
+  // Errors: ResourceExhausted at RingOptions::max_buffers.
   absl::StatusOr<BufferId> RegisterBuffer(const RegisteredBufferOptions& options);
   // FailedPrecondition while slices of it are in flight.
   absl::Status UnregisterBuffer(BufferId buffer);
@@ -183,11 +184,11 @@ class Ring : protected RingBackend {
   // Completes with the new connection (`Completion::connection`), already set up.
   // kTooManyIds: max_connections reached, that connection was closed. kTooManyFiles.
   Prepared PrepareAccept(ListenerId listener, Shots shots, Token token);
-  // Makes a socket and connects it; completes with the new connection. An endpoint whose
-  // scope is a name is resolved here, by a system call: give a number. Where a Unix-domain
-  // listener's queue is full it waits (Linux; elsewhere: kConnectionRefused). Until there is room
-  // it costs an attempt every 100 ms on epoll, and on io_uring a place among
-  // RingOptions::max_worker_threads, in which those that find none wait without a thread.
+  // Makes a socket and connects it; completes with the new connection. If the endpoint's scope is a
+  // name, this resolves it by a system call: give a number. If a Unix-domain listener's queue is
+  // full, the connect waits (Linux; elsewhere: kConnectionRefused). Until there is room, it costs
+  // an attempt every 100 ms on epoll, and on io_uring a place among
+  // RingOptions::max_worker_threads. Connects that find no place wait without a thread.
   Prepared PrepareConnect(const Endpoint& endpoint, Token token);
 
   // Completes with the bytes received; 0: the peer sent its end (FIN). An empty span is
@@ -228,27 +229,28 @@ class Ring : protected RingBackend {
 
   // kSend: sends FIN after what was sent; receiving goes on. Result 0.
   Prepared PrepareShutdown(ConnectionId connection, Direction direction, Token token);
-  // Cancels what is in flight on the connection, lets it complete, closes, and only then
+  // Cancels the operations in flight on the connection, lets them complete, closes, and only then
   // completes with 0. The id is stale from acceptance on.
-  // kGraceful lets the peer have all that was sent. The end is sent; what the peer has sent and
-  // still sends is read and dropped. The socket is closed at the peer's end, at an error, once the
-  // peer has acknowledged everything and is silent (for 100 ms, where bytes of it were dropped), or
-  // at RingOptions::linger_time or linger_bytes. Until then it counts as a connection. No cancel
-  // ends it sooner. The socket is closed at once where a receive told of the peer's end, and where
-  // it is no stream. (A Unix-domain stream takes nothing any more from the close on. Where
-  // receiving was shut down before, some systems answer what comes later with a reset themselves.
-  // Sockets that the caller never got to know, and those that are open when the ring is destroyed,
-  // are closed at once.)
+  // kGraceful lets the peer receive everything that was sent. The ring sends FIN, then reads and
+  // drops the peer's bytes. It closes the socket at the peer's end, at an error, once the peer has
+  // acknowledged everything and is silent (for 100 ms, if bytes of it were dropped), or at
+  // RingOptions::linger_time or linger_bytes. Until then the socket counts as a connection. No
+  // cancel ends this sooner. The socket is closed at once if a receive reported the peer's end, or
+  // if it is no stream. (A Unix-domain stream takes nothing more from the close on. If receiving
+  // was shut down before, some systems themselves answer later bytes with a reset. Sockets that the
+  // caller never got to know, and sockets that are open when the ring is destroyed, are closed at
+  // once.)
   Prepared PrepareClose(ConnectionId connection, CloseMode mode, Token token);
 
-  // Completes with the PollEvents that hold (`Completion::poll_events`). kMultishot: each time that
-  // one of them comes to hold, with all that hold then. An event that goes on holding is told again
-  // when more arrives (readable), may be told again when more room is made (writable), when the
-  // connection's state changes, and once where the poll begins. An arrival does not tell of room
-  // again, nor room of an arrival. An event that always holds (on a regular file) is told once; a
-  // poll of what the system cannot watch (kqueue: some devices) ends with an error. (Windows does
-  // not see who else reads and writes: an event that was told is told again there only after the
-  // ring received or sent on the connection.)
+  // Completes with the PollEvents that hold (`Completion::poll_events`). kMultishot completes each time
+  // one of the events comes to hold, with all that hold then. An event that continues to hold is
+  // reported again when more bytes arrive (readable), when the connection's state changes, and once
+  // where the poll begins; it may be reported again when more room is made (writable). An arrival
+  // does not report room again, nor does room report an arrival. An event that always holds (on a
+  // regular file) is reported once. A poll of a descriptor that the system cannot watch (kqueue:
+  // some devices) ends with an error. (Windows does not see other readers and writers of the
+  // socket. There an event is reported again only after the ring received or sent on the
+  // connection.)
   Prepared PreparePollAdd(ConnectionId connection, PollEvents events, Shots shots, Token token);
   // Cancels the poll with the token `target`; 0, or kNotFound.
   Prepared PreparePollRemove(Token target, Token token);
@@ -258,23 +260,25 @@ class Ring : protected RingBackend {
   Prepared PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token);
   // Completes with 0 at `time`, at once if it is past.
   Prepared PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token);
-  // A deadline on an operation in flight that has the token `target` (the one prepared last, if it
-  // has): `delay` after the submit that operation is cancelled, and completes with kCanceled or
-  // what it truly did. On a multishot operation it is the longest silence: each completion starts
-  // the delay anew. The deadline completes after the operation, with kTimedOut if it struck, else
-  // with 0; when it is cancelled, with 0. An operation has one deadline; kBusy for a second.
-  // kNotFound where there is no such operation, or none that can be cancelled. O(1), but for a
-  // connection's receive or send that was not prepared last: as PrepareCancel.
+  // Sets a deadline on an operation in flight that has the token `target`. If the operation
+  // prepared last has it, the deadline is on that one.
+  // Effects: `delay` after the submit, the ring cancels the operation, which completes with
+  // kCanceled or with its true result. On a multishot operation the delay is the longest silence:
+  // each completion starts it anew. The deadline completes after the operation: with kTimedOut if
+  // it struck, else with 0. A cancelled deadline completes with 0. A deadline that names the
+  // operation prepared last also completes with 0 if that is a nop, or was refused for its values.
+  // Errors: kBusy if the operation has a deadline already. kNotFound if there is no such operation,
+  // or none that can be cancelled.
+  // Cost: O(1). As PrepareCancel for a connection's receive or send that was not prepared last.
   Prepared PrepareDeadline(Token target, std::chrono::nanoseconds delay, Token token);
   // The same on the receive (kRecv) or the send (kSend) of a connection; kNotFound where it has
   // none. O(1).
   Prepared PrepareDeadline(ConnectionId connection, Direction direction,
                            std::chrono::nanoseconds delay, Token token);
 
-  // Cancels an operation that has this token (one of them, where several have). Result 0:
-  // it was asked to stop; kNotFound: there is none, or it is past stopping. O(1), O(log n)
-  // for timers, but for a connection's receive or send, which is O(max_connections): cancel those
-  // by connection.
+  // Cancels an operation that has this token (one of them, if several have it). Result 0: it was
+  // asked to stop. kNotFound: there is none, or it is past stopping. Cost: O(1), and O(log n) for
+  // timers. A connection's receive or send costs O(max_connections): cancel those by connection.
   Prepared PrepareCancel(Token target, Token token);
   // Cancels receive, send or all operations of a connection. Result: how many there were.
   Prepared PrepareCancelConnection(ConnectionId connection, Direction direction, Token token);
@@ -310,19 +314,19 @@ class Ring : protected RingBackend {
   uint32_t SubmitAndWait() { return Enter(EnterMode::kSubmitAndWait, kNoWaitOptions); }
   // Waits without submitting what is prepared.
   uint32_t WaitCompletions(const WaitOptions& options) { return Enter(EnterMode::kWait, options); }
-  // Yields one completion with the wake token; `result` is how many calls it stands for.
-  // Until that completion is consumed, every wait returns, the current one included. From any
-  // thread and from signal handlers; one system call. A wait with `batch_delay` may go on for that
-  // long.
+  // Yields one completion with the wake token; its `result` is the number of calls that it stands
+  // for. Until the caller consumes that completion, every wait returns, the current one included. A
+  // wait with `batch_delay` may continue for that long. Cost: one system call. Threads: any, and
+  // signal handlers.
   virtual void Wake() = 0;
 
   // ---- Completions. Ring's thread only; no system call, unless the kernel's queue
   // has overflowed.
 
-  // The completions that are ready now, oldest first, as a range for one loop (see
-  // ring/completion_range.h). The loop takes each when its turn is over; those that arrive
-  // meanwhile are for the next loop. PeekCompletions and AdvanceCompletionQueue are the same by
-  // hand.
+  // Returns the completions that are ready now, oldest first, as a range for one loop (see
+  // ring/completion_range.h). The loop takes each completion at the end of its iteration.
+  // Completions that arrive meanwhile are for the next loop. PeekCompletions and
+  // AdvanceCompletionQueue do the same by hand.
   CompletionRange Completions() { return CompletionRange(*this); }
   // Completions that are ready.
   uint32_t CompletionQueueCount() const { return state_.completions_.size(); }
