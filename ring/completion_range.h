@@ -1,5 +1,5 @@
 // CompletionRange: the completions that are ready, as a range that takes them.
-// A part of ring/ring.h, which is to be included instead, and has the methods that use a Ring.
+// A part of ring/ring.h: include that instead. It defines the methods that use a Ring.
 #ifndef IORING_RING_COMPLETION_RANGE_H_
 #define IORING_RING_COMPLETION_RANGE_H_
 
@@ -14,19 +14,20 @@ namespace ioring {
 
 class Ring;
 
-// What Ring::Completions gives:
+// The range that Ring::Completions returns:
 //
 //   for (const Completion& completion : ring.Completions()) Handle(completion);
 //
-// Requirements: it is used in one loop, once. Within the loop nothing else peeks or advances.
-// Effects: takes the completions that are ready when the loop begins, oldest first. Those that
-// arrive meanwhile are left for the next loop, so that each loop ends. A completion is taken once
-// its turn of the loop is over, also when the loop is left early (break, return, an exception).
-// What the loop did not come to stays.
-// Lifetime: within its turn, a completion or a copy of it is good for Ring::TakeBuffer.
+// Requires: one loop uses it, once. Within the loop nothing else peeks or advances.
+// Effects: takes the completions that are ready when the loop begins, oldest first. Completions
+// that arrive meanwhile stay for the next loop, so that each loop ends. The range takes a
+// completion at the end of its iteration (one pass of the loop), also when the loop is left early
+// (break, return, an exception). Completions that the loop did not reach stay.
+// Lifetime: during its iteration, a completion or a copy of it is valid for Ring::TakeBuffer.
 // Errors: none.
 // Cost: a few instructions for a loop and for each completion. One virtual call if nothing is
-// ready: the ring then looks at the kernel's queue. No allocation. Threads: the ring's thread only.
+// ready: the ring then looks at the kernel's queue. No allocation.
+// Threads: the ring's thread only.
 class [[nodiscard]] CompletionRange {
  public:
   class Sentinel {};
@@ -49,7 +50,7 @@ class [[nodiscard]] CompletionRange {
   CompletionRange(const CompletionRange&) = delete;
   CompletionRange& operator=(const CompletionRange&) = delete;
   ~CompletionRange() {
-    if (!view_.empty()) Take(position_ + 1);  // the loop was left early, in the turn of this one
+    if (!view_.empty()) Take(position_ + 1);  // the loop was left in this iteration
   }
 
   Iterator begin() {
