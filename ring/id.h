@@ -1,10 +1,10 @@
-// Ids: how a caller names what a ring owns.
+// Ids: the names that a caller uses for the objects of a ring.
 //
-// An id is an index and the generation of that index. Closing or unregistering
-// raises the generation, so a stale id is recognised (the operation completes
-// with `Error::kBadId`) and never reaches somebody else's socket or memory.
-// Ids are values, belong to the ring that gave them out, and are not portable
-// between rings. The type parameter keeps one kind from being used as another.
+// An id is an index and the generation of that index. Closing or unregistering raises the
+// generation. The ring therefore recognises a stale id: the operation completes with
+// `Error::kBadId`, and never reaches another owner's socket or memory. Ids are values. They belong
+// to the ring that gave them out, and are not portable between rings. The type parameter keeps one
+// kind from being used as another.
 #ifndef IORING_RING_ID_H_
 #define IORING_RING_ID_H_
 
@@ -20,7 +20,7 @@ struct Id {
   uint32_t index = kNoIndex;
   uint32_t generation = 0;  // 16 bits are used: a completion has room for no more
 
-  // False for a default-made id. True says nothing about the id being current.
+  // False for a default-constructed id. True does not mean that the id is current.
   constexpr bool is_set() const { return index != kNoIndex; }
 
   friend constexpr bool operator==(const Id&, const Id&) = default;
