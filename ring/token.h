@@ -1,8 +1,9 @@
-// Token: what the caller gives an operation and gets back in its completions.
+// Token: the value that a caller gives to an operation and gets back in its completions.
 //
-// Opaque to the ring: it never looks inside. `MakeToken` packs what most programs need: which kind
-// of operation (an enumeration of the program's own), which object, and which generation of it, so
-// that a late completion cannot be taken for one of a new object that reuses the same slot.
+// A token is opaque to the ring, which never looks inside. `MakeToken` packs the parts that most
+// programs need: the kind of operation (an enumeration of the program's own), the object, and the
+// object's generation. The generation keeps a late completion from being taken for one of a new
+// object that reuses the same slot.
 //
 //   enum class Kind : uint8_t { kAccept, kRecv, kSend };
 //   ring.PrepareRecv(id, memory, MakeToken(Kind::kRecv, id));
@@ -10,9 +11,10 @@
 //   switch (KindOf<Kind>(completion.token)) {
 //     case Kind::kRecv: OnRecv(ConnectionOf(completion.token), completion);
 //
-// Requirements: the kind's underlying type is uint8_t. An index has 32 bits, a generation 24.
-// Errors: none. Of a longer generation the low 24 bits are kept.
-// Cost: shifts; no state. Threads: any.
+// Requires: the kind's underlying type is uint8_t. An index has 32 bits, a generation 24.
+// Errors: none. A longer generation keeps its low 24 bits.
+// Cost: shifts; no state.
+// Threads: any.
 #ifndef IORING_RING_TOKEN_H_
 #define IORING_RING_TOKEN_H_
 
@@ -30,13 +32,13 @@ struct Token {
 };
 static_assert(sizeof(Token) == 8);
 
-// The token of completions that `Ring::Wake` causes, unless RingOptions says another.
+// The token of completions that `Ring::Wake` causes, unless RingOptions names another.
 inline constexpr Token kDefaultWakeToken{~uint64_t{0}};
 
-// How many generations a token tells apart.
+// The number of generations that a token tells apart.
 inline constexpr uint32_t kTokenGenerations = uint32_t{1} << 24;
 
-// What may be a token's kind.
+// A type that can be a token's kind.
 template <typename Kind>
 concept TokenKind = std::is_enum_v<Kind> && std::is_same_v<std::underlying_type_t<Kind>, uint8_t>;
 
@@ -46,7 +48,7 @@ constexpr Token MakeToken(Kind kind, uint32_t index = 0, uint32_t generation = 0
                uint64_t{generation % kTokenGenerations} << 32 | index};
 }
 
-// Of an object of a ring, such as a connection.
+// A token for an object of a ring, such as a connection.
 template <TokenKind Kind, typename Object>
 constexpr Token MakeToken(Kind kind, const Id<Object>& id) {
   return MakeToken(kind, id.index, id.generation);
