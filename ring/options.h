@@ -51,32 +51,34 @@ struct RingOptions {
   // Backends: all.
   CapabilitySet disabled;
 
-  // CloseMode::kGraceful reads and drops what the peer still sends, so that no reset overtakes what
-  // was sent: until the peer's end, until all is acknowledged and the peer is silent, until so much
-  // time has passed, or until so many bytes were dropped. Then it closes all the same, and the
-  // system goes on delivering. A time of 0 closes at once. Backends: all.
+  // The limits of CloseMode::kGraceful. A graceful close reads and drops the bytes that the peer
+  // still sends, so that no reset overtakes the bytes that were sent. It does so until the peer's
+  // end, until the peer has acknowledged everything and is silent, until `linger_time` has passed,
+  // or until `linger_bytes` were dropped. Then it closes all the same, and the system continues to
+  // deliver. A time of 0 closes at once. Backends: all.
   std::chrono::nanoseconds linger_time = std::chrono::seconds(2);
   uint64_t linger_bytes = uint64_t{16} << 20;
 
-  // Threads that the kernel may start for the ring, of each of its two kinds, for operations that
-  // block and cannot be polled: files, and connects to a Unix-domain listener whose queue is full.
-  // What finds none waits. At least 1. Backends: io_uring (Linux 5.15).
+  // Threads that the kernel may start for the ring, of each of its two kinds. They run operations
+  // that block and cannot be polled: files, and connects to a Unix-domain listener whose queue is
+  // full. An operation that finds no thread waits. At least 1. Backends: io_uring (Linux 5.15).
   uint32_t max_worker_threads = 16;
 
   // The token of the completions that Wake causes. Backends: all.
   Token wake_token = kDefaultWakeToken;
 
-  // Sends of at least this size, but not with TransferFlags::kAll, avoid the copy into the
-  // kernel, at the cost of a second completion (kMemoryFree). Loopback copies all the same.
-  // Unset: never. Backends: io_uring.
+  // Sends of at least this size avoid the copy into the kernel, at the cost of a second completion
+  // (kMemoryFree). Sends with TransferFlags::kAll do not. Loopback copies all the same. Unset:
+  // never. Backends: io_uring.
   std::optional<uint32_t> zero_copy_threshold_bytes;
-  // Socket transfers of registered memory of at least this size, and on io_uring without
-  // TransferFlags::kAll, use the registration. Unset: none on io_uring, where the kernel copies
-  // either way, and page by page what is registered: at 16 KiB an echo takes 7 % more CPU time so.
-  // (Zero-copy sends gain by it, and use it whatever this is.) rio: all. Backends: io_uring, rio.
+  // Socket transfers of registered memory of at least this size use the registration. On io_uring
+  // those with TransferFlags::kAll do not. Unset: on rio all do; on io_uring none do. The kernel
+  // copies either way there, and it copies registered memory page by page: an echo of 16 KiB takes
+  // 7 % more CPU time so. (Zero-copy sends gain by the registration, and use it whatever this
+  // option is.) Backends: io_uring, rio.
   std::optional<uint32_t> fixed_socket_io_threshold_bytes;
-  // A kernel thread takes submissions while it is busy and this long after; burns a
-  // core per ring. Excludes kDeferredTaskRun. Unset: off. Backends: io_uring.
+  // A kernel thread takes submissions while it is busy and for this long after. It burns a core per
+  // ring. Excludes kDeferredTaskRun. Unset: off. Backends: io_uring.
   std::optional<std::chrono::milliseconds> submission_polling_idle;
   // Busy-polls the network device in waits. Unset: off. Backends: io_uring.
   std::optional<std::chrono::microseconds> busy_poll;
@@ -85,27 +87,27 @@ struct RingOptions {
   bool restrict_operations = false;
 };
 
-// Every ConnectionId::index of a ring that was made with `options` is below this. A table of a
-// caller's own that is indexed by it needs so many places. (Twice max_connections: on io_uring the
-// sockets that the kernel accepts and those that are made by calls have a range each. The number
-// of connections at once is max_connections all the same.)
+// Every ConnectionId::index of a ring that was made with `options` is below this. A caller's own
+// table that is indexed by it needs this many places. (It is twice max_connections: on io_uring,
+// sockets that the kernel accepts and sockets that calls make have a range each. The number of
+// connections at once is max_connections all the same.)
 constexpr uint32_t ConnectionIndexEnd(const RingOptions& options) {
   return 2 * options.max_connections;
 }
 
-// The conditions that end a wait.
+// The conditions that end a wait. The first one that holds ends it.
 struct WaitOptions {
   static constexpr std::chrono::nanoseconds kForever = std::chrono::nanoseconds::max();
 
-  // Returns when so many completions are ready, ...
+  // Ends the wait when this many completions are ready.
   uint32_t min_completions = 1;
-  // ... or this much time has passed (0: does not sleep), ...
+  // Ends the wait when this much time has passed. 0: does not sleep.
   std::chrono::nanoseconds timeout = kForever;
-  // ... or, where not 0, once at least one is ready and this long has been waited for
-  // the rest of `min_completions`. Trades latency for batches. Resolution 1 us.
+  // Where not 0: ends the wait once at least one completion is ready and the wait for the rest of
+  // `min_completions` has taken this long. Trades latency for batches. Resolution 1 us.
   std::chrono::nanoseconds batch_delay{0};
-  // Looks for completions without sleeping for so long first. Trades CPU for latency
-  // where connections are few.
+  // Looks for completions without sleeping for this long first. Trades CPU for latency where
+  // connections are few.
   std::chrono::nanoseconds spin{0};
 };
 
@@ -119,16 +121,16 @@ enum class Direction : uint8_t { kRecv, kSend, kBoth };
 
 enum class TransferFlags : uint8_t {
   kNone = 0,
-  // Goes on until the whole span is transferred, the stream ends, or it fails or is
-  // cancelled; the result may then still be short. Without it a transfer completes
-  // with what was possible at once, at least one byte. On a datagram socket it changes
-  // nothing: one operation is one datagram.
+  // Continues until the whole span is transferred, the stream ends, or the operation fails or is
+  // cancelled; the result may then still be short. Without this flag a transfer completes with the
+  // bytes that were possible at once, at least one. On a datagram socket the flag changes nothing:
+  // one operation is one datagram.
   kAll = 1,
 };
 
 enum class CloseMode : uint8_t {
-  kGraceful,  // what was sent is delivered, whatever the peer sends meanwhile; then FIN
-  kReset,     // what was not delivered is dropped, the peer gets a reset
+  kGraceful,  // delivers all that was sent, whatever the peer sends meanwhile; then FIN
+  kReset,     // drops all that was not delivered; the peer gets a reset
 };
 
 // The events that a poll asks for or reports: a set of these.
@@ -172,8 +174,8 @@ struct BufferSlice {
 // The use that registered memory is meant for.
 enum class BufferUse : uint8_t {
   kAny,
-  // Transfers of sockets. io_uring then has nothing to gain by a registration, and the memory is
-  // left alone: registering would take all of its pages at once, and lock them. (Unless
+  // Transfers of sockets. io_uring gains nothing by a registration then, and leaves the memory
+  // alone: a registration would take all of its pages at once, and lock them. (Unless
   // `fixed_socket_io_threshold_bytes` or `zero_copy_threshold_bytes` is set.) Files work too, by
   // plain operations. Other backends: as kAny.
   kSockets,
@@ -231,8 +233,8 @@ struct FileOptions {
   enum class Access : uint8_t { kRead, kWrite, kReadWrite };
   enum class Create : uint8_t {
     kNever,     // kNotFound where it does not exist
-    kIfNeeded,  // keeps what is there
-    kTruncate,  // empties what is there
+    kIfNeeded,  // keeps the content
+    kTruncate,  // empties the file
     kNew,       // kAlreadyExists where it exists
   };
   Access access = Access::kRead;
