@@ -20,10 +20,10 @@ class Counter {
   std::atomic<uint64_t> value_{0};
 };
 
-// A snapshot. Each figure is exact; together they are not one instant's.
+// A snapshot. Each figure is exact. The figures are not all of the same instant.
 struct Statistics {
   uint64_t submissions = 0;            // operations accepted from the caller and submitted
-  uint64_t completions = 0;            // completions that the caller has seen (PeekCompletions)
+  uint64_t completions = 0;            // completions that PeekCompletions has shown
   uint64_t kernel_entries = 0;         // system calls of submits and waits (others than
                                        // io_uring: of waits)
   uint64_t kernel_submissions = 0;     // entries handed to the kernel, the ring's own included
