@@ -1,14 +1,15 @@
 // Errors: one enumeration for every platform.
 //
-// A completion that failed carries the negative of an `Error` in its `result`.
-// Each backend has one table from its native codes (errno, WSA, Win32) to these
-// values; a native code that no table knows becomes `Error::kUnknown` and is
-// logged raw. `Ring::ExplainError` gives the native code in words.
+// A completion that failed carries the negative of an `Error` in its `result`. Each backend has one
+// table from its native codes (errno, WSA, Win32) to these values. A native code that no table
+// knows becomes `Error::kUnknown` and is logged raw. `Ring::ExplainError` gives the native code in
+// words.
 #ifndef IORING_RING_ERROR_H_
 #define IORING_RING_ERROR_H_
 
-// Before whatever would fail without these and not say why: everything but //buffer includes this
-// file. Visual C++ names the processors that have no 64 bits instead of the size.
+// These checks come before any code that would fail without them and not say why: everything but
+// //buffer includes this file. The macros of Visual C++ name the processors that are not 64-bit
+// instead of the size.
 #if !defined(_MSVC_LANG) && __cplusplus < 202002L
 #error "ioring needs C++20: build with -std=c++20 (Bazel: --cxxopt=-std=c++20)."
 #endif
@@ -76,7 +77,7 @@ constexpr Error ToError(int32_t result) {
 // The enumerator's name, such as "kBusy". "(no error of ioring)" out of range.
 std::string_view ErrorName(Error error);
 
-// What happened, as a clause for a message: "the peer reset the connection".
+// The error as a clause for a message: "the peer reset the connection".
 std::string_view ErrorText(Error error);
 
 }  // namespace ioring
