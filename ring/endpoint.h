@@ -1,7 +1,7 @@
 // Endpoint: an address that a socket is bound or connected to.
 //
-// A value of fixed size that knows no operating system: IPv4, IPv6 (with scope)
-// or a Unix-domain path. Backends turn it into their own socket address.
+// An endpoint is a value of fixed size that knows no operating system: IPv4, IPv6 (with scope) or a
+// Unix-domain path. Backends turn it into their own socket address.
 #ifndef IORING_RING_ENDPOINT_H_
 #define IORING_RING_ENDPOINT_H_
 
@@ -19,8 +19,8 @@ class Endpoint {
  public:
   enum class Family : uint8_t { kNone, kIpv4, kIpv6, kUnix };
 
-  // Unix-domain paths: 107 bytes on Linux, 103 on macOS and BSD. A backend refuses
-  // what its system cannot take.
+  // Unix-domain paths: 107 bytes on Linux, 103 on macOS and BSD. A backend refuses a path
+  // that its system cannot take.
   static constexpr size_t kUnixPathBytesMax = 107;
   // Interface names such as "eth0": IFNAMSIZ less the terminator.
   static constexpr size_t kScopeNameBytesMax = 15;
@@ -33,18 +33,18 @@ class Endpoint {
   static Endpoint Ipv6(std::array<uint8_t, 16> address, uint16_t port, uint32_t scope_id = 0);
   static Endpoint Ipv4Loopback(uint16_t port);
   static Endpoint Ipv6Loopback(uint16_t port);
-  // A path in the file system; a leading NUL makes it a name of Linux's abstract
-  // namespace. InvalidArgument where it is empty, too long, or starts with "@", which
-  // stands for that NUL in text (write "./@name").
+  // A path in the file system. A leading NUL makes it a name of Linux's abstract namespace. Errors:
+  // InvalidArgument if it is empty, too long, or starts with "@", which stands for that NUL in text
+  // (write "./@name").
   static absl::StatusOr<Endpoint> Unix(std::string_view path);
 
-  // "127.0.0.1:7777", "[::1]:7777", "[fe80::1%2]:80", "[fe80::1%eth0]:80",
-  // "unix:/run/echo.sock", "unix:@abstract". Host names are not resolved; an
-  // address without port, with a port over 65535 or anything malformed is
-  // InvalidArgument with a sentence, never a wildcard.
+  // Reads "127.0.0.1:7777", "[::1]:7777", "[fe80::1%2]:80", "[fe80::1%eth0]:80",
+  // "unix:/run/echo.sock", "unix:@abstract". Host names are not resolved. Errors: InvalidArgument,
+  // with a sentence, for an address without port, a port over 65535 or anything malformed. The
+  // result is never a wildcard.
   static absl::StatusOr<Endpoint> Parse(std::string_view text);
 
-  // What `Parse` reads. IPv6 as RFC 5952 says. "(none)" for kNone.
+  // The text that `Parse` reads. IPv6 follows RFC 5952. "(none)" for kNone.
   std::string ToString() const;
 
   Family family() const { return family_; }
