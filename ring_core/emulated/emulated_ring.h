@@ -1,14 +1,15 @@
-// EmulatedRing: what the contract of ring/ring.h asks for and no system has to be asked about.
+// EmulatedRing: the part of the contract of ring/ring.h that needs nothing of the system.
 //
-// How it works inside. Prepare only notes what is to be done: a connection's receive and send
-// in its slot, everything else in the operation table; and writes a reference to it into a
-// queue. A *turn* (at each submit and wait) goes through that queue in order and has the backend
-// make the calls. Only in a turn do completions come into being, and only while their queue has
-// room: what finds none stays where it is.
+// How it works inside. Prepare only records the operation and writes a reference to it into a
+// queue. A connection's receive and send are recorded in its slot, all other operations in the
+// operation table. A *turn* is one pass over what was submitted and what is ready. Each submit and
+// each wait makes one. A turn goes through the queue in order, and has the backend make the calls.
+// Completions come into being only in a turn, and only while their queue has room. An operation
+// that finds no room stays where it is.
 //
-// Each turn does a bounded amount for each connection, so that none starves the others; what
-// could do more goes to the end of the ready list, and a wait does not sleep while that is not
-// empty.
+// Each turn does a bounded amount for each connection, so that none starves the others. A
+// connection that could do more goes to the end of the ready list. A wait does not sleep while that
+// list is not empty.
 #ifndef IORING_RING_CORE_EMULATED_EMULATED_RING_H_
 #define IORING_RING_CORE_EMULATED_EMULATED_RING_H_
 
@@ -85,30 +86,30 @@ class EmulatedRing : public Ring, protected RingState {
     std::unique_ptr<EmulatedGroup> buffers;
     uint16_t generation = 0;
     uint32_t receives = 0;  // managed receives in flight
-    // Those of them that wait for a buffer, and how many were promised one.
+    // The receives that wait for a buffer, and the number that were promised one.
     SlotList<Connection, &Connection::next_stalled> stalled;
     uint32_t promised = 0;
 
     bool is_open() const { return buffers != nullptr; }
   };
 
-  // Operations that only cancels may take, so that what fills the table can be cancelled.
+  // Operations that only cancels may take, so that operations that fill the table can be cancelled.
   static constexpr uint32_t kKeptForCancels = 16;
-  // What a turn may push without looking again: an operation's end and its deadline's, for
-  // both directions of a connection.
+  // Completions that a turn may push without another look for room: those of an operation's end and
+  // its deadline's, for both directions of a connection.
   static constexpr uint32_t kHeadroom = 8;
-  // Pieces of a kAll transfer in one turn, so that others get theirs.
+  // Pieces of a kAll transfer in one turn, so that other connections get their share.
   static constexpr int kPiecesPerTurn = 16;
 
   // As for RingState.
   EmulatedRing(const RingOptions& options, Error (*to_error)(int native),
                std::string (*to_text)(int native));
-  // Ends the program where something is in flight, or a buffer not returned: first thing of a
-  // destructor. Not in another process: nothing is in flight there.
+  // Ends the program if something is in flight, or a buffer is not returned. A destructor calls
+  // this first. Does nothing in another process: nothing is in flight there.
   void CheckAtRest() const;
 
-  // To be called once in the child of a fork: what uses the ring ends the program from then on.
-  // Here there is only the parent's ring to be harmed.
+  // Requires: the child of a fork calls this once. Effects: every use of the ring ends the program
+  // from then on. In the child, the only ring that a use could harm is the parent's.
   void LeaveProcess();
 
   // Waiting: emulated_turn.h. `poll(now_ns, until_ns)` sleeps at most until `until_ns` (steady
@@ -173,7 +174,8 @@ class EmulatedRing : public Ring, protected RingState {
   void ContinueClose(Connection& connection);
   void RunLinger(Connection& connection);
 
-  WakeCounter wakes_;
+  // Calls of Wake that no completion represents yet.
+  std::atomic<uint32_t> wakes_pending_{0};
 
   emulated::ConnectionTable<Connection> connections_;
   OperationTable<Operation> operations_;
@@ -188,7 +190,7 @@ class EmulatedRing : public Ring, protected RingState {
   int64_t now_ns_ = 0;  // in a turn, once somebody asked; else 0
 
  private:
-  // What the submission queue holds.
+  // An entry of the submission queue.
   enum class Step : uint32_t { kOperation, kRecv, kSend, kClose };
 
   // emulated_hooks.h. Nothing at run time.
@@ -265,7 +267,7 @@ class EmulatedRing : public Ring, protected RingState {
   Prepared StartCancel(OperationKind kind, const OperationHead::Cancel& cancel, Token token);
   Prepared AcceptFile(Operation& operation, FileId id);
 
-  // What a cancel or a deadline names: emulated_target.h.
+  // The target of a cancel or a deadline: emulated_target.h.
   Target TargetOf(const Operation& operation) const;
   Target TargetOf(const Connection& connection, bool is_send) const;
   Target TargetIn(Connection& connection, bool is_send);
@@ -305,7 +307,7 @@ class EmulatedRing : public Ring, protected RingState {
   void EndDeadline(uint32_t link);
   void OnDeadline(Operation& deadline);
   void DetachDeadline(Operation& deadline);
-  // What the deadline is on has completed, and goes on.
+  // The operation that the deadline is on has completed once, and continues.
   void NoteShot(uint32_t deadline) { operations_[deadline - 1].watch.heard_ns = Now(); }
 
   void RunLingers();
@@ -329,9 +331,9 @@ class EmulatedRing : public Ring, protected RingState {
   OwnerThread owner_;
   uint32_t turns_without_poll_ = 0;
 
-  // References to what was prepared, in order: begun up to `submission_head_`, submitted up to
-  // `submission_end_`. It has a place for everything that can be in flight, so that submitting
-  // makes room for `submission_entries_` more even while completions are not taken.
+  // References to the prepared operations, in order: begun up to `submission_head_`, submitted up
+  // to `submission_end_`. The queue has a place for everything that can be in flight. Submitting
+  // therefore makes room for `submission_entries_` more even while completions are not taken.
   SlotArray<uint32_t> submissions_;
   const uint32_t submission_mask_ = submissions_.size() - 1;
   const uint32_t submission_entries_;
