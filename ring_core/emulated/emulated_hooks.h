@@ -1,8 +1,8 @@
-// What EmulatedRing asks of a backend. To add a backend, read this.
-// A part of ring_core/emulated/emulated_ring.h, which is to be included instead.
+// The hooks that EmulatedRing requires of a backend. To add a backend, read this.
+// A part of ring_core/emulated/emulated_ring.h: include that instead.
 //
-// Of what is begun, run or cancelled the operation or the direction is submitted, and there is room
-// for completions (HasRoom). What cannot be done at once is taken up later by the backend.
+// When a hook begins, runs or cancels an operation or a direction, it is submitted, and there is
+// room for completions (HasRoom). The backend takes up later what it cannot do at once.
 #ifndef IORING_RING_CORE_EMULATED_EMULATED_HOOKS_H_
 #define IORING_RING_CORE_EMULATED_EMULATED_HOOKS_H_
 
@@ -23,7 +23,7 @@ namespace ioring::emulated {
 template <typename Backend, typename Types>
 constexpr void EmulatedRing<Backend, Types>::CheckPreparing() {
   using std::same_as;
-  // Each notes what is the backend's own. No system call.
+  // Each records the backend's own part. No system call.
   static_assert(requires(Backend & backend, const Endpoint& endpoint, Address* address,
                          Connection& connection, Operation& operation, uint32_t length,
                          TransferTraits traits, bool is_send, PollEvents events) {
@@ -68,11 +68,11 @@ constexpr void EmulatedRing<Backend, Types>::CheckTurns() {
                          uint32_t bytes, bool is_full) {
     // For managed receives. Receives now, or returns kWouldBlock.
     { backend.TryRecv(connection, data, bytes) } -> same_as<CallResult>;
-    // The same, and what would be received stays there.
+    // The same, but leaves the bytes in the socket.
     { backend.TryPeek(connection) } -> same_as<CallResult>;
     // Runs the receive when there may be something.
     { backend.WaitToRecv(connection) } -> same_as<void>;
-    // A multishot receive has brought bytes, which filled the buffer or did not; it goes on.
+    // A multishot receive brought bytes, which filled the buffer or did not; it continues.
     { backend.AfterShot(connection, is_full) } -> same_as<void>;
     // The system's codes. kTooLong: a message was longer than the memory, and is gone.
     requires same_as<decltype(Backend::kWouldBlock), const CallResult>;
@@ -95,7 +95,7 @@ constexpr void EmulatedRing<Backend, Types>::CheckEnding() {
         { backend.IsStream(connection) } -> same_as<bool>;
         // Of a stream. False: there is no connection any more.
         { backend.SendEnd(connection) } -> same_as<bool>;
-        // Receives, and drops what came.
+        // Receives, and drops the bytes.
         { backend.DropUnread(connection) } -> same_as<CallResult>;
         // Whether the peer has what was sent, once the end was.
         { backend.AllAcknowledged(connection) } -> same_as<Acknowledged>;
