@@ -1,9 +1,9 @@
-// Poller: all that a readiness backend needs of its system. To add a system, read this.
+// Poller: the interface of a readiness backend to its system. To add a system, read this.
 //
 // ReadinessRing (ring_core/readiness/readiness_ring.h) keeps the whole contract of ring/ring.h on
-// top of non-blocking calls. What differs between systems is how a program sleeps until a
-// descriptor is worth another call. That is a poller: a class with the members below, given
-// to the ring as a template parameter, so that an event costs no virtual call. A backend is
+// top of non-blocking calls. Systems differ in how a program sleeps until a descriptor is worth
+// another call. A poller does that: it is a class with the members below. The ring takes it as a
+// template parameter, so that an event costs no virtual call. A backend is
 //
 //   class KqueuePoller { ... };                                     // as below
 //   class KqueueRing final : public ReadinessRing<KqueuePoller> {   // and its Create
@@ -12,25 +12,26 @@
 //
 // and one instantiation of the conformance suite. ring_epoll is the model.
 //
-// What the ring does with it, and why no event is lost:
+// How the ring uses it, and why no event is lost:
 //
-//  * The ring calls first (recv, send, accept, connect), and watches a descriptor when a call
-//    would have blocked for the first time: once, for both directions, edge-triggered. It
+//  * The ring calls first (recv, send, accept, connect). It watches a descriptor when a call would
+//    have blocked for the first time: once, for both directions, edge-triggered. The descriptor
 //    stays watched until it is closed. A message then costs no call for watching.
 //  * Each direction has a bit, "a call may succeed". An event sets it. A call that would block
-//    clears it, and so does a stream's receive that brought less than it asked for, which says
-//    that the socket was empty at that moment (epoll(7), question 9). Whatever comes after
-//    that moment is a new edge and sets the bit again; so it does not matter how events and
-//    calls interleave.
-//  * One edge can bring bytes and the peer's end together, and then no other edge follows.
-//    Events that tell of an end carry kShortProvesNothing, which is never cleared: such a
-//    socket is read until it says so itself.
-//  * A descriptor that is watched late misses nothing: watching reports what holds already.
-//    So the ring collects what is to be watched, and watches it just before it waits.
-//  * A multishot poll is to be told of an edge in one direction, not of everything that holds
+//    clears it. So does a stream's receive that brought less than it asked for: the socket was
+//    empty at that moment (epoll(7), question 9). Anything that comes after that moment is a new
+//    edge and sets the bit again. The order in which events and calls interleave therefore does not
+//    matter.
+//  * One edge can bring bytes and the peer's end together, and then no other edge follows. Events
+//    that report an end carry kShortProvesNothing, which is never cleared: the ring reads such a
+//    socket until the socket itself reports its end.
+//  * A descriptor that is watched late misses nothing, because watching reports the events that
+//    hold already. The ring therefore collects the descriptors to watch, and watches them just
+//    before it waits.
+//  * A multishot poll must learn of an edge in one direction, and not of everything that holds
 //    whenever there is an edge in either. A poller whose events name the direction of the edge
-//    (kTellsEdges) needs no more for that. Another has WatchEdges, which the ring asks of the few
-//    descriptors that have such polls.
+//    (kTellsEdges) needs no more for that. Another poller has WatchEdges, which the ring calls for
+//    the few descriptors that have such polls.
 //
 // A poller belongs to the ring's thread; only Wake may be called from elsewhere. Nothing but
 // Create allocates.
@@ -46,7 +47,7 @@
 
 namespace ioring::readiness {
 
-// What an event says of a descriptor: a combination of these.
+// The state of a descriptor in an event: a combination of these.
 enum ReadyBits : uint8_t {
   // Bytes, a connection to accept, the peer's end, or an error: a receive would not block.
   kReadyToRecv = 1 << 0,
@@ -57,12 +58,12 @@ enum ReadyBits : uint8_t {
   kShortProvesNothing = 1 << 2,
 };
 
-// Names what is watched; opaque to pollers, which hand it back. Events of a descriptor that
-// was closed in the meantime may still arrive with their old key: the ring knows them by the
-// generation in it. (It must survive a trip through epoll_data or a kevent's udata.)
+// Names a watched descriptor. Pollers do not look inside; they hand it back. Events of a descriptor
+// that was closed in the meantime may still arrive with their old key: the ring recognises them by
+// the generation in it. (The key must survive a trip through epoll_data or a kevent's udata.)
 using WatchKey = uint64_t;
 
-// What Wait calls for each event. The ring's side; this class says its shape.
+// The object that Wait calls for each event. It is the ring's side; this class states its shape.
 struct PollerSink {
   void OnReady(WatchKey key, uint8_t ready_bits);
   // There was an edge in these directions (ReadyBits; kShortProvesNothing: in the state of the
