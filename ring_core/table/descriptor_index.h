@@ -1,4 +1,4 @@
-// DescriptorIndex: which of a table's slots has a descriptor, without looking at all of them.
+// DescriptorIndex: finds the slot of a table that has a descriptor, without a look at all of them.
 #ifndef IORING_RING_CORE_TABLE_DESCRIPTOR_INDEX_H_
 #define IORING_RING_CORE_TABLE_DESCRIPTOR_INDEX_H_
 
@@ -11,13 +11,13 @@
 
 namespace ioring {
 
-// An entry is a hint, which the table confirms: so closing need not take it back. The index is made
-// when somebody looks something up for the first time. It then costs 4 MiB of address space, and
-// memory for the pages of the numbers in use; systems give out the lowest number that is free.
+// An entry is a hint, which the table confirms. A close therefore need not take it back. The first
+// look-up makes the index. It then costs 4 MiB of address space, and memory for the pages of the
+// numbers in use; systems give out the lowest number that is free.
 class DescriptorIndex {
  public:
   static constexpr uint32_t kNoSlot = ~uint32_t{0};
-  // What the table says of a slot that has none.
+  // The number of a slot that has no descriptor.
   static constexpr uint64_t kNoNumber = ~uint64_t{0};
 
   // The slot has the descriptor from now on. Does not allocate.
