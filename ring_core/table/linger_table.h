@@ -1,4 +1,4 @@
-// LingerTable: for how long, and for how much, closes wait for their peers.
+// LingerTable: the time, and the number of bytes, for which closes wait for their peers.
 #ifndef IORING_RING_CORE_TABLE_LINGER_TABLE_H_
 #define IORING_RING_CORE_TABLE_LINGER_TABLE_H_
 
@@ -12,17 +12,18 @@
 
 namespace ioring {
 
-// What a system says of the bytes that were sent.
+// A system's answer about the bytes that were sent.
 enum class Acknowledged : uint8_t { kNo, kYes, kUnknown };
 
-// A close lingers from Begin to End. Meanwhile it reads what the peer still sends, and drops it. It
-// is over at the peer's end, at an error, or when this class says so: all that was sent is
-// acknowledged and the peer is silent, or one of the limits of RingOptions is reached.
+// A close lingers from Begin to End. Meanwhile it reads the bytes that the peer still sends, and
+// drops them. It ends at the peer's end, at an error, or when this class says so: everything sent
+// is acknowledged and the peer is silent, or one of the limits of RingOptions is reached.
 //
-// No system tells when the last byte is acknowledged, so it has to be asked. Each close is looked
-// at again after a time that doubles: `next_ns` is the first of these times. One entry for each
-// connection, of which those that never linger cost address space. Nothing is allocated after
-// construction; O(log n). Times are the steady clock's. Ring's thread only.
+// No system reports the acknowledgement of the last byte, so the ring has to ask. It looks at each
+// close again after a time that doubles: `next_ns` is the first of these times. The table has one
+// entry for each connection; entries of connections that never linger cost address space only.
+// Nothing is allocated after construction; O(log n). Times are the steady clock's. Ring's thread
+// only.
 class LingerTable {
  public:
   // `time` must not be negative.
