@@ -1,4 +1,4 @@
-// OperationTable: a ring's operations in flight, but for those that live elsewhere.
+// OperationTable: a ring's operations in flight, except for those that live elsewhere.
 //
 // A fixed number of slots, and a hash from token to slot for cancelling by token. O(1);
 // nothing is allocated after construction. Ring's thread only.
