@@ -1,5 +1,4 @@
-// SlotArray: zeroed memory for a fixed number of slots, of which only those that are
-// used cost memory.
+// SlotArray: zeroed memory for a fixed number of slots. Only the slots that are used cost memory.
 #ifndef IORING_RING_CORE_TABLE_SLOT_ARRAY_H_
 #define IORING_RING_CORE_TABLE_SLOT_ARRAY_H_
 
