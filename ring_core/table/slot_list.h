@@ -8,9 +8,9 @@
 
 namespace ioring {
 
-// `kNext` points to the slots' member that holds the link (an index plus 1; 0: the last). The list
-// owns nothing; a slot is on it at most once, which its user keeps track of. `Table` is
-// what operator[] gives slots of and IndexOf numbers.
+// `kNext` points to the member of a slot that holds the link (an index plus 1; 0: the last). The
+// list owns nothing. A slot is on it at most once; its user keeps track of that. `Table` has
+// operator[], which gives slots, and IndexOf, which numbers them.
 template <typename Slot, auto kNext>
 class SlotList {
  public:
