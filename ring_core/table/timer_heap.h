@@ -1,4 +1,4 @@
-// TimerHeap: which timer is due next.
+// TimerHeap: finds the timer that is due next.
 #ifndef IORING_RING_CORE_TABLE_TIMER_HEAP_H_
 #define IORING_RING_CORE_TABLE_TIMER_HEAP_H_
 
@@ -11,10 +11,9 @@
 
 namespace ioring {
 
-// A binary heap of at most `size` timers, each of which knows its place: adding, removing
-// and taking are O(log n). Nothing is allocated after construction. `Timer` has
-// `due_ns` (steady clock) and `heap_place` (1 and up; 0: in no heap), both the heap's while
-// it is in there.
+// A binary heap of at most `size` timers. Each timer knows its place: adding, removing and taking
+// are O(log n). Nothing is allocated after construction. `Timer` has `due_ns` (steady clock) and
+// `heap_place` (1 and up; 0: in no heap). Both belong to the heap while the timer is in it.
 template <typename Timer>
 class TimerHeap {
  public:
@@ -28,7 +27,7 @@ class TimerHeap {
 
   void Add(Timer& timer) { Rise(++size_, &timer); }
 
-  // Nothing where it is in no heap.
+  // Does nothing if the timer is in no heap.
   void Remove(Timer& timer) {
     if (timer.heap_place != 0) TakeOut(timer);
   }
