@@ -40,7 +40,7 @@
 //     with kCanceled, or with the result of what it truly did.
 //  8. The ring checks a slice before it queues anything.
 //  9. No completion is lost. The queues are bounded. If the kernel's completion queue overflows,
-//     the ring flushes it. Each overflow is counted; none of the completions is lost.
+//     the ring flushes it and counts each overflow. The completions arrive all the same.
 // 10. Threads: a ring belongs to one thread, the one that first submits or waits. Another thread
 //     may make the ring and prepare operations before that. Any thread may call `Wake` and
 //     `GetStatistics`; a signal handler may call `Wake`.
@@ -231,21 +231,21 @@ class Ring : protected RingBackend {
   Prepared PrepareShutdown(ConnectionId connection, Direction direction, Token token);
   // Cancels the operations in flight on the connection, lets them complete, closes, and only then
   // completes with 0. The id is stale from acceptance on.
-  // kGraceful lets the peer receive everything that was sent. The ring sends FIN, then reads and
-  // drops the peer's bytes. It closes the socket at the peer's end, at an error, once the peer has
-  // acknowledged everything and is silent (for 100 ms, if bytes of it were dropped), or at
-  // RingOptions::linger_time or linger_bytes. Until then the socket counts as a connection. No
-  // cancel ends this sooner. The socket is closed at once if a receive reported the peer's end, or
-  // if it is no stream. (A Unix-domain stream takes nothing more from the close on. If receiving
-  // was shut down before, some systems themselves answer later bytes with a reset. Sockets that the
-  // caller never got to know, and sockets that are open when the ring is destroyed, are closed at
-  // once.)
+  // kGraceful lets the peer receive everything that was sent. The ring sends the end (FIN), then
+  // reads and drops the bytes that the peer has sent and still sends. It closes the socket at the
+  // peer's end, at an error, once the peer has acknowledged everything and is silent (for 100 ms,
+  // if bytes of it were dropped), or at RingOptions::linger_time or linger_bytes. Until then the
+  // socket counts as a connection. No cancel ends this sooner. The socket is closed at once if a
+  // receive reported the peer's end, or if it is no stream. (A Unix-domain stream takes nothing
+  // more from the close on. If receiving was shut down before, some systems themselves answer later
+  // bytes with a reset. Sockets that the caller never got to know, and sockets that are open when
+  // the ring is destroyed, are closed at once.)
   Prepared PrepareClose(ConnectionId connection, CloseMode mode, Token token);
 
   // Completes with the PollEvents that hold (`Completion::poll_events`). kMultishot completes each time
   // one of the events comes to hold, with all that hold then. An event that continues to hold is
-  // reported again when more bytes arrive (readable), when the connection's state changes, and once
-  // where the poll begins; it may be reported again when more room is made (writable). An arrival
+  // reported again when more arrives (readable). It may be reported again when more room is made
+  // (writable), when the connection's state changes, and once where the poll begins. An arrival
   // does not report room again, nor does room report an arrival. An event that always holds (on a
   // regular file) is reported once. A poll of a descriptor that the system cannot watch (kqueue:
   // some devices) ends with an error. (Windows does not see other readers and writers of the
