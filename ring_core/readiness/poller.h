@@ -24,7 +24,7 @@
 //    matter.
 //  * One edge can bring bytes and the peer's end together, and then no other edge follows. Events
 //    that report an end carry kShortProvesNothing, which is never cleared: the ring reads such a
-//    socket until the socket itself reports its end.
+//    socket until a call itself reports that nothing is left.
 //  * A descriptor that is watched late misses nothing, because watching reports the events that
 //    hold already. The ring therefore collects the descriptors to watch, and watches them just
 //    before it waits.
