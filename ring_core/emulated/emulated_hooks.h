@@ -1,8 +1,9 @@
 // The hooks that EmulatedRing requires of a backend. To add a backend, read this.
 // A part of ring_core/emulated/emulated_ring.h: include that instead.
 //
-// When a hook begins, runs or cancels an operation or a direction, it is submitted, and there is
-// room for completions (HasRoom). The backend takes up later what it cannot do at once.
+// When a hook begins, runs or cancels an operation or a direction, that operation or direction is
+// submitted, and there is room for completions (HasRoom). The backend takes up later what it cannot
+// do at once.
 #ifndef IORING_RING_CORE_EMULATED_EMULATED_HOOKS_H_
 #define IORING_RING_CORE_EMULATED_EMULATED_HOOKS_H_
 
