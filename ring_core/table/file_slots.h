@@ -1,4 +1,4 @@
-// FileSlots: the files that a ring has open, and how many operations are in flight on each. A
+// FileSlots: the files that a ring has open, and the number of operations in flight on each. A
 // backend's table of files derives from it and opens them.
 #ifndef IORING_RING_CORE_TABLE_FILE_SLOTS_H_
 #define IORING_RING_CORE_TABLE_FILE_SLOTS_H_
@@ -12,11 +12,11 @@
 
 namespace ioring {
 
-// A slot is one of a SlotTable, and has besides:
-//  - `operations`, a uint32_t: how many are in flight;
-//  - `Close()`, after which it is not open.
+// `Slot` is a type of the backend. A new slot is closed. It has:
+//  - `generation`, a uint16_t, and `operations`, a uint32_t: the number in flight;
+//  - `is_open()`, and `Close()`, after which it is not.
 //
-// Ring's thread only. Closes what is open when it is destroyed.
+// Ring's thread only. Its destructor closes the open files.
 template <typename Slot>
 class FileSlots : public SlotTable<Slot, FileId> {
  public:
