@@ -113,8 +113,8 @@ struct WaitOptions {
 
 // How often an operation completes.
 enum class Shots : uint8_t {
-  kOneShot,   // one-shot: one completion
-  kMultishot,  // multishot: completions marked kMore until it fails, ends or is cancelled
+  kOneShot,    // one completion
+  kMultishot,  // completions marked kMore until it fails, ends or is cancelled
 };
 
 enum class Direction : uint8_t { kRecv, kSend, kBoth };

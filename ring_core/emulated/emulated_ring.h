@@ -174,8 +174,7 @@ class EmulatedRing : public Ring, protected RingState {
   void ContinueClose(Connection& connection);
   void RunLinger(Connection& connection);
 
-  // Calls of Wake that no completion represents yet.
-  std::atomic<uint32_t> wakes_pending_{0};
+  WakeCounter wakes_;
 
   emulated::ConnectionTable<Connection> connections_;
   OperationTable<Operation> operations_;

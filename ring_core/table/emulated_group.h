@@ -1,7 +1,7 @@
-// ManagedGroup: the buffers of one group of managed receives. The ring picks one of them when bytes
+// EmulatedGroup: the buffers of one group of managed receives. The ring picks one of them when bytes
 // have come.
-#ifndef IORING_RING_CORE_TABLE_MANAGED_GROUP_H_
-#define IORING_RING_CORE_TABLE_MANAGED_GROUP_H_
+#ifndef IORING_RING_CORE_TABLE_EMULATED_GROUP_H_
+#define IORING_RING_CORE_TABLE_EMULATED_GROUP_H_
 
 #include <cstddef>
 #include <cstdint>

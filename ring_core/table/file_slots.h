@@ -12,9 +12,9 @@
 
 namespace ioring {
 
-// `Slot` is a type of the backend. A new slot is closed. It has:
-//  - `generation`, a uint16_t, and `operations`, a uint32_t: the number in flight;
-//  - `is_open()`, and `Close()`, after which it is not.
+// `Slot` is a slot of a SlotTable. Besides, it has:
+//  - `operations`, a uint32_t: the number in flight;
+//  - `Close()`, after which `is_open()` is false.
 //
 // Ring's thread only. Its destructor closes the open files.
 template <typename Slot>
