@@ -32,6 +32,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "ring/buffer_table.h"
+#include "ring/clock.h"
 #include "ring/endpoint.h"
 #include "ring/id.h"
 #include "ring/options.h"
@@ -117,6 +118,7 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   void Report();
 
   // What EmulatedRing asks for; the rest is below.
+  static int64_t ClockNanos() { return NowNanos(); }
   static constexpr CallResult kWouldBlock = -WSAEWOULDBLOCK;
   static constexpr CallResult kNoBufferSpace = -WSAENOBUFS;
   static constexpr CallResult kTooLong = -WSAEMSGSIZE;

@@ -51,6 +51,8 @@ constexpr void EmulatedRing<Backend, Types>::CheckTurns() {
         // Begins what was submitted, and goes on with what can go on, by the functions of
         // EmulatedRing.
         { backend.Turn() } -> same_as<void>;
+        // What timers and waits count in: the steady clock's time, unless the backend has its own.
+        { backend.ClockNanos() } -> same_as<int64_t>;
         { backend.BeginConnect(operation) } -> same_as<void>;
         { backend.BeginShutdown(operation) } -> same_as<void>;
         { backend.BeginPoll(operation) } -> same_as<void>;

@@ -37,7 +37,7 @@ uint32_t EmulatedRing<Backend, Types>::TakePrepared() {
 
 template <typename Backend, typename Types>
 int64_t EmulatedRing<Backend, Types>::Now() {
-  if (now_ns_ == 0) now_ns_ = NowNanos();
+  if (now_ns_ == 0) now_ns_ = backend().ClockNanos();
   return now_ns_;
 }
 
@@ -167,16 +167,16 @@ uint32_t EmulatedRing<Backend, Types>::Wait(const WaitOptions& options, Poll& po
   if (!plan.has_limits()) {  // only timers ask for the time
     do {
       const int64_t timer_ns = NextTimer();
-      PollAndTurn(poll, timer_ns != kNever ? NowNanos() : 0, timer_ns);
+      PollAndTurn(poll, timer_ns != kNever ? backend().ClockNanos() : 0, timer_ns);
     } while (!done());
     return completions_.size();
   }
-  int64_t now_ns = NowNanos();
+  int64_t now_ns = backend().ClockNanos();
   plan.Begin(now_ns);
   while (!done() && !plan.TimeIsUp(completions_.size(), now_ns)) {
     const int64_t sleep_end_ns = plan.SleepUntil(completions_.size(), NextTimer());
     PollAndTurn(poll, now_ns, plan.Spins(now_ns) ? now_ns : sleep_end_ns);
-    now_ns = NowNanos();
+    now_ns = backend().ClockNanos();
   }
   return completions_.size();
 }

@@ -87,7 +87,7 @@ struct OperationHead {
   uint32_t deadline;  // the operation that is its deadline
   uint32_t unit;      // registered memory in use, see BufferTable
   uint32_t heap_place;
-  int64_t due_ns;    // timers: steady clock
+  int64_t due_ns;    // timers: the backend's clock
   int64_t delay_ns;  // timers: what was asked for; below 0: `due_ns` was
 
   bool has(OperationFlags flag) const { return (flags & flag) != 0; }

@@ -20,6 +20,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "ring/clock.h"
 #include "ring/endpoint.h"
 #include "ring/id.h"
 #include "ring/options.h"
@@ -122,6 +123,7 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   }
 
   // What EmulatedRing asks for.
+  static int64_t ClockNanos() { return NowNanos(); }
   static constexpr CallResult kWouldBlock = -EAGAIN;
   static constexpr CallResult kNoBufferSpace = -ENOBUFS;
   static constexpr CallResult kTooLong = -EMSGSIZE;
