@@ -1,0 +1,80 @@
+// What a simulated world is made with, and what goes wrong in it.
+#ifndef IORING_RING_SIM_OPTIONS_H_
+#define IORING_RING_SIM_OPTIONS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ioring::sim {
+
+// Every chance is of a million; 0 switches the fault off. Times are in nanoseconds. All may be
+// changed while the world runs.
+struct Faults {
+  // Of each segment, connect and datagram between two sockets, drawn evenly from this range.
+  int64_t delay_min_ns = 0;
+  int64_t delay_max_ns = 0;
+  // Of each direction of a stream; 0: without a limit.
+  uint64_t bytes_per_second = 0;
+
+  // A receive or a send transfers a random part of what it could.
+  uint32_t short_transfer = 0;
+  // A segment takes a random part of what is to be sent, so that it arrives in two.
+  uint32_t split = 0;
+  // A segment's arrival resets the connection instead, at both ends.
+  uint32_t reset = 0;
+  // A connect is refused, or never answered.
+  uint32_t refuse_connect = 0;
+  uint32_t lose_connect = 0;
+
+  // Of each datagram. One that is late arrives after those that were sent later.
+  uint32_t lose_datagram = 0;
+  uint32_t duplicate_datagram = 0;
+  uint32_t late_datagram = 0;
+  int64_t late_ns = 10'000'000;
+
+  // Of each read, write or sync of a file.
+  uint32_t short_file_transfer = 0;
+  uint32_t disk_error = 0;  // kInputOutput; nothing was done
+  uint32_t disk_full = 0;   // of writes: kNoSpace; nothing was done
+  int64_t disk_delay_min_ns = 0;
+  int64_t disk_delay_max_ns = 0;
+
+  // Of each accept and connect: kTooManyFiles, kNoMemory.
+  uint32_t no_descriptor = 0;
+  uint32_t no_memory = 0;
+};
+
+// Where the world's time comes from.
+enum class Clock : uint8_t {
+  // It is virtual: a wait sets it forward to what happens next, and takes no time.
+  kVirtual,
+  // The system's steady clock; waits sleep. For programs that measure time by themselves, such as
+  // the conformance suite. Nothing can be replayed then.
+  kSystem,
+};
+
+struct WorldOptions {
+  Clock clock = Clock::kVirtual;
+  Faults faults;
+  // What a submit, or a wait that does not sleep, takes of virtual time: a program that asks again
+  // and again gets on. At least 1.
+  int64_t call_ns = 1'000;
+  // Of each socket, where a listener does not say otherwise.
+  uint32_t recv_buffer_bytes = 128 << 10;
+  uint32_t send_buffer_bytes = 128 << 10;
+  uint32_t segment_bytes = 64 << 10;  // the most that a segment has
+  // After that long without an answer a connect, or a stream with bytes under way, times out.
+  int64_t connect_timeout_ns = 120'000'000'000;
+  int64_t stream_timeout_ns = 120'000'000'000;
+  // What cannot be delivered is tried again at this interval.
+  int64_t retry_ns = 200'000'000;
+  // Sockets of one host, listeners included.
+  uint32_t max_sockets = 1 << 20;
+  uint64_t disk_bytes = uint64_t{1} << 30;  // of one host
+  // Entries of the log that are kept, the newest; the digest is of all.
+  size_t log_entries = 10'000;
+};
+
+}  // namespace ioring::sim
+
+#endif  // IORING_RING_SIM_OPTIONS_H_

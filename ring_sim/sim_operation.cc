@@ -1,0 +1,202 @@
+// Operations that are neither transfers nor timers; cancelling and closing.
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "ring/completion.h"
+#include "ring/error.h"
+#include "ring/options.h"
+#include "ring/request.h"
+#include "ring_sim/sim_ring.h"
+#include "ring_sim/simulated_world.h"
+
+namespace ioring::sim {
+
+// ---- Connecting.
+
+void SimRing::BeginConnect(Operation& operation) {
+  Connection& connection = connections_[operation.connection];
+  connection.set(kSendBegun);
+  statistics_.kernel_submissions.Add(1);
+  const CallResult result = network_.StartConnect(host_, operation.address);
+  if (result < 0) return EndConnect(operation, Fail(operation.token, result, "connect"));
+  connection.socket = static_cast<SocketId>(result);
+  network_.Attach(connection.socket, this, operation.connection);
+}
+
+void SimRing::RunConnect(Connection& connection, Operation& operation) {
+  const CallResult result = network_.ConnectResult(SocketOf(connection));
+  if (result == kWouldBlock) return;
+  if (result < 0) return EndConnect(operation, Fail(operation.token, result, "connect"));
+  connection.state = ConnectionState::kOpen;
+  FreeHalf(connection, /*is_send=*/true);
+  EndOperation(operation, static_cast<int32_t>(operation.connection),
+               uint32_t{connection.generation} << 16);
+}
+
+// It failed: there is no connection.
+void SimRing::EndConnect(Operation& operation, int32_t result) {
+  FreeConnection(connections_[operation.connection]);
+  EndOperation(operation, result);
+}
+
+void SimRing::BeginShutdown(Operation& operation) {
+  Connection& connection = connections_[operation.connection];
+  statistics_.kernel_submissions.Add(1);
+  const CallResult result = network_.Shutdown(SocketOf(connection), operation.how);
+  // What waits is told, and so are polls.
+  connection.poll_edges |= kBothEdges;
+  connection.set(kPollsDue);
+  PushReady(connection);
+  EndOperation(operation, result == 0 ? 0 : Fail(operation.token, result, "shutdown"));
+}
+
+// ---- Polling.
+
+// True when it ended.
+bool SimRing::LookAtPoll(Operation& operation) {
+  statistics_.kernel_submissions.Add(1);
+  const PollEvents holds = network_.Poll(SocketOf(connections_[operation.connection]));
+  const PollEvents events = holds & (operation.poll.events | kPollHangUp | kPollError);
+  if (!Any(events)) return false;
+  if (!operation.has(kManyShots)) {
+    EndOperation(operation, ToResult(events));
+    return true;
+  }
+  CompleteShot(operation, ToResult(events));
+  return false;
+}
+
+void SimRing::BeginPoll(Operation& operation) {
+  if (!LookAtPoll(operation)) LinkPoll(operation);
+}
+
+void SimRing::RunPolls(Connection& connection) {
+  connection.clear(kPollsDue);
+  const uint8_t edges = std::exchange(connection.poll_edges, uint8_t{0});
+  const bool is_over = edges != 0 && Any(network_.Poll(SocketOf(connection)) &
+                                         (kPollHangUp | kPollError));
+  for (uint32_t link = edges == 0 ? 0 : connection.first_poll; link != 0;) {
+    Operation& operation = operations_[link - 1];
+    link = operation.next;
+    const PollEvents events = operation.poll.events;
+    const bool concerns = is_over || !operation.has(kManyShots) ||
+                          ((edges & kRecvEdge) != 0 && Any(events & kPollReadable)) ||
+                          ((edges & kSendEdge) != 0 && Any(events & kPollWritable));
+    if (concerns) operation.poll.due = true;
+  }
+  for (uint32_t link = connection.first_poll; link != 0;) {
+    Operation& operation = operations_[link - 1];
+    link = operation.next;
+    if (!operation.poll.due || operation.has(kEnding)) continue;
+    if (!HasRoom()) {
+      connection.set(kPollsDue);
+      return PushReady(connection);
+    }
+    operation.poll.due = false;
+    LookAtPoll(operation);
+  }
+}
+
+// ---- Files.
+
+void SimRing::SetUpFile(Operation& operation, const FileSlot& file,
+                        const request::FileTransfer& transfer) {
+  using Access = FileOptions::Access;
+  operation.file = {
+      .file = file.file.get(),
+      .data = transfer.memory.data(),
+      .offset = transfer.offset,
+      .length = static_cast<uint32_t>(transfer.memory.size()),
+      .may_transfer = file.access != (transfer.is_write ? Access::kRead : Access::kWrite),
+  };
+}
+
+void SimRing::SetUpSync(Operation& operation, const FileSlot& file, SyncMode /*mode*/) {
+  operation.file = {.file = file.file.get(), .may_transfer = true};
+}
+
+// The ring may be gone when the disk has done it, if it was cancelled.
+void SimRing::BeginFile(Operation& operation) {
+  statistics_.kernel_submissions.Add(1);
+  Engine& engine = world_.engine();
+  const Faults& faults = engine.faults();
+  const int64_t delay_ns =
+      engine.random().Between(faults.disk_delay_min_ns, faults.disk_delay_max_ns);
+  engine.After(delay_ns, [&world = world_, number = number_, index = operations_.IndexOf(operation),
+                          generation = operation.generation] {
+    SimRing* ring = world.FindRing(number);
+    if (ring != nullptr) ring->OnFile(index, generation);
+  });
+}
+
+CallResult SimRing::Transfer(const Operation& operation) {
+  const Operation::FileState& file = operation.file;
+  if (!file.may_transfer) return Failed(Error::kPermissionDenied);
+  if (operation.kind == OperationKind::kRead) {
+    return disk_.Read(*file.file, file.offset, file.data, file.length);
+  }
+  if (operation.kind == OperationKind::kWrite) {
+    return disk_.Write(*file.file, file.offset, file.data, file.length);
+  }
+  return disk_.Sync(*file.file);
+}
+
+void SimRing::OnFile(uint32_t index, uint16_t generation) {
+  Operation& operation = operations_[index];
+  if (operation.generation != generation || operation.has(kEnding)) return;
+  const CallResult result = Transfer(operation);
+  const bool is_read = operation.kind == OperationKind::kRead;
+  const bool is_write = operation.kind == OperationKind::kWrite;
+  if (result < 0) {
+    const char* what = is_read ? "read" : is_write ? "write" : "sync";
+    return EndSoon(operation, Fail(operation.token, result, what));
+  }
+  const auto bytes = static_cast<uint64_t>(result);
+  if (is_read) statistics_.bytes_read.Add(bytes);
+  if (is_write) statistics_.bytes_written.Add(bytes);
+  EndSoon(operation, static_cast<int32_t>(result));
+}
+
+// ---- Cancelling and closing.
+
+bool SimRing::Stop(Connection& connection, bool is_send) {
+  if (!connection.has(BegunFlag(is_send))) return false;
+  connection.set(CancelledFlag(is_send));
+  PushReady(connection);
+  return true;
+}
+
+bool SimRing::CancelPoll(Operation& operation) {
+  EndSoon(operation, ToResult(Error::kCanceled));
+  return true;
+}
+
+// What the disk has not begun, it never will.
+bool SimRing::CancelFile(Operation& operation) {
+  if (operation.has(kEnding)) return false;
+  EndSoon(operation, ToResult(Error::kCanceled));
+  return true;
+}
+
+bool SimRing::SendEnd(Connection& connection) {
+  return network_.Shutdown(SocketOf(connection), Direction::kSend) == 0;
+}
+
+CallResult SimRing::DropUnread(Connection& connection) {
+  std::array<std::byte, 16384> dropped;
+  return network_.Recv(SocketOf(connection), dropped.data(), dropped.size());
+}
+
+Acknowledged SimRing::AllAcknowledged(Connection& connection) {
+  return Network::AllArrived(SocketOf(connection)) ? Acknowledged::kYes : Acknowledged::kNo;
+}
+
+void SimRing::FreeConnection(Connection& connection) {
+  if (connection.has(kOnReadyList)) ready_.Remove(connections_, connection);
+  if (connection.socket != 0) network_.Close(connection.socket, connection.has(kReset));
+  connections_.Free(connection);
+}
+
+}  // namespace ioring::sim

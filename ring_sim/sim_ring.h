@@ -1,0 +1,165 @@
+// SimRing: a ring of a simulated host. Programs get it from SimulatedWorld::CreateRing
+// (ring_sim/simulated_world.h), as a Ring.
+//
+// How it works inside: as ring_core/emulated/emulated_ring.h says. Calls of a simulated system are
+// calls of the world's network and disk, none of which blocks. The network tells of every change;
+// what waits is tried again then. A wait lets the world go on.
+#ifndef IORING_RING_SIM_SIM_RING_H_
+#define IORING_RING_SIM_SIM_RING_H_
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "ring/endpoint.h"
+#include "ring/id.h"
+#include "ring/options.h"
+#include "ring/request.h"
+#include "ring_core/emulated/emulated_ring.h"
+#include "ring_core/table/linger_table.h"
+#include "ring_sim/disk.h"
+#include "ring_sim/network.h"
+#include "ring_sim/socket.h"
+#include "ring_sim/tables.h"
+
+namespace ioring::sim {
+
+class World;
+
+struct SimTypes {
+  using Connection = sim::Connection;
+  using Operation = sim::Operation;
+  using Listener = sim::Listener;
+  using FileTable = sim::FileTable;
+  using Address = Endpoint;
+};
+
+class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private SocketOwner {
+ public:
+  // `options` must have passed CheckRingOptions. `number` is its name in the world.
+  SimRing(World& world, HostId host, uint32_t number, const RingOptions& options);
+  ~SimRing() override;
+
+  absl::StatusOr<ListenerId> CreateListener(const Endpoint& endpoint,
+                                            const ListenerOptions& options) override;
+  absl::Status CloseListener(ListenerId listener) override;
+  absl::StatusOr<NativeHandle> UnregisterSocket(ConnectionId connection) override;
+  absl::StatusOr<FileId> OpenFile(const std::string& path, const FileOptions& options) override;
+  void Wake() override { wakes_pending_.fetch_add(1, std::memory_order_release); }
+
+  // ---- For the world.
+
+  uint32_t number() const { return number_; }
+  // A turn would do something.
+  bool HasNews() const { return HasWork() || WakesPending(); }
+  // Something is to be submitted.
+  bool HasPrepared() const { return SubmissionQueueSpace() != submission_space_; }
+  int64_t NextTimer() const {
+    return std::min(timers_.empty() ? kNever : timers_.first().due_ns, lingers_.next_ns());
+  }
+  // The disk has done it, if it was not cancelled in the meantime.
+  void OnFile(uint32_t index, uint16_t generation);
+
+ private:
+  friend EmulatedRing;
+
+  using CallResult = sim::CallResult;
+
+  // What EmulatedRing asks for.
+  int64_t ClockNanos() const;
+  static constexpr CallResult kWouldBlock = sim::kWouldBlock;
+  static constexpr CallResult kNoBufferSpace = Failed(Error::kNoBuffers);
+  static constexpr CallResult kTooLong = Failed(Error::kMessageTooLong);
+  static bool ToAddress(const Endpoint& endpoint, Endpoint* address) {
+    *address = endpoint;
+    return endpoint.family() != Endpoint::Family::kNone;
+  }
+  static void SetUpTransfer(Connection& /*connection*/, uint32_t /*length*/,
+                            TransferTraits /*traits*/, bool /*is_send*/, Operation* /*operation*/) {
+  }
+  static void SetUpConnect(Connection& /*connection*/, const Endpoint& /*endpoint*/) {}
+  static void SetUpPoll(Operation& operation, PollEvents events) {
+    operation.poll = {.events = events, .due = false};
+  }
+  static void SetUpFile(Operation& operation, const FileSlot& file,
+                        const request::FileTransfer& transfer);
+  static void SetUpSync(Operation& operation, const FileSlot& file, SyncMode mode);
+  static bool RegisterMemory(uint32_t /*slot*/, std::span<std::byte> /*memory*/) { return false; }
+  static void DeregisterMemory(uint32_t /*slot*/) {}
+
+  // SocketOwner.
+  void OnSocket(uint32_t slot, uint8_t edges) override;
+  void OnListener(uint32_t slot) override { MakeDue(listeners_[slot]); }
+
+  Socket& SocketOf(const Connection& connection) { return *network_.Find(connection.socket); }
+
+  // Turns.
+  uint32_t Enter(EnterMode mode, const WaitOptions& options) override;
+  void Turn();
+  void RunConnection(Connection& connection);
+  void RunListener(Listener& listener);
+  int32_t AddAccepted(SocketId socket, uint32_t* flags);
+
+  // Transfers: sim_transfer.cc.
+  void RunRecv(Connection& connection);
+  void RunSend(Connection& connection);
+  void RunTransferAll(Connection& connection, Operation& operation, bool is_send);
+  void RunRecvFrom(Connection& connection, Operation& operation);
+  void RunSendTo(Connection& connection, Operation& operation);
+  CallResult TryRecv(Connection& connection, std::byte* data, uint32_t bytes) {
+    statistics_.kernel_submissions.Add(1);
+    return network_.Recv(SocketOf(connection), data, bytes);
+  }
+  CallResult TrySend(Connection& connection, const std::byte* data, uint32_t bytes);
+  CallResult TryPeek(Connection& connection) { return network_.Peek(SocketOf(connection)); }
+  static void WaitToRecv(Connection& /*connection*/) {}
+  void AfterShot(Connection& connection, bool /*is_full*/) { PushReady(connection); }
+  void EndCancelled(Connection& connection, bool is_send);
+
+  // Other operations: sim_operation.cc.
+  void BeginConnect(Operation& operation);
+  void RunConnect(Connection& connection, Operation& operation);
+  void EndConnect(Operation& operation, int32_t result);
+  void BeginShutdown(Operation& operation);
+  void BeginPoll(Operation& operation);
+  bool LookAtPoll(Operation& operation);
+  void RunPolls(Connection& connection);
+  void BeginFile(Operation& operation);
+  CallResult Transfer(const Operation& operation);
+
+  // Cancelling and closing: sim_operation.cc.
+  bool Stop(Connection& connection, bool is_send);
+  bool CancelPoll(Operation& operation);
+  bool CancelFile(Operation& operation);
+  static bool IsStream(const Connection& connection) { return !connection.has_messages(); }
+  bool SendEnd(Connection& connection);
+  CallResult DropUnread(Connection& connection);
+  Acknowledged AllAcknowledged(Connection& connection);
+  static void WaitForPeer(Connection& /*connection*/) {}
+  void FreeConnection(Connection& connection);
+
+  // Control plane.
+  absl::StatusOr<ConnectionId> AddSocket(const SocketSource& source) override;
+  absl::StatusOr<Endpoint> FindAddress(const AddressOf& of) override;
+  absl::Status CheckHandle(NativeHandle handle);
+  absl::StatusOr<ConnectionId> AddConnection(SocketId socket);
+
+  World& world_;
+  Network& network_;
+  Disk& disk_;
+  const HostId host_;
+  const uint32_t number_;
+  const uint32_t submission_space_;  // where nothing is prepared
+};
+
+}  // namespace ioring::sim
+
+// In sim_ring.cc.
+extern template class ioring::emulated::EmulatedRing<ioring::sim::SimRing, ioring::sim::SimTypes>;
+
+#endif  // IORING_RING_SIM_SIM_RING_H_

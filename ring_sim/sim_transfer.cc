@@ -1,0 +1,109 @@
+// Transfers of connections: trying and cancelling them.
+#include <cstddef>
+#include <cstdint>
+
+#include "ring/error.h"
+#include "ring_sim/sim_ring.h"
+
+namespace ioring::sim {
+
+// ---- Trying. Each needs room for completions (HasRoom).
+
+void SimRing::RunRecv(Connection& connection) {
+  if (connection.has(kRecvCancelled)) return EndCancelled(connection, /*is_send=*/false);
+  switch (connection.recv_kind) {
+    case Transfer::kPlain: {
+      const CallResult result = TryRecv(connection, connection.recv.data, connection.recv.length);
+      if (result != kWouldBlock) EndPlain</*kIsSend=*/false>(connection, result);
+      return;
+    }
+    case Transfer::kManaged:
+      return RunManagedRecv(connection);
+    case Transfer::kOperation: {
+      Operation& operation = operations_[connection.recv.operation];
+      if (operation.kind == OperationKind::kRecvFrom) return RunRecvFrom(connection, operation);
+      return RunTransferAll(connection, operation, /*is_send=*/false);
+    }
+    case Transfer::kIdle:
+      return;
+  }
+}
+
+// A send of a datagram socket has no destination: it is not connected.
+CallResult SimRing::TrySend(Connection& connection, const std::byte* data, uint32_t bytes) {
+  statistics_.kernel_submissions.Add(1);
+  return network_.Send(SocketOf(connection), data, bytes);
+}
+
+void SimRing::RunSend(Connection& connection) {
+  if (connection.has(kSendCancelled)) return EndCancelled(connection, /*is_send=*/true);
+  if (connection.send_kind == Transfer::kPlain) {
+    const CallResult result = TrySend(connection, connection.send.data, connection.send.length);
+    if (result != kWouldBlock) EndPlain</*kIsSend=*/true>(connection, result);
+    return;
+  }
+  Operation& operation = operations_[connection.send.operation];
+  if (operation.kind == OperationKind::kSendTo) return RunSendTo(connection, operation);
+  if (operation.kind == OperationKind::kConnect) return RunConnect(connection, operation);
+  RunTransferAll(connection, operation, /*is_send=*/true);
+}
+
+void SimRing::RunTransferAll(Connection& connection, Operation& operation, bool is_send) {
+  Operation::TransferState& transfer = operation.transfer;
+  for (int piece = 0; piece < kPiecesPerTurn; ++piece) {
+    std::byte* data = transfer.data + transfer.done;
+    const uint32_t length = transfer.length - transfer.done;
+    const CallResult result =
+        is_send ? TrySend(connection, data, length) : TryRecv(connection, data, length);
+    if (result == kWouldBlock) return;
+    if (result <= 0) {
+      return EndTransfer(connection, operation, is_send,
+                         transfer.done != 0 ? CallResult{transfer.done} : result);
+    }
+    transfer.done += static_cast<uint32_t>(result);
+    if (transfer.done == transfer.length) {
+      return EndTransfer(connection, operation, is_send, transfer.done);
+    }
+  }
+  PushReady(connection);
+}
+
+void SimRing::RunRecvFrom(Connection& connection, Operation& operation) {
+  const Operation::Message& message = operation.message;
+  statistics_.kernel_submissions.Add(1);
+  const CallResult result =
+      network_.RecvFrom(SocketOf(connection), message.data, message.length, message.source);
+  if (result != kWouldBlock) EndTransfer(connection, operation, /*is_send=*/false, result);
+}
+
+void SimRing::RunSendTo(Connection& connection, Operation& operation) {
+  const Operation::Message& message = operation.message;
+  statistics_.kernel_submissions.Add(1);
+  EndTransfer(
+      connection, operation, /*is_send=*/true,
+      network_.SendTo(SocketOf(connection), message.data, message.length, message.address));
+}
+
+// ---- Ending what was asked to stop. A transfer of all that has moved something ends with that.
+
+void SimRing::EndCancelled(Connection& connection, bool is_send) {
+  constexpr CallResult kCancelled = Failed(Error::kCanceled);
+  if (connection.kind(is_send) == Transfer::kPlain) {
+    return is_send ? EndPlain<true>(connection, kCancelled)
+                   : EndPlain<false>(connection, kCancelled);
+  }
+  if (connection.kind(is_send) == Transfer::kManaged) {
+    return EndManagedRecv(connection, ToResult(Error::kCanceled));
+  }
+  Operation& operation = operations_[connection.half(is_send).operation];
+  if (operation.kind == OperationKind::kConnect) {
+    return EndConnect(operation, ToResult(Error::kCanceled));
+  }
+  const bool is_all =
+      operation.kind == OperationKind::kRecvAll || operation.kind == OperationKind::kSendAll;
+  const bool has_bytes = is_all && operation.transfer.done != 0;
+  EndTransfer(connection, operation, is_send,
+              has_bytes ? CallResult{operation.transfer.done} : kCancelled);
+}
+
+}  // namespace ioring::sim

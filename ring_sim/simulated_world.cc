@@ -1,0 +1,192 @@
+#include "ring_sim/simulated_world.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/log/check.h"
+#include "absl/log/log.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "ring/clock.h"
+#include "ring/endpoint.h"
+#include "ring/options.h"
+#include "ring/ring.h"
+#include "ring/ring_limits.h"
+#include "ring_sim/sim_ring.h"
+
+namespace ioring::sim {
+
+World::World(uint64_t seed, const WorldOptions& options)
+    : engine_(seed, options), network_(engine_) {}
+
+World::~World() {
+  for (const std::unique_ptr<Entry>& entry : rings_) {
+    CHECK(entry->ring == nullptr) << "a simulated world was destroyed before ring "
+                                  << entry->number << " of it";
+  }
+}
+
+HostId World::AddHost(std::string_view name, const std::vector<Endpoint>& addresses) {
+  disks_.push_back(std::make_unique<Disk>(engine_));
+  return network_.AddHost(name, addresses);
+}
+
+absl::StatusOr<std::unique_ptr<Ring>> World::CreateRing(HostId host, const RingOptions& options) {
+  if (host >= disks_.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("the world has no host ", host));
+  }
+  if (absl::Status status = CheckRingOptions(options); !status.ok()) return status;
+  if (depth_ == 0) {
+    std::erase_if(rings_, [](const auto& entry) { return entry->ring == nullptr; });
+  }
+  const uint32_t number = ++last_number_;
+  auto ring = std::make_unique<SimRing>(*this, host, number, options);
+  rings_.push_back(std::make_unique<Entry>(Entry{.number = number, .ring = ring.get()}));
+  return ring;
+}
+
+void World::SetProgram(Ring& ring, Program program) {
+  for (const std::unique_ptr<Entry>& entry : rings_) {
+    if (entry->ring == nullptr || static_cast<Ring*>(entry->ring) != &ring) continue;
+    CHECK(!entry->is_running) << "a callback cannot take its own place";
+    entry->program = std::move(program);
+    return;
+  }
+  LOG(FATAL) << "the ring is not of this world";
+}
+
+SimRing* World::FindRing(uint32_t number) {
+  for (const std::unique_ptr<Entry>& entry : rings_) {
+    if (entry->number == number) return entry->ring;
+  }
+  return nullptr;
+}
+
+void World::Forget(const SimRing& ring) {
+  for (const std::unique_ptr<Entry>& entry : rings_) {
+    if (entry->ring == &ring) entry->ring = nullptr;
+  }
+}
+
+// ---- Running.
+
+// True if any had something to do.
+bool World::RunPrograms() {
+  bool ran = false;
+  ++depth_;
+  // By index: a callback may make further rings.
+  for (size_t i = 0; i < rings_.size(); ++i) {
+    Entry& entry = *rings_[i];
+    if (entry.ring == nullptr || entry.program == nullptr || entry.is_running) continue;
+    SimRing& ring = *entry.ring;
+    const bool is_due = ring.HasNews() || ring.HasPrepared() || ring.NextTimer() <= engine_.Now();
+    if (!is_due && ring.CompletionQueueCount() == 0) continue;
+    ran = true;
+    entry.is_running = true;
+    ring.Submit();
+    if (const uint32_t count = ring.CompletionQueueCount(); count != 0) {
+      engine_.Log(Happened::kCompletion, entry.number, count);
+      entry.program(ring);
+    }
+    entry.is_running = false;
+  }
+  --depth_;
+  return ran;
+}
+
+int64_t World::NextTimer() const {
+  int64_t next_ns = Engine::kNever;
+  for (const std::unique_ptr<Entry>& entry : rings_) {
+    if (entry->ring == nullptr || entry->program == nullptr || entry->is_running) continue;
+    next_ns = std::min(next_ns, entry->ring->NextTimer());
+  }
+  return next_ns;
+}
+
+bool World::Step(int64_t until_ns) {
+  const bool happened = engine_.RunDue();
+  if (RunPrograms() || happened) return true;
+  const int64_t next_ns = std::min(engine_.next_ns(), NextTimer());
+  if (is_virtual()) {
+    if (std::min(next_ns, until_ns) != Engine::kNever) engine_.SetNow(std::min(next_ns, until_ns));
+    return next_ns < until_ns;
+  }
+  // Short, because other threads may wake a ring.
+  constexpr int64_t kLongestSleepNanos = 50'000;
+  const int64_t now_ns = engine_.Now();
+  if (now_ns >= until_ns) return false;
+  const int64_t sleep_ns = std::min({next_ns - now_ns, until_ns - now_ns, kLongestSleepNanos});
+  if (sleep_ns > 0) absl::SleepFor(absl::Nanoseconds(sleep_ns));
+  return std::min(next_ns, until_ns) != Engine::kNever;
+}
+
+void World::WaitFor(SimRing& ring, int64_t until_ns) {
+  if (ring.HasNews() || until_ns <= engine_.Now()) {
+    if (is_virtual()) engine_.SetNow(engine_.Now() + engine_.options().call_ns);
+    engine_.RunDue();
+    return;
+  }
+  do {
+    if (Step(until_ns)) continue;
+    if (until_ns != Engine::kNever) return;
+    CHECK(!is_virtual()) << "a ring waits without end, and nothing will happen any more:\n"
+                         << LogText();
+  } while (!ring.HasNews());
+}
+
+void World::RunUntilIdle() {
+  while (Step(Engine::kNever)) {
+  }
+}
+
+void World::RunFor(std::chrono::nanoseconds time) {
+  const int64_t until_ns = SaturatingAdd(engine_.Now(), time.count());
+  while (Step(until_ns)) {
+  }
+}
+
+bool World::RunUntil(absl::AnyInvocable<bool()> done, std::chrono::nanoseconds time) {
+  const int64_t until_ns = SaturatingAdd(engine_.Now(), time.count());
+  while (!done()) {
+    if (!Step(until_ns)) return done();
+  }
+  return true;
+}
+
+std::chrono::steady_clock::time_point World::Now() const {
+  return std::chrono::steady_clock::time_point(
+      std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+          std::chrono::nanoseconds(engine_.Now())));
+}
+
+void World::After(std::chrono::nanoseconds delay, absl::AnyInvocable<void()> action) {
+  engine_.After(delay.count(), std::move(action));
+}
+
+// ---- Faults.
+
+void World::Partition(HostId a, HostId b) {
+  SetReachable(a, b, false);
+  SetReachable(b, a, false);
+}
+
+void World::Heal(HostId a, HostId b) {
+  SetReachable(a, b, true);
+  SetReachable(b, a, true);
+}
+
+void World::LosePower(HostId host) {
+  engine_.Log(Happened::kPowerLost, host);
+  disks_[host]->LosePower();
+}
+
+}  // namespace ioring::sim

@@ -1,0 +1,166 @@
+// SimulatedWorld: hosts, a network and disks in memory, in virtual time, and rings on them.
+//
+// A program that is written against Ring runs here unchanged, with as many rings as it likes, and
+// with faults; and each run can be had again, from its seed:
+//
+//   SimulatedWorld world(seed, {.faults = {.delay_max_ns = 5'000'000, .reset = 1'000}});
+//   const HostId server = world.AddHost("server", {*Endpoint::Parse("10.0.0.1:0")});
+//   const HostId client = world.AddHost("client", {*Endpoint::Parse("10.0.0.2:0")});
+//   std::unique_ptr<Ring> ring = *world.CreateRing(server, RingOptions{});
+//   ...
+//   world.SetProgram(*ring, [&](Ring& ring) {
+//     for (const Completion& completion : ring.Completions()) Handle(completion);
+//   });
+//   world.RunFor(std::chrono::hours{1});
+//
+// How programs take turns. There is one thread, and nothing runs by itself. A ring belongs to
+// a program, of which there are two kinds:
+//  - A *callback* (SetProgram). The world submits what the ring has prepared, and calls the
+//    callback whenever the ring has completions. It is to take all of them.
+//  - The code that calls the world (RunFor and the like), or waits for a ring: there is one such.
+// The clock is set forward only by a wait, or by RunFor and the like, and only when every ring that
+// has a callback has had its turn, in the order in which the rings were made, and none has anything
+// to do at this time. It is set to the next event, or to the next timer of a ring that has a
+// callback, or to the end of the wait, whichever is first. So a wait lets all the others go on. A
+// wait within a callback does, too: all but that one, and those that wait outside of it.
+// A ring without a callback whose code does not wait for it stands still: its timers do not move
+// the clock, and are late when somebody waits for it.
+// A wait without end, when nothing will happen any more, ends the program, with the log.
+// Each submit, and each wait that does not sleep, takes WorldOptions::call_ns.
+//
+// The same calls of the same program, with the same seed and options, give the same completions in
+// the same order at the same times, on every system, as `digest` shows. A program must not
+// make its own decisions by addresses, by the order of hash tables, by other clocks or by threads.
+// (Of the program's time only Ring::PrepareTimeoutAt knows an absolute one: give it times of
+// Now(), not of std::chrono::steady_clock. Drain, too, has a deadline of that clock: it is bounded
+// in true time only.)
+//
+// Ring's contract holds, with these of its freedoms: files are done in the order of their delays;
+// an acknowledgement takes no time; a Unix-domain stream is like TCP's; there is no memory to be
+// registered. Handles (UnregisterSocket, RegisterSocket) are numbers of the world, not of a system.
+//
+// Requirements: the world outlives its rings. Threads: one; Ring::Wake alone may be called from
+// others, which makes a run another one. A process that forks has no world in its child.
+#ifndef IORING_RING_SIM_SIMULATED_WORLD_H_
+#define IORING_RING_SIM_SIMULATED_WORLD_H_
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "ring/endpoint.h"
+#include "ring/options.h"
+#include "ring/ring.h"
+#include "ring_sim/disk.h"
+#include "ring_sim/engine.h"
+#include "ring_sim/network.h"
+#include "ring_sim/options.h"
+#include "ring_sim/socket.h"
+
+namespace ioring::sim {
+
+class SimRing;
+
+class World {
+ public:
+  using Program = absl::AnyInvocable<void(Ring&)>;
+
+  explicit World(uint64_t seed, const WorldOptions& options = {});
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+  // Ends the program where a ring is left.
+  ~World();
+
+  // The addresses are the host's alone; their ports mean nothing. Every host has the loopback's
+  // addresses, which reach itself, and Unix-domain paths and files of its own.
+  HostId AddHost(std::string_view name, const std::vector<Endpoint>& addresses = {});
+  // As ioring::CreateRing. InvalidArgument for options that cannot be.
+  absl::StatusOr<std::unique_ptr<Ring>> CreateRing(HostId host, const RingOptions& options);
+  // `ring` must be of this world. A null one takes the callback away.
+  void SetProgram(Ring& ring, Program program);
+
+  // ---- Running. Each sets the clock forward as far as it says.
+
+  // Until nothing will happen any more without a call from here: no event, and no timer of a ring
+  // that has a callback. A timer that repeats goes on for ever.
+  void RunUntilIdle();
+  void RunFor(std::chrono::nanoseconds time);
+  // Until `done` says so, which is asked after each step; false where the time was up first.
+  bool RunUntil(absl::AnyInvocable<bool()> done, std::chrono::nanoseconds time);
+  // Starts at one second.
+  std::chrono::steady_clock::time_point Now() const;
+  // Calls `action` then: to change faults, or to look.
+  void After(std::chrono::nanoseconds delay, absl::AnyInvocable<void()> action);
+
+  // ---- Faults.
+
+  Faults& faults() { return engine_.faults(); }
+  // Whether what `from` sends reaches `to`. Streams that it is in the way of are held, and go on
+  // when it is healed, unless they time out; datagrams are lost.
+  void SetReachable(HostId from, HostId to, bool reachable) {
+    network_.SetReachable(from, to, reachable);
+  }
+  void Partition(HostId a, HostId b);
+  void Heal(HostId a, HostId b);
+  // The host's disk is as after a loss of power: of what was not synced each sector may be lost.
+  // Destroy its rings before; files that are open go on to be those of the old disk.
+  void LosePower(HostId host);
+
+  // ---- Looking.
+
+  const Disk& disk(HostId host) const { return *disks_[host]; }
+  // Of all that has happened, and when.
+  uint64_t digest() const { return engine_.digest(); }
+  // The newest entries of the log: a line for each.
+  std::string LogText() const { return engine_.LogText(); }
+  // An entry of the program's own, which the digest is of, too.
+  void Note(uint64_t subject, uint64_t value) { engine_.Log(Happened::kNote, subject, value); }
+  uint64_t events() const { return engine_.events_run(); }
+
+ private:
+  friend SimRing;
+
+  struct Entry {
+    uint32_t number;
+    SimRing* ring;  // null: it was destroyed
+    Program program;
+    bool is_running = false;
+  };
+
+  // For rings.
+  Engine& engine() { return engine_; }
+  Network& network() { return network_; }
+  Disk& disk_of(HostId host) { return *disks_[host]; }
+  SimRing* FindRing(uint32_t number);
+  void Forget(const SimRing& ring);
+  // Lets the world go on until the ring has something to do, or until the time.
+  void WaitFor(SimRing& ring, int64_t until_ns);
+
+  // One step; false where nothing happened, and it is `until_ns` now (kNever: nothing ever will).
+  bool Step(int64_t until_ns);
+  bool RunPrograms();
+  int64_t NextTimer() const;
+  bool is_virtual() const { return engine_.options().clock == Clock::kVirtual; }
+
+  Engine engine_;
+  Network network_;
+  std::vector<std::unique_ptr<Disk>> disks_;
+  std::vector<std::unique_ptr<Entry>> rings_;  // in the order in which they were made
+  uint32_t last_number_ = 0;
+  int depth_ = 0;  // of callbacks
+};
+
+}  // namespace ioring::sim
+
+namespace ioring {
+
+using SimulatedWorld = sim::World;
+
+}  // namespace ioring
+
+#endif  // IORING_RING_SIM_SIMULATED_WORLD_H_

@@ -1,0 +1,519 @@
+// The world itself: that runs can be had again, that time costs nothing, and each fault.
+#include "ring_sim/simulated_world.h"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gtest/gtest.h"
+#include "ring/completion.h"
+#include "ring/drain.h"
+#include "ring/endpoint.h"
+#include "ring/error.h"
+#include "ring/id.h"
+#include "ring/options.h"
+#include "ring/prepared.h"
+#include "ring/ring.h"
+#include "ring/token.h"
+#include "ring_sim/disk.h"
+
+namespace ioring {
+namespace {
+
+using sim::Faults;
+using sim::HostId;
+using sim::WorldOptions;
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+RingOptions Small() {
+  RingOptions options;
+  options.submission_entries = 64;
+  options.max_connections = 64;
+  options.max_operations = 128;
+  return options;
+}
+
+// A world of two hosts, and a ring on each.
+struct Two {
+  explicit Two(uint64_t seed, const WorldOptions& options = {}) : world(seed, options) {
+    server_host = world.AddHost("server", {*Endpoint::Parse("10.0.0.1:0")});
+    client_host = world.AddHost("client", {*Endpoint::Parse("10.0.0.2:0")});
+    server = *world.CreateRing(server_host, Small());
+    client = *world.CreateRing(client_host, Small());
+  }
+  ~Two() {
+    for (Ring* ring : {server.get(), client.get()}) {
+      world.SetProgram(*ring, nullptr);
+      EXPECT_TRUE(Drain(*ring, std::chrono::steady_clock::now() + seconds{20}).ok());
+    }
+  }
+
+  ListenerId Listen() {
+    const absl::StatusOr<ListenerId> listener =
+        server->CreateListener(*Endpoint::Parse("10.0.0.1:7"), {});
+    EXPECT_TRUE(listener.ok()) << listener.status();
+    return listener.value_or(ListenerId{});
+  }
+
+  SimulatedWorld world;
+  HostId server_host;
+  HostId client_host;
+  std::unique_ptr<Ring> server;
+  std::unique_ptr<Ring> client;
+};
+
+const Endpoint kServer = *Endpoint::Parse("10.0.0.1:7");
+
+// Waits for one completion, and takes it.
+Completion Next(Ring& ring, std::chrono::nanoseconds patience = hours{24}) {
+  if (ring.CompletionQueueCount() == 0) ring.SubmitAndWait({.timeout = patience});
+  const std::span<const Completion> completions = ring.PeekCompletions();
+  if (completions.empty()) return {.result = ToResult(Error::kUnknown)};
+  const Completion completion = completions[0];
+  ring.AdvanceCompletionQueue(1);
+  return completion;
+}
+
+void Submit(Ring& ring, Prepared prepared) {
+  EXPECT_EQ(prepared, Prepared::kAccepted);
+  ring.Submit();
+
+}
+
+std::span<std::byte> AsBytes(std::string& text) {
+  return std::as_writable_bytes(std::span<char>(text.data(), text.size()));
+}
+
+// An echo server, as a callback.
+class Echo {
+ public:
+  Echo(Two& two, ListenerId listener) : ring_(*two.server), memory_(64, std::string(512, '\0')) {
+    EXPECT_EQ(ring_.PrepareAccept(listener, Shots::kMany, MakeToken(Kind::kAccept)),
+              Prepared::kAccepted);
+    two.world.SetProgram(ring_, [this](Ring& ring) {
+      for (const Completion& completion : ring.Completions()) On(completion);
+    });
+  }
+
+  uint64_t bytes() const { return bytes_; }
+
+ private:
+  enum class Kind : uint8_t { kAccept, kRecv, kSend, kClose };
+
+  void On(const Completion& completion) {
+    const ConnectionId id = ConnectionOf(completion.token);
+    switch (KindOf<Kind>(completion.token)) {
+      case Kind::kAccept:
+        if (completion.ok()) Recv(completion.connection());
+        return;
+      case Kind::kRecv:
+        if (completion.result <= 0) return Close(id);
+        bytes_ += static_cast<uint64_t>(completion.result);
+        EXPECT_EQ(ring_.PrepareSend(
+                      id, Memory(id).first(static_cast<size_t>(completion.result)),
+                      MakeToken(Kind::kSend, id), TransferFlags::kAll),
+                  Prepared::kAccepted);
+        return;
+      case Kind::kSend:
+        return completion.ok() ? Recv(id) : Close(id);
+      case Kind::kClose:
+        return;
+    }
+  }
+  std::span<std::byte> Memory(ConnectionId id) { return AsBytes(memory_[id.index]); }
+  void Recv(ConnectionId id) {
+    EXPECT_EQ(ring_.PrepareRecv(id, Memory(id), MakeToken(Kind::kRecv, id)), Prepared::kAccepted);
+  }
+  void Close(ConnectionId id) {
+    EXPECT_EQ(ring_.PrepareClose(id, CloseMode::kGraceful, MakeToken(Kind::kClose, id)),
+              Prepared::kAccepted);
+  }
+
+  Ring& ring_;
+  std::vector<std::string> memory_;
+  uint64_t bytes_ = 0;
+};
+
+struct Outcome {
+  int echoed = 0;  // texts that came back whole
+  int failed = 0;  // connects and connections that did not
+  uint64_t digest = 0;
+  std::string log;
+};
+
+// Sends a text on each of some connections and reads it back, one after the other.
+bool EchoOnce(Two& two, int number) {
+  Ring& ring = *two.client;
+  EXPECT_EQ(ring.PrepareConnect(kServer, Token{1}), Prepared::kAccepted);
+  const Completion connected = Next(ring);
+  if (!connected.ok()) return false;
+  const ConnectionId id = connected.connection();
+  std::string text(3'000, static_cast<char>('a' + number % 26));
+  std::string answer(text.size(), '\0');
+  EXPECT_EQ(ring.PrepareRecv(id, AsBytes(answer), Token{2}, TransferFlags::kAll),
+            Prepared::kAccepted);
+  EXPECT_EQ(ring.PrepareSend(id, AsBytes(text), Token{3}, TransferFlags::kAll),
+            Prepared::kAccepted);
+  int32_t received = -1;
+  for (int i = 0; i < 2; ++i) {
+    const Completion completion = Next(ring);
+    if (completion.token == Token{2}) received = completion.result;
+  }
+  // What came is right, even where it is not all.
+  if (received > 0) {
+    EXPECT_EQ(answer.substr(0, static_cast<size_t>(received)),
+              text.substr(0, static_cast<size_t>(received)));
+  }
+  EXPECT_EQ(ring.PrepareClose(id, CloseMode::kGraceful, Token{4}), Prepared::kAccepted);
+  EXPECT_EQ(Next(ring).result, 0);
+  return received == static_cast<int32_t>(text.size());
+}
+
+Outcome RunEcho(uint64_t seed, const Faults& faults) {
+  Two two(seed, {.faults = faults});
+  Echo echo(two, two.Listen());
+  Outcome outcome;
+  for (int i = 0; i < 20; ++i) ++(EchoOnce(two, i) ? outcome.echoed : outcome.failed);
+  outcome.digest = two.world.digest();
+  outcome.log = two.world.LogText();
+  return outcome;
+}
+
+// Everything that may go wrong with streams, but for what ends them.
+Faults Rough() {
+  return {.delay_min_ns = 10'000,
+          .delay_max_ns = 5'000'000,
+          .bytes_per_second = 10'000'000,
+          .short_transfer = 300'000,
+          .split = 300'000};
+}
+
+TEST(SimulatedWorld, TheSameSeedGivesTheSameRun) {
+  Faults faults = Rough();
+  faults.reset = 20'000;
+  faults.refuse_connect = 100'000;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    const Outcome first = RunEcho(seed, faults);
+    const Outcome again = RunEcho(seed, faults);
+    EXPECT_EQ(first.digest, again.digest);
+    EXPECT_EQ(first.log, again.log);
+    EXPECT_EQ(first.echoed, again.echoed);
+    EXPECT_NE(first.digest, RunEcho(seed + 1000, faults).digest);
+  }
+}
+
+// Delays, limits of bandwidth, short and split transfers lose nothing.
+TEST(SimulatedWorld, RoughStreamsLoseNothing) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    EXPECT_EQ(RunEcho(seed, Rough()).echoed, 20) << "seed " << seed;
+  }
+}
+
+TEST(SimulatedWorld, ResetsAndRefusalsAreSeen) {
+  Faults faults;
+  faults.refuse_connect = 200'000;
+  faults.reset = 50'000;
+  const Outcome outcome = RunEcho(7, faults);
+  EXPECT_GT(outcome.failed, 0);
+  EXPECT_GT(outcome.echoed, 0);
+  EXPECT_NE(outcome.log.find("refused"), std::string::npos);
+  EXPECT_NE(outcome.log.find("reset"), std::string::npos);
+}
+
+// ---- Time.
+
+TEST(SimulatedWorld, IdleTimeCostsNothing) {
+  Two two(1);
+  const auto start = two.world.Now();
+  Submit(*two.client, two.client->PrepareTimeout(hours{300}, Shots::kOne, Token{1}));
+  EXPECT_EQ(Next(*two.client, hours{10'000}).result, 0);
+  EXPECT_GE(two.world.Now() - start, hours{300});
+  EXPECT_LT(two.world.Now() - start, hours{301});
+  EXPECT_LT(two.world.events(), 10u);
+}
+
+TEST(SimulatedWorld, DelaysAreKept) {
+  Two two(1, {.faults = {.delay_min_ns = 1'000'000, .delay_max_ns = 1'000'000}});
+  Echo echo(two, two.Listen());
+  const auto start = two.world.Now();
+  EXPECT_TRUE(EchoOnce(two, 0));
+  // A connect, the text, and its answer: there and back twice.
+  EXPECT_GE(two.world.Now() - start, milliseconds{4});
+  EXPECT_LT(two.world.Now() - start, milliseconds{200});
+}
+
+// The timers of a callback's ring move the clock while another waits.
+TEST(SimulatedWorld, AWaitLetsCallbacksGoOn) {
+  Two two(1);
+  int ticks = 0;
+  EXPECT_EQ(two.server->PrepareTimeout(seconds{1}, Shots::kMany, Token{1}), Prepared::kAccepted);
+  two.world.SetProgram(*two.server, [&](Ring& ring) {
+    for (const Completion& completion : ring.Completions()) ticks += completion.ok() ? 1 : 0;
+  });
+  Submit(*two.client, two.client->PrepareTimeout(milliseconds{10'500}, Shots::kOne, Token{1}));
+  EXPECT_EQ(Next(*two.client).result, 0);
+  EXPECT_EQ(ticks, 10);
+  two.world.RunFor(seconds{5});
+  EXPECT_EQ(ticks, 15);
+  EXPECT_TRUE(two.world.RunUntil([&] { return ticks == 20; }, seconds{60}));
+  EXPECT_FALSE(two.world.RunUntil([&] { return ticks == 1'000; }, seconds{60}));
+}
+
+TEST(SimulatedWorldDeathTest, AWaitForNothingEndsTheProgram) {
+  Two two(1);
+  EXPECT_DEATH(two.client->SubmitAndWait(), "waits without end");
+}
+
+// ---- Partitions and time-outs.
+
+TEST(SimulatedWorld, APartitionHoldsStreamsUntilItHeals) {
+  Two two(1);
+  Echo echo(two, two.Listen());
+  two.world.Partition(two.server_host, two.client_host);
+  two.world.After(seconds{10}, [&] { two.world.Heal(two.server_host, two.client_host); });
+  const auto start = two.world.Now();
+  EXPECT_TRUE(EchoOnce(two, 0));
+  EXPECT_GE(two.world.Now() - start, seconds{10});
+}
+
+TEST(SimulatedWorld, APartitionOfOneWayIsAPartition) {
+  for (const bool to_server : {false, true}) {
+    Two two(1);
+    Echo echo(two, two.Listen());
+    two.world.SetReachable(to_server ? two.client_host : two.server_host,
+                           to_server ? two.server_host : two.client_host, false);
+    EXPECT_EQ(two.client->PrepareConnect(kServer, Token{1}), Prepared::kAccepted);
+    EXPECT_EQ(Next(*two.client).error(), Error::kTimedOut);
+  }
+}
+
+TEST(SimulatedWorld, AStreamTimesOut) {
+  Two two(1);
+  Echo echo(two, two.Listen());
+  EXPECT_EQ(two.client->PrepareConnect(kServer, Token{1}), Prepared::kAccepted);
+  const ConnectionId id = Next(*two.client).connection();
+  two.world.Partition(two.server_host, two.client_host);
+  std::string text = "lost";
+  EXPECT_EQ(two.client->PrepareSend(id, AsBytes(text), Token{2}), Prepared::kAccepted);
+  EXPECT_EQ(Next(*two.client).result, 4);
+  EXPECT_EQ(two.client->PrepareRecv(id, AsBytes(text), Token{3}), Prepared::kAccepted);
+  EXPECT_EQ(Next(*two.client).error(), Error::kTimedOut);
+}
+
+TEST(SimulatedWorld, NobodyListens) {
+  Two two(1);
+  EXPECT_EQ(two.client->PrepareConnect(kServer, Token{1}), Prepared::kAccepted);
+  EXPECT_EQ(Next(*two.client).error(), Error::kConnectionRefused);
+  const Endpoint nobody = *Endpoint::Parse("10.0.0.3:7");
+  EXPECT_EQ(two.client->PrepareConnect(nobody, Token{1}), Prepared::kAccepted);
+  EXPECT_EQ(Next(*two.client).error(), Error::kHostUnreachable);
+}
+
+TEST(SimulatedWorld, AFullBacklogLetsConnectsWait) {
+  Two two(1);
+  const ListenerId listener = *two.server->CreateListener(kServer, {.backlog = 1});
+  for (const uint64_t token : {1, 2}) {
+    EXPECT_EQ(two.client->PrepareConnect(kServer, Token{token}), Prepared::kAccepted);
+  }
+  EXPECT_TRUE(Next(*two.client).ok());
+  EXPECT_EQ(Next(*two.client, seconds{10}).error(), Error::kUnknown) << "there was no room";
+  Submit(*two.server, two.server->PrepareAccept(listener, Shots::kOne, Token{1}));
+  EXPECT_TRUE(Next(*two.server).ok());
+  EXPECT_TRUE(Next(*two.client, seconds{10}).ok());
+}
+
+// ---- Datagrams.
+
+struct Arrived {
+  int count = 0;
+  bool in_order = true;
+};
+
+Arrived SendDatagrams(const Faults& faults) {
+  Two two(3, {.faults = faults});
+  const ConnectionId to = *two.server->OpenDatagram(kServer);
+  const ConnectionId from = *two.client->OpenDatagram(*Endpoint::Parse("10.0.0.2:0"));
+  for (uint32_t i = 0; i < 200; ++i) {
+    const std::span<const std::byte> memory = std::as_bytes(std::span<const uint32_t>(&i, 1));
+    EXPECT_EQ(two.client->PrepareSendTo(from, memory, kServer, Token{1}), Prepared::kAccepted);
+    EXPECT_EQ(Next(*two.client).result, 4);
+  }
+  Arrived arrived;
+  uint32_t last = 0;
+  for (;;) {
+    uint32_t number = 0;
+    Endpoint source;
+    EXPECT_EQ(two.server->PrepareRecvFrom(
+                  to, std::as_writable_bytes(std::span<uint32_t>(&number, 1)), &source, Token{2}),
+              Prepared::kAccepted);
+    const Completion completion = Next(*two.server, seconds{1});
+    if (!completion.ok()) {
+      // It did not come: it goes before its memory does.
+      EXPECT_TRUE(Drain(*two.server, std::chrono::steady_clock::now() + seconds{20}).ok());
+      return arrived;
+    }
+    EXPECT_EQ(source, *two.client->LocalEndpoint(from));
+    ++arrived.count;
+    if (number < last) arrived.in_order = false;
+    last = number;
+  }
+}
+
+TEST(SimulatedWorld, Datagrams) {
+  const Arrived all = SendDatagrams({.delay_max_ns = 1'000'000});
+  EXPECT_EQ(all.count, 200);
+  EXPECT_TRUE(all.in_order);
+  const Arrived lost = SendDatagrams({.lose_datagram = 200'000});
+  EXPECT_LT(lost.count, 190);
+  EXPECT_GT(lost.count, 100);
+  EXPECT_GT(SendDatagrams({.duplicate_datagram = 200'000}).count, 210);
+  const Arrived late = SendDatagrams({.late_datagram = 200'000, .late_ns = 20'000});
+  EXPECT_EQ(late.count, 200);
+  EXPECT_FALSE(late.in_order);
+}
+
+// ---- Disks.
+
+int32_t Write(Ring& ring, FileId file, uint64_t offset, std::string text) {
+  EXPECT_EQ(ring.PrepareWrite(file, offset, AsBytes(text), Token{1}), Prepared::kAccepted);
+  return Next(ring).result;
+}
+
+int32_t Sync(Ring& ring, FileId file) {
+  EXPECT_EQ(ring.PrepareSync(file, SyncMode::kData, Token{1}), Prepared::kAccepted);
+  return Next(ring).result;
+}
+
+FileId Open(Ring& ring) {
+  return *ring.OpenFile("/data", {.access = FileOptions::Access::kReadWrite,
+                                  .create = FileOptions::Create::kIfNeeded});
+}
+
+// What was synced is there after a loss of power; of the rest, any sectors.
+TEST(SimulatedWorld, ALossOfPowerTakesWhatWasNotSynced) {
+  constexpr size_t kSectors = 8;
+  constexpr size_t kBytes = kSectors * sim::Disk::kSectorBytes;
+  size_t lost = 0;
+  size_t kept = 0;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    Two two(seed);
+    const FileId file = Open(*two.server);
+    EXPECT_EQ(Write(*two.server, file, 0, std::string(kBytes, 'a')), int32_t{kBytes});
+    EXPECT_EQ(Sync(*two.server, file), 0);
+    EXPECT_EQ(Write(*two.server, file, kBytes / 2, std::string(kBytes / 2, 'b')),
+              int32_t{kBytes / 2});
+    two.world.LosePower(two.server_host);
+    const std::string& left = two.world.disk(two.server_host).Find("/data")->bytes;
+    ASSERT_EQ(left.size(), kBytes);
+    EXPECT_EQ(left.substr(0, kBytes / 2), std::string(kBytes / 2, 'a'));
+    for (size_t at = kBytes / 2; at < kBytes; at += sim::Disk::kSectorBytes) {
+      const std::string sector = left.substr(at, sim::Disk::kSectorBytes);
+      EXPECT_EQ(sector, std::string(sim::Disk::kSectorBytes, sector[0])) << "a sector is whole";
+      ++(sector[0] == 'a' ? lost : kept);
+    }
+  }
+  EXPECT_GT(lost, 0u);
+  EXPECT_GT(kept, 0u);
+}
+
+TEST(SimulatedWorld, DisksFailAsTheyAreTold) {
+  Two two(1, {.disk_bytes = 1'000});
+  const FileId file = Open(*two.server);
+  EXPECT_EQ(ToError(Write(*two.server, file, 0, std::string(1'001, 'x'))), Error::kNoSpace);
+  EXPECT_EQ(Write(*two.server, file, 0, std::string(1'000, 'x')), 1'000);
+  two.world.faults().disk_error = 1'000'000;
+  EXPECT_EQ(ToError(Write(*two.server, file, 0, "y")), Error::kInputOutput);
+  EXPECT_EQ(ToError(Sync(*two.server, file)), Error::kInputOutput);
+  two.world.faults() = {.disk_full = 1'000'000};
+  EXPECT_EQ(ToError(Write(*two.server, file, 0, "y")), Error::kNoSpace);
+  two.world.faults() = {.short_file_transfer = 1'000'000};
+  const int32_t part = Write(*two.server, file, 0, std::string(1'000, 'z'));
+  EXPECT_GT(part, 0);
+  EXPECT_LT(part, 1'000);
+}
+
+// Files take the time that they are told, and one that is cancelled meanwhile is not written.
+TEST(SimulatedWorld, FilesTakeTime) {
+  Two two(1, {.faults = {.disk_delay_min_ns = 5'000'000, .disk_delay_max_ns = 5'000'000}});
+  const FileId file = Open(*two.server);
+  const auto start = two.world.Now();
+  EXPECT_EQ(Write(*two.server, file, 0, "x"), 1);
+  EXPECT_GE(two.world.Now() - start, milliseconds{5});
+  std::string text = "never";
+  Submit(*two.server, two.server->PrepareWrite(file, 0, AsBytes(text), Token{1}));
+  Submit(*two.server, two.server->PrepareCancel(Token{1}, Token{2}));
+  int canceled = 0;
+  for (int i = 0; i < 2; ++i) canceled += Next(*two.server).error() == Error::kCanceled ? 1 : 0;
+  EXPECT_EQ(canceled, 1);
+  two.world.RunFor(seconds{1});
+  EXPECT_EQ(two.world.disk(two.server_host).Find("/data")->bytes, "x");
+}
+
+// ---- Shortages, addresses, handles.
+
+TEST(SimulatedWorld, Shortages) {
+  Two two(1);
+  two.Listen();
+  two.world.faults().no_descriptor = 1'000'000;
+  EXPECT_EQ(two.client->PrepareConnect(kServer, Token{1}), Prepared::kAccepted);
+  EXPECT_EQ(Next(*two.client).error(), Error::kTooManyFiles);
+  EXPECT_EQ(two.client->OpenDatagram(Endpoint::Ipv4Loopback(0)).status().code(),
+            absl::StatusCode::kResourceExhausted);
+  two.world.faults() = {.no_memory = 1'000'000};
+  EXPECT_EQ(two.client->PrepareConnect(kServer, Token{1}), Prepared::kAccepted);
+  EXPECT_EQ(Next(*two.client).error(), Error::kNoMemory);
+  two.world.faults() = {};
+  EXPECT_EQ(two.client->PrepareConnect(kServer, Token{1}), Prepared::kAccepted);
+  EXPECT_TRUE(Next(*two.client).ok());
+}
+
+// Each host has loopback addresses of its own, and no other host's.
+TEST(SimulatedWorld, HostsAreApart) {
+  Two two(1);
+  ASSERT_TRUE(two.server->CreateListener(*Endpoint::Parse("127.0.0.1:7"), {}).ok());
+  EXPECT_EQ(two.client->CreateListener(kServer, {}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  const Endpoint loopback = *Endpoint::Parse("127.0.0.1:7");
+  EXPECT_EQ(two.client->PrepareConnect(loopback, Token{1}), Prepared::kAccepted);
+  EXPECT_EQ(Next(*two.client).error(), Error::kConnectionRefused);
+  EXPECT_EQ(two.server->PrepareConnect(loopback, Token{1}), Prepared::kAccepted);
+  EXPECT_TRUE(Next(*two.server).ok());
+  EXPECT_FALSE(two.client->OpenFile("/data", {}).ok());
+  Open(*two.server);
+  EXPECT_FALSE(two.client->OpenFile("/data", {}).ok());
+}
+
+// What the closer sent is delivered, and its end, after it is gone.
+TEST(SimulatedWorld, AClosedSocketGoesOnSending) {
+  RingOptions options = Small();
+  options.linger_time = std::chrono::nanoseconds{0};
+  Two two(1, {.faults = {.bytes_per_second = 1'000'000}});
+  const ListenerId listener = two.Listen();
+  {
+    const std::unique_ptr<Ring> sender = *two.world.CreateRing(two.client_host, options);
+    EXPECT_EQ(sender->PrepareConnect(kServer, Token{1}), Prepared::kAccepted);
+    const ConnectionId id = Next(*sender).connection();
+    std::string text(200'000, 'x');
+    EXPECT_EQ(sender->PrepareSend(id, AsBytes(text), Token{2}, TransferFlags::kAll),
+              Prepared::kAccepted);
+    EXPECT_EQ(Next(*sender).result, 200'000);
+  }
+  Submit(*two.server, two.server->PrepareAccept(listener, Shots::kOne, Token{1}));
+  const ConnectionId id = Next(*two.server).connection();
+  std::string text(300'000, '\0');
+  EXPECT_EQ(two.server->PrepareRecv(id, AsBytes(text), Token{2}, TransferFlags::kAll),
+            Prepared::kAccepted);
+  EXPECT_EQ(Next(*two.server).result, 200'000);
+}
+
+}  // namespace
+}  // namespace ioring

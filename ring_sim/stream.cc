@@ -1,0 +1,317 @@
+// Streams and datagrams: bytes on their way.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "ring/clock.h"
+#include "ring/endpoint.h"
+#include "ring/error.h"
+#include "ring/options.h"
+#include "ring_sim/engine.h"
+#include "ring_sim/network.h"
+#include "ring_sim/socket.h"
+
+namespace ioring::sim {
+namespace {
+
+std::string_view TextOf(const std::byte* data, size_t bytes) {
+  return {reinterpret_cast<const char*>(data), bytes};
+}
+
+// What a receive finds that finds no bytes.
+CallResult NoBytes(Socket& socket) {
+  if (socket.error != Error::kOk) return Failed(std::exchange(socket.error, Error::kOk));
+  if (socket.broken || socket.end_received || socket.recv_shut) return 0;
+  return socket.connected ? kWouldBlock : Failed(Error::kNotConnected);
+}
+
+}  // namespace
+
+// ---- Calls.
+
+CallResult Network::Recv(Socket& socket, std::byte* data, size_t bytes) {
+  if (socket.kind == Socket::Kind::kDatagram) return RecvFrom(socket, data, bytes, nullptr);
+  if (socket.received.empty()) return NoBytes(socket);
+  const size_t count = engine_.Part(std::min(bytes, socket.received.size()),
+                                    engine_.faults().short_transfer);
+  std::memcpy(data, socket.received.first(count).data(), count);
+  socket.received.Drop(count);
+  if (Socket* peer = Find(socket.peer); peer != nullptr) Transmit(*peer);  // the window opens
+  return static_cast<CallResult>(count);
+}
+
+CallResult Network::Peek(Socket& socket) {
+  if (socket.kind == Socket::Kind::kDatagram) {
+    if (socket.datagrams.empty()) return socket.recv_shut ? 0 : kWouldBlock;
+    return socket.datagrams.front().bytes.empty() ? 0 : 1;
+  }
+  return socket.received.empty() ? NoBytes(socket) : 1;
+}
+
+CallResult Network::Send(Socket& socket, const std::byte* data, size_t bytes) {
+  if (socket.error != Error::kOk) return Failed(std::exchange(socket.error, Error::kOk));
+  if (socket.broken || socket.send_shut) return Failed(Error::kBrokenPipe);
+  if (!socket.connected) return Failed(Error::kNotConnected);
+  const size_t room = socket.send_capacity - std::min<size_t>(socket.send_capacity,
+                                                              socket.to_send.size());
+  if (room == 0) {
+    socket.wants_room = true;
+    return kWouldBlock;
+  }
+  const size_t count = engine_.Part(std::min(bytes, room), engine_.faults().short_transfer);
+  socket.to_send.Append(TextOf(data, count));
+  Transmit(socket);
+  return static_cast<CallResult>(count);
+}
+
+CallResult Network::Shutdown(Socket& socket, Direction direction) {
+  if (direction != Direction::kSend) socket.recv_shut = true;
+  if (socket.kind == Socket::Kind::kDatagram) return Failed(Error::kNotConnected);
+  if (!socket.connected || socket.broken) return Failed(Error::kNotConnected);
+  if (direction != Direction::kRecv) {
+    socket.send_shut = true;
+    Transmit(socket);
+  }
+  return 0;
+}
+
+PollEvents Network::Poll(Socket& socket) {
+  PollEvents events = kPollNone;
+  if (socket.kind == Socket::Kind::kDatagram) {
+    if (!socket.datagrams.empty() || socket.recv_shut) events |= kPollReadable;
+    return events | kPollWritable;
+  }
+  if (!socket.received.empty() || socket.end_received || socket.recv_shut || socket.broken) {
+    events |= kPollReadable;
+  }
+  const bool has_room = socket.connected && socket.to_send.size() < socket.send_capacity;
+  if (has_room || socket.broken || socket.send_shut) {
+    events |= kPollWritable;
+  } else {
+    socket.wants_room = true;
+  }
+  if (socket.broken || (socket.end_received && socket.send_shut)) events |= kPollHangUp;
+  if (socket.error != Error::kOk) events |= kPollError;
+  return events;
+}
+
+void Network::Close(SocketId id, bool reset) {
+  Socket& socket = *Find(id);
+  socket.owner = nullptr;
+  if (socket.kind != Socket::Kind::kStream) {
+    Unbind(socket);
+    for (const SocketId waiting : socket.waiting) Close(waiting, /*reset=*/true);
+    return Remove(id);
+  }
+  if (socket.broken || socket.peer == 0) return Remove(id);
+  socket.closed = true;
+  if (reset || socket.connecting || !socket.received.empty()) {
+    socket.to_send.Clear();
+    socket.wire.clear();
+    socket.in_flight = 0;
+    socket.received.Clear();
+    socket.connecting = false;
+    return PutOnWire(socket, Segment::Kind::kReset, {});
+  }
+  socket.send_shut = true;
+  Transmit(socket);
+  RemoveIfDone(socket);
+}
+
+// ---- On the wire.
+
+// Sends what the window has room for. What is acknowledged, and how much room there is, the other
+// end tells in no time.
+void Network::Transmit(Socket& socket) {
+  if (!socket.connected || socket.broken || socket.end_queued) return;
+  const Socket* peer = Find(socket.peer);
+  const bool had_bytes = !socket.to_send.empty();
+  while (!socket.to_send.empty()) {
+    // One that is gone answers with a reset.
+    uint64_t window = engine_.options().segment_bytes;
+    if (peer != nullptr) {
+      const uint64_t used = peer->received.size() + socket.in_flight;
+      window = peer->recv_capacity - std::min<uint64_t>(peer->recv_capacity, used);
+    }
+    size_t bytes = std::min<uint64_t>(
+        {socket.to_send.size(), window, uint64_t{engine_.options().segment_bytes}});
+    if (bytes == 0) break;
+    bytes = engine_.Part(bytes, engine_.faults().split);
+    std::string sent(socket.to_send.first(bytes));
+    socket.to_send.Drop(bytes);
+    socket.in_flight += bytes;
+    PutOnWire(socket, Segment::Kind::kBytes, std::move(sent));
+  }
+  if (socket.to_send.empty() && socket.send_shut) {
+    socket.end_queued = true;
+    PutOnWire(socket, Segment::Kind::kEnd, {});
+  }
+  if (had_bytes && socket.wants_room && socket.to_send.size() < socket.send_capacity) {
+    socket.wants_room = false;
+    Notify(socket, kSendEdge);
+  }
+}
+
+void Network::PutOnWire(Socket& socket, Segment::Kind kind, std::string bytes) {
+  int64_t sent_ns = engine_.Now();
+  if (const uint64_t rate = engine_.faults().bytes_per_second; rate != 0) {
+    const uint64_t takes_ns = bytes.size() * uint64_t{kNanosPerSecond} / rate;
+    sent_ns = std::max(sent_ns, socket.wire_free_ns) + static_cast<int64_t>(takes_ns);
+    socket.wire_free_ns = sent_ns;
+  }
+  socket.last_due_ns = std::max(sent_ns + Delay(), socket.last_due_ns);
+  socket.wire.push_back({kind, socket.last_due_ns, std::move(bytes)});
+  engine_.At(socket.last_due_ns, [this, id = socket.id] { Deliver(id); });
+}
+
+// True: a partition is in the way. What is on the wire is tried again, until its time is up.
+bool Network::IsHeld(Socket& socket) {
+  if (IsReachable(socket.host, socket.peer_host)) {
+    socket.held_since_ns = 0;
+    return false;
+  }
+  engine_.Log(Happened::kHeld, socket.id);
+  if (socket.held_since_ns == 0) socket.held_since_ns = engine_.Now();
+  if (engine_.Now() - socket.held_since_ns >= engine_.options().stream_timeout_ns) {
+    engine_.Log(Happened::kTimedOut, socket.id);
+    Break(socket, Error::kTimedOut);
+    return true;
+  }
+  socket.is_retrying = true;
+  engine_.After(engine_.options().retry_ns, [this, id = socket.id] {
+    if (Socket* held = Find(id); held != nullptr) {
+      held->is_retrying = false;
+      Deliver(id);
+    }
+  });
+  return true;
+}
+
+void Network::Deliver(SocketId id) {
+  // What arrives may end the socket.
+  for (Socket* socket = Find(id); socket != nullptr; socket = Find(id)) {
+    if (socket->is_retrying || socket->wire.empty()) return;
+    if (socket->wire.front().due_ns > engine_.Now() || IsHeld(*socket)) return;
+    const Segment segment = std::move(socket->wire.front());
+    socket->wire.pop_front();
+    Arrive(*socket, segment);
+  }
+}
+
+// A segment of `socket` is at its peer. Either may be gone afterwards.
+void Network::Arrive(Socket& socket, const Segment& segment) {
+  const SocketId id = socket.id;
+  Socket* peer = Find(socket.peer);
+  socket.in_flight -= segment.bytes.size();
+  if (segment.kind == Segment::Kind::kReset) {
+    if (peer != nullptr) Break(*peer, Error::kConnectionReset);
+    return Remove(id);
+  }
+  if (segment.kind == Segment::Kind::kEnd) {
+    engine_.Log(Happened::kEnd, id);
+    socket.end_delivered = true;
+    if (peer != nullptr) {
+      peer->end_received = true;
+      Notify(*peer, kRecvEdge);
+    }
+    return RemoveIfDone(socket);
+  }
+  const bool takes = peer != nullptr && !peer->broken && !peer->closed;
+  if (!takes || engine_.random().Chance(engine_.faults().reset)) {
+    if (peer != nullptr) Break(*peer, Error::kConnectionReset);
+    return Break(socket, Error::kConnectionReset);
+  }
+  engine_.Log(Happened::kSegment, id, segment.bytes.size());
+  peer->received.Append(segment.bytes);
+  Notify(*peer, kRecvEdge);
+}
+
+void Network::Break(Socket& socket, Error error) {
+  if (socket.broken) return;
+  engine_.Log(Happened::kReset, socket.id, static_cast<uint64_t>(error));
+  socket.broken = true;
+  socket.connecting = false;
+  socket.error = error;
+  socket.to_send.Clear();
+  socket.wire.clear();
+  socket.in_flight = 0;
+  if (socket.closed) return Remove(socket.id);
+  Notify(socket, kBothEdges);
+}
+
+void Network::RemoveIfDone(Socket& socket) {
+  if (socket.closed && socket.end_delivered && socket.wire.empty()) Remove(socket.id);
+}
+
+// ---- Datagrams.
+
+CallResult Network::RecvFrom(Socket& socket, std::byte* data, size_t bytes, Endpoint* source) {
+  if (socket.kind != Socket::Kind::kDatagram) {
+    if (source != nullptr) *source = socket.remote;
+    return Recv(socket, data, bytes);
+  }
+  if (socket.datagrams.empty()) return socket.recv_shut ? 0 : kWouldBlock;
+  const Datagram datagram = std::move(socket.datagrams.front());
+  socket.datagrams.pop_front();
+  socket.datagram_bytes -= datagram.bytes.size();
+  if (source != nullptr) *source = datagram.source;
+  const size_t count = std::min(bytes, datagram.bytes.size());
+  if (count != 0) std::memcpy(data, datagram.bytes.data(), count);
+  return count < datagram.bytes.size() ? Failed(Error::kMessageTooLong)
+                                       : static_cast<CallResult>(count);
+}
+
+CallResult Network::SendTo(Socket& socket, const std::byte* data, size_t bytes,
+                           const Endpoint& destination) {
+  constexpr size_t kDatagramBytesMax = 65'507;  // IPv4's
+  if (socket.kind != Socket::Kind::kDatagram) return Failed(Error::kAlreadyConnected);
+  if (destination.family() != socket.local.family()) return Failed(Error::kInvalidArgument);
+  if (bytes > kDatagramBytesMax) return Failed(Error::kMessageTooLong);
+  HostId host;
+  if (!FindHost(socket.host, destination, &host)) return Failed(Error::kHostUnreachable);
+  const Faults& faults = engine_.faults();
+  Random& random = engine_.random();
+  Datagram datagram{SourceOf(socket, destination), std::string(TextOf(data, bytes))};
+  const auto result = static_cast<CallResult>(bytes);
+  if (random.Chance(faults.lose_datagram)) {
+    engine_.Log(Happened::kDatagramLost, socket.id, bytes);
+    return result;
+  }
+  int copies = 1;
+  if (random.Chance(faults.duplicate_datagram)) {
+    engine_.Log(Happened::kDatagramDuplicated, socket.id, bytes);
+    copies = 2;
+  }
+  for (; copies != 0; --copies) {
+    socket.last_due_ns = std::max(engine_.Now() + Delay(), socket.last_due_ns);
+    int64_t due_ns = socket.last_due_ns;
+    if (random.Chance(faults.late_datagram)) {
+      engine_.Log(Happened::kDatagramLate, socket.id, bytes);
+      due_ns += faults.late_ns;
+    }
+    engine_.At(due_ns, [this, from = socket.host, host, destination, datagram]() mutable {
+      OnDatagram(from, host, destination, std::move(datagram));
+    });
+  }
+  return result;
+}
+
+void Network::OnDatagram(HostId from, HostId to, const Endpoint& destination, Datagram datagram) {
+  const SocketId bound = FindBound(to, destination, /*is_datagram=*/true);
+  const uint64_t bytes = datagram.bytes.size();
+  Socket* socket = bound == 0 ? nullptr : Find(bound);
+  if (socket == nullptr || !IsReachable(from, to) || socket->recv_shut ||
+      socket->datagram_bytes + bytes > socket->recv_capacity) {
+    return engine_.Log(Happened::kDatagramDropped, bound, bytes);
+  }
+  engine_.Log(Happened::kDatagram, bound, bytes);
+  socket->datagram_bytes += bytes;
+  socket->datagrams.push_back(std::move(datagram));
+  Notify(*socket, kRecvEdge);
+}
+
+}  // namespace ioring::sim
