@@ -16,8 +16,8 @@ namespace {
 
 // All rings are of one host, as those of other backends are of one machine.
 absl::StatusOr<std::unique_ptr<Ring>> CreateRing(const RingOptions& options) {
-  static absl::NoDestructor<SimulatedWorld> world(
-      uint64_t{1}, sim::WorldOptions{.clock = sim::Clock::kSystem});
+  static absl::NoDestructor<SimulatedWorld> world(uint64_t{1},
+                                                  sim::WorldOptions{.clock = sim::Clock::kSystem});
   static const sim::HostId host = world->AddHost("host");
   return world->CreateRing(host, options);
 }
@@ -26,8 +26,8 @@ absl::StatusOr<std::unique_ptr<Ring>> CreateRing(const RingOptions& options) {
 // theirs to be set (set_linger).
 ConformanceBackend Sim() { return {.create = &CreateRing, .shares_ports = true}; }
 
-INSTANTIATE_TEST_SUITE_P(Sim, RingConformance, testing::ValuesIn(UnderMasks(Sim(), EmulatedMasks())),
-                         ConformanceName);
+INSTANTIATE_TEST_SUITE_P(Sim, RingConformance,
+                         testing::ValuesIn(UnderMasks(Sim(), EmulatedMasks())), ConformanceName);
 
 }  // namespace
 }  // namespace ioring

@@ -57,8 +57,8 @@ absl::StatusOr<std::shared_ptr<DiskFile>> Disk::Open(const std::string& path,
   const auto found = files_.find(path);
   if (found == files_.end()) {
     if (options.create == Create::kNever) {
-      return absl::NotFoundError(Sentence(
-          path, "there is no such file; check the path, or open it for creating"));
+      return absl::NotFoundError(
+          Sentence(path, "there is no such file; check the path, or open it for creating"));
     }
     auto file = std::make_shared<DiskFile>();
     file->number = ++last_number_;

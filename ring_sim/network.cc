@@ -258,10 +258,8 @@ absl::StatusOr<SocketId> Network::OpenDatagram(HostId host, const Endpoint& loca
   }
   socket->local = local;
   if (IsIp(local) && local.port() == 0) socket->local.set_port(TakePort(host));
-  hosts_[host].bindings.push_back({.is_datagram = true,
-                                   .shares_port = false,
-                                   .endpoint = socket->local,
-                                   .socket = socket->id});
+  hosts_[host].bindings.push_back(
+      {.is_datagram = true, .shares_port = false, .endpoint = socket->local, .socket = socket->id});
   return socket->id;
 }
 

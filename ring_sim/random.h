@@ -29,7 +29,9 @@ class Random {
   }
   // True `of_a_million` times in a million. A chance of 0 throws no dice, so that a fault that is
   // off changes nothing.
-  bool Chance(uint32_t of_a_million) { return of_a_million != 0 && Below(1'000'000) < of_a_million; }
+  bool Chance(uint32_t of_a_million) {
+    return of_a_million != 0 && Below(1'000'000) < of_a_million;
+  }
 
  private:
   uint64_t state_;

@@ -75,8 +75,8 @@ void SimRing::BeginPoll(Operation& operation) {
 void SimRing::RunPolls(Connection& connection) {
   connection.clear(kPollsDue);
   const uint8_t edges = std::exchange(connection.poll_edges, uint8_t{0});
-  const bool is_over = edges != 0 && Any(network_.Poll(SocketOf(connection)) &
-                                         (kPollHangUp | kPollError));
+  const bool is_over =
+      edges != 0 && Any(network_.Poll(SocketOf(connection)) & (kPollHangUp | kPollError));
   for (uint32_t link = edges == 0 ? 0 : connection.first_poll; link != 0;) {
     Operation& operation = operations_[link - 1];
     link = operation.next;

@@ -79,9 +79,8 @@ void SimRing::RunRecvFrom(Connection& connection, Operation& operation) {
 void SimRing::RunSendTo(Connection& connection, Operation& operation) {
   const Operation::Message& message = operation.message;
   statistics_.kernel_submissions.Add(1);
-  EndTransfer(
-      connection, operation, /*is_send=*/true,
-      network_.SendTo(SocketOf(connection), message.data, message.length, message.address));
+  EndTransfer(connection, operation, /*is_send=*/true,
+              network_.SendTo(SocketOf(connection), message.data, message.length, message.address));
 }
 
 // ---- Ending what was asked to stop. A transfer of all that has moved something ends with that.

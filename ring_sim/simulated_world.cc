@@ -30,8 +30,8 @@ World::World(uint64_t seed, const WorldOptions& options)
 
 World::~World() {
   for (const std::unique_ptr<Entry>& entry : rings_) {
-    CHECK(entry->ring == nullptr) << "a simulated world was destroyed before ring "
-                                  << entry->number << " of it";
+    CHECK(entry->ring == nullptr) << "a simulated world was destroyed before ring " << entry->number
+                                  << " of it";
   }
 }
 

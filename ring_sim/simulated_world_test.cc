@@ -86,7 +86,6 @@ Completion Next(Ring& ring, std::chrono::nanoseconds patience = hours{24}) {
 void Submit(Ring& ring, Prepared prepared) {
   EXPECT_EQ(prepared, Prepared::kAccepted);
   ring.Submit();
-
 }
 
 std::span<std::byte> AsBytes(std::string& text) {
@@ -118,9 +117,8 @@ class Echo {
       case Kind::kRecv:
         if (completion.result <= 0) return Close(id);
         bytes_ += static_cast<uint64_t>(completion.result);
-        EXPECT_EQ(ring_.PrepareSend(
-                      id, Memory(id).first(static_cast<size_t>(completion.result)),
-                      MakeToken(Kind::kSend, id), TransferFlags::kAll),
+        EXPECT_EQ(ring_.PrepareSend(id, Memory(id).first(static_cast<size_t>(completion.result)),
+                                    MakeToken(Kind::kSend, id), TransferFlags::kAll),
                   Prepared::kAccepted);
         return;
       case Kind::kSend:

@@ -102,20 +102,20 @@ struct Socket {
   HostId peer_host = 0;
   bool connecting = false;
   bool connected = false;
-  bool broken = false;          // by a reset, a time-out, or a connect that failed
-  Error error = Error::kOk;     // why; told once
-  bool end_received = false;    // the peer's end has come
-  bool end_queued = false;      // ours is under way
-  bool end_delivered = false;   // and has arrived
-  bool recv_shut = false;       // here
-  bool send_shut = false;       // here
-  bool closed = false;          // by its owner: what was sent is still delivered
-  bool wants_room = false;      // a send did not fit
-  bool is_retrying = false;     // a partition is in the way of what is on the wire
-  int64_t held_since_ns = 0;    // since when; 0: it is not
-  int64_t wire_free_ns = 0;     // when the bandwidth has room
-  int64_t last_due_ns = 0;      // nothing overtakes
-  uint64_t in_flight = 0;       // bytes on the wire
+  bool broken = false;         // by a reset, a time-out, or a connect that failed
+  Error error = Error::kOk;    // why; told once
+  bool end_received = false;   // the peer's end has come
+  bool end_queued = false;     // ours is under way
+  bool end_delivered = false;  // and has arrived
+  bool recv_shut = false;      // here
+  bool send_shut = false;      // here
+  bool closed = false;         // by its owner: what was sent is still delivered
+  bool wants_room = false;     // a send did not fit
+  bool is_retrying = false;    // a partition is in the way of what is on the wire
+  int64_t held_since_ns = 0;   // since when; 0: it is not
+  int64_t wire_free_ns = 0;    // when the bandwidth has room
+  int64_t last_due_ns = 0;     // nothing overtakes
+  uint64_t in_flight = 0;      // bytes on the wire
   ByteQueue received;
   ByteQueue to_send;
   std::deque<Segment> wire;

@@ -36,8 +36,8 @@ CallResult NoBytes(Socket& socket) {
 CallResult Network::Recv(Socket& socket, std::byte* data, size_t bytes) {
   if (socket.kind == Socket::Kind::kDatagram) return RecvFrom(socket, data, bytes, nullptr);
   if (socket.received.empty()) return NoBytes(socket);
-  const size_t count = engine_.Part(std::min(bytes, socket.received.size()),
-                                    engine_.faults().short_transfer);
+  const size_t count =
+      engine_.Part(std::min(bytes, socket.received.size()), engine_.faults().short_transfer);
   std::memcpy(data, socket.received.first(count).data(), count);
   socket.received.Drop(count);
   if (Socket* peer = Find(socket.peer); peer != nullptr) Transmit(*peer);  // the window opens
@@ -56,8 +56,8 @@ CallResult Network::Send(Socket& socket, const std::byte* data, size_t bytes) {
   if (socket.error != Error::kOk) return Failed(std::exchange(socket.error, Error::kOk));
   if (socket.broken || socket.send_shut) return Failed(Error::kBrokenPipe);
   if (!socket.connected) return Failed(Error::kNotConnected);
-  const size_t room = socket.send_capacity - std::min<size_t>(socket.send_capacity,
-                                                              socket.to_send.size());
+  const size_t room =
+      socket.send_capacity - std::min<size_t>(socket.send_capacity, socket.to_send.size());
   if (room == 0) {
     socket.wants_room = true;
     return kWouldBlock;
