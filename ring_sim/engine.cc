@@ -64,6 +64,10 @@ std::string_view NameOf(Happened happened) {
       return "disk full";
     case Happened::kPowerLost:
       return "power lost";
+    case Happened::kStopped:
+      return "stopped";
+    case Happened::kStarted:
+      return "started";
     case Happened::kShortage:
       return "shortage";
     case Happened::kCompletion:

@@ -42,6 +42,8 @@ enum class Happened : uint8_t {
   kDiskError,
   kDiskFull,
   kPowerLost,
+  kStopped,
+  kStarted,
   kShortage,
   kCompletion,
   kNote,

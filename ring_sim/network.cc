@@ -69,6 +69,21 @@ void Network::SetReachable(HostId from, HostId to, bool reachable) {
   }
 }
 
+void Network::StopHost(HostId host) {
+  engine_.Log(Happened::kStopped, host);
+  hosts_[host].is_down = true;
+  hosts_[host].bindings.clear();
+  // In the order of their numbers, which are the order in which they were made.
+  for (SocketId id = 1; id <= last_id_; ++id) {
+    if (const Socket* socket = Find(id); socket != nullptr && socket->host == host) Remove(id);
+  }
+}
+
+void Network::StartHost(HostId host) {
+  engine_.Log(Happened::kStarted, host);
+  hosts_[host].is_down = false;
+}
+
 Socket* Network::Find(SocketId id) {
   const auto found = sockets_.find(id);
   return found == sockets_.end() ? nullptr : found->second.get();

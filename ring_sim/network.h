@@ -38,6 +38,12 @@ class Network {
   // Whether what `from` sends reaches `to`.
   void SetReachable(HostId from, HostId to, bool reachable);
 
+  // Its sockets are gone, and nobody is told: what is sent to them is held until it starts again,
+  // and answered with a reset then.
+  void StopHost(HostId host);
+  void StartHost(HostId host);
+  bool IsDown(HostId host) const { return hosts_[host].is_down; }
+
   // Null where it is gone.
   Socket* Find(SocketId id);
   // Who is told of it.
@@ -80,7 +86,9 @@ class Network {
   Endpoint SourceOf(const Socket& socket, const Endpoint& destination) const;
   uint16_t TakePort(HostId host);
   void Unbind(const Socket& socket);
-  bool IsReachable(HostId from, HostId to) const { return !blocked_.contains({from, to}); }
+  bool IsReachable(HostId from, HostId to) const {
+    return !hosts_[from].is_down && !hosts_[to].is_down && !blocked_.contains({from, to});
+  }
 
   // Null, and why, where descriptors or memory are short.
   Socket* Make(Socket::Kind kind, HostId host, Error* error);

@@ -127,7 +127,7 @@ void SimRing::BeginFile(Operation& operation) {
   engine.After(delay_ns, [&world = world_, number = number_, index = operations_.IndexOf(operation),
                           generation = operation.generation] {
     SimRing* ring = world.FindRing(number);
-    if (ring != nullptr) ring->OnFile(index, generation);
+    if (ring != nullptr && !ring->is_stopped()) ring->OnFile(index, generation);
   });
 }
 

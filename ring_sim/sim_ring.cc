@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -43,6 +44,8 @@ SimRing::SimRing(World& world, HostId host, uint32_t number, const RingOptions& 
 }
 
 SimRing::~SimRing() {
+  world_.Forget(*this);
+  if (is_stopped_) return;  // its sockets are gone
   CheckAtRest();
   for (const Listener& listener : listeners_) {
     if (listener.is_open()) network_.Close(listener.socket, /*reset=*/false);
@@ -50,7 +53,6 @@ SimRing::~SimRing() {
   for (uint32_t i = 0; i < connections_.used_end(); ++i) {
     if (connections_[i].socket != 0) network_.Close(connections_[i].socket, /*reset=*/false);
   }
-  world_.Forget(*this);
 }
 
 int64_t SimRing::ClockNanos() const { return world_.engine().Now(); }
@@ -157,6 +159,8 @@ absl::StatusOr<NativeHandle> SimRing::UnregisterSocket(ConnectionId id) {
 // ---- Turns.
 
 uint32_t SimRing::Enter(EnterMode mode, const WaitOptions& options) {
+  CHECK(mode == EnterMode::kLook || !is_stopped_)
+      << "the ring's host has stopped: the ring can only be destroyed";
   return DoEnter(mode, options, [this](int64_t /*now_ns*/, int64_t until_ns) {
     statistics_.kernel_entries.Add(1);
     world_.WaitFor(*this, until_ns);

@@ -54,7 +54,13 @@ class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private 
 
   // ---- For the world.
 
-  uint32_t number() const { return number_; }
+  HostId host() const { return host_; }
+  // Its host has: nothing that is in flight completes, and it may only be destroyed.
+  void Stop() { is_stopped_ = true; }
+  bool is_stopped() const { return is_stopped_; }
+  // Its program is in a wait.
+  bool is_waiting() const { return is_waiting_; }
+  void set_waiting(bool waiting) { is_waiting_ = waiting; }
   // A turn would do something.
   bool HasNews() const { return HasWork() || WakesPending(); }
   // Something is to be submitted.
@@ -155,6 +161,8 @@ class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private 
   const HostId host_;
   const uint32_t number_;
   const uint32_t submission_space_;  // where nothing is prepared
+  bool is_stopped_ = false;
+  bool is_waiting_ = false;
 };
 
 }  // namespace ioring::sim

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/log/check.h"
 #include "absl/log/log.h"
 #include "absl/status/status.h"
@@ -43,6 +44,9 @@ HostId World::AddHost(std::string_view name, const std::vector<Endpoint>& addres
 absl::StatusOr<std::unique_ptr<Ring>> World::CreateRing(HostId host, const RingOptions& options) {
   if (host >= disks_.size()) {
     return absl::InvalidArgumentError(absl::StrCat("the world has no host ", host));
+  }
+  if (network_.IsDown(host)) {
+    return absl::FailedPreconditionError(absl::StrCat("host ", host, " is stopped: start it"));
   }
   if (absl::Status status = CheckRingOptions(options); !status.ok()) return status;
   if (depth_ == 0) {
@@ -86,7 +90,7 @@ bool World::RunPrograms() {
   // By index: a callback may make further rings.
   for (size_t i = 0; i < rings_.size(); ++i) {
     Entry& entry = *rings_[i];
-    if (entry.ring == nullptr || entry.program == nullptr || entry.is_running) continue;
+    if (!IsCallable(entry)) continue;
     SimRing& ring = *entry.ring;
     const bool is_due = ring.HasNews() || ring.HasPrepared() || ring.NextTimer() <= engine_.Now();
     if (!is_due && ring.CompletionQueueCount() == 0) continue;
@@ -106,16 +110,33 @@ bool World::RunPrograms() {
 int64_t World::NextTimer() const {
   int64_t next_ns = Engine::kNever;
   for (const std::unique_ptr<Entry>& entry : rings_) {
-    if (entry->ring == nullptr || entry->program == nullptr || entry->is_running) continue;
-    next_ns = std::min(next_ns, entry->ring->NextTimer());
+    if (IsCallable(*entry)) next_ns = std::min(next_ns, entry->ring->NextTimer());
   }
   return next_ns;
 }
 
+bool World::RunActions() {
+  bool ran = false;
+  while (!actions_.empty() && actions_.begin()->first <= engine_.Now()) {
+    absl::AnyInvocable<void()> action = std::move(actions_.begin()->second);
+    actions_.erase(actions_.begin());
+    action();
+    ran = true;
+  }
+  return ran;
+}
+
+bool World::IsCallable(const Entry& entry) {
+  return entry.ring != nullptr && entry.program != nullptr && !entry.is_running &&
+         !entry.ring->is_stopped();
+}
+
 bool World::Step(int64_t until_ns) {
+  const bool acted = RunActions();
   const bool happened = engine_.RunDue();
-  if (RunPrograms() || happened) return true;
-  const int64_t next_ns = std::min(engine_.next_ns(), NextTimer());
+  if (RunPrograms() || happened || acted) return true;
+  int64_t next_ns = std::min(engine_.next_ns(), NextTimer());
+  if (!actions_.empty()) next_ns = std::min(next_ns, actions_.begin()->first);
   if (is_virtual()) {
     if (std::min(next_ns, until_ns) != Engine::kNever) engine_.SetNow(std::min(next_ns, until_ns));
     return next_ns < until_ns;
@@ -135,12 +156,14 @@ void World::WaitFor(SimRing& ring, int64_t until_ns) {
     engine_.RunDue();
     return;
   }
+  ring.set_waiting(true);
   do {
     if (Step(until_ns)) continue;
-    if (until_ns != Engine::kNever) return;
+    if (until_ns != Engine::kNever) break;
     CHECK(!is_virtual()) << "a ring waits without end, and nothing will happen any more:\n"
                          << LogText();
   } while (!ring.HasNews());
+  ring.set_waiting(false);
 }
 
 void World::RunUntilIdle() {
@@ -169,7 +192,7 @@ std::chrono::steady_clock::time_point World::Now() const {
 }
 
 void World::After(std::chrono::nanoseconds delay, absl::AnyInvocable<void()> action) {
-  engine_.After(delay.count(), std::move(action));
+  actions_.emplace(SaturatingAdd(engine_.Now(), delay.count()), std::move(action));
 }
 
 // ---- Faults.
@@ -182,6 +205,16 @@ void World::Partition(HostId a, HostId b) {
 void World::Heal(HostId a, HostId b) {
   SetReachable(a, b, true);
   SetReachable(b, a, true);
+}
+
+void World::StopHost(HostId host) {
+  for (const std::unique_ptr<Entry>& entry : rings_) {
+    if (entry->ring == nullptr || entry->ring->host() != host) continue;
+    CHECK(!entry->is_running && !entry->ring->is_waiting())
+        << "a host cannot be stopped while a program of its own runs or waits";
+    entry->ring->Stop();
+  }
+  network_.StopHost(host);
 }
 
 void World::LosePower(HostId host) {

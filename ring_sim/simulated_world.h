@@ -46,6 +46,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -94,7 +95,7 @@ class World {
   bool RunUntil(absl::AnyInvocable<bool()> done, std::chrono::nanoseconds time);
   // Starts at one second.
   std::chrono::steady_clock::time_point Now() const;
-  // Calls `action` then: to change faults, or to look.
+  // Calls `action` then, in a step of the world: to change faults, to stop a host, or to look.
   void After(std::chrono::nanoseconds delay, absl::AnyInvocable<void()> action);
 
   // ---- Faults.
@@ -107,8 +108,15 @@ class World {
   }
   void Partition(HostId a, HostId b);
   void Heal(HostId a, HostId b);
+  // The host ends in the midst of things: its sockets are gone without a word to their peers, and
+  // what is in flight on its rings never completes: they can only be destroyed. Not while a program
+  // of the host's own runs or waits: give its rings callbacks, and stop it from outside or by
+  // After.
+  void StopHost(HostId host);
+  // It can have rings again. What peers still send to the old sockets is answered with resets.
+  void StartHost(HostId host) { network_.StartHost(host); }
   // The host's disk is as after a loss of power: of what was not synced each sector may be lost.
-  // Destroy its rings before; files that are open go on to be those of the old disk.
+  // Files that are open go on to be those of the old disk: stop the host before.
   void LosePower(HostId host);
 
   // ---- Looking.
@@ -143,7 +151,9 @@ class World {
 
   // One step; false where nothing happened, and it is `until_ns` now (kNever: nothing ever will).
   bool Step(int64_t until_ns);
+  bool RunActions();
   bool RunPrograms();
+  static bool IsCallable(const Entry& entry);
   int64_t NextTimer() const;
   bool is_virtual() const { return engine_.options().clock == Clock::kVirtual; }
 
@@ -151,6 +161,7 @@ class World {
   Network network_;
   std::vector<std::unique_ptr<Disk>> disks_;
   std::vector<std::unique_ptr<Entry>> rings_;  // in the order in which they were made
+  std::multimap<int64_t, absl::AnyInvocable<void()>> actions_;  // by time, then as they were given
   uint32_t last_number_ = 0;
   int depth_ = 0;  // of callbacks
 };

@@ -209,6 +209,13 @@ TEST(SimulatedWorld, TheSameSeedGivesTheSameRun) {
   }
 }
 
+// A change of what the world does changes the figure; another compiler or system does not.
+TEST(SimulatedWorld, ARunIsTheSameOnEverySystem) {
+  Faults faults = Rough();
+  faults.reset = 20'000;
+  EXPECT_EQ(RunEcho(42, faults).digest, 12617711968797109982u);
+}
+
 // Delays, limits of bandwidth, short and split transfers lose nothing.
 TEST(SimulatedWorld, RoughStreamsLoseNothing) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
@@ -327,6 +334,33 @@ TEST(SimulatedWorld, AFullBacklogLetsConnectsWait) {
   Submit(*two.server, two.server->PrepareAccept(listener, Shots::kOne, Token{1}));
   EXPECT_TRUE(Next(*two.server).ok());
   EXPECT_TRUE(Next(*two.client, seconds{10}).ok());
+}
+
+// ---- Hosts that stop.
+
+// Its peers hear nothing, until it starts again and does not know them.
+TEST(SimulatedWorld, AHostStopsAndStartsAgain) {
+  Two two(1);
+  auto echo = std::make_unique<Echo>(two, two.Listen());
+  EXPECT_TRUE(EchoOnce(two, 0));
+  EXPECT_EQ(two.client->PrepareConnect(kServer, Token{1}), Prepared::kAccepted);
+  const ConnectionId id = Next(*two.client).connection();
+  two.world.After(seconds{1}, [&] { two.world.StopHost(two.server_host); });
+  two.world.RunFor(seconds{2});
+  two.server.reset();  // with work in flight
+  echo.reset();
+  EXPECT_EQ(two.world.CreateRing(two.server_host, Small()).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  std::string text = "who is there?";
+  EXPECT_EQ(two.client->PrepareSend(id, AsBytes(text), Token{2}), Prepared::kAccepted);
+  EXPECT_GT(Next(*two.client).result, 0);
+  EXPECT_EQ(two.client->PrepareRecv(id, AsBytes(text), Token{3}), Prepared::kAccepted);
+  EXPECT_EQ(Next(*two.client, seconds{10}).error(), Error::kUnknown) << "nobody answers";
+  two.world.StartHost(two.server_host);
+  EXPECT_EQ(Next(*two.client, seconds{10}).error(), Error::kConnectionReset);
+  two.server = *two.world.CreateRing(two.server_host, Small());
+  echo = std::make_unique<Echo>(two, two.Listen());
+  EXPECT_TRUE(EchoOnce(two, 1));
 }
 
 // ---- Datagrams.

@@ -146,6 +146,7 @@ struct Host {
   std::vector<Binding> bindings;
   uint16_t next_port = 32768;
   uint32_t sockets = 0;
+  bool is_down = false;
 };
 
 }  // namespace ioring::sim

@@ -131,12 +131,11 @@ void Network::Transmit(Socket& socket) {
   const Socket* peer = Find(socket.peer);
   const bool had_bytes = !socket.to_send.empty();
   while (!socket.to_send.empty()) {
-    // One that is gone answers with a reset.
-    uint64_t window = engine_.options().segment_bytes;
-    if (peer != nullptr) {
-      const uint64_t used = peer->received.size() + socket.in_flight;
-      window = peer->recv_capacity - std::min<uint64_t>(peer->recv_capacity, used);
-    }
+    // One that is gone takes something, too, and answers with a reset.
+    const uint64_t capacity =
+        peer != nullptr ? peer->recv_capacity : engine_.options().segment_bytes;
+    const uint64_t used = socket.in_flight + (peer != nullptr ? peer->received.size() : 0);
+    const uint64_t window = capacity - std::min(capacity, used);
     size_t bytes = std::min<uint64_t>(
         {socket.to_send.size(), window, uint64_t{engine_.options().segment_bytes}});
     if (bytes == 0) break;
