@@ -25,7 +25,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-const Endpoint kServer = *Endpoint::Parse("10.0.0.1:7");
+const Endpoint kServer = Endpoint::Ipv4({10, 0, 0, 1}, 7);
 
 // Seeds within which a test is to find the defect.
 constexpr uint64_t kSeeds = 20;

@@ -70,6 +70,10 @@ std::string_view NameOf(Happened happened) {
       return "started";
     case Happened::kShortage:
       return "shortage";
+    case Happened::kPause:
+      return "pause";
+    case Happened::kWake:
+      return "wake";
     case Happened::kCompletion:
       return "completion";
     case Happened::kNote:

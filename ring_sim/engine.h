@@ -45,6 +45,8 @@ enum class Happened : uint8_t {
   kStopped,
   kStarted,
   kShortage,
+  kPause,
+  kWake,
   kCompletion,
   kNote,
 };

@@ -34,7 +34,6 @@ class Network {
   explicit Network(Engine& engine) : engine_(engine) {}
 
   HostId AddHost(std::string_view name, const std::vector<Endpoint>& addresses);
-  size_t hosts() const { return hosts_.size(); }
   // Whether what `from` sends reaches `to`.
   void SetReachable(HostId from, HostId to, bool reachable);
 

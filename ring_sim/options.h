@@ -42,6 +42,13 @@ struct Faults {
   // Of each accept and connect: kTooManyFiles, kNoMemory.
   uint32_t no_descriptor = 0;
   uint32_t no_memory = 0;
+
+  // With Clock::kVirtual. A program is not run for a while after a submit or a wait, as on a
+  // machine that has other things to do: timers are late, and much comes at once.
+  uint32_t pause = 0;
+  int64_t pause_max_ns = 100'000'000;
+  // Of each wake: drawn evenly from 0 on.
+  int64_t wake_delay_max_ns = 0;
 };
 
 // Where the world's time comes from.

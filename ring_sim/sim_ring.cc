@@ -57,6 +57,20 @@ SimRing::~SimRing() {
 
 int64_t SimRing::ClockNanos() const { return world_.engine().Now(); }
 
+// At once it is safe in other threads and in signal handlers, which have no place in a run that is
+// to be had again.
+void SimRing::Wake() {
+  Engine& engine = world_.engine();
+  const int64_t delay_max_ns = engine.faults().wake_delay_max_ns;
+  if (delay_max_ns == 0 || engine.options().clock == Clock::kSystem) return AddWake();
+  engine.After(engine.random().Between(0, delay_max_ns), [&world = world_, number = number_] {
+    SimRing* ring = world.FindRing(number);
+    if (ring == nullptr) return;
+    world.engine().Log(Happened::kWake, number);
+    ring->AddWake();
+  });
+}
+
 // ---- Control plane.
 
 absl::StatusOr<ListenerId> SimRing::CreateListener(const Endpoint& endpoint,

@@ -50,11 +50,12 @@ class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private 
   absl::Status CloseListener(ListenerId listener) override;
   absl::StatusOr<NativeHandle> UnregisterSocket(ConnectionId connection) override;
   absl::StatusOr<FileId> OpenFile(const std::string& path, const FileOptions& options) override;
-  void Wake() override { wakes_pending_.fetch_add(1, std::memory_order_release); }
+  void Wake() override;
 
   // ---- For the world.
 
   HostId host() const { return host_; }
+  uint32_t number() const { return number_; }
   // Its host has: nothing that is in flight completes, and it may only be destroyed.
   void Stop() { is_stopped_ = true; }
   bool is_stopped() const { return is_stopped_; }
@@ -68,6 +69,8 @@ class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private 
   int64_t NextTimer() const {
     return std::min(timers_.empty() ? kNever : timers_.first().due_ns, lingers_.next_ns());
   }
+  // A wake has arrived.
+  void AddWake() { wakes_pending_.fetch_add(1, std::memory_order_release); }
   // The disk has done it, if it was not cancelled in the meantime.
   void OnFile(uint32_t index, uint16_t generation);
 

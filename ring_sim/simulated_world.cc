@@ -151,6 +151,14 @@ bool World::Step(int64_t until_ns) {
 }
 
 void World::WaitFor(SimRing& ring, int64_t until_ns) {
+  GoOn(ring, until_ns);
+  const Faults& faults = engine_.faults();
+  if (!is_virtual() || !engine_.random().Chance(faults.pause)) return;
+  engine_.Log(Happened::kPause, ring.number());
+  engine_.SetNow(engine_.Now() + engine_.random().Between(0, faults.pause_max_ns));
+}
+
+void World::GoOn(SimRing& ring, int64_t until_ns) {
   if (ring.HasNews() || until_ns <= engine_.Now()) {
     if (is_virtual()) engine_.SetNow(engine_.Now() + engine_.options().call_ns);
     engine_.RunDue();

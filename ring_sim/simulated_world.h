@@ -148,6 +148,7 @@ class World {
   void Forget(const SimRing& ring);
   // Lets the world go on until the ring has something to do, or until the time.
   void WaitFor(SimRing& ring, int64_t until_ns);
+  void GoOn(SimRing& ring, int64_t until_ns);
 
   // One step; false where nothing happened, and it is `until_ns` now (kNever: nothing ever will).
   bool Step(int64_t until_ns);

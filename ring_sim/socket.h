@@ -128,8 +128,8 @@ struct Socket {
   uint32_t backlog = 0;
   std::deque<SocketId> waiting;  // to be accepted
 
-  bool is_unix() const { return local.family() == Endpoint::Family::kUnix || remote_is_unix(); }
-  bool remote_is_unix() const { return remote.family() == Endpoint::Family::kUnix; }
+  // One that connects.
+  bool is_unix() const { return remote.family() == Endpoint::Family::kUnix; }
 };
 
 // An address of a host that a socket is bound to.
