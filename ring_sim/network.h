@@ -104,6 +104,7 @@ class Network {
 
   // Streams.
   void Transmit(Socket& socket);
+  void SendReset(Socket& socket);
   void PutOnWire(Socket& socket, Segment::Kind kind, std::string bytes);
   void Deliver(SocketId id);
   bool IsHeld(Socket& socket);

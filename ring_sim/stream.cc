@@ -109,17 +109,24 @@ void Network::Close(SocketId id, bool reset) {
   }
   if (socket.broken || socket.peer == 0) return Remove(id);
   socket.closed = true;
-  if (reset || socket.connecting || !socket.received.empty()) {
-    socket.to_send.Clear();
+  if (reset) {
     socket.wire.clear();
     socket.in_flight = 0;
-    socket.received.Clear();
-    socket.connecting = false;
-    return PutOnWire(socket, Segment::Kind::kReset, {});
   }
+  if (reset || socket.connecting || !socket.received.empty()) return SendReset(socket);
   socket.send_shut = true;
   Transmit(socket);
   RemoveIfDone(socket);
+}
+
+// Of one that is closed. What is on the wire arrives before.
+void Network::SendReset(Socket& socket) {
+  socket.connecting = false;
+  socket.end_queued = true;  // nothing follows
+  socket.to_send.Clear();
+  socket.received.Clear();
+  if (!socket.wire.empty() && socket.wire.back().kind == Segment::Kind::kReset) return;
+  PutOnWire(socket, Segment::Kind::kReset, {});
 }
 
 // ---- On the wire.
@@ -219,8 +226,8 @@ void Network::Arrive(Socket& socket, const Segment& segment) {
     }
     return RemoveIfDone(socket);
   }
-  const bool takes = peer != nullptr && !peer->broken && !peer->closed;
-  if (!takes || engine_.random().Chance(engine_.faults().reset)) {
+  if (peer != nullptr && peer->closed) return SendReset(*peer);
+  if (peer == nullptr || peer->broken || engine_.random().Chance(engine_.faults().reset)) {
     if (peer != nullptr) Break(*peer, Error::kConnectionReset);
     return Break(socket, Error::kConnectionReset);
   }
