@@ -46,7 +46,7 @@ class Store {
     file_ = *ring.OpenFile("/numbers", {.access = FileOptions::Access::kWrite,
                                         .create = FileOptions::Create::kIfNeeded});
     const ListenerId listener = *ring.CreateListener(kServer, {});
-    Check(ring.PrepareAccept(listener, Shots::kOne, MakeToken(Kind::kAccept)));
+    Check(ring.PrepareAccept(listener, Shots::kOneShot, MakeToken(Kind::kAccept)));
   }
 
   void Handle(const Completion& completion) {

@@ -60,7 +60,7 @@ bool SimRing::LookAtPoll(Operation& operation) {
   const PollEvents holds = network_.Poll(SocketOf(connections_[operation.connection]));
   const PollEvents events = holds & (operation.poll.events | kPollHangUp | kPollError);
   if (!Any(events)) return false;
-  if (!operation.has(kManyShots)) {
+  if (!operation.has(kMultishot)) {
     EndOperation(operation, ToResult(events));
     return true;
   }
@@ -81,7 +81,7 @@ void SimRing::RunPolls(Connection& connection) {
     Operation& operation = operations_[link - 1];
     link = operation.next;
     const PollEvents events = operation.poll.events;
-    const bool concerns = is_over || !operation.has(kManyShots) ||
+    const bool concerns = is_over || !operation.has(kMultishot) ||
                           ((edges & kRecvEdge) != 0 && Any(events & kPollReadable)) ||
                           ((edges & kSendEdge) != 0 && Any(events & kPollWritable));
     if (concerns) operation.poll.due = true;

@@ -238,7 +238,7 @@ void SimRing::RunListener(Listener& listener) {
     }
     uint32_t flags = 0;
     const int32_t index = AddAccepted(static_cast<SocketId>(result), &flags);
-    if (operation.has(kManyShots)) {
+    if (operation.has(kMultishot)) {
       CompleteShot(operation, index, flags);
     } else {
       EndOperation(operation, index, flags);

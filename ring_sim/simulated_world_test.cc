@@ -96,7 +96,7 @@ std::span<std::byte> AsBytes(std::string& text) {
 class Echo {
  public:
   Echo(Two& two, ListenerId listener) : ring_(*two.server), memory_(64, std::string(512, '\0')) {
-    EXPECT_EQ(ring_.PrepareAccept(listener, Shots::kMany, MakeToken(Kind::kAccept)),
+    EXPECT_EQ(ring_.PrepareAccept(listener, Shots::kMultishot, MakeToken(Kind::kAccept)),
               Prepared::kAccepted);
     two.world.SetProgram(ring_, [this](Ring& ring) {
       for (const Completion& completion : ring.Completions()) On(completion);
@@ -239,7 +239,7 @@ TEST(SimulatedWorld, ResetsAndRefusalsAreSeen) {
 TEST(SimulatedWorld, IdleTimeCostsNothing) {
   Two two(1);
   const auto start = two.world.Now();
-  Submit(*two.client, two.client->PrepareTimeout(hours{300}, Shots::kOne, Token{1}));
+  Submit(*two.client, two.client->PrepareTimeout(hours{300}, Shots::kOneShot, Token{1}));
   EXPECT_EQ(Next(*two.client, hours{10'000}).result, 0);
   EXPECT_GE(two.world.Now() - start, hours{300});
   EXPECT_LT(two.world.Now() - start, hours{301});
@@ -260,11 +260,11 @@ TEST(SimulatedWorld, DelaysAreKept) {
 TEST(SimulatedWorld, AWaitLetsCallbacksGoOn) {
   Two two(1);
   int ticks = 0;
-  EXPECT_EQ(two.server->PrepareTimeout(seconds{1}, Shots::kMany, Token{1}), Prepared::kAccepted);
+  EXPECT_EQ(two.server->PrepareTimeout(seconds{1}, Shots::kMultishot, Token{1}), Prepared::kAccepted);
   two.world.SetProgram(*two.server, [&](Ring& ring) {
     for (const Completion& completion : ring.Completions()) ticks += completion.ok() ? 1 : 0;
   });
-  Submit(*two.client, two.client->PrepareTimeout(milliseconds{10'500}, Shots::kOne, Token{1}));
+  Submit(*two.client, two.client->PrepareTimeout(milliseconds{10'500}, Shots::kOneShot, Token{1}));
   EXPECT_EQ(Next(*two.client).result, 0);
   EXPECT_EQ(ticks, 10);
   two.world.RunFor(seconds{5});
@@ -371,7 +371,7 @@ TEST(SimulatedWorld, AFullBacklogLetsConnectsWait) {
   }
   EXPECT_TRUE(Next(*two.client).ok());
   EXPECT_EQ(Next(*two.client, seconds{10}).error(), Error::kUnknown) << "there was no room";
-  Submit(*two.server, two.server->PrepareAccept(listener, Shots::kOne, Token{1}));
+  Submit(*two.server, two.server->PrepareAccept(listener, Shots::kOneShot, Token{1}));
   EXPECT_TRUE(Next(*two.server).ok());
   EXPECT_TRUE(Next(*two.client, seconds{10}).ok());
 }
@@ -579,7 +579,7 @@ TEST(SimulatedWorld, AClosedSocketGoesOnSending) {
               Prepared::kAccepted);
     EXPECT_EQ(Next(*sender).result, 200'000);
   }
-  Submit(*two.server, two.server->PrepareAccept(listener, Shots::kOne, Token{1}));
+  Submit(*two.server, two.server->PrepareAccept(listener, Shots::kOneShot, Token{1}));
   const ConnectionId id = Next(*two.server).connection();
   std::string text(300'000, '\0');
   EXPECT_EQ(two.server->PrepareRecv(id, AsBytes(text), Token{2}, TransferFlags::kAll),
