@@ -75,24 +75,21 @@ void SimRing::Wake() {
 
 absl::StatusOr<ListenerId> SimRing::CreateListener(const Endpoint& endpoint,
                                                    const ListenerOptions& options) {
-  const uint32_t index = FreeListener();
-  if (index == listeners_.size()) {
-    return AllInUse(listeners_.size(), "listeners", "max_listeners");
-  }
+  const absl::StatusOr<ListenerId> id = listeners_.FreeId();
+  if (!id.ok()) return id;
   const absl::StatusOr<SocketId> socket = network_.Listen(host_, endpoint, options);
   if (!socket.ok()) return socket.status();
-  network_.Attach(*socket, this, index);
-  Listener& listener = listeners_[index];
-  listener.socket = *socket;
-  return ListenerId{index, listener.generation};
+  network_.Attach(*socket, this, id->index);
+  listeners_[id->index].socket = *socket;
+  return id;
 }
 
 absl::Status SimRing::CloseListener(ListenerId id) {
-  Listener* listener = FindListener(id);
+  Listener* listener = listeners_.Find(id);
   if (listener == nullptr) return StaleId("listener");
   CancelAccepts(*listener);
   network_.Close(std::exchange(listener->socket, 0), /*reset=*/false);
-  ++listener->generation;
+  listeners_.Retire(*listener);
   return absl::OkStatus();
 }
 
@@ -102,7 +99,7 @@ absl::StatusOr<FileId> SimRing::OpenFile(const std::string& path, const FileOpti
 
 absl::StatusOr<Endpoint> SimRing::FindAddress(const AddressOf& of) {
   if (of.listener.is_set()) {
-    const Listener* listener = FindListener(of.listener);
+    const Listener* listener = listeners_.Find(of.listener);
     if (listener == nullptr) return StaleId("listener");
     return network_.Find(listener->socket)->local;
   }
@@ -183,7 +180,7 @@ uint32_t SimRing::Enter(EnterMode mode, const WaitOptions& options) {
 
 void SimRing::Turn() {
   now_ns_ = 0;
-  if (WakesPending()) TakeWakes();
+  if (wakes_.any()) TakeWakes();
   if (HasTimers()) RunTimers();
   if (HasSubmissions()) RunSubmissions();
   if (!ending_.empty()) RunEnding();

@@ -63,14 +63,12 @@ class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private 
   bool is_waiting() const { return is_waiting_; }
   void set_waiting(bool waiting) { is_waiting_ = waiting; }
   // A turn would do something.
-  bool HasNews() const { return HasWork() || WakesPending(); }
+  bool HasNews() const { return HasWork() || wakes_.any(); }
   // Something is to be submitted.
   bool HasPrepared() const { return SubmissionQueueSpace() != submission_space_; }
-  int64_t NextTimer() const {
-    return std::min(timers_.empty() ? kNever : timers_.first().due_ns, lingers_.next_ns());
-  }
+  using EmulatedRing::NextTimer;
   // A wake has arrived.
-  void AddWake() { wakes_pending_.fetch_add(1, std::memory_order_release); }
+  void AddWake() { wakes_.Add(); }
   // The disk has done it, if it was not cancelled in the meantime.
   void OnFile(uint32_t index, uint16_t generation);
 
