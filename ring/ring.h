@@ -242,15 +242,15 @@ class Ring : protected RingBackend {
   // the ring is destroyed, are closed at once.)
   Prepared PrepareClose(ConnectionId connection, CloseMode mode, Token token);
 
-  // Completes with the PollEvents that hold (`Completion::poll_events`). kMultishot completes each time
-  // one of the events comes to hold, with all that hold then. An event that continues to hold is
-  // reported again when more arrives (readable). It may be reported again when more room is made
-  // (writable), when the connection's state changes, and once where the poll begins. An arrival
-  // does not report room again, nor does room report an arrival. An event that always holds (on a
-  // regular file) is reported once. A poll of a descriptor that the system cannot watch (kqueue:
-  // some devices) ends with an error. (Windows does not see other readers and writers of the
-  // socket. There an event is reported again only after the ring received or sent on the
-  // connection.)
+  // Completes with the PollEvents that hold (`Completion::poll_events`). kMultishot completes each
+  // time one of the events comes to hold, with all that hold then. An event that holds already is
+  // reported once where the poll begins. One that continues to hold is reported again when more
+  // bytes arrive (readable) and when the connection's state changes. It may be reported again when
+  // more room is made (writable). An arrival does not report room again, nor does room report an
+  // arrival. An event that always holds (on a regular file) is reported once. A poll of a
+  // descriptor that the system cannot watch (kqueue: some devices) ends with an error. (Windows
+  // does not see other readers and writers of the socket. There an event is reported again only
+  // after the ring received or sent on the connection.)
   Prepared PreparePollAdd(ConnectionId connection, PollEvents events, Shots shots, Token token);
   // Cancels the poll with the token `target`; 0, or kNotFound.
   Prepared PreparePollRemove(Token target, Token token);

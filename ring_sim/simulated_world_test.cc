@@ -260,7 +260,8 @@ TEST(SimulatedWorld, DelaysAreKept) {
 TEST(SimulatedWorld, AWaitLetsCallbacksGoOn) {
   Two two(1);
   int ticks = 0;
-  EXPECT_EQ(two.server->PrepareTimeout(seconds{1}, Shots::kMultishot, Token{1}), Prepared::kAccepted);
+  EXPECT_EQ(two.server->PrepareTimeout(seconds{1}, Shots::kMultishot, Token{1}),
+            Prepared::kAccepted);
   two.world.SetProgram(*two.server, [&](Ring& ring) {
     for (const Completion& completion : ring.Completions()) ticks += completion.ok() ? 1 : 0;
   });

@@ -127,6 +127,8 @@ class EmulatedRing : public Ring, protected RingState {
   bool HasSubmissions() const { return submission_head_ != submission_end_; }
   void TakeWakes();
   bool HasTimers() const { return !timers_.empty() || !lingers_.empty(); }
+  // When the first timer is due; the largest time where there is none.
+  int64_t NextTimer() const { return std::min(timers_.next_ns(), lingers_.next_ns()); }
   void RunTimers();
   void RunSubmissions();
   void RunEnding();
@@ -325,7 +327,6 @@ class EmulatedRing : public Ring, protected RingState {
   uint32_t Wait(const WaitOptions& options, Poll& poll);
   // A wake is to be taken, or there is no room for more, whatever the wait is for.
   bool WaitMustEnd() { return completions_.MarkedWaits() || !HasRoom(); }
-  int64_t NextTimer() const { return std::min(timers_.next_ns(), lingers_.next_ns()); }
 
   OwnerThread owner_;
   uint32_t turns_without_poll_ = 0;

@@ -1,5 +1,5 @@
-// EmulatedGroup: the buffers of one group of managed receives. The ring picks one of them when bytes
-// have come.
+// EmulatedGroup: the buffers of one group of managed receives. The ring picks one of them when
+// bytes have come.
 #ifndef IORING_RING_CORE_TABLE_EMULATED_GROUP_H_
 #define IORING_RING_CORE_TABLE_EMULATED_GROUP_H_
 
