@@ -6,6 +6,8 @@
 
 #include <sys/socket.h>
 
+#include <cstring>
+
 #include "absl/status/statusor.h"
 #include "ring/endpoint.h"
 
@@ -19,6 +21,10 @@ struct SocketAddress {
 
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
   sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
+
+  friend bool operator==(const SocketAddress& a, const SocketAddress& b) {
+    return a.size == b.size && std::memcmp(&a.storage, &b.storage, a.size) == 0;
+  }
 };
 
 // InvalidArgument, with a sentence, where there is no address, where no interface has

@@ -194,6 +194,8 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   void BeginConnect(Operation& operation);
   void RunConnect(Connection& connection, Operation& operation);
   void OnConnectCall(Connection& connection, Operation& operation, CallResult result);
+  void ConnectLater(Operation& operation);
+  void TryNextConnect(const posix::SocketAddress& address);
   void EndConnect(Operation& operation, int32_t result);
   int32_t AddAccepted(int descriptor, const Listener& listener, uint32_t* flags);
   void BeginPoll(Operation& operation);
@@ -238,6 +240,8 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   FileRequest* files_done_ = nullptr;  // those for which there was no room
   SlotList<Connection, &Connection::next_watch> to_watch_;
   bool listeners_to_watch_ = false;
+  // Connects that have found a listener's queue full. Their `delay_ns` is not 0.
+  SlotList<Operation, &Operation::next> waiting_connects_;
 };
 
 }  // namespace ioring::readiness

@@ -60,20 +60,16 @@ void ReadinessCore::RunConnect(Connection& connection, Operation& operation) {
 }
 
 void ReadinessCore::OnConnectCall(Connection& connection, Operation& operation, CallResult result) {
-  // A Unix-domain listener whose queue is full: nothing tells when it is not. The time from one
-  // attempt to the next doubles between these bounds.
-  constexpr int64_t kFirstDelayNanos = 1'000'000;
-  constexpr int64_t kLongestDelayNanos = 100'000'000;
   if (result == -EINPROGRESS) {
     connection.clear_ready(kReadyToSend | kReadyToRecv);
     return WaitForEvents(connection);
   }
-  if (result == -EAGAIN && connection.descriptor >= 0) {
-    operation.delay_ns = std::clamp(2 * operation.delay_ns, kFirstDelayNanos, kLongestDelayNanos);
-    operation.due_ns = SaturatingAdd(Now(), operation.delay_ns);
-    return timers_.Add(operation);
-  }
+  if (result == -EAGAIN && connection.descriptor >= 0) return ConnectLater(operation);
   if (result < 0) return EndConnect(operation, Fail(operation.token, result, "connect"));
+  if (operation.delay_ns != 0) {
+    waiting_connects_.Remove(operations_, operation);
+    TryNextConnect(operation.address);
+  }
   connection.state = ConnectionState::kOpen;
   connection.set_ready(kReadyToRecv | kReadyToSend);
   FreeHalf(connection, /*is_send=*/true);
@@ -81,8 +77,38 @@ void ReadinessCore::OnConnectCall(Connection& connection, Operation& operation, 
                uint32_t{connection.generation} << 16);
 }
 
+// The queue of a Unix-domain listener is full, and nothing tells when it is not. The time from one
+// attempt to the next doubles between these bounds.
+void ReadinessCore::ConnectLater(Operation& operation) {
+  constexpr int64_t kFirstDelayNanos = 1'000'000;
+  constexpr int64_t kLongestDelayNanos = 100'000'000;
+  if (operation.delay_ns == 0) waiting_connects_.Push(operations_, operation);
+  operation.delay_ns = std::clamp(2 * operation.delay_ns, kFirstDelayNanos, kLongestDelayNanos);
+  operation.due_ns = SaturatingAdd(Now(), operation.delay_ns);
+  timers_.Add(operation);
+}
+
+// One connect to `address` has found room, so there may be more: the next one that waits for it is
+// due at once, and then soon again. Without that, all would try at their own slow pace, many at a
+// time, and only as many as the queue holds get in each time.
+void ReadinessCore::TryNextConnect(const posix::SocketAddress& address) {
+  constexpr int kLooks = 16;  // where many addresses are waited for, most find theirs by the delay
+  constexpr int64_t kShortestNanos = 1;
+  Operation* waiting = waiting_connects_.first(operations_);
+  for (int looks = 0; waiting != nullptr && looks < kLooks; ++looks) {
+    if (waiting->address == address) {
+      timers_.Remove(*waiting);
+      waiting->delay_ns = kShortestNanos;
+      waiting->due_ns = Now();
+      return timers_.Add(*waiting);
+    }
+    waiting = waiting_connects_.next(operations_, *waiting);
+  }
+}
+
 // It failed: there is no connection.
 void ReadinessCore::EndConnect(Operation& operation, int32_t result) {
+  if (operation.delay_ns != 0) waiting_connects_.Remove(operations_, operation);
   FreeConnection(connections_[operation.connection]);
   EndOperation(operation, result);
 }
