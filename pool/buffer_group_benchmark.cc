@@ -99,7 +99,7 @@ void Exhaustion(benchmark::State& state) {
                                          Shots::kMultishot, kRecv) == Prepared::kAccepted);
   std::vector<ManagedLease> leases;
   leases.reserve(2 * kBuffers);
-  const std::vector<std::byte> bytes(burst * kMessageBytes);
+  const std::vector<std::byte> bytes(size_t{burst} * kMessageBytes);
   while (state.KeepRunningBatch(static_cast<int64_t>(burst))) {
     CHECK(fixture.ring->PrepareSend(fixture.pair.first, bytes, kSend) == Prepared::kAccepted);
     for (size_t left = burst * kMessageBytes; left > 0;) {

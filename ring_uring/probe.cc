@@ -86,7 +86,7 @@ class ScratchBuffers {
     });
     if (shared_ == nullptr) return;
     for (uint16_t i = 0; i < 2; ++i) {
-      io_uring_buf_ring_add(shared_, &memory_[i * 64u], 64, i, io_uring_buf_ring_mask(2), i);
+      io_uring_buf_ring_add(shared_, &memory_[size_t{i} * 64], 64, i, io_uring_buf_ring_mask(2), i);
     }
     io_uring_buf_ring_advance(shared_, 2);
   }

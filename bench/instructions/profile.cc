@@ -97,6 +97,7 @@ std::vector<FunctionCount> CountByFunction(
     functions[name] += count;
   }
   std::vector<FunctionCount> sorted;
+  sorted.reserve(functions.size());
   for (const auto& [name, count] : functions) sorted.push_back({name, count});
   std::stable_sort(sorted.begin(), sorted.end(), [](const auto& one, const auto& other) {
     return one.instructions > other.instructions;

@@ -18,6 +18,7 @@ namespace {
 template <typename Items, typename Function>
 std::string ArrayOf(const Items& items, Function to_json) {
   std::vector<std::string> values;
+  values.reserve(items.size());
   for (const auto& item : items) values.push_back(to_json(item));
   // A line each, so that a change of one is a change of a line.
   return absl::StrCat("[\n", absl::StrJoin(values, ",\n"), "\n]");
@@ -25,6 +26,7 @@ std::string ArrayOf(const Items& items, Function to_json) {
 
 std::string Rounds(std::span<const Sample> rounds, Figure figure) {
   std::vector<std::string> values;
+  values.reserve(rounds.size());
   for (const Sample& sample : rounds) values.push_back(JsonNumber(sample.*figure));
   return JsonArray(values);
 }

@@ -71,7 +71,7 @@ absl::StatusOr<std::string> FitToDescriptors(ServerFlags& flags) {
   const uint64_t spare = SpareConnections(connections);
   // At least half of what there is goes to connections.
   const uint64_t fitting = each > 2 * spare ? each - spare : each - each / 2;
-  if (each < 2 * SpareConnections(1)) {
+  if (each < uint64_t{2} * SpareConnections(1)) {
     return absl::ResourceExhaustedError(
         absl::StrCat("a process may open ", limit, " descriptors here, which are too few for ",
                      flags.threads, " threads: raise the limit (ulimit -n)"));

@@ -21,13 +21,15 @@ class SlotArray {
  public:
   explicit SlotArray(uint32_t size) : size_(size) {
     if (size == 0) return;
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): T may be a pointer.
     const size_t bytes = size_t{size} * sizeof(T);
     // calloc aligns for any scalar; the rest is done here.
     memory_ = std::calloc(bytes + alignof(T), 1);
     CHECK(memory_ != nullptr) << "no memory for a ring's tables (" << bytes
                               << " bytes): lower RingOptions' limits";
-    const uintptr_t start = reinterpret_cast<uintptr_t>(memory_);
-    slots_ = reinterpret_cast<T*>((start + alignof(T) - 1) & ~uintptr_t{alignof(T) - 1});
+    const size_t misplaced = reinterpret_cast<uintptr_t>(memory_) % alignof(T);
+    const size_t skipped = misplaced == 0 ? 0 : alignof(T) - misplaced;
+    slots_ = reinterpret_cast<T*>(static_cast<std::byte*>(memory_) + skipped);
   }
   SlotArray(const SlotArray&) = delete;
   SlotArray& operator=(const SlotArray&) = delete;
