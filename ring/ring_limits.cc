@@ -47,7 +47,7 @@ uint32_t CompletionEntries(const RingOptions& options) {
           ? options.completion_entries
           : uint64_t{2} * options.submission_entries + uint64_t{2} * options.max_connections;
   return std::bit_ceil(static_cast<uint32_t>(
-      std::clamp<uint64_t>(wanted, 2 * kSubmissionEntriesMin, kCompletionEntriesMax)));
+      std::clamp<uint64_t>(wanted, uint64_t{2} * kSubmissionEntriesMin, kCompletionEntriesMax)));
 }
 
 absl::StatusOr<uint32_t> CheckBufferGroup(const BufferGroupOptions& options) {

@@ -29,8 +29,6 @@
 namespace ioring {
 namespace {
 
-using posix::StaleId;
-
 // Of sockets that are made here. Those that are handed in keep their mode: receives and sends of
 // io_uring wait whatever it is, unless the request says otherwise (MSG_DONTWAIT). Reads and writes,
 // which transfers of registered memory are, heed it on some kernels.

@@ -28,6 +28,7 @@ std::unique_ptr<ServerProcess> ServerProcess::Spawn(const Options& options) {
   CHECK(!options.command.empty());
   std::vector<std::string> words = options.command;
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
 
