@@ -1,6 +1,6 @@
 """Benchmarks of single components: programs of Google Benchmark, always optimised, and tried in every test run."""
 
-load("@rules_shell//shell:sh_test.bzl", "sh_test")
+load("@ioring_rules_shell//shell:sh_test.bzl", "sh_test")
 load("//bazel:ioring_cc.bzl", "ioring_cc_binary")
 load("//bazel:optimized_binary.bzl", "optimized_binary")
 

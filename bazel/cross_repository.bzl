@@ -5,7 +5,7 @@ with the rule that configures a toolchain.
 """
 
 _BUILD = """\
-load("@rules_cc//cc:defs.bzl", "cc_toolchain", "cc_toolchain_suite")
+load("@ioring_rules_cc//cc:defs.bzl", "cc_toolchain", "cc_toolchain_suite")
 load("{toolchain_bzl}", "{config}")
 
 package(default_visibility = ["//visibility:public"])

@@ -4,7 +4,9 @@ They are the rules of rules_cc plus `IORING_COPTS` and `IORING_FEATURES`. Nothin
 consumer does not read; that warnings are errors is said there, so that a newer compiler cannot break a consumer.
 """
 
-load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
+load("@ioring_rules_cc//cc:cc_binary.bzl", "cc_binary")
+load("@ioring_rules_cc//cc:cc_library.bzl", "cc_library")
+load("@ioring_rules_cc//cc:cc_test.bzl", "cc_test")
 
 _GCC_COPTS = [
     "-std=c++20",

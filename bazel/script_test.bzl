@@ -1,6 +1,6 @@
 """Tests by shell scripts: of programs, and of their flags."""
 
-load("@rules_shell//shell:sh_test.bzl", "sh_test")
+load("@ioring_rules_shell//shell:sh_test.bzl", "sh_test")
 
 _CASES = "//bazel:flag_cases.sh"
 

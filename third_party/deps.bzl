@@ -5,7 +5,11 @@ load(":embedded_repository.bzl", "embedded_repository")
 load(":pinned_archive.bzl", "pinned_archive")
 
 def ioring_dependencies():
-    """Declares every repository that ioring needs and that the workspace has not declared already."""
+    """Declares every repository that ioring needs and that the workspace has not declared already.
+
+    It takes no name that a workspace may want for something else: Bazel's built-in rules get names of our own. A
+    workspace that has Abseil under another name says so in its declaration of ioring (README.md).
+    """
     maybe(
         pinned_archive,
         name = "abseil-cpp",
@@ -77,20 +81,23 @@ def ioring_dependencies():
         urls = ["https://github.com/bazelbuild/bazel-skylib/releases/download/1.0.3/bazel-skylib-1.0.3.tar.gz"],
     )
 
-    # Bazel has the C++ and shell rules built in wherever it reads this file. These repositories only give them the
-    # names that they have with modules.
+    # Bazel has the C++ and shell rules built in wherever it reads this file. With modules these names are rules_cc's and
+    # rules_shell's (MODULE.bazel).
     maybe(
         embedded_repository,
-        name = "rules_cc",
+        name = "ioring_rules_cc",
         files = {
-            Label("//third_party:rules_cc/defs.bzl"): "cc/defs.bzl",
             Label("//third_party:empty.BUILD"): "cc/BUILD.bazel",
+            Label("//third_party:rules_cc/cc_binary.bzl"): "cc/cc_binary.bzl",
+            Label("//third_party:rules_cc/cc_library.bzl"): "cc/cc_library.bzl",
+            Label("//third_party:rules_cc/cc_test.bzl"): "cc/cc_test.bzl",
+            Label("//third_party:rules_cc/defs.bzl"): "cc/defs.bzl",
         },
     )
 
     maybe(
         embedded_repository,
-        name = "rules_shell",
+        name = "ioring_rules_shell",
         files = {
             Label("//third_party:empty.BUILD"): "shell/BUILD.bazel",
             Label("//third_party:rules_shell/sh_binary.bzl"): "shell/sh_binary.bzl",
@@ -99,25 +106,36 @@ def ioring_dependencies():
         },
     )
 
+    # The platforms that Bazel before 6 brings along are too few for Abseil. It declares them last, if nobody has.
     if not hasattr(native, "module_name"):
-        _dependencies_before_bazel_6()
+        maybe(
+            pinned_archive,
+            name = "platforms",
+            debian_path = "pool/main/b/bazel-platforms/bazel-platforms_0.0.2.orig.tar.xz",
+            debian_sha256 = "2e582a0841457e38ba2b263c7021bc57241f6934f86df8a1b5c5ae32169bf490",
+            debian_strip_prefix = "platforms-0.0.2",
+            sha256 = "48a2d8d343863989c232843e01afc8a986eb8738766bfd8611420a7db8f6f0c3",
+            strip_prefix = "",
+            urls = ["https://github.com/bazelbuild/platforms/releases/download/0.0.2/platforms-0.0.2.tar.gz"],
+        )
 
-def _dependencies_before_bazel_6():
-    """Declares what newer Bazel brings along, or does not ask for."""
+def ioring_offline_rules():
+    """Declares what Bazel's own files load, without a download; for a build that uses neither Java nor coverage.
 
-    # The platforms that come with Bazel 4 are too few for Abseil. Bazel has declared them already, so `maybe` would
-    # leave them alone.
-    pinned_archive(
-        name = "platforms",
-        debian_path = "pool/main/b/bazel-platforms/bazel-platforms_0.0.2.orig.tar.xz",
-        debian_sha256 = "2e582a0841457e38ba2b263c7021bc57241f6934f86df8a1b5c5ae32169bf490",
-        debian_strip_prefix = "platforms-0.0.2",
-        sha256 = "48a2d8d343863989c232843e01afc8a986eb8738766bfd8611420a7db8f6f0c3",
-        strip_prefix = "",
-        urls = ["https://github.com/bazelbuild/platforms/releases/download/0.0.2/platforms-0.0.2.tar.gz"],
+    Bazel would fetch these from GitHub, even for a build that needs none of them. They take the names of rules_cc,
+    rules_java and remote_coverage_tools, and are no more than Bazel's built-in rules: a workspace whose other
+    dependencies load rules_cc or rules_java declares those, and does not call this.
+    """
+    maybe(
+        embedded_repository,
+        name = "rules_cc",
+        files = {
+            Label("//third_party:rules_cc/defs.bzl"): "cc/defs.bzl",
+            Label("//third_party:empty.BUILD"): "cc/BUILD.bazel",
+        },
     )
-
-    # Bazel loads these two, which it would download, even for a build that uses neither Java nor coverage.
+    if hasattr(native, "module_name"):
+        return
     maybe(
         embedded_repository,
         name = "rules_java",
@@ -126,7 +144,6 @@ def _dependencies_before_bazel_6():
             Label("//third_party:rules_java/defs.bzl"): "java/defs.bzl",
         },
     )
-
     maybe(
         embedded_repository,
         name = "remote_coverage_tools",
