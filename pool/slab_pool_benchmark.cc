@@ -16,6 +16,7 @@
 #include "benchmark/benchmark.h"
 #include "pool/slab_pool.h"
 #include "pool/test_ring.h"
+#include "process/mutex_lock.h"
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/ring.h"
@@ -74,13 +75,13 @@ class MutexedFreeList {
     for (size_t i = 0; i < count; ++i) free_.push_back(memory_.data() + i * kBufferBytes);
   }
   std::byte* Take() {
-    absl::MutexLock lock(&mutex_);
+    process::MutexLock lock(mutex_);
     std::byte* buffer = free_.back();
     free_.pop_back();
     return buffer;
   }
   void Return(std::byte* buffer) {
-    absl::MutexLock lock(&mutex_);
+    process::MutexLock lock(mutex_);
     free_.push_back(buffer);
   }
 

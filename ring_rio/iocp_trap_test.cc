@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "gtest/gtest.h"
+#include "process/mutex_lock.h"
 #include "process/testing/handle_counter.h"
 #include "ring/completion.h"
 #include "ring/conformance/test_ring.h"
@@ -228,7 +229,7 @@ Function InWinsock(const char* name) {
 int WSAAPI SeeOption(SOCKET socket, int level, int name, const char* value, int size) {
   static const auto set = InWinsock<decltype(&setsockopt)>("setsockopt");
   {
-    absl::MutexLock lock(&Seen().mutex);
+    process::MutexLock lock(Seen().mutex);
     Seen().options.emplace_back(level, name);
   }
   return set(socket, level, name, value, size);
@@ -239,7 +240,7 @@ int WSAAPI SeeControl(SOCKET socket, DWORD code, LPVOID in, DWORD in_size, LPVOI
                       LPWSAOVERLAPPED_COMPLETION_ROUTINE routine) {
   static const auto control = InWinsock<decltype(&WSAIoctl)>("WSAIoctl");
   {
-    absl::MutexLock lock(&Seen().mutex);
+    process::MutexLock lock(Seen().mutex);
     Seen().controls.push_back(code);
   }
   return control(socket, code, in, in_size, out, out_size, bytes, overlapped, routine);
@@ -249,20 +250,20 @@ SOCKET WSAAPI SeeSocket(int family, int type, int protocol, LPWSAPROTOCOL_INFOW 
                         DWORD flags) {
   static const auto make = InWinsock<decltype(&WSASocketW)>("WSASocketW");
   {
-    absl::MutexLock lock(&Seen().mutex);
+    process::MutexLock lock(Seen().mutex);
     Seen().socket_flags.push_back(flags);
   }
   return make(family, type, protocol, info, group, flags);
 }
 
 int OptionsSeen(int level, int name) {
-  absl::MutexLock lock(&Seen().mutex);
+  process::MutexLock lock(Seen().mutex);
   const std::pair<int, int> wanted{level, name};
   return static_cast<int>(std::count(Seen().options.begin(), Seen().options.end(), wanted));
 }
 
 void ForgetCalls() {
-  absl::MutexLock lock(&Seen().mutex);
+  process::MutexLock lock(Seen().mutex);
   Seen().options.clear();
   Seen().controls.clear();
   Seen().socket_flags.clear();
@@ -295,7 +296,7 @@ TEST_F(IocpTrapTest, ConnectionsAreToldToTheirSockets) {
 TEST_F(IocpTrapTest, SocketsMayHaveRequestQueues) {
   ForgetCalls();
   ring_->MakePair();
-  absl::MutexLock lock(&Seen().mutex);
+  process::MutexLock lock(Seen().mutex);
   EXPECT_GE(Seen().socket_flags.size(), 3u) << "a listener and two ends";
   for (const DWORD flags : Seen().socket_flags) {
     EXPECT_EQ(flags & WSA_FLAG_REGISTERED_IO, DWORD{WSA_FLAG_REGISTERED_IO});
@@ -307,7 +308,7 @@ TEST_F(IocpTrapTest, DatagramSocketsForgetWhoWasNotThere) {
   constexpr DWORD kUdpConnReset = _WSAIOW(IOC_VENDOR, 12);
   ForgetCalls();
   ring_->Datagram();
-  absl::MutexLock lock(&Seen().mutex);
+  process::MutexLock lock(Seen().mutex);
   EXPECT_EQ(std::count(Seen().controls.begin(), Seen().controls.end(), kUdpConnReset), 1);
 }
 

@@ -20,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "process/mutex_lock.h"
 #include "ring_core/posix/errno_table.h"
 #include "ring_uring/kernel_abi.h"
 #include "ring_uring/scratch_ring.h"
@@ -348,7 +349,7 @@ absl::Status ExplainSetupFailure(int error) {
 }
 
 absl::StatusOr<CapabilityReport> ProbeKernel() {
-  absl::MutexLock lock(&cache_mutex);
+  process::MutexLock lock(cache_mutex);
   if (cache != nullptr) return *cache;
   ScratchRing ring(0);
   if (!ring.ok()) return ExplainSetupFailure(-ring.status());

@@ -14,6 +14,7 @@
 #include "echo/server/server.h"
 #include "echo/server/server_options.h"
 #include "echo/server/server_statistics.h"
+#include "process/mutex_lock.h"
 
 namespace ioring {
 
@@ -33,7 +34,7 @@ absl::StatusOr<std::unique_ptr<ServerThreads>> ServerThreads::Create(ServerOptio
 }
 
 void ServerThreads::Start() {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   for (std::unique_ptr<EchoServer>& server : servers_) {
     threads_.emplace_back([this, &server] { RunServer(server); });
   }
@@ -45,7 +46,7 @@ void ServerThreads::RunServer(std::unique_ptr<EchoServer>& server) {
   const absl::Status status = server->Run();
   if (!status.ok()) Stop();
   {
-    absl::MutexLock lock(&mutex_);
+    process::MutexLock lock(mutex_);
     status_.Update(status);
     ++ended_;
     mutex_.Await(absl::Condition(&released_));
@@ -60,19 +61,19 @@ void ServerThreads::Stop() {
 }
 
 bool ServerThreads::WaitUntilEnded(absl::Time deadline) {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   return mutex_.AwaitWithDeadline(absl::Condition(this, &ServerThreads::AllEnded), deadline);
 }
 
 absl::Status ServerThreads::Join() {
   WaitUntilEnded(absl::InfiniteFuture());
   {
-    absl::MutexLock lock(&mutex_);
+    process::MutexLock lock(mutex_);
     released_ = true;
   }
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   return status_;
 }
 

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "echo/testing/child_process.h"
+#include "process/mutex_lock.h"
 #include "process/process_cpu.h"
 
 namespace ioring {
@@ -68,7 +69,7 @@ void ServerProcess::ReadOutput(int pipe) {
   for (;;) {
     const ssize_t bytes = read(pipe, chunk, sizeof(chunk));
     if (bytes < 0 && errno == EINTR) continue;
-    absl::MutexLock lock(&mutex_);
+    process::MutexLock lock(mutex_);
     if (bytes <= 0) {
       ended_ = true;
       break;
@@ -79,7 +80,7 @@ void ServerProcess::ReadOutput(int pipe) {
 }
 
 absl::Status ServerProcess::FindAddress(absl::Duration deadline) {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   size_t begin = 0;
   size_t end = 0;
   const auto found = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -102,12 +103,12 @@ absl::Status ServerProcess::FindAddress(absl::Duration deadline) {
 }
 
 std::string ServerProcess::Output() const {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   return output_;
 }
 
 bool ServerProcess::WaitForOutput(const std::string& text, absl::Duration deadline) const {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   const auto found_or_ended = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return ended_ || output_.find(text) != std::string::npos;
   };
@@ -123,7 +124,7 @@ std::optional<int> ServerProcess::WaitForExit(absl::Duration deadline) {
   if (!reader_.joinable()) return exit_code_;
   bool in_time = false;
   {
-    absl::MutexLock lock(&mutex_);
+    process::MutexLock lock(mutex_);
     in_time = mutex_.AwaitWithTimeout(absl::Condition(&ended_), deadline);
   }
   if (!in_time) kill(pid_, SIGKILL);

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "process/mutex_lock.h"
 
 namespace ioring {
 namespace {
@@ -37,7 +38,7 @@ void SystemCallCounter::Begin() { counting_ = true; }
 void SystemCallCounter::End() { counting_ = false; }
 
 std::map<pid_t, SystemCallCounter::Counts> SystemCallCounter::counts() const {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   return counts_;
 }
 
@@ -91,7 +92,7 @@ void SystemCallCounter::HandleStop(pid_t thread, int status) {
 
 void SystemCallCounter::HandleEntry(pid_t thread, uint64_t system_call) {
   if (counting_) {
-    absl::MutexLock lock(&mutex_);
+    process::MutexLock lock(mutex_);
     ++counts_[thread][system_call];
   }
   unseen_.erase(thread);

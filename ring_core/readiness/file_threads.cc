@@ -13,6 +13,7 @@
 #include "absl/log/check.h"
 #include "absl/log/log.h"
 #include "absl/synchronization/mutex.h"
+#include "process/mutex_lock.h"
 
 namespace ioring::readiness {
 namespace {
@@ -63,7 +64,7 @@ FileThreads::FileThreads(absl::AnyInvocable<void() const> bell) : bell_(std::mov
 void FileThreads::Stop() {
   if (std::exchange(stopped_, true)) return;
   {
-    absl::MutexLock lock(&mutex_);
+    process::MutexLock lock(mutex_);
     CHECK(queued_.first == nullptr) << "file operations are still queued";
     stopping_ = true;
   }
@@ -73,7 +74,7 @@ void FileThreads::Stop() {
 void FileThreads::Start(FileRequest* request) {
   bool all_busy;
   {
-    absl::MutexLock lock(&mutex_);
+    process::MutexLock lock(mutex_);
     all_busy = idle_ == 0 || queued_.first != nullptr;
     queued_.Push(request);
   }
@@ -105,7 +106,7 @@ void FileThreads::Run() {
   for (;;) {
     FileRequest* request;
     {
-      absl::MutexLock lock(&mutex_);
+      process::MutexLock lock(mutex_);
       ++idle_;
       mutex_.Await(absl::Condition(this, &FileThreads::HasWork));
       --idle_;
@@ -122,7 +123,7 @@ void FileThreads::Run() {
 void FileThreads::Finish(FileRequest* request) {
   bool ring_bell;
   {
-    absl::MutexLock lock(&mutex_);
+    process::MutexLock lock(mutex_);
     done_.Push(request);
     ring_bell = !has_done_.load(std::memory_order_relaxed);
     has_done_.store(true, std::memory_order_release);
@@ -131,7 +132,7 @@ void FileThreads::Finish(FileRequest* request) {
 }
 
 bool FileThreads::Withdraw(FileRequest* request) {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   FileRequest* previous = nullptr;
   for (FileRequest* other = queued_.first; other != nullptr; other = other->next) {
     if (other == request) {
@@ -146,7 +147,7 @@ bool FileThreads::Withdraw(FileRequest* request) {
 
 FileRequest* FileThreads::TakeDone() {
   if (!has_done()) return nullptr;
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   has_done_.store(false, std::memory_order_relaxed);
   return std::exchange(done_, List{}).first;
 }

@@ -14,6 +14,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "gtest/gtest.h"
+#include "process/mutex_lock.h"
 
 namespace ioring::readiness {
 namespace {
@@ -45,7 +46,7 @@ class FileThreadsTest : public testing::Test {
     std::vector<FileRequest*> done;
     while (done.size() < count) {
       {
-        absl::MutexLock lock(&mutex_);
+        process::MutexLock lock(mutex_);
         mutex_.Await(absl::Condition(&rung_));
         rung_ = false;
       }
@@ -65,7 +66,7 @@ class FileThreadsTest : public testing::Test {
   absl::Mutex mutex_;
   bool rung_ = false;
   FileThreads threads_{[this] {
-    absl::MutexLock lock(&mutex_);
+    process::MutexLock lock(mutex_);
     rung_ = true;
   }};
   TemporaryFile file_;

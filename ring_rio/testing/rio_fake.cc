@@ -6,6 +6,7 @@
 #include <set>
 
 #include "absl/synchronization/mutex.h"
+#include "process/mutex_lock.h"
 #include "ring_rio/rio_api.h"
 #include "ring_rio/testing/rio_fake_world.h"
 
@@ -18,11 +19,11 @@ RioFakeWorld& World() { return RioFakeWorld::Get(); }
 class Use {
  public:
   explicit Use(const void* queue) : queue_(queue) {
-    absl::MutexLock lock(&Mutex());
+    process::MutexLock lock(Mutex());
     overlaps_ = !InUse().insert(queue).second;
   }
   ~Use() {
-    absl::MutexLock lock(&Mutex());
+    process::MutexLock lock(Mutex());
     if (!overlaps_) InUse().erase(queue_);
     if (overlaps_) CorruptRioQueues();
   }

@@ -13,6 +13,7 @@
 #include "absl/log/log.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "process/mutex_lock.h"
 #include "ring/endpoint.h"
 #include "ring_rio/calls.h"
 #include "ring_rio/completion_port.h"
@@ -84,7 +85,7 @@ void RioFakeWorld::WatchPolls() {
   std::array<OVERLAPPED_ENTRY, 16> packets;
   for (;;) {
     const uint32_t count = port_->Take(packets, INFINITE);
-    absl::MutexLock lock(&mutex_);
+    process::MutexLock lock(mutex_);
     for (const OVERLAPPED_ENTRY& packet : std::span(packets).first(count)) {
       FakeRequest& request = *reinterpret_cast<FakeRequest*>(packet.lpOverlapped);
       request.is_polled = false;
@@ -115,7 +116,7 @@ FakeRequestQueue* RioFakeWorld::FindRequests(RIO_RQ id) {
 // ---- Memory.
 
 RIO_BUFFERID RioFakeWorld::RegisterBuffer(std::byte* data, DWORD size) {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   if (Fails(RioFunction::kRegisterBuffer)) return RIO_INVALID_BUFFERID;
   if (data == nullptr || size == 0) {
     Refuse(WSAEFAULT);
@@ -128,7 +129,7 @@ RIO_BUFFERID RioFakeWorld::RegisterBuffer(std::byte* data, DWORD size) {
 }
 
 void RioFakeWorld::DeregisterBuffer(RIO_BUFFERID id) {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   const auto found = buffers_.find(Cast<FakeBuffer*>(id));
   CHECK(found != buffers_.end()) << "RIODeregisterBuffer: memory that is not registered";
   CHECK_EQ(found->first->in_flight, 0u) << "RIODeregisterBuffer: the memory is in flight";
@@ -149,14 +150,14 @@ RIO_CQ RioFakeWorld::CreateCompletionQueue(DWORD size,
   queue->size = size;
   queue->notifies = notification != nullptr;
   if (notification != nullptr) queue->notification = *notification;
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   FakeCompletionQueue* const id = queue.get();
   completions_.emplace(id, std::move(queue));
   return Cast<RIO_CQ>(id);
 }
 
 void RioFakeWorld::CloseCompletionQueue(RIO_CQ id) {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   FakeCompletionQueue* queue = FindCompletions(id);
   CHECK(queue != nullptr) << "RIOCloseCompletionQueue: no such queue";
   CHECK(queue->requests == 0 || queue->is_corrupt)
@@ -171,7 +172,7 @@ void RioFakeWorld::CloseCompletionQueue(RIO_CQ id) {
 }
 
 bool RioFakeWorld::ResizeCompletionQueue(RIO_CQ id, DWORD size) {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   if (Fails(RioFunction::kResize)) return false;
   FakeCompletionQueue* queue = FindCompletions(id);
   if (queue == nullptr || size == 0 || size > RIO_MAX_CQ_SIZE) return Refuse(WSAEINVAL);
@@ -182,7 +183,7 @@ bool RioFakeWorld::ResizeCompletionQueue(RIO_CQ id, DWORD size) {
 }
 
 ULONG RioFakeWorld::Dequeue(RIO_CQ id, RIORESULT* results, ULONG size) {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   FakeCompletionQueue* queue = FindCompletions(id);
   if (queue == nullptr || queue->is_corrupt) return RIO_CORRUPT_CQ;
   for (const auto& [requests, owner] : requests_) {
@@ -199,7 +200,7 @@ ULONG RioFakeWorld::Dequeue(RIO_CQ id, RIORESULT* results, ULONG size) {
 }
 
 int RioFakeWorld::Notify(RIO_CQ id) {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   FakeCompletionQueue* queue = FindCompletions(id);
   if (queue == nullptr || !queue->notifies) return WSAEINVAL;
   if (queue->is_armed) return WSAEALREADY;
@@ -248,7 +249,7 @@ void RioFakeWorld::ForgetClosed() {
 RIO_RQ RioFakeWorld::CreateRequestQueue(SOCKET socket, ULONG recvs, ULONG recv_buffers, ULONG sends,
                                         ULONG send_buffers, RIO_CQ recv_queue, RIO_CQ send_queue,
                                         void* context) {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   if (Fails(RioFunction::kCreateRequestQueue)) return RIO_INVALID_RQ;
   FakeCompletionQueue* of_recvs = FindCompletions(recv_queue);
   FakeCompletionQueue* of_sends = FindCompletions(send_queue);
@@ -285,7 +286,7 @@ RIO_RQ RioFakeWorld::CreateRequestQueue(SOCKET socket, ULONG recvs, ULONG recv_b
 }
 
 bool RioFakeWorld::ResizeRequestQueue(RIO_RQ id, DWORD recvs, DWORD sends) {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   FakeRequestQueue* queue = FindRequests(id);
   if (queue == nullptr || recvs + sends == 0) return Refuse(WSAEINVAL);
   FakeDirection& recv = queue->directions[0];
@@ -304,7 +305,7 @@ bool RioFakeWorld::ResizeRequestQueue(RIO_RQ id, DWORD recvs, DWORD sends) {
 
 bool RioFakeWorld::Add(RIO_RQ id, const RIO_BUF* slice, ULONG buffers, DWORD flags, void* context,
                        bool is_send) {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   FakeRequestQueue* queue = FindRequests(id);
   if (queue == nullptr) return Refuse(WSAEINVAL);
   FakeDirection& direction = queue->directions[is_send];
@@ -400,7 +401,7 @@ void RioFakeWorld::Complete(FakeRequestQueue& queue, bool is_send, int code) {
 // ---- For tests.
 
 RioFakeCounts RioFakeWorld::Count() {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   ForgetClosed();
   RioFakeCounts counts;
   counts.buffers = static_cast<uint32_t>(buffers_.size());
@@ -413,27 +414,27 @@ RioFakeCounts RioFakeWorld::Count() {
 }
 
 RioFakeTotals RioFakeWorld::Totals() {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   return totals_;
 }
 
 void RioFakeWorld::Fail(RioFunction function, int code, int times) {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   faults_[function] = {code, times};
 }
 
 void RioFakeWorld::FailNextResult(bool is_send, int code) {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   result_faults_[is_send] = code;
 }
 
 void RioFakeWorld::CorruptQueues() {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   for (const auto& [queue, owner] : completions_) queue->is_corrupt = true;
 }
 
 void RioFakeWorld::Faultless() {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   faults_.clear();
   result_faults_ = {};
 }
