@@ -27,11 +27,13 @@ _GCC_COPTS = [
     "-Wundef",
     # Designated initializers may leave out what has a default.
     "-Wno-missing-field-initializers",
-    # GCC 12 reports it of its own std::string when optimising (GCC bug 105651).
-    "-Wno-restrict",
-    # Each compiler passes over what only the other one knows.
-    "-Wno-unknown-warning-option",
 ]
+
+# GCC 12 reports it of its own std::string when optimising (GCC bug 105651). Clang does not know it.
+_GCC_ONLY_COPTS = ["-Wno-restrict"]
+
+# Bazel before 5 does not say which of the two a compiler is. GCC notes this flag of Clang's beside other warnings.
+_GCC_OR_CLANG_COPTS = _GCC_ONLY_COPTS + ["-Wno-unknown-warning-option"]
 
 # What the compiler says of a newer Abseil's deprecations is no error: third_party/deps.bzl's has nothing else to offer.
 _GCC_ERRORS = [
@@ -63,6 +65,13 @@ IORING_COPTS = select({
     "//bazel:clang_cl": _MSVC_COPTS,
     "//bazel:msvc": _MSVC_COPTS,
     "//conditions:default": _GCC_COPTS,
+}) + select({
+    "//bazel:clang": [],
+    "//bazel:clang_cl": [],
+    "//bazel:gcc": _GCC_ONLY_COPTS,
+    "//bazel:mingw": _GCC_ONLY_COPTS,
+    "//bazel:msvc": [],
+    "//conditions:default": _GCC_OR_CLANG_COPTS,
 }) + select({
     "//bazel:clang_cl_errors": _MSVC_ERRORS,
     "//bazel:msvc_errors": _MSVC_ERRORS,
