@@ -18,6 +18,11 @@
 #ifndef IORING_BUFFER_MIRRORED_REGION_H_
 #define IORING_BUFFER_MIRRORED_REGION_H_
 
+// First, before code that would fail without it and not say why.
+#if !defined(_MSVC_LANG) && __cplusplus < 202002L
+#error "ioring needs C++20: build with -std=c++20 (Bazel: --cxxopt=-std=c++20)."
+#endif
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
