@@ -71,7 +71,10 @@ inline Prepared Ring::PrepareTimeout(std::chrono::nanoseconds delay, Shots shots
 }
 
 inline Prepared Ring::PrepareCancel(Token target, Token token) {
-  return Start(request::Cancel{{.kind = request::Target::Kind::kToken, .token = target}}, token);
+  // Every member is named: GCC warns of the others in whatever includes this (-Wextra).
+  const request::Target of_token = {
+      .kind = request::Target::Kind::kToken, .direction = {}, .token = target, .connection = {}};
+  return Start(request::Cancel{of_token}, token);
 }
 
 inline Prepared Ring::PrepareNop(Token token) { return Start(request::Nop{}, token); }

@@ -21,7 +21,7 @@ Completion Await(Ring& ring, Prepared prepared, Kind kind) {
       if (KindOf<Kind>(done.token) == kind) return done;
     }
   }
-  return {.result = ToResult(Error::kBusy)};  // the ring had no room
+  return {.token = {}, .result = ToResult(Error::kBusy)};  // the ring had no room
 }
 
 int main(int argc, char** argv) {
