@@ -16,15 +16,12 @@ namespace ioring {
 namespace {
 
 // Virtual time is out of step with the fuzzer's own, which is the system's.
-// Windows are as large as a loopback's: a close that gives up with bytes unread drops what it has
-// not sent yet, as TCP's does, which the fuzzer's model does not know.
 absl::StatusOr<std::unique_ptr<Ring>> CreateRing(const RingOptions& options) {
   static absl::NoDestructor<SimulatedWorld> world(
       uint64_t{1},
       sim::WorldOptions{
           .clock = sim::Clock::kSystem,
-          .faults = {.delay_max_ns = 200'000, .short_transfer = 100'000, .split = 100'000},
-          .recv_buffer_bytes = 16 << 20});
+          .faults = {.delay_max_ns = 200'000, .short_transfer = 100'000, .split = 100'000}});
   static const sim::HostId host = world->AddHost("host");
   return world->CreateRing(host, options);
 }

@@ -125,6 +125,8 @@ struct Connection {
   std::array<std::byte, kNameBytes> name{};
   // The end of the stream or an error came.
   bool ended = false;
+  // An operation on it was told of a reset. A system tells of it once: a receive then sees an end.
+  bool reset_told = false;
   // Datagrams: its address (kNone for one of a pair), and what came.
   Endpoint local;
   uint64_t messages_sent = 0;

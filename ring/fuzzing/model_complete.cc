@@ -194,6 +194,9 @@ void Model::CompleteFailed(const Operation& operation, const Completion& complet
   for (size_t i = 0; operation.kind == Kind::kWrite && i < operation.memory.size(); ++i) {
     if (operation.start + i < file.bytes.size()) file.bytes[operation.start + i] = kNone;
   }
+  if (on_connection && error == Error::kConnectionReset) {
+    connections[static_cast<size_t>(operation.connection)].reset_told = true;
+  }
   if (on_connection && IsRecv(operation.kind)) {
     Connection& own = connections[static_cast<size_t>(operation.connection)];
     if (error == Error::kMessageTooLong) ++own.messages_taken;
@@ -300,7 +303,8 @@ void Model::CompleteStreamEnd(const Operation& operation) {
     return Fail(absl::StrCat("c", operation.connection, " received the end of its stream, but c",
                              own.peer, " is open and has not shut down"));
   }
-  if (own.recv_shut || own.peer == kNone || HasTransfer(own.peer, Direction::kSend)) return;
+  if (own.recv_shut || own.reset_told || own.peer == kNone) return;
+  if (HasTransfer(own.peer, Direction::kSend)) return;
   const Connection& peer = connections[static_cast<size_t>(own.peer)];
   const bool dropped = peer.state != Connection::State::kOpen && peer.mode == CloseMode::kReset;
   if (!dropped && own.received != peer.sent) {
