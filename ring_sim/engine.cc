@@ -78,13 +78,20 @@ std::string_view NameOf(Happened happened) {
       return "completion";
     case Happened::kNote:
       return "note";
+    case Happened::kBacklogFull:
+      return "backlog full";
+    case Happened::kHeldBack:
+      return "held back";
+    case Happened::kClockJump:
+      return "clock jump";
   }
   return "?";
 }
 
 }  // namespace
 
-Engine::Engine(uint64_t seed, const WorldOptions& options) : options_(options), random_(seed) {
+Engine::Engine(uint64_t seed, const WorldOptions& options)
+    : options_(options), random_(seed, options.faults_max) {
   CHECK_GE(options.call_ns, 1) << "without a cost of calls a program that asks would ask for ever";
   CHECK_GE(options.segment_bytes, 1u);
 }

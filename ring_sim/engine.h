@@ -49,6 +49,9 @@ enum class Happened : uint8_t {
   kWake,
   kCompletion,
   kNote,
+  kBacklogFull,
+  kHeldBack,  // a segment, for what follows
+  kClockJump,
 };
 
 struct LogEntry {
@@ -68,6 +71,7 @@ class Engine {
   const WorldOptions& options() const { return options_; }
   Faults& faults() { return options_.faults; }
   Random& random() { return random_; }
+  const Random& random() const { return random_; }
 
   int64_t Now() const;
   // Sets the clock forward; nothing where it is the system's.

@@ -69,6 +69,27 @@ void Network::SetReachable(HostId from, HostId to, bool reachable) {
   }
 }
 
+void Network::MayCut(HostId from, HostId to) {
+  if (from == to) return;
+  const Faults& faults = engine_.faults();
+  Random& random = engine_.random();
+  const bool both_ways = random.Chance(faults.partition);
+  if (!both_ways && !random.Chance(faults.partition_one_way)) return;
+  const int64_t time_ns = random.Between(faults.partition_min_ns, faults.partition_max_ns);
+  Cut(from, to, time_ns);
+  if (both_ways) Cut(to, from, time_ns);
+}
+
+void Network::Cut(HostId from, HostId to, int64_t time_ns) {
+  engine_.Log(Happened::kPartition, from, to);
+  ++cuts_[{from, to}];
+  engine_.After(time_ns, [this, from, to] {
+    engine_.Log(Happened::kHeal, from, to);
+    const auto cut = cuts_.find({from, to});
+    if (--cut->second == 0) cuts_.erase(cut);
+  });
+}
+
 void Network::StopHost(HostId host) {
   engine_.Log(Happened::kStopped, host);
   hosts_[host].is_down = true;
@@ -297,6 +318,7 @@ CallResult Network::StartConnect(HostId host, const Endpoint& remote) {
   socket->connecting = true;
   const SocketId id = socket->id;
   engine_.Log(Happened::kConnect, id, remote.port());
+  MayCut(host, target);
   if (engine_.random().Chance(engine_.faults().lose_connect)) {
     engine_.After(engine_.options().connect_timeout_ns,
                   [this, id] { FailConnect(id, Error::kTimedOut); });
@@ -331,7 +353,11 @@ void Network::OnConnectArrives(SocketId id, int64_t started_ns) {
     return engine_.After(Delay(), [this, id, error] { FailConnect(id, error); });
   }
   Socket& listener = *Find(bound);
-  if (listener.waiting.size() >= listener.backlog) return ConnectLater(id, started_ns);
+  const bool is_full = listener.waiting.size() >= listener.backlog;
+  if (is_full || engine_.random().Chance(engine_.faults().full_backlog)) {
+    if (!is_full) engine_.Log(Happened::kBacklogFull, bound, id);
+    return ConnectLater(id, started_ns);
+  }
   Establish(*client, listener, host);
   if (client->peer == 0) ConnectLater(id, started_ns);  // its host is short
 }

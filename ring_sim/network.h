@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -86,8 +87,12 @@ class Network {
   uint16_t TakePort(HostId host);
   void Unbind(const Socket& socket);
   bool IsReachable(HostId from, HostId to) const {
-    return !hosts_[from].is_down && !hosts_[to].is_down && !blocked_.contains({from, to});
+    return !hosts_[from].is_down && !hosts_[to].is_down && !blocked_.contains({from, to}) &&
+           !cuts_.contains({from, to});
   }
+  // What `from` sends to `to` may cut one off from the other.
+  void MayCut(HostId from, HostId to);
+  void Cut(HostId from, HostId to, int64_t time_ns);
 
   // Null, and why, where descriptors or memory are short.
   Socket* Make(Socket::Kind kind, HostId host, Error* error);
@@ -117,6 +122,8 @@ class Network {
   Engine& engine_;
   std::vector<Host> hosts_;
   std::set<std::pair<HostId, HostId>> blocked_;
+  // By chance, with how many that heal apart from one another.
+  std::map<std::pair<HostId, HostId>, int> cuts_;
   // Looked up, and never gone through: its order is the library's.
   absl::flat_hash_map<SocketId, std::unique_ptr<Socket>> sockets_;
   SocketId last_id_ = 0;

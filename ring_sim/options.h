@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace ioring::sim {
 
@@ -20,17 +21,37 @@ struct Faults {
   uint32_t short_transfer = 0;
   // A segment takes a random part of what is to be sent, so that it arrives in two.
   uint32_t split = 0;
+  // A segment is held back for so long, and what is sent meanwhile arrives with it.
+  uint32_t coalesce = 0;
+  int64_t coalesce_ns = 1'000'000;
   // A segment's arrival resets the connection instead, at both ends.
   uint32_t reset = 0;
   // A connect is refused, or never answered.
   uint32_t refuse_connect = 0;
   uint32_t lose_connect = 0;
+  // A connect finds the listener's queue full, and is tried again.
+  uint32_t full_backlog = 0;
 
   // Of each datagram. One that is late arrives after those that were sent later.
   uint32_t lose_datagram = 0;
   uint32_t duplicate_datagram = 0;
   uint32_t late_datagram = 0;
   int64_t late_ns = 10'000'000;
+
+  // Of each segment, connect and datagram between two hosts: from then on nothing gets from the one
+  // to the other, in both directions or in this one. That heals after a time from the range.
+  uint32_t partition = 0;
+  uint32_t partition_one_way = 0;
+  int64_t partition_min_ns = 10'000'000;
+  int64_t partition_max_ns = 2'000'000'000;
+
+  // Of each turn of a callback on a host that can start again by itself (World::SetHostProgram):
+  // the host stops in its place, and starts after a time from the range. Of each such stop: its
+  // disk loses power.
+  uint32_t stop_host = 0;
+  uint32_t lose_power = 0;
+  int64_t down_min_ns = 10'000'000;
+  int64_t down_max_ns = 2'000'000'000;
 
   // Of each read, write or sync of a file.
   uint32_t short_file_transfer = 0;
@@ -49,6 +70,12 @@ struct Faults {
   int64_t pause_max_ns = 100'000'000;
   // Of each wake: drawn evenly from 0 on.
   int64_t wake_delay_max_ns = 0;
+  // With Clock::kVirtual, of each submit and wait: the clock of its host leaps forward, by a part
+  // of this time. The other hosts' clocks do not, so that timers and deadlines seem early to them.
+  uint32_t clock_jump = 0;
+  int64_t clock_jump_max_ns = 10'000'000'000;
+  // Of each connection that is ready in a turn: another one has its completions first.
+  uint32_t reorder = 0;
 };
 
 // Where the world's time comes from.
@@ -63,6 +90,9 @@ enum class Clock : uint8_t {
 struct WorldOptions {
   Clock clock = Clock::kVirtual;
   Faults faults;
+  // After so many faults by chance (delays are none) there are no more: a failure that stays needs
+  // no later ones.
+  uint64_t faults_max = std::numeric_limits<uint64_t>::max();
   // What a submit, or a wait that does not sleep, takes of virtual time: a program that asks again
   // and again gets on. At least 1.
   int64_t call_ns = 1'000;

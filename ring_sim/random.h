@@ -3,6 +3,7 @@
 #define IORING_RING_SIM_RANDOM_H_
 
 #include <cstdint>
+#include <limits>
 
 namespace ioring::sim {
 
@@ -10,7 +11,9 @@ namespace ioring::sim {
 // only, and none of the standard library's distributions, which differ between implementations.
 class Random {
  public:
-  explicit Random(uint64_t seed) : state_(seed) {}
+  // No more than `chances_max` chances come true.
+  explicit Random(uint64_t seed, uint64_t chances_max = std::numeric_limits<uint64_t>::max())
+      : state_(seed), chances_max_(chances_max) {}
 
   uint64_t Next() {
     state_ += 0x9E3779B97F4A7C15u;
@@ -30,11 +33,18 @@ class Random {
   // True `of_a_million` times in a million. A chance of 0 throws no dice, so that a fault that is
   // off changes nothing.
   bool Chance(uint32_t of_a_million) {
-    return of_a_million != 0 && Below(1'000'000) < of_a_million;
+    if (of_a_million == 0 || chances_ == chances_max_) return false;
+    if (Below(1'000'000) >= of_a_million) return false;
+    ++chances_;
+    return true;
   }
+  // How many came true.
+  uint64_t chances() const { return chances_; }
 
  private:
   uint64_t state_;
+  const uint64_t chances_max_;
+  uint64_t chances_ = 0;
 };
 
 }  // namespace ioring::sim

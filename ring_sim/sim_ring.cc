@@ -55,7 +55,7 @@ SimRing::~SimRing() {
   }
 }
 
-int64_t SimRing::ClockNanos() const { return world_.engine().Now(); }
+int64_t SimRing::ClockNanos() const { return world_.NanosOf(host_); }
 
 // At once it is safe in other threads and in signal handlers, which have no place in a run that is
 // to be had again.
@@ -189,7 +189,18 @@ void SimRing::Turn() {
       if (listener.due) RunListener(listener);
     }
   }
-  if (!ready_.empty()) RunReady();
+  if (ready_.empty()) return;
+  MixReady();
+  RunReady();
+}
+
+// Any order of connections is one that the contract allows.
+void SimRing::MixReady() {
+  Engine& engine = world_.engine();
+  for (uint32_t count = ready_.size(); count > 1; --count) {
+    if (!engine.random().Chance(engine.faults().reorder)) continue;
+    ready_.Push(connections_, ready_.Pop(connections_));
+  }
 }
 
 void SimRing::RunConnection(Connection& connection) {

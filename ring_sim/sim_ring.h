@@ -108,6 +108,7 @@ class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private 
   // Turns.
   uint32_t Enter(EnterMode mode, const WaitOptions& options) override;
   void Turn();
+  void MixReady();
   void RunConnection(Connection& connection);
   void RunListener(Listener& listener);
   int32_t AddAccepted(SocketId socket, uint32_t* flags);

@@ -37,12 +37,12 @@ World::~World() {
 }
 
 HostId World::AddHost(std::string_view name, const std::vector<Endpoint>& addresses) {
-  disks_.push_back(std::make_unique<Disk>(engine_));
+  machines_.push_back({.disk = std::make_unique<Disk>(engine_)});
   return network_.AddHost(name, addresses);
 }
 
 absl::StatusOr<std::unique_ptr<Ring>> World::CreateRing(HostId host, const RingOptions& options) {
-  if (host >= disks_.size()) {
+  if (host >= machines_.size()) {
     return absl::InvalidArgumentError(absl::StrCat("the world has no host ", host));
   }
   if (network_.IsDown(host)) {
@@ -66,6 +66,11 @@ void World::SetProgram(Ring& ring, Program program) {
     return;
   }
   LOG(FATAL) << "the ring is not of this world";
+}
+
+void World::SetHostProgram(HostId host, HostProgram program) {
+  machines_[host].program = std::move(program);
+  if (machines_[host].program != nullptr) machines_[host].program(HostEvent::kStarted);
 }
 
 SimRing* World::FindRing(uint32_t number) {
@@ -92,9 +97,10 @@ bool World::RunPrograms() {
     Entry& entry = *rings_[i];
     if (!IsCallable(entry)) continue;
     SimRing& ring = *entry.ring;
-    const bool is_due = ring.HasNews() || ring.HasPrepared() || ring.NextTimer() <= engine_.Now();
+    const bool is_due = ring.HasNews() || ring.HasPrepared() || TimerOf(ring) <= engine_.Now();
     if (!is_due && ring.CompletionQueueCount() == 0) continue;
     ran = true;
+    if (StopsByChance(ring.host())) continue;
     entry.is_running = true;
     ring.Submit();
     if (const uint32_t count = ring.CompletionQueueCount(); count != 0) {
@@ -107,10 +113,15 @@ bool World::RunPrograms() {
   return ran;
 }
 
+int64_t World::TimerOf(const SimRing& ring) const {
+  const int64_t timer_ns = ring.NextTimer();
+  return timer_ns == Engine::kNever ? timer_ns : timer_ns - machines_[ring.host()].clock_ahead_ns;
+}
+
 int64_t World::NextTimer() const {
   int64_t next_ns = Engine::kNever;
   for (const std::unique_ptr<Entry>& entry : rings_) {
-    if (IsCallable(*entry)) next_ns = std::min(next_ns, entry->ring->NextTimer());
+    if (IsCallable(*entry)) next_ns = std::min(next_ns, TimerOf(*entry->ring));
   }
   return next_ns;
 }
@@ -151,11 +162,20 @@ bool World::Step(int64_t until_ns) {
 }
 
 void World::WaitFor(SimRing& ring, int64_t until_ns) {
-  GoOn(ring, until_ns);
+  const int64_t ahead_ns = machines_[ring.host()].clock_ahead_ns;
+  GoOn(ring, until_ns == Engine::kNever ? until_ns : until_ns - ahead_ns);
+  if (!is_virtual()) return;
   const Faults& faults = engine_.faults();
-  if (!is_virtual() || !engine_.random().Chance(faults.pause)) return;
-  engine_.Log(Happened::kPause, ring.number());
-  engine_.SetNow(engine_.Now() + engine_.random().Between(0, faults.pause_max_ns));
+  Random& random = engine_.random();
+  if (random.Chance(faults.pause)) {
+    engine_.Log(Happened::kPause, ring.number());
+    engine_.SetNow(engine_.Now() + random.Between(0, faults.pause_max_ns));
+  }
+  if (random.Chance(faults.clock_jump)) {
+    const int64_t by_ns = random.Between(0, faults.clock_jump_max_ns);
+    engine_.Log(Happened::kClockJump, ring.host(), static_cast<uint64_t>(by_ns));
+    machines_[ring.host()].clock_ahead_ns += by_ns;
+  }
 }
 
 void World::GoOn(SimRing& ring, int64_t until_ns) {
@@ -193,12 +213,6 @@ bool World::RunUntil(absl::AnyInvocable<bool()> done, std::chrono::nanoseconds t
   return true;
 }
 
-std::chrono::steady_clock::time_point World::Now() const {
-  return std::chrono::steady_clock::time_point(
-      std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-          std::chrono::nanoseconds(engine_.Now())));
-}
-
 void World::After(std::chrono::nanoseconds delay, absl::AnyInvocable<void()> action) {
   actions_.emplace(SaturatingAdd(engine_.Now(), delay.count()), std::move(action));
 }
@@ -223,11 +237,36 @@ void World::StopHost(HostId host) {
     entry->ring->Stop();
   }
   network_.StopHost(host);
+  if (machines_[host].program != nullptr) machines_[host].program(HostEvent::kStopped);
+}
+
+void World::StartHost(HostId host) {
+  network_.StartHost(host);
+  if (machines_[host].program != nullptr) machines_[host].program(HostEvent::kStarted);
+}
+
+bool World::CanStop(HostId host) const {
+  if (machines_[host].program == nullptr) return false;
+  return std::none_of(rings_.begin(), rings_.end(), [&](const std::unique_ptr<Entry>& entry) {
+    return entry->ring != nullptr && entry->ring->host() == host &&
+           (entry->is_running || entry->ring->is_waiting());
+  });
+}
+
+bool World::StopsByChance(HostId host) {
+  const Faults& faults = engine_.faults();
+  Random& random = engine_.random();
+  if (!CanStop(host) || !random.Chance(faults.stop_host)) return false;
+  StopHost(host);
+  if (random.Chance(faults.lose_power)) LosePower(host);
+  After(std::chrono::nanoseconds(random.Between(faults.down_min_ns, faults.down_max_ns)),
+        [this, host] { StartHost(host); });
+  return true;
 }
 
 void World::LosePower(HostId host) {
   engine_.Log(Happened::kPowerLost, host);
-  disks_[host]->LosePower();
+  machines_[host].disk->LosePower();
 }
 
 }  // namespace ioring::sim

@@ -32,8 +32,8 @@
 // the same order at the same times, on every system, as `digest` shows. A program must not
 // make its own decisions by addresses, by the order of hash tables, by other clocks or by threads.
 // (Of the program's time only Ring::PrepareTimeoutAt knows an absolute one: give it times of
-// Now(), not of std::chrono::steady_clock. Drain, too, has a deadline of that clock: it is bounded
-// in true time only.)
+// Now(host), not of std::chrono::steady_clock. Drain, too, has a deadline of that clock: it is
+// bounded in true time only.)
 //
 // Ring's contract holds, with these of its freedoms: files are done in the order of their delays;
 // an acknowledgement takes no time; a Unix-domain stream is like TCP's; there is no memory to be
@@ -46,6 +46,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -67,9 +68,12 @@ namespace ioring::sim {
 
 class SimRing;
 
+enum class HostEvent : uint8_t { kStarted, kStopped };
+
 class World {
  public:
   using Program = absl::AnyInvocable<void(Ring&)>;
+  using HostProgram = absl::AnyInvocable<void(HostEvent)>;
 
   explicit World(uint64_t seed, const WorldOptions& options = {});
   World(const World&) = delete;
@@ -84,6 +88,10 @@ class World {
   absl::StatusOr<std::unique_ptr<Ring>> CreateRing(HostId host, const RingOptions& options);
   // `ring` must be of this world. A null one takes the callback away.
   void SetProgram(Ring& ring, Program program);
+  // What a host does by itself: with kStarted it makes its rings and their callbacks, with kStopped
+  // it destroys them. It is called at once with kStarted, and then by each StopHost and StartHost.
+  // Faults::stop_host is for hosts that have it. A null one takes it away.
+  void SetHostProgram(HostId host, HostProgram program);
 
   // ---- Running. Each sets the clock forward as far as it says.
 
@@ -94,7 +102,9 @@ class World {
   // Until `done` says so, which is asked after each step; false where the time was up first.
   bool RunUntil(absl::AnyInvocable<bool()> done, std::chrono::nanoseconds time);
   // Starts at one second.
-  std::chrono::steady_clock::time_point Now() const;
+  std::chrono::steady_clock::time_point Now() const { return TimeOf(engine_.Now()); }
+  // What the host's own clock says, after Faults::clock_jump.
+  std::chrono::steady_clock::time_point Now(HostId host) const { return TimeOf(NanosOf(host)); }
   // Calls `action` then, in a step of the world: to change faults, to stop a host, or to look.
   void After(std::chrono::nanoseconds delay, absl::AnyInvocable<void()> action);
 
@@ -114,14 +124,14 @@ class World {
   // After.
   void StopHost(HostId host);
   // It can have rings again. What peers still send to the old sockets is answered with resets.
-  void StartHost(HostId host) { network_.StartHost(host); }
+  void StartHost(HostId host);
   // The host's disk is as after a loss of power: of what was not synced each sector may be lost.
   // Files that are open go on to be those of the old disk: stop the host before.
   void LosePower(HostId host);
 
   // ---- Looking.
 
-  const Disk& disk(HostId host) const { return *disks_[host]; }
+  const Disk& disk(HostId host) const { return *machines_[host].disk; }
   // Of all that has happened, and when.
   uint64_t digest() const { return engine_.digest(); }
   // The newest entries of the log: a line for each.
@@ -129,6 +139,8 @@ class World {
   // An entry of the program's own, which the digest is of, too.
   void Note(uint64_t subject, uint64_t value) { engine_.Log(Happened::kNote, subject, value); }
   uint64_t events() const { return engine_.events_run(); }
+  // How many faults there were by chance: see WorldOptions::faults_max.
+  uint64_t faults_seen() const { return engine_.random().chances(); }
 
  private:
   friend SimRing;
@@ -140,13 +152,28 @@ class World {
     bool is_running = false;
   };
 
+  // Of each host.
+  struct Machine {
+    std::unique_ptr<Disk> disk;
+    HostProgram program;
+    int64_t clock_ahead_ns = 0;  // of the world's
+  };
+
+  static std::chrono::steady_clock::time_point TimeOf(int64_t nanos) {
+    return std::chrono::steady_clock::time_point(
+        std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+            std::chrono::nanoseconds(nanos)));
+  }
+
   // For rings.
   Engine& engine() { return engine_; }
+  int64_t NanosOf(HostId host) const { return engine_.Now() + machines_[host].clock_ahead_ns; }
   Network& network() { return network_; }
-  Disk& disk_of(HostId host) { return *disks_[host]; }
+  Disk& disk_of(HostId host) { return *machines_[host].disk; }
   SimRing* FindRing(uint32_t number);
   void Forget(const SimRing& ring);
-  // Lets the world go on until the ring has something to do, or until the time.
+  // Lets the world go on until the ring has something to do, or until the time, which is of its
+  // host's clock.
   void WaitFor(SimRing& ring, int64_t until_ns);
   void GoOn(SimRing& ring, int64_t until_ns);
 
@@ -155,12 +182,17 @@ class World {
   bool RunActions();
   bool RunPrograms();
   static bool IsCallable(const Entry& entry);
+  // When the ring's next timer is due, by the world's clock.
+  int64_t TimerOf(const SimRing& ring) const;
   int64_t NextTimer() const;
+  // None of its programs runs or waits.
+  bool CanStop(HostId host) const;
+  bool StopsByChance(HostId host);
   bool is_virtual() const { return engine_.options().clock == Clock::kVirtual; }
 
   Engine engine_;
   Network network_;
-  std::vector<std::unique_ptr<Disk>> disks_;
+  std::deque<Machine> machines_;               // by HostId
   std::vector<std::unique_ptr<Entry>> rings_;  // in the order in which they were made
   std::multimap<int64_t, absl::AnyInvocable<void()>> actions_;  // by time, then as they were given
   uint32_t last_number_ = 0;

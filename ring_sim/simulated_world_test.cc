@@ -23,177 +23,14 @@
 #include "ring/ring.h"
 #include "ring/token.h"
 #include "ring_sim/disk.h"
+#include "ring_sim/testing/two_hosts.h"
 
-namespace ioring {
+namespace ioring::sim {
 namespace {
 
-using sim::Faults;
-using sim::HostId;
-using sim::WorldOptions;
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-RingOptions Small() {
-  RingOptions options;
-  options.submission_entries = 64;
-  options.max_connections = 64;
-  options.max_operations = 128;
-  return options;
-}
-
-// A world of two hosts, and a ring on each.
-struct Two {
-  explicit Two(uint64_t seed, const WorldOptions& options = {}) : world(seed, options) {
-    server_host = world.AddHost("server", {*Endpoint::Parse("10.0.0.1:0")});
-    client_host = world.AddHost("client", {*Endpoint::Parse("10.0.0.2:0")});
-    server = *world.CreateRing(server_host, Small());
-    client = *world.CreateRing(client_host, Small());
-  }
-  ~Two() {
-    for (Ring* ring : {server.get(), client.get()}) {
-      world.SetProgram(*ring, nullptr);
-      EXPECT_TRUE(Drain(*ring, std::chrono::steady_clock::now() + seconds{20}).ok());
-    }
-  }
-
-  ListenerId Listen() {
-    const absl::StatusOr<ListenerId> listener =
-        server->CreateListener(*Endpoint::Parse("10.0.0.1:7"), {});
-    EXPECT_TRUE(listener.ok()) << listener.status();
-    return listener.value_or(ListenerId{});
-  }
-
-  SimulatedWorld world;
-  HostId server_host;
-  HostId client_host;
-  std::unique_ptr<Ring> server;
-  std::unique_ptr<Ring> client;
-};
-
-const Endpoint kServer = Endpoint::Ipv4({10, 0, 0, 1}, 7);
-
-// Waits for one completion, and takes it.
-Completion Next(Ring& ring, std::chrono::nanoseconds patience = hours{24}) {
-  if (ring.CompletionQueueCount() == 0) ring.SubmitAndWait({.timeout = patience});
-  const std::span<const Completion> completions = ring.PeekCompletions();
-  if (completions.empty()) return {.result = ToResult(Error::kUnknown)};
-  const Completion completion = completions[0];
-  ring.AdvanceCompletionQueue(1);
-  return completion;
-}
-
-void Submit(Ring& ring, Prepared prepared) {
-  EXPECT_EQ(prepared, Prepared::kAccepted);
-  ring.Submit();
-}
-
-std::span<std::byte> AsBytes(std::string& text) {
-  return std::as_writable_bytes(std::span<char>(text.data(), text.size()));
-}
-
-// An echo server, as a callback.
-class Echo {
- public:
-  Echo(Two& two, ListenerId listener) : ring_(*two.server), memory_(64, std::string(512, '\0')) {
-    EXPECT_EQ(ring_.PrepareAccept(listener, Shots::kMultishot, MakeToken(Kind::kAccept)),
-              Prepared::kAccepted);
-    two.world.SetProgram(ring_, [this](Ring& ring) {
-      for (const Completion& completion : ring.Completions()) On(completion);
-    });
-  }
-
-  uint64_t bytes() const { return bytes_; }
-
- private:
-  enum class Kind : uint8_t { kAccept, kRecv, kSend, kClose };
-
-  void On(const Completion& completion) {
-    const ConnectionId id = ConnectionOf(completion.token);
-    switch (KindOf<Kind>(completion.token)) {
-      case Kind::kAccept:
-        if (completion.ok()) Recv(completion.connection());
-        return;
-      case Kind::kRecv:
-        if (completion.result <= 0) return Close(id);
-        bytes_ += static_cast<uint64_t>(completion.result);
-        EXPECT_EQ(ring_.PrepareSend(id, Memory(id).first(static_cast<size_t>(completion.result)),
-                                    MakeToken(Kind::kSend, id), TransferFlags::kAll),
-                  Prepared::kAccepted);
-        return;
-      case Kind::kSend:
-        return completion.ok() ? Recv(id) : Close(id);
-      case Kind::kClose:
-        return;
-    }
-  }
-  std::span<std::byte> Memory(ConnectionId id) { return AsBytes(memory_[id.index]); }
-  void Recv(ConnectionId id) {
-    EXPECT_EQ(ring_.PrepareRecv(id, Memory(id), MakeToken(Kind::kRecv, id)), Prepared::kAccepted);
-  }
-  void Close(ConnectionId id) {
-    EXPECT_EQ(ring_.PrepareClose(id, CloseMode::kGraceful, MakeToken(Kind::kClose, id)),
-              Prepared::kAccepted);
-  }
-
-  Ring& ring_;
-  std::vector<std::string> memory_;
-  uint64_t bytes_ = 0;
-};
-
-struct Outcome {
-  int echoed = 0;  // texts that came back whole
-  int failed = 0;  // connects and connections that did not
-  uint64_t digest = 0;
-  std::string log;
-};
-
-// Sends a text on each of some connections and reads it back, one after the other.
-bool EchoOnce(Two& two, int number) {
-  Ring& ring = *two.client;
-  EXPECT_EQ(ring.PrepareConnect(kServer, Token{1}), Prepared::kAccepted);
-  const Completion connected = Next(ring);
-  if (!connected.ok()) return false;
-  const ConnectionId id = connected.connection();
-  std::string text(3'000, static_cast<char>('a' + number % 26));
-  std::string answer(text.size(), '\0');
-  EXPECT_EQ(ring.PrepareRecv(id, AsBytes(answer), Token{2}, TransferFlags::kAll),
-            Prepared::kAccepted);
-  EXPECT_EQ(ring.PrepareSend(id, AsBytes(text), Token{3}, TransferFlags::kAll),
-            Prepared::kAccepted);
-  int32_t received = -1;
-  for (int i = 0; i < 2; ++i) {
-    const Completion completion = Next(ring);
-    if (completion.token == Token{2}) received = completion.result;
-  }
-  // What came is right, even where it is not all.
-  if (received > 0) {
-    EXPECT_EQ(answer.substr(0, static_cast<size_t>(received)),
-              text.substr(0, static_cast<size_t>(received)));
-  }
-  EXPECT_EQ(ring.PrepareClose(id, CloseMode::kGraceful, Token{4}), Prepared::kAccepted);
-  EXPECT_EQ(Next(ring).result, 0);
-  return received == static_cast<int32_t>(text.size());
-}
-
-Outcome RunEcho(uint64_t seed, const Faults& faults) {
-  Two two(seed, {.faults = faults});
-  Echo echo(two, two.Listen());
-  Outcome outcome;
-  for (int i = 0; i < 20; ++i) ++(EchoOnce(two, i) ? outcome.echoed : outcome.failed);
-  outcome.digest = two.world.digest();
-  outcome.log = two.world.LogText();
-  return outcome;
-}
-
-// Everything that may go wrong with streams, but for what ends them.
-Faults Rough() {
-  return {.delay_min_ns = 10'000,
-          .delay_max_ns = 5'000'000,
-          .bytes_per_second = 10'000'000,
-          .short_transfer = 300'000,
-          .split = 300'000};
-}
 
 TEST(SimulatedWorld, TheSameSeedGivesTheSameRun) {
   Faults faults = Rough();
@@ -474,7 +311,7 @@ FileId Open(Ring& ring) {
 // What was synced is there after a loss of power; of the rest, any sectors.
 TEST(SimulatedWorld, ALossOfPowerTakesWhatWasNotSynced) {
   constexpr size_t kSectors = 8;
-  constexpr size_t kBytes = kSectors * sim::Disk::kSectorBytes;
+  constexpr size_t kBytes = kSectors * Disk::kSectorBytes;
   size_t lost = 0;
   size_t kept = 0;
   for (uint64_t seed = 1; seed <= 20; ++seed) {
@@ -488,9 +325,9 @@ TEST(SimulatedWorld, ALossOfPowerTakesWhatWasNotSynced) {
     const std::string& left = two.world.disk(two.server_host).Find("/data")->bytes;
     ASSERT_EQ(left.size(), kBytes);
     EXPECT_EQ(left.substr(0, kBytes / 2), std::string(kBytes / 2, 'a'));
-    for (size_t at = kBytes / 2; at < kBytes; at += sim::Disk::kSectorBytes) {
-      const std::string sector = left.substr(at, sim::Disk::kSectorBytes);
-      EXPECT_EQ(sector, std::string(sim::Disk::kSectorBytes, sector[0])) << "a sector is whole";
+    for (size_t at = kBytes / 2; at < kBytes; at += Disk::kSectorBytes) {
+      const std::string sector = left.substr(at, Disk::kSectorBytes);
+      EXPECT_EQ(sector, std::string(Disk::kSectorBytes, sector[0])) << "a sector is whole";
       ++(sector[0] == 'a' ? lost : kept);
     }
   }
@@ -589,4 +426,4 @@ TEST(SimulatedWorld, AClosedSocketGoesOnSending) {
 }
 
 }  // namespace
-}  // namespace ioring
+}  // namespace ioring::sim

@@ -169,7 +169,14 @@ void Network::PutOnWire(Socket& socket, Segment::Kind kind, std::string bytes) {
     sent_ns = std::max(sent_ns, socket.wire_free_ns) + static_cast<int64_t>(takes_ns);
     socket.wire_free_ns = sent_ns;
   }
-  socket.last_due_ns = std::max(sent_ns + Delay(), socket.last_due_ns);
+  MayCut(socket.host, socket.peer_host);
+  int64_t due_ns = sent_ns + Delay();
+  const bool may_be_held = kind == Segment::Kind::kBytes && due_ns > socket.last_due_ns;
+  if (may_be_held && engine_.random().Chance(engine_.faults().coalesce)) {
+    engine_.Log(Happened::kHeldBack, socket.id, bytes.size());
+    due_ns += engine_.faults().coalesce_ns;
+  }
+  socket.last_due_ns = std::max(due_ns, socket.last_due_ns);
   socket.wire.push_back({kind, socket.last_due_ns, std::move(bytes)});
   engine_.At(socket.last_due_ns, [this, id = socket.id] { Deliver(id); });
 }
@@ -281,6 +288,7 @@ CallResult Network::SendTo(Socket& socket, const std::byte* data, size_t bytes,
   if (!FindHost(socket.host, destination, &host)) return Failed(Error::kHostUnreachable);
   const Faults& faults = engine_.faults();
   Random& random = engine_.random();
+  MayCut(socket.host, host);
   Datagram datagram{SourceOf(socket, destination), std::string(TextOf(data, bytes))};
   const auto result = static_cast<CallResult>(bytes);
   if (random.Chance(faults.lose_datagram)) {
