@@ -8,7 +8,9 @@
 
 #include "absl/log/check.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "ring/clock.h"
+#include "ring/error.h"
 #include "ring_sim/options.h"
 
 namespace ioring::sim {
@@ -88,6 +90,40 @@ std::string_view NameOf(Happened happened) {
   return "?";
 }
 
+// Of what it has the number.
+std::string_view SubjectOf(Happened happened) {
+  switch (happened) {
+    case Happened::kPartition:
+    case Happened::kHeal:
+    case Happened::kPowerLost:
+    case Happened::kStopped:
+    case Happened::kStarted:
+    case Happened::kShortage:
+    case Happened::kClockJump:
+      return "host";
+    case Happened::kRead:
+    case Happened::kWritten:
+    case Happened::kSynced:
+    case Happened::kDiskError:
+    case Happened::kDiskFull:
+      return "file";
+    case Happened::kPause:
+    case Happened::kWake:
+    case Happened::kCompletion:
+      return "ring";
+    case Happened::kNote:
+      return "test";
+    default:
+      return "socket";
+  }
+}
+
+// Whether the value is an Error.
+bool IsError(Happened happened) {
+  return happened == Happened::kRefused || happened == Happened::kTimedOut ||
+         happened == Happened::kReset || happened == Happened::kShortage;
+}
+
 }  // namespace
 
 Engine::Engine(uint64_t seed, const WorldOptions& options)
@@ -139,8 +175,14 @@ void Engine::Log(Happened happened, uint64_t subject, uint64_t value) {
 std::string Engine::LogText() const {
   std::string text;
   for (const LogEntry& entry : log_) {
-    absl::StrAppend(&text, entry.time_ns, " ", entry.subject, " ", NameOf(entry.happened), " ",
-                    entry.value, "\n");
+    absl::StrAppendFormat(&text, "%d.%09d %s %d %s ", entry.time_ns / kNanosPerSecond,
+                          entry.time_ns % kNanosPerSecond, SubjectOf(entry.happened), entry.subject,
+                          NameOf(entry.happened));
+    if (IsError(entry.happened)) {
+      absl::StrAppend(&text, ErrorName(static_cast<Error>(entry.value)), "\n");
+    } else {
+      absl::StrAppend(&text, entry.value, "\n");
+    }
   }
   return text;
 }

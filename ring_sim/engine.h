@@ -91,7 +91,8 @@ class Engine {
   void Log(Happened happened, uint64_t subject, uint64_t value = 0);
   // Of everything that was logged so far, and when.
   uint64_t digest() const { return digest_; }
-  // A line for each entry that was kept.
+  // A line for each entry that was kept: the time in seconds, the subject, what happened, and the
+  // value.
   std::string LogText() const;
 
   // A random part of `size`, at least 1, where the dice say so; else all of it.

@@ -84,10 +84,11 @@ inline std::span<std::byte> AsBytes(std::string& text) {
   return std::as_writable_bytes(std::span<char>(text.data(), text.size()));
 }
 
-// An echo server, as a callback.
+// An echo server, as a callback. Without `send_flags` it takes a send for done that was short.
 class Echo {
  public:
-  Echo(Two& two, ListenerId listener) : ring_(*two.server), memory_(64, std::string(512, '\0')) {
+  Echo(Two& two, ListenerId listener, TransferFlags send_flags = TransferFlags::kAll)
+      : ring_(*two.server), send_flags_(send_flags), memory_(64, std::string(512, '\0')) {
     EXPECT_EQ(ring_.PrepareAccept(listener, Shots::kMultishot, MakeToken(Kind::kAccept)),
               Prepared::kAccepted);
     two.world.SetProgram(ring_, [this](Ring& ring) {
@@ -110,7 +111,7 @@ class Echo {
         if (completion.result <= 0) return Close(id);
         bytes_ += static_cast<uint64_t>(completion.result);
         EXPECT_EQ(ring_.PrepareSend(id, Memory(id).first(static_cast<size_t>(completion.result)),
-                                    MakeToken(Kind::kSend, id), TransferFlags::kAll),
+                                    MakeToken(Kind::kSend, id), send_flags_),
                   Prepared::kAccepted);
         return;
       case Kind::kSend:
@@ -129,6 +130,7 @@ class Echo {
   }
 
   Ring& ring_;
+  const TransferFlags send_flags_;
   std::vector<std::string> memory_;
   uint64_t bytes_ = 0;
 };
