@@ -43,6 +43,8 @@ class Network {
   void StopHost(HostId host);
   void StartHost(HostId host);
   bool IsDown(HostId host) const { return hosts_[host].is_down; }
+  // How many there are of it, closed ones included whose end is still under way.
+  uint32_t CountSockets(HostId host) const { return hosts_[host].sockets; }
 
   // Null where it is gone.
   Socket* Find(SocketId id);

@@ -132,6 +132,8 @@ class World {
   // ---- Looking.
 
   const Disk& disk(HostId host) const { return *machines_[host].disk; }
+  // The host's sockets, listeners included, and closed ones of which something is under way.
+  uint32_t CountSockets(HostId host) const { return network_.CountSockets(host); }
   // Of all that has happened, and when.
   uint64_t digest() const { return engine_.digest(); }
   // The newest entries of the log: a line for each.

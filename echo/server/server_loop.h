@@ -346,7 +346,7 @@ void ServerLoop<Engine>::OnTick(const Completion& completion) {
 template <typename Engine>
 inline void ServerLoop<Engine>::RelieveStarvation() {
   if constexpr (Engine::kSharesBuffers) {
-    const auto now = [] { return Clock::now(); };
+    const auto now = [this] { return options_.now(); };
     if (ABSL_PREDICT_FALSE(starvation_.MustRelieve(engine_->Starved(), now))) AskForBuffers();
   }
 }
@@ -363,7 +363,7 @@ ABSL_ATTRIBUTE_NOINLINE void ServerLoop<Engine>::AskForBuffers() {
 
 template <typename Engine>
 ABSL_ATTRIBUTE_NOINLINE void ServerLoop<Engine>::ContinueDrain() {
-  switch (const DrainStep step = drain_.Next(Clock::now())) {
+  switch (const DrainStep step = drain_.Next(options_.now())) {
     case DrainStep::kNone:
       break;
     case DrainStep::kBegin:

@@ -47,6 +47,8 @@ struct ServerOptions {
   std::chrono::nanoseconds batch_delay{0};
   // What Stop gives connections to finish.
   std::chrono::nanoseconds drain_deadline = std::chrono::seconds(5);
+  // The clock of that time; a simulation has its own.
+  std::chrono::steady_clock::time_point (*now)() = &std::chrono::steady_clock::now;
 
   // kMirror: buffers in a slab. 0: as many as make 4 MiB.
   uint32_t buffers_per_slab = 0;

@@ -1,0 +1,275 @@
+// The echo server, as it is, in a simulated world: clients on several hosts, faults of all kinds, a
+// stop at any time. What must hold:
+//  - Each byte comes back once, in order, to whoever sent it; all of them, where no fault breaks
+//    connections.
+//  - A client that shuts down sending gets all that is still to come, and then the end.
+//  - When the server has stopped, nothing is in flight, all buffers are back, and no host has a
+//    socket left.
+// Environment: IORING_ECHO_WORLD_SEED, the first seed (1); IORING_ECHO_WORLD_SEEDS, how many
+// (1000).
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "echo/server/server.h"
+#include "echo/server/server_options.h"
+#include "echo/server/server_statistics.h"
+#include "gtest/gtest.h"
+#include "ring/endpoint.h"
+#include "ring_sim/options.h"
+#include "ring_sim/random.h"
+#include "ring_sim/shrink.h"
+#include "ring_sim/simulated_world.h"
+#include "ring_sim/testing/echo_client.h"
+#include "ring_sim/testing/simulated_native.h"
+
+namespace ioring::sim {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+const Endpoint kServer = Endpoint::Ipv4({10, 0, 0, 1}, 7);
+constexpr uint32_t kClientsMax = 3;
+constexpr uint32_t kConnectionsMax = 3 * kClientsMax;
+
+// ---- What a seed makes.
+
+uint32_t Half(Random& random, uint32_t chance) { return random.Below(2) == 0 ? 0 : chance; }
+
+// These lose nothing.
+Faults Harmless(Random& random) {
+  Faults faults;
+  faults.delay_max_ns = random.Below(2) == 0 ? 0 : random.Between(0, 5'000'000);
+  faults.bytes_per_second = Half(random, 1'000'000);
+  faults.short_transfer = Half(random, 200'000);
+  faults.split = Half(random, 200'000);
+  faults.coalesce = Half(random, 100'000);
+  faults.full_backlog = Half(random, 200'000);
+  faults.partition = Half(random, 2'000);
+  faults.partition_one_way = Half(random, 2'000);
+  faults.pause = Half(random, 10'000);
+  faults.wake_delay_max_ns = Half(random, 1'000'000);
+  faults.reorder = Half(random, 300'000);
+  return faults;
+}
+
+// These break connections.
+void AddHarm(Random& random, Faults& faults) {
+  faults.reset = Half(random, 10'000);
+  faults.refuse_connect = Half(random, 100'000);
+  faults.lose_connect = Half(random, 50'000);
+  faults.no_descriptor = Half(random, 50'000);
+  faults.no_memory = Half(random, 50'000);
+  faults.clock_jump = Half(random, 5'000);
+  if (random.Below(2) == 0) faults.partition_max_ns = 200'000'000'000;
+}
+
+ServerOptions DrawServer(Random& random, bool is_harmless) {
+  ServerOptions options;
+  options.listen = kServer;
+  options.submission_entries = 8 << random.Below(4);
+  options.engine = random.Below(2) == 0 ? EchoEngine::kMirror : EchoEngine::kManaged;
+  options.buffer_bytes = 128 << random.Below(6);
+  options.max_connections =
+      is_harmless ? kConnectionsMax : static_cast<uint32_t>(1 + random.Below(kConnectionsMax));
+  options.buffers_per_slab = static_cast<uint32_t>(1 + random.Below(4));
+  options.group_buffers_initial = static_cast<uint32_t>(1 + random.Below(4));
+  options.group_buffers_max = options.group_buffers_initial;
+  options.batch_delay = std::chrono::microseconds(random.Below(2) * 100);
+  options.drain_deadline = seconds{60};
+  options.now = &NativeHost::Now;
+  return options;
+}
+
+EchoScript DrawScript(Random& random, uint32_t number) {
+  return {.number = number,
+          .messages = 1 + random.Below(20),
+          .shape = {.message_bytes = static_cast<uint32_t>(1 + random.Below(1'500)),
+                    .depth = static_cast<uint32_t>(1 + random.Below(4))},
+          .half_close = random.Below(2) == 0};
+}
+
+// ---- A run.
+
+struct EchoRun {
+  std::string problem;  // empty: none
+  std::string log;
+  uint64_t digest = 0;
+  uint64_t bytes = 0;
+};
+
+class EchoWorld {
+ public:
+  EchoWorld(uint64_t seed, const WorldOptions& options, bool is_harmless, bool stops_early)
+      : dice_(seed),
+        is_harmless_(is_harmless),
+        stops_early_(stops_early),
+        world_(seed, options),
+        server_host_(world_.AddHost("server", {kServer})),
+        native_(world_, server_host_) {}
+
+  EchoRun Run() {
+    // The server has what it needs to listen.
+    const Faults faults = std::exchange(world_.faults(), {});
+    absl::StatusOr<std::unique_ptr<EchoServer>> server =
+        EchoServer::Create(DrawServer(dice_, is_harmless_));
+    if (!server.ok()) return {.problem = server.status().ToString()};
+    world_.faults() = faults;
+    AddClients();
+    StopInTime(**server);
+    Check((*server)->Run());
+    CheckServer((*server)->GetStatistics());
+    server->reset();
+    world_.faults() = {};
+    const bool ended = world_.RunUntil([this] { return AllDone(); }, hours{1});
+    Check(ended, "a client's connections do not end");
+    if (ended) {
+      CheckClients();
+    } else {
+      for (const HostId host : hosts_) world_.StopHost(host);  // their rings are not at rest
+    }
+    return {.problem = problem_,
+            .log = problem_.empty() ? "" : world_.LogText(),
+            .digest = world_.digest(),
+            .bytes = bytes_};
+  }
+
+ private:
+  void Check(bool is_right, std::string what) {
+    if (!is_right && problem_.empty()) problem_ = std::move(what);
+  }
+  void Check(const absl::Status& status) { Check(status.ok(), status.ToString()); }
+
+  void AddClients() {
+    const uint64_t clients = 1 + dice_.Below(kClientsMax);
+    uint32_t number = 0;
+    for (uint64_t i = 0; i < clients; ++i) {
+      const Endpoint address = Endpoint::Ipv4({10, 0, 0, static_cast<uint8_t>(2 + i)}, 0);
+      hosts_.push_back(world_.AddHost(absl::StrCat("client ", i), {address}));
+      std::vector<EchoScript> scripts(1 + dice_.Below(kConnectionsMax / kClientsMax));
+      for (EchoScript& script : scripts) script = DrawScript(dice_, number++);
+      clients_.push_back(std::make_unique<EchoClient>(world_, hosts_.back(), kServer, scripts));
+    }
+  }
+
+  bool AllDone() const {
+    return std::all_of(clients_.begin(), clients_.end(),
+                       [](const auto& client) { return client->IsDone(); });
+  }
+
+  // When all clients are done, or early.
+  void StopInTime(EchoServer& server) {
+    if (stops_early_) {
+      return world_.After(std::chrono::microseconds(dice_.Below(100'000)),
+                          [&server] { server.Stop(); });
+    }
+    world_.After(milliseconds{100}, [this, &server] {
+      if (AllDone() || world_.Now() > give_up_at_) return server.Stop();
+      StopInTime(server);
+    });
+  }
+
+  void CheckServer(const ServerStatistics& statistics) {
+    Check(statistics.connections_open == 0, "connections are open after the stop");
+    Check(statistics.buffers_in_use == 0, "buffers are in use after the stop");
+    server_ = statistics;
+    // What comes after the end that a stop sends is dropped.
+    if (is_harmless_ && !stops_early_) {
+      Check(statistics.bytes_received == statistics.bytes_sent, "bytes were not sent back");
+    }
+  }
+
+  void CheckClients() {
+    for (const std::unique_ptr<EchoClient>& client : clients_) {
+      Check(client->problem().empty(), client->problem());
+      Check(client->InFlight() == 0, "a client has operations in flight");
+      for (const EchoOutcome& outcome : client->Outcomes()) CheckOutcome(outcome);
+    }
+    Check(bytes_ <= server_.bytes_sent, "more came back than was sent");
+    if (is_harmless_) Check(bytes_ == server_.bytes_sent, "what was sent back did not arrive");
+    if (!problem_.empty()) return;
+    clients_.clear();
+    world_.RunUntilIdle();
+    Check(world_.CountSockets(server_host_) == 0, "the server's host has a socket left");
+    for (const HostId host : hosts_) {
+      Check(world_.CountSockets(host) == 0, "a client's host has a socket left");
+    }
+  }
+
+  void CheckOutcome(const EchoOutcome& outcome) {
+    bytes_ += outcome.received;
+    Check(outcome.closed || !outcome.connected, "a connection was not closed");
+    if (is_harmless_ && !stops_early_) {
+      Check(!outcome.failed, "a connection failed, but nothing broke it");
+      Check(outcome.complete, "not all came back");
+    }
+  }
+
+  Random dice_;  // of the test; the world has its own
+  const bool is_harmless_;
+  const bool stops_early_;
+  World world_;
+  const HostId server_host_;
+  const NativeHost native_;
+  const std::chrono::steady_clock::time_point give_up_at_ = world_.Now() + hours{1};
+  std::vector<HostId> hosts_;
+  std::vector<std::unique_ptr<EchoClient>> clients_;
+  ServerStatistics server_;
+  uint64_t bytes_ = 0;
+  std::string problem_;
+};
+
+EchoRun RunSeed(uint64_t seed) {
+  Random dice(~seed);
+  const bool is_harmless = dice.Below(2) == 0;
+  const bool stops_early = dice.Below(3) == 0;
+  WorldOptions options;
+  options.faults = Harmless(dice);
+  if (!is_harmless) AddHarm(dice, options.faults);
+  if (dice.Below(2) == 0) options.recv_buffer_bytes = options.send_buffer_bytes = 2'048;
+  EchoRun run = EchoWorld(seed, options, is_harmless, stops_early).Run();
+  if (!run.problem.empty()) {
+    run.problem = absl::StrCat(run.problem, " (", is_harmless ? "harmless, " : "",
+                               stops_early ? "stopped early, " : "",
+                               Describe({.seed = seed, .options = options}), ")");
+  }
+  return run;
+}
+
+uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
+  const char* const text = std::getenv(name);
+  uint64_t value = 0;
+  return text != nullptr && absl::SimpleAtoi(text, &value) ? value : otherwise;
+}
+
+TEST(EchoWorld, EveryByteComesBackOnce) {
+  const uint64_t first = FromEnvironment("IORING_ECHO_WORLD_SEED", 1);
+  const uint64_t seeds = FromEnvironment("IORING_ECHO_WORLD_SEEDS", 1'000);
+  uint64_t bytes = 0;
+  for (uint64_t seed = first; seed < first + seeds; ++seed) {
+    const EchoRun run = RunSeed(seed);
+    bytes += run.bytes;
+    ASSERT_EQ(run.problem, "") << "IORING_ECHO_WORLD_SEED=" << seed << "\n" << run.log;
+  }
+  EXPECT_GT(bytes, 1'000 * seeds) << "too little for a test";
+}
+
+TEST(EchoWorld, TheSameSeedGivesTheSameRun) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    EXPECT_EQ(RunSeed(seed).digest, RunSeed(seed).digest) << "seed " << seed;
+  }
+}
+
+}  // namespace
+}  // namespace ioring::sim
