@@ -15,6 +15,7 @@
 #include "echo/load/load_connection.h"
 #include "ring/completion.h"
 #include "ring/endpoint.h"
+#include "ring/error.h"
 #include "ring/options.h"
 #include "ring/prepared.h"
 #include "ring/ring.h"
@@ -26,8 +27,6 @@ namespace {
 
 // Of the client's memory: small, so that messages come in pieces.
 constexpr size_t kTransferBytes = 700;
-// A server that a partition has cut off for too long says nothing when it gives up.
-constexpr std::chrono::nanoseconds kPatience = std::chrono::seconds(300);
 
 RingOptions Limits(size_t connections) {
   RingOptions options;
@@ -89,8 +88,13 @@ void EchoClient::Handle(const Completion& completion) {
       return OnRecv(peer, completion);
     case Kind::kSend:
       return OnSend(peer, completion);
-    case Kind::kShutdown:
+    case Kind::kDelay:
+      if (!peer.closing) Recv(peer);
+      return;
     case Kind::kDeadline:
+      if (completion.error() == Error::kTimedOut) peer.outcome.gave_up = true;
+      return;
+    case Kind::kShutdown:
       return;
     case Kind::kClose:
       Check(completion.result == 0, peer, "its close failed");
@@ -140,11 +144,13 @@ void EchoClient::Pump(Peer& peer) {
   if (peer.closing) return;
   LoadConnection& load = peer.load;
   while (load.Window() > 0 && load.admitted() < peer.script.messages) load.Admit(world_.Now());
-  if (!peer.receiving) {
-    peer.receiving = true;
-    const Token recv = MakeToken(Kind::kRecv, peer.index);
-    Accepted(ring_->PrepareRecv(peer.id, peer.recv_memory, recv));
-    Accepted(ring_->PrepareDeadline(recv, kPatience, MakeToken(Kind::kDeadline, peer.index)));
+  if (!std::exchange(peer.receiving, true)) {
+    if (peer.script.read_delay.count() == 0) {
+      Recv(peer);
+    } else {
+      Accepted(ring_->PrepareTimeout(peer.script.read_delay, Shots::kOneShot,
+                                     MakeToken(Kind::kDelay, peer.index)));
+    }
   }
   if (peer.sending) return;
   if (const std::span<const std::byte> bytes = load.NextSend(); !bytes.empty()) {
@@ -160,6 +166,12 @@ void EchoClient::Pump(Peer& peer) {
     Accepted(
         ring_->PrepareShutdown(peer.id, Direction::kSend, MakeToken(Kind::kShutdown, peer.index)));
   }
+}
+
+void EchoClient::Recv(Peer& peer) {
+  const Token token = MakeToken(Kind::kRecv, peer.index);
+  Accepted(ring_->PrepareRecv(peer.id, peer.recv_memory, token));
+  Accepted(ring_->PrepareDeadline(token, kPatience, MakeToken(Kind::kDeadline, peer.index)));
 }
 
 void EchoClient::Close(Peer& peer) {

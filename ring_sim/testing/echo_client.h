@@ -3,6 +3,7 @@
 #ifndef IORING_RING_SIM_TESTING_ECHO_CLIENT_H_
 #define IORING_RING_SIM_TESTING_ECHO_CLIENT_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -18,6 +19,10 @@
 
 namespace ioring::sim {
 
+// The longest time that a connection waits for what is to come back. A server that a partition has
+// cut off for too long says nothing when it gives up.
+inline constexpr std::chrono::nanoseconds kPatience = std::chrono::seconds(300);
+
 // What one connection does.
 struct EchoScript {
   uint32_t number = 0;  // tells its bytes from the others'
@@ -25,11 +30,14 @@ struct EchoScript {
   LoadShape shape;
   // Shuts sending down when all is sent, before all is back; else it closes when all is back.
   bool half_close = false;
+  // Waits before each receive, so that what comes back has to wait at the server.
+  std::chrono::nanoseconds read_delay{0};
 };
 
 struct EchoOutcome {
   bool connected = false;
-  bool failed = false;  // a reset, a time-out, or a connect that failed
+  bool failed = false;   // a reset, a time-out, or a connect that failed
+  bool gave_up = false;  // nothing came for kPatience
   bool closed = false;
   bool complete = false;  // all that was to be sent was sent, and is back
   uint64_t received = 0;
@@ -50,7 +58,7 @@ class EchoClient {
   const std::string& problem() const { return problem_; }
 
  private:
-  enum class Kind : uint8_t { kConnect, kRecv, kSend, kShutdown, kDeadline, kClose };
+  enum class Kind : uint8_t { kConnect, kRecv, kSend, kShutdown, kDeadline, kDelay, kClose };
 
   struct Peer {
     Peer(uint32_t its_index, const EchoScript& its_script);
@@ -63,7 +71,7 @@ class EchoClient {
     LoadConnection load;
     ConnectionId id;
     EchoOutcome outcome;
-    bool receiving = false;
+    bool receiving = false;  // or waiting to
     bool sending = false;
     bool shut = false;
     bool closing = false;
@@ -74,6 +82,7 @@ class EchoClient {
   void OnRecv(Peer& peer, const Completion& completion);
   void OnSend(Peer& peer, const Completion& completion);
   void Pump(Peer& peer);
+  void Recv(Peer& peer);
   void Close(Peer& peer);
   void Check(bool is_right, const Peer& peer, std::string what);
 

@@ -40,6 +40,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 const Endpoint kServer = Endpoint::Ipv4({10, 0, 0, 1}, 7);
+constexpr std::chrono::nanoseconds kDrainDeadline = seconds{60};
 constexpr uint32_t kClientsMax = 3;
 constexpr uint32_t kConnectionsMax = 3 * kClientsMax;
 
@@ -87,7 +88,7 @@ ServerOptions DrawServer(Random& random, bool is_harmless) {
   options.group_buffers_initial = static_cast<uint32_t>(1 + random.Below(4));
   options.group_buffers_max = options.group_buffers_initial;
   options.batch_delay = std::chrono::microseconds(random.Below(2) * 100);
-  options.drain_deadline = seconds{60};
+  options.drain_deadline = kDrainDeadline;
   options.now = &NativeHost::Now;
   return options;
 }
@@ -97,7 +98,8 @@ EchoScript DrawScript(Random& random, uint32_t number) {
           .messages = 1 + random.Below(20),
           .shape = {.message_bytes = static_cast<uint32_t>(1 + random.Below(1'500)),
                     .depth = static_cast<uint32_t>(1 + random.Below(4))},
-          .half_close = random.Below(2) == 0};
+          .half_close = random.Below(2) == 0,
+          .read_delay = milliseconds(random.Below(4) == 0 ? random.Below(20) : 0)};
 }
 
 // ---- A run.
@@ -113,6 +115,8 @@ class EchoWorld {
  public:
   EchoWorld(uint64_t seed, const WorldOptions& options, bool is_harmless, bool stops_early)
       : dice_(seed),
+        may_be_silent_(options.faults.partition_max_ns >= kPatience.count() / 2 ||
+                       options.faults.clock_jump != 0),
         is_harmless_(is_harmless),
         stops_early_(stops_early),
         world_(seed, options),
@@ -129,10 +133,14 @@ class EchoWorld {
     AddClients();
     StopInTime(**server);
     Check((*server)->Run());
+    // What lasts for seconds are partitions alone.
+    const auto stop_took = world_.Now() - stopped_at_;
+    Check(!is_harmless_ || stop_took < kDrainDeadline, "the stop had to use force");
     CheckServer((*server)->GetStatistics());
     server->reset();
     world_.faults() = {};
     const bool ended = world_.RunUntil([this] { return AllDone(); }, hours{1});
+    world_.RunFor(seconds{1});  // delays of reads
     Check(ended, "a client's connections do not end");
     if (ended) {
       CheckClients();
@@ -172,12 +180,17 @@ class EchoWorld {
   void StopInTime(EchoServer& server) {
     if (stops_early_) {
       return world_.After(std::chrono::microseconds(dice_.Below(100'000)),
-                          [&server] { server.Stop(); });
+                          [this, &server] { Stop(server); });
     }
     world_.After(milliseconds{100}, [this, &server] {
-      if (AllDone() || world_.Now() > give_up_at_) return server.Stop();
+      if (AllDone() || world_.Now() > give_up_at_) return Stop(server);
       StopInTime(server);
     });
+  }
+
+  void Stop(EchoServer& server) {
+    stopped_at_ = world_.Now();
+    server.Stop();
   }
 
   void CheckServer(const ServerStatistics& statistics) {
@@ -210,13 +223,15 @@ class EchoWorld {
   void CheckOutcome(const EchoOutcome& outcome) {
     bytes_ += outcome.received;
     Check(outcome.closed || !outcome.connected, "a connection was not closed");
+    Check(!outcome.gave_up || may_be_silent_, "a connection was left without a word");
     if (is_harmless_ && !stops_early_) {
       Check(!outcome.failed, "a connection failed, but nothing broke it");
       Check(outcome.complete, "not all came back");
     }
   }
 
-  Random dice_;  // of the test; the world has its own
+  Random dice_;               // of the test; the world has its own
+  const bool may_be_silent_;  // for longer than clients wait
   const bool is_harmless_;
   const bool stops_early_;
   World world_;
@@ -225,6 +240,7 @@ class EchoWorld {
   const std::chrono::steady_clock::time_point give_up_at_ = world_.Now() + hours{1};
   std::vector<HostId> hosts_;
   std::vector<std::unique_ptr<EchoClient>> clients_;
+  std::chrono::steady_clock::time_point stopped_at_;
   ServerStatistics server_;
   uint64_t bytes_ = 0;
   std::string problem_;
