@@ -86,6 +86,8 @@ std::string_view NameOf(Happened happened) {
       return "held back";
     case Happened::kClockJump:
       return "clock jump";
+    case Happened::kShort:
+      return "short";
   }
   return "?";
 }

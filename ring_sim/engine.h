@@ -52,6 +52,7 @@ enum class Happened : uint8_t {
   kBacklogFull,
   kHeldBack,  // a segment, for what follows
   kClockJump,
+  kShort,  // a receive or a send
 };
 
 struct LogEntry {

@@ -110,6 +110,7 @@ class Network {
   void FailConnect(SocketId id, Error error);
 
   // Streams.
+  size_t Shortened(const Socket& socket, size_t bytes);
   void Transmit(Socket& socket);
   void SendReset(Socket& socket);
   void PutOnWire(Socket& socket, Segment::Kind kind, std::string bytes);

@@ -63,6 +63,7 @@ TEST(Shrink, TheLogOfWhatIsLeftIsShort) {
   const std::string log = two.world.LogText();
   EXPECT_LT(std::count(log.begin(), log.end(), '\n'), 40) << log;
   EXPECT_NE(log.find("socket 1 accepted 3"), std::string::npos) << log;
+  EXPECT_NE(log.find("socket 3 short"), std::string::npos) << log;
 }
 
 TEST(Shrink, ItTakesNoMoreRunsThanItMay) {

@@ -33,11 +33,16 @@ CallResult NoBytes(Socket& socket) {
 
 // ---- Calls.
 
+size_t Network::Shortened(const Socket& socket, size_t bytes) {
+  const size_t part = engine_.Part(bytes, engine_.faults().short_transfer);
+  if (part != bytes) engine_.Log(Happened::kShort, socket.id, part);
+  return part;
+}
+
 CallResult Network::Recv(Socket& socket, std::byte* data, size_t bytes) {
   if (socket.kind == Socket::Kind::kDatagram) return RecvFrom(socket, data, bytes, nullptr);
   if (socket.received.empty()) return NoBytes(socket);
-  const size_t count =
-      engine_.Part(std::min(bytes, socket.received.size()), engine_.faults().short_transfer);
+  const size_t count = Shortened(socket, std::min(bytes, socket.received.size()));
   std::memcpy(data, socket.received.first(count).data(), count);
   socket.received.Drop(count);
   if (Socket* peer = Find(socket.peer); peer != nullptr) Transmit(*peer);  // the window opens
@@ -62,7 +67,7 @@ CallResult Network::Send(Socket& socket, const std::byte* data, size_t bytes) {
     socket.wants_room = true;
     return kWouldBlock;
   }
-  const size_t count = engine_.Part(std::min(bytes, room), engine_.faults().short_transfer);
+  const size_t count = Shortened(socket, std::min(bytes, room));
   socket.to_send.Append(TextOf(data, count));
   Transmit(socket);
   return static_cast<CallResult>(count);
