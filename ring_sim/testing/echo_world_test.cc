@@ -281,6 +281,38 @@ TEST(EchoWorld, EveryByteComesBackOnce) {
   EXPECT_GT(bytes, 1'000 * seeds) << "too little for a test";
 }
 
+// All share a few buffers, of which the one that does not read would keep all.
+TEST(EchoWorld, APeerThatDoesNotReadStarvesNobody) {
+  for (uint64_t seed = 1; seed <= 50; ++seed) {
+    World world(seed, {.recv_buffer_bytes = 2'048, .send_buffer_bytes = 2'048});
+    const HostId host = world.AddHost("server", {kServer});
+    const NativeHost native(world, host);
+    Random dice(seed);
+    ServerOptions options = DrawServer(dice, /*is_harmless=*/true);
+    options.engine = EchoEngine::kManaged;
+    const absl::StatusOr<std::unique_ptr<EchoServer>> server = EchoServer::Create(options);
+    ASSERT_TRUE(server.ok()) << server.status();
+    const HostId other = world.AddHost("client", {Endpoint::Ipv4({10, 0, 0, 2}, 0)});
+    EchoClient deaf(world, other, kServer,
+                    {{.number = 0,
+                      .messages = 20,
+                      .shape = {.message_bytes = 1'500, .depth = 20},
+                      .read_delay = hours{1}}});
+    EchoClient quick(world, other, kServer,
+                     {{.number = 1, .messages = 20, .shape = {.message_bytes = 100}}});
+    bool is_done = false;
+    world.After(seconds{1}, [&] {
+      is_done = quick.IsDone();
+      (*server)->Stop();
+    });
+    EXPECT_TRUE((*server)->Run().ok());
+    EXPECT_TRUE(is_done) << "seed " << seed << "\n" << world.LogText();
+    EXPECT_TRUE(quick.Outcomes()[0].complete);
+    world.RunFor(hours{10});
+    EXPECT_TRUE(deaf.IsDone() && quick.IsDone());
+  }
+}
+
 TEST(EchoWorld, TheSameSeedGivesTheSameRun) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     EXPECT_EQ(RunSeed(seed).digest, RunSeed(seed).digest) << "seed " << seed;
