@@ -173,6 +173,19 @@ TEST(Chance, HostsStopAndStartAgain) {
   EXPECT_EQ(RunWithStops(1, {.faults = Rough()}).starts, 1);
 }
 
+TEST(Chance, AHostProgramIsToldOfEveryStopAndStart) {
+  SimulatedWorld world(1);
+  const HostId host = world.AddHost("host");
+  std::vector<HostEvent> events;
+  world.SetHostProgram(host, [&](HostEvent event) { events.push_back(event); });
+  world.StopHost(host);
+  world.StartHost(host);
+  world.SetHostProgram(host, nullptr);
+  world.StopHost(host);
+  EXPECT_EQ(events, (std::vector<HostEvent>{HostEvent::kStarted, HostEvent::kStopped,
+                                            HostEvent::kStarted}));
+}
+
 // One that has no program of its own, or whose program waits, goes on.
 TEST(Chance, WhatCannotStartByItselfDoesNotStop) {
   Faults faults;
