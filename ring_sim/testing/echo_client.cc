@@ -160,9 +160,8 @@ void EchoClient::Pump(Peer& peer) {
                                        TransferFlags::kAll));
   }
   if (load.admitted() < peer.script.messages) return;
-  if (!peer.script.half_close) {
-    if (load.in_flight() == 0) Close(peer);
-  } else if (!std::exchange(peer.shut, true)) {
+  if (peer.script.end == EchoEnd::kClose && load.in_flight() == 0) return Close(peer);
+  if (peer.script.end == EchoEnd::kHalfClose && !std::exchange(peer.shut, true)) {
     Accepted(
         ring_->PrepareShutdown(peer.id, Direction::kSend, MakeToken(Kind::kShutdown, peer.index)));
   }

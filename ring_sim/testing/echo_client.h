@@ -23,13 +23,19 @@ namespace ioring::sim {
 // cut off for too long says nothing when it gives up.
 inline constexpr std::chrono::nanoseconds kPatience = std::chrono::seconds(300);
 
+// How a connection ends.
+enum class EchoEnd : uint8_t {
+  kClose,      // closes when all is back
+  kHalfClose,  // shuts sending down when all is sent, before all is back
+  kWait,       // waits for the server's end
+};
+
 // What one connection does.
 struct EchoScript {
   uint32_t number = 0;  // tells its bytes from the others'
   uint64_t messages = 1;
   LoadShape shape;
-  // Shuts sending down when all is sent, before all is back; else it closes when all is back.
-  bool half_close = false;
+  EchoEnd end = EchoEnd::kClose;
   // Waits before each receive, so that what comes back has to wait at the server.
   std::chrono::nanoseconds read_delay{0};
 };

@@ -98,7 +98,7 @@ EchoScript DrawScript(Random& random, uint32_t number) {
           .messages = 1 + random.Below(20),
           .shape = {.message_bytes = static_cast<uint32_t>(1 + random.Below(1'500)),
                     .depth = static_cast<uint32_t>(1 + random.Below(4))},
-          .half_close = random.Below(2) == 0,
+          .end = static_cast<EchoEnd>(random.Below(3)),
           .read_delay = milliseconds(random.Below(4) == 0 ? random.Below(20) : 0)};
 }
 
