@@ -4,10 +4,11 @@
 //   absl::StatusOr<std::unique_ptr<BufferGroup>> group = BufferGroup::Create(ring, {});
 //   if (!group.ok()) return group.status();
 //   Prepared prepared =
-//       ring.PrepareRecvManaged(connection, (*group)->id(), Shots::kMultishot, token);
+//       ring.PrepareRecvManaged(connection, (*group)->id(), Shots::kOneShot, token);
 //   ...
 //   if ((completion.flags & kBuffer) != 0) {
-//     client.lease = (*group)->Take(completion);  // kept until the send has completed
+//     // The send uses the lease: receive again after it has completed.
+//     client.lease = (*group)->Take(completion);
 //     prepared = ring.PrepareSendBuffer(connection, client.lease.Slice(), token);  // no copy
 //   }
 //
@@ -55,8 +56,8 @@ class BufferGroup;
 struct GroupStatistics {
   uint32_t buffers = 0;
   uint32_t max_buffers = 0;
-  // Buffers with room in the ring, at the time when one was last begun, filled, given back or
-  // added.
+  // Buffers in the ring that have room. Counted when a buffer last came into use, became full, came
+  // back or was added.
   uint32_t free = 0;
   uint32_t leases = 0;           // pieces that were taken and not released
   uint64_t taken = 0;            // pieces that were taken since the creation

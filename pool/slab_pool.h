@@ -60,8 +60,8 @@ struct SlabPoolOptions {
   // The size of a buffer, without its mirror: a power of two and a multiple of
   // MirrorGranularity(). 64 KiB suits every platform.
   uint32_t buffer_bytes = 64 << 10;
-  // A slab takes twice the size of its buffers, at most 1 GiB, of address space. Where the kernel
-  // registers the slab, it takes as much of the locked memory that a process may have.
+  // A slab takes address space for twice its buffers, at most 1 GiB. If the kernel registers the
+  // slab, the same number of bytes counts against the process's limit of locked memory.
   uint32_t buffers_per_slab = 64;
   // The number of slabs that the pool begins with, and the number that it may have. Each slab is
   // one of RingOptions::max_buffers.

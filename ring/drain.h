@@ -9,11 +9,15 @@
 
 namespace ioring {
 
-// Cancels everything in flight and takes (and drops) completions until nothing is left
-// or `deadline` has passed. Drain waits for closes and does not cancel them: a graceful one takes
-// up to RingOptions::linger_time. Buffers that completions carry go back to their groups; new
-// connections among them are closed by the ring's destructor. Ring's thread only.
-// DeadlineExceeded says how many operations are still in flight.
+// Cancels all operations in flight except closes. Then takes and drops completions until no
+// operation is in flight, or `deadline` has passed. A graceful close takes up to
+// RingOptions::linger_time. Buffers of dropped completions go back to their groups. The ring's
+// destructor closes the connections of dropped completions.
+// Returns: OK if no operation is in flight. All memory of operations is the caller's again, and the
+// ring may be destroyed.
+// Errors: DeadlineExceeded, with the number of operations in flight. The ring must not be destroyed
+// yet; call Drain again.
+// Threads: the ring's thread only.
 absl::Status Drain(Ring& ring, std::chrono::steady_clock::time_point deadline);
 
 }  // namespace ioring

@@ -71,11 +71,11 @@ struct RingOptions {
   // (kMemoryFree). Sends with TransferFlags::kAll do not. Loopback copies all the same. Unset:
   // never. Backends: io_uring.
   std::optional<uint32_t> zero_copy_threshold_bytes;
-  // Socket transfers of registered memory of at least this size use the registration. On io_uring
-  // those with TransferFlags::kAll do not. Unset: on rio all do; on io_uring none do. The kernel
-  // copies either way there, and it copies registered memory page by page: an echo of 16 KiB takes
-  // 7 % more CPU time so. (Zero-copy sends gain by the registration, and use it whatever this
-  // option is.) Backends: io_uring, rio.
+  // Socket transfers of registered memory use the registration from this size on. Unset: on rio all
+  // transfers do, on io_uring none. On io_uring leave it unset: the kernel copies in either case,
+  // and registered memory page by page, so that an echo of 16 KiB takes 7 % more CPU time.
+  // Transfers with TransferFlags::kAll do not use it there; zero-copy sends always use the
+  // registration. Backends: io_uring, rio.
   std::optional<uint32_t> fixed_socket_io_threshold_bytes;
   // A kernel thread takes submissions while it is busy and for this long after. It burns a core per
   // ring. Excludes kDeferredTaskRun. Unset: off. Backends: io_uring.
@@ -129,8 +129,8 @@ enum class TransferFlags : uint8_t {
 };
 
 enum class CloseMode : uint8_t {
-  kGraceful,  // delivers all that was sent, whatever the peer sends meanwhile; then FIN
-  kReset,     // drops all that was not delivered; the peer gets a reset
+  kGraceful,  // delivers the bytes of completed sends, and FIN: see Ring::PrepareClose
+  kReset,     // drops all bytes that were not delivered; the peer gets a reset
 };
 
 // The events that a poll asks for or reports: a set of these.

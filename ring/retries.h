@@ -11,8 +11,10 @@
 //   }
 //
 // Requirements: the ring lives longer. One call of `prepare` prepares at most one operation,
-// returns what the ring said of it, and does not call this object. `prepare` owns what it refers
-// to, or that lives until the operation was accepted or Clear or the destructor dropped it.
+// returns what the ring said of it, and does not call this object. `prepare` may run several times,
+// and later than the call that took it. All that it refers to must live until the operation is
+// accepted, or until Clear or the destructor drops it. The memory of the operation must live
+// longer: until its final completion (rule 2 of ring/ring.h).
 // Effects: operations are accepted in the order in which they were given. None is lost, and none is
 // accepted twice. No call spins or waits.
 // Errors: none. A refused operation is kept.

@@ -16,19 +16,21 @@
 //  1. `Prepare…` queues one operation and makes no system call. It returns
 //     Prepared::kAccepted, or says what was full and changes nothing:
 //     - kSubmissionQueueFull: `Submit` makes room. Prepare once more then.
-//     - kOperationTableFull: RingOptions::max_operations are in flight. `Submit` makes no
-//       room there; only an operation that completes does. Keep what was refused, and
-//       prepare it after the next completions were taken.
+//     - kOperationTableFull: all RingOptions::max_operations places of the table are in use
+//       (options.h says which operations need one). `Submit` frees none. An operation frees
+//       its place when it completes. Keep the operation, and prepare it again after you have
+//       taken completions.
 //     If both are full, Prepare returns kSubmissionQueueFull. After a submit, the same
 //     operation may therefore be refused with kOperationTableFull. The loop
 //     `while (prepare() != Prepared::kAccepted) Submit();` then never ends. Use Retries
 //     (ring/retries.h): it submits, keeps what is still refused, and offers it again.
-//     An accepted operation yields exactly one final completion; completions before it
-//     are marked `kMore`. A bad argument does not cause a refusal: the operation is
-//     accepted and completes with the error. The table reserves a few places for cancels,
-//     so that the operations that filled it can be cancelled.
-//  2. The ring owns an operation's memory (spans, slices, `Endpoint*`) from acceptance until the
-//     caller has peeked the final completion.
+//     An accepted operation has exactly one final completion. Earlier ones are marked `kMore`.
+//     A bad argument is no reason to refuse: the operation is accepted, and completes with the
+//     error. The table has a few further places for cancels, so that the operations that fill
+//     it can be cancelled.
+//  2. The ring uses the memory of an operation (spans, slices, `Endpoint*`) from acceptance on.
+//     Keep it valid, and do not touch it, until PeekCompletions or a loop over Completions has
+//     shown you the final completion. Arguments passed by reference are copied at once.
 //  3. A completion's `result` is a number of bytes, an index, a count, or the negative of one
 //     `Error`.
 //  4. `Submit` never blocks. The ring never runs a callback.
@@ -38,7 +40,8 @@
 //     direction of a zero-copy send is free at its first completion, its memory at the last.)
 //  7. A cancel is itself an operation, and is best effort. The target still completes:
 //     with kCanceled, or with the result of what it truly did.
-//  8. The ring checks a slice before it queues anything.
+//  8. A slice that lies outside its buffer, or crosses a unit, completes with kInvalidArgument. The
+//     system never sees such an operation.
 //  9. No completion is lost. The queues are bounded. If the kernel's completion queue overflows,
 //     the ring flushes it and counts each overflow. The completions arrive all the same.
 // 10. Threads: a ring belongs to one thread, the one that first submits or waits. Another thread
@@ -49,16 +52,17 @@
 //     after fork(2) or daemon(3). (The ring sees the forks of the C library. It sees neither
 //     vfork(2) nor a clone(2) of the program's own.)
 // 11. After creation, the hot path (prepare, submit, wait, peek, advance, take and return of
-//     buffers) makes no allocation, no lock and no system call of the ring's own. The ring enters
-//     the kernel once per submit or wait. (Two steps take a system call each: making a socket to
-//     connect, and the first step of a graceful close.)
-// 12. A ring is destroyed only when nothing is in flight (`Drain`, ring/drain.h). Destroying it
-//     with work in flight ends the program with a message. Open connections, listeners and files
-//     are closed. A copy in the child of a fork closes its descriptors and does nothing else, even
-//     with work in flight: the parent's ring goes on. Other users of the ring (pools) go first. If
-//     the peer does not take the bytes of a zero-copy send, the send is in flight until its
-//     connection is reset; Drain may time out on it. A graceful close is in flight for up to
-//     RingOptions::linger_time, and a Drain waits for it.
+//     buffers) makes no allocation and takes no lock. Only a submit and a wait enter the kernel,
+//     once each. (Where the system has no operations, as with epoll, each transfer is a call of its
+//     own. Two steps take one further call each: making a socket to connect, and the first step of
+//     a graceful close.)
+// 12. Before you destroy a ring, bring it to rest: no operation is in flight (`Drain`,
+//     ring/drain.h), and all pools and groups on it are destroyed. If an operation is in flight,
+//     the program ends with a message. The destructor closes open connections, listeners and
+//     files. A copy in the child of a fork closes its descriptors and does nothing else, even with
+//     work in flight: the parent's ring goes on.
+//     Two operations can be in flight for long. A zero-copy send waits until the peer takes its
+//     bytes, or the connection is reset. A graceful close takes up to RingOptions::linger_time.
 // 13. The ring handles interrupted calls, short submits and a busy kernel. (io_uring interrupts the
 //     ring's thread to run its work. Other blocking calls of that thread may therefore fail with
 //     EINTR where they would not without a ring.)
@@ -115,8 +119,9 @@ class Ring : protected RingBackend {
   // renamed over it keeps it.
   virtual absl::StatusOr<ListenerId> CreateListener(const Endpoint& endpoint,
                                                     const ListenerOptions& options) = 0;
-  // Stops accepting at once: later connects are refused, accepts in flight complete with
-  // kCanceled (connections accepted before still arrive, and are the caller's).
+  // Stops accepting at once: later connects are refused, and accepts in flight complete with
+  // kCanceled. Connections that the ring had accepted before complete first. They are the caller's
+  // to close.
   virtual absl::Status CloseListener(ListenerId listener) = 0;
   absl::StatusOr<Endpoint> LocalEndpoint(ListenerId listener);
 
@@ -182,7 +187,9 @@ class Ring : protected RingBackend {
   // ring's thread only.
 
   // Completes with the new connection (`Completion::connection`), already set up.
-  // kTooManyIds: max_connections reached, that connection was closed. kTooManyFiles.
+  // Errors: kTooManyIds if max_connections are open; the ring has closed the new connection.
+  // kTooManyFiles if descriptors are short; the new connection waits in the listener's queue.
+  // After an error, a multishot accept goes on only where `more()` is true. Else prepare another.
   Prepared PrepareAccept(ListenerId listener, Shots shots, Token token);
   // Makes a socket and connects it; completes with the new connection. If the endpoint's scope is a
   // name, this resolves it by a system call: give a number. If a Unix-domain listener's queue is
@@ -227,15 +234,19 @@ class Ring : protected RingBackend {
   Prepared PrepareSendTo(ConnectionId socket, std::span<const std::byte> memory,
                          const Endpoint& destination, Token token);
 
-  // kSend: sends FIN after what was sent; receiving goes on. Result 0.
+  // kSend: sends FIN after the bytes of completed sends; receives are not affected. kRecv: later
+  // receives find the end of the stream. kBoth: both. Result 0.
   Prepared PrepareShutdown(ConnectionId connection, Direction direction, Token token);
-  // Cancels the operations in flight on the connection, lets them complete, closes, and only then
-  // completes with 0. The id is stale from acceptance on.
-  // kGraceful lets the peer receive everything that was sent. The ring sends the end (FIN), then
-  // reads and drops the bytes that the peer has sent and still sends. It closes the socket at the
-  // peer's end, at an error, once the peer has acknowledged everything and is silent (for 100 ms,
-  // if bytes of it were dropped), or at RingOptions::linger_time or linger_bytes. Until then the
-  // socket counts as a connection. No cancel ends this sooner. The socket is closed at once if a
+  // Cancels the operations in flight on the connection. They complete. Then the ring closes the
+  // socket, and this operation completes with 0. The id is stale from acceptance on.
+  // kReset drops all bytes that were not delivered, and the peer gets a reset.
+  // kGraceful delivers the bytes of completed sends. The ring sends FIN after them. Then it reads
+  // and drops the bytes of the peer. It closes the socket at the first of these:
+  //  - the peer sends its FIN, or the connection fails;
+  //  - the peer has acknowledged everything, and is silent (for 100 ms, if bytes were dropped);
+  //  - RingOptions::linger_time has passed, or linger_bytes were dropped.
+  // Until then the socket counts as a connection. No cancel ends this sooner. The socket is closed
+  // at once if a
   // receive reported the peer's end, or if it is no stream. (A Unix-domain stream takes nothing
   // more from the close on. If receiving was shut down before, some systems themselves answer later
   // bytes with a reset. Sockets that the caller never got to know, and sockets that are open when
@@ -246,8 +257,11 @@ class Ring : protected RingBackend {
   // time one of the events comes to hold, with all that hold then. An event that holds already is
   // reported once where the poll begins. One that continues to hold is reported again when more
   // bytes arrive (readable) and when the connection's state changes. It may be reported again when
-  // more room is made (writable). An arrival does not report room again, nor does room report an
-  // arrival. An event that always holds (on a regular file) is reported once. A poll of a
+  // more room is made (writable). New bytes alone do not cause a report of room, and new room does
+  // not cause one of bytes; but each report has all events that hold at that time. After a report,
+  // read until the connection has no more bytes, or write until it has no more room: nothing else
+  // need be reported before. An event that always holds (on a regular file) is reported once. A
+  // poll of a
   // descriptor that the system cannot watch (kqueue: some devices) ends with an error. (Windows
   // does not see other readers and writers of the socket. There an event is reported again only
   // after the ring received or sent on the connection.)
@@ -260,16 +274,18 @@ class Ring : protected RingBackend {
   Prepared PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token);
   // Completes with 0 at `time`, at once if it is past.
   Prepared PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token);
-  // Sets a deadline on an operation in flight that has the token `target`. If the operation
-  // prepared last has it, the deadline is on that one.
+  // Sets a deadline on the operation in flight that has the token `target`. If several have it and
+  // the operation prepared last is one of them, the deadline is on that one.
   // Effects: `delay` after the submit, the ring cancels the operation, which completes with
   // kCanceled or with its true result. On a multishot operation the delay is the longest silence:
   // each completion starts it anew. The deadline completes after the operation: with kTimedOut if
-  // it struck, else with 0. A cancelled deadline completes with 0. A deadline that names the
-  // operation prepared last also completes with 0 if that is a nop, or was refused for its values.
+  // the ring cancelled the operation for it, whatever the operation completed with; else with 0. A
+  // cancelled deadline completes with 0. So does one on the operation prepared last if that is a
+  // nop, or had a bad argument.
   // Errors: kBusy if the operation has a deadline already. kNotFound if there is no such operation,
   // or none that can be cancelled.
-  // Cost: O(1). As PrepareCancel for a connection's receive or send that was not prepared last.
+  // Cost: O(1). If `target` is a receive or send of a connection that was not prepared last, the
+  // cost is O(max_connections), as for PrepareCancel.
   Prepared PrepareDeadline(Token target, std::chrono::nanoseconds delay, Token token);
   // The same on the receive (kRecv) or the send (kSend) of a connection; kNotFound where it has
   // none. O(1).
@@ -282,7 +298,7 @@ class Ring : protected RingBackend {
   Prepared PrepareCancel(Token target, Token token);
   // Cancels receive, send or all operations of a connection. Result: how many there were.
   Prepared PrepareCancelConnection(ConnectionId connection, Direction direction, Token token);
-  // Cancels everything in flight but closes. Result: 0.
+  // Cancels all operations in flight except closes. Result: 0.
   Prepared PrepareCancelAll(Token token);
 
   // Files, at an offset in bytes. A read completes with the bytes read, 0 at the end of
@@ -304,9 +320,9 @@ class Ring : protected RingBackend {
   // Hands everything prepared to the kernel; also lets completions arrive. Never blocks.
   // Returns how many operations were handed over.
   uint32_t Submit() { return Enter(EnterMode::kSubmit, kNoWaitOptions); }
-  // Submits and waits, in one kernel entry. Returns how many completions are ready: 0
-  // only when the time is up; fewer than asked for also when the completion queue has no
-  // room for more.
+  // Submits and waits, in one kernel entry. Returns the number of completions that are ready. It is
+  // below `min_completions` only if the time is up, `batch_delay` has passed, a Wake came, or the
+  // completion queue has no room for more; it is 0 only if the time is up.
   uint32_t SubmitAndWait(const WaitOptions& options) {
     return Enter(EnterMode::kSubmitAndWait, options);
   }
@@ -314,10 +330,10 @@ class Ring : protected RingBackend {
   uint32_t SubmitAndWait() { return Enter(EnterMode::kSubmitAndWait, kNoWaitOptions); }
   // Waits without submitting what is prepared.
   uint32_t WaitCompletions(const WaitOptions& options) { return Enter(EnterMode::kWait, options); }
-  // Yields one completion with the wake token; its `result` is the number of calls that it stands
-  // for. Until the caller consumes that completion, every wait returns, the current one included. A
-  // wait with `batch_delay` may continue for that long. Cost: one system call. Threads: any, and
-  // signal handlers.
+  // Yields one completion with the wake token. Its `result` is the number of calls that it stands
+  // for. A wait in progress returns, and so does every later wait, until the caller consumes that
+  // completion. A wait with `batch_delay` may last that much longer. Cost: one system call.
+  // Threads: any, and signal handlers.
   virtual void Wake() = 0;
 
   // ---- Completions. Ring's thread only; no system call, unless the kernel's queue
@@ -354,13 +370,12 @@ class Ring : protected RingBackend {
     return state_.failures_.Explain(completion);
   }
 
+  // Operations accepted whose final completion is not in the completion queue yet.
+  uint32_t InFlight() const { return state_.in_flight_; }
+
   // ---- Any thread.
 
   Statistics GetStatistics() const { return state_.statistics_.Snapshot(); }
-
-  // Operations accepted whose final completion is not in the completion queue yet.
-  // Ring's thread only.
-  uint32_t InFlight() const { return state_.in_flight_; }
 
  protected:
   // For backends, and for rings around a ring, which have the state of that one.
