@@ -13,7 +13,7 @@
 namespace ioring {
 
 // `flags`: the low 16 bits are these; the high 16 bits belong to the ring (`extra`: a connection's
-// generation, or, with kBuffer, where in its queue the ring finds the buffer).
+// or file's generation, or, with kBuffer, where in its queue the ring finds the buffer).
 enum CompletionFlags : uint32_t {
   // This is not the final completion of its operation. More will follow.
   kMore = 1u << 0,
@@ -45,6 +45,8 @@ struct Completion {
   constexpr ConnectionId connection() const {
     return ConnectionId{static_cast<uint32_t>(result), extra()};
   }
+  // The new file of an open that is `ok()`.
+  constexpr FileId file() const { return FileId{static_cast<uint32_t>(result), extra()}; }
   // The events that a poll reports, if it is `ok()`.
   constexpr PollEvents poll_events() const { return PollEvents{static_cast<uint32_t>(result)}; }
 };

@@ -45,6 +45,13 @@ constexpr std::array<Words, kErrorCount> kWords = {{
     {Error::kIsDirectory, "kIsDirectory", "it is a directory"},
     {Error::kFileTooLarge, "kFileTooLarge", "the file would become too large"},
     {Error::kInputOutput, "kInputOutput", "the device reports an error"},
+    {Error::kNotDirectory, "kNotDirectory", "it is no directory"},
+    {Error::kNotEmpty, "kNotEmpty", "the directory is not empty"},
+    {Error::kSymbolicLink, "kSymbolicLink",
+     "it is a symbolic link that is not followed, or the path has too many of them"},
+    {Error::kReadOnly, "kReadOnly", "the file system is read-only"},
+    {Error::kDifferentFileSystem, "kDifferentFileSystem", "they lie on different file systems"},
+    {Error::kNameTooLong, "kNameTooLong", "the name or the path is too long"},
     {Error::kUnknown, "kUnknown", "something went wrong that this library does not know"},
 }};
 

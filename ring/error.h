@@ -61,10 +61,17 @@ enum class Error : int32_t {
   kFileTooLarge = 27,
   kInputOutput = 28,  // the device reports an error
 
-  kUnknown = 29,  // a native code that no table knows; logged raw
+  kNotDirectory = 29,
+  kNotEmpty = 30,             // a directory that has entries
+  kSymbolicLink = 31,         // a link that is not to be followed, or too many of them
+  kReadOnly = 32,             // the file system is
+  kDifferentFileSystem = 33,  // the two names, or files, may not lie on two file systems
+  kNameTooLong = 34,
+
+  kUnknown = 35,  // a native code that no table knows; logged raw
 };
 
-inline constexpr int32_t kErrorCount = 30;
+inline constexpr int32_t kErrorCount = 36;
 
 // The `result` of a completion that failed with `error`.
 constexpr int32_t ToResult(Error error) { return -static_cast<int32_t>(error); }

@@ -18,6 +18,8 @@ absl::StatusCode StatusCodeOf(Error error) {
     case Error::kMessageTooLong:
     case Error::kAddressNotAvailable:
     case Error::kIsDirectory:
+    case Error::kNotDirectory:
+    case Error::kNameTooLong:
       return absl::StatusCode::kInvalidArgument;
     case Error::kBadId:
     case Error::kNotFound:
@@ -34,6 +36,9 @@ absl::StatusCode StatusCodeOf(Error error) {
     case Error::kNotConnected:
     case Error::kAlreadyConnected:
     case Error::kBrokenPipe:
+    case Error::kNotEmpty:
+    case Error::kSymbolicLink:
+    case Error::kDifferentFileSystem:
       return absl::StatusCode::kFailedPrecondition;
     case Error::kTimedOut:
       return absl::StatusCode::kDeadlineExceeded;
@@ -48,6 +53,7 @@ absl::StatusCode StatusCodeOf(Error error) {
     case Error::kHostUnreachable:
       return absl::StatusCode::kUnavailable;
     case Error::kPermissionDenied:
+    case Error::kReadOnly:
       return absl::StatusCode::kPermissionDenied;
     case Error::kInputOutput:
     case Error::kUnknown:

@@ -229,26 +229,6 @@ struct ListenerOptions {
   uint32_t send_buffer_bytes = 0;
 };
 
-struct FileOptions {
-  enum class Access : uint8_t { kRead, kWrite, kReadWrite };
-  enum class Create : uint8_t {
-    kNever,     // kNotFound where it does not exist
-    kIfNeeded,  // keeps the content
-    kTruncate,  // empties the file
-    kNew,       // kAlreadyExists where it exists
-  };
-  Access access = Access::kRead;
-  Create create = Create::kNever;
-  // Bypasses the system's cache: memory, offsets and lengths must be multiples of the
-  // device's block size. OpenFile fails where the system has no such thing.
-  bool direct_io = false;
-};
-
-enum class SyncMode : uint8_t {
-  kData,         // the data, and what is needed to read it back
-  kDataAndMeta,  // times and the like too
-};
-
 }  // namespace ioring
 
 #endif  // IORING_RING_OPTIONS_H_

@@ -2,7 +2,7 @@
 //
 // This header is for authors of backends. Callers use Ring's Prepare functions, which make these
 // values and check them first: a backend sees no unknown poll event, no negative delay, no null
-// pointer and no empty span of a read, write or RecvFrom. Ids may be stale.
+// pointer, no empty path, and no empty span of a read, write or RecvFrom. Ids may be stale.
 //
 // A further operation costs one type here, its place in `Request`, and in each backend one
 // overload of Begin, without which the backend does not compile. Receives, sends and managed
@@ -19,6 +19,7 @@
 #include <variant>
 
 #include "ring/endpoint.h"
+#include "ring/file.h"
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/token.h"
@@ -110,28 +111,153 @@ struct Cancel {
 struct CancelAll {};
 struct FileTransfer {
   FileId file;
-  uint64_t offset;
+  uint64_t offset;              // or kOwnPosition
   std::span<std::byte> memory;  // at most kTransferBytesMax; a write only reads it
   // Where they name a unit, the backend adds a use of it for as long as the operation is in flight.
   TransferTraits traits;
   bool is_write;
 };
+struct FileParts {
+  FileId file;
+  uint64_t offset;
+  std::span<const MemoryPart> parts;  // 1 to kMemoryPartsMax, which have a byte; a write only reads
+  bool is_write;
+};
+struct ReadManaged {
+  FileId file;
+  uint64_t offset;
+  BufferGroupId group;
+};
+struct Open {
+  PathAt path;
+  FileOptions options;
+};
+struct CloseFile {
+  FileId file;
+};
+struct Work {
+  WorkFunction* function;
+  void* argument;
+};
+
+// ---- The calls of a file system: each uses up to two files, and completes with 0 or a count. They
+// are one alternative of Request, because an engine does the same with all: it finds the files,
+// keeps the call, and has it made. A further one costs a type here, and an arm where a system makes
+// it (ring_core/posix/file_call.h, ring_uring/uring_file.cc, ring_rio/file_call.cc,
+// ring_sim/disk.cc).
+
 struct Sync {
   FileId file;
   SyncMode mode;
 };
+struct Stat {
+  PathAt path;
+  FollowLink follow;
+  FileInfo* info;
+};
+struct StatFile {
+  FileId file;
+  FileInfo* info;
+};
+struct Truncate {
+  FileId file;
+  uint64_t size;
+};
+struct Allocate {
+  FileId file;
+  AllocateMode mode;
+  uint64_t offset;
+  uint64_t length;
+};
+struct Advise {
+  FileId file;
+  Advice advice;
+  uint64_t offset;
+  uint64_t length;
+};
+struct Rename {
+  PathAt from;
+  PathAt to;
+  RenameMode mode;
+};
+struct Link {
+  PathAt existing;
+  PathAt name;
+};
+struct LinkFile {
+  FileId file;
+  PathAt name;
+};
+struct Symlink {
+  const char* target;
+  PathAt name;
+};
+struct ReadLink {
+  PathAt path;
+  std::span<char> target;
+};
+struct Unlink {
+  PathAt path;
+};
+struct RemoveDirectory {
+  PathAt path;
+};
+struct MakeDirectory {
+  PathAt path;
+  uint32_t permissions;
+};
+struct CopyRange {
+  FileId from;
+  uint64_t from_offset;
+  FileId to;
+  uint64_t to_offset;
+  uint64_t length;
+  CopyMode mode;
+};
+
+using FileCall =
+    std::variant<Sync, Stat, StatFile, Truncate, Allocate, Advise, Rename, Link, LinkFile, Symlink,
+                 ReadLink, Unlink, RemoveDirectory, MakeDirectory, CopyRange>;
+
+// The files that a call uses, where they are set.
+struct FilesOfCall {
+  FileId first;   // the file, or the directory of the first path
+  FileId second;  // the other file, or the directory of the other path
+};
+inline FilesOfCall FilesOf(const Sync& call) { return {call.file, {}}; }
+inline FilesOfCall FilesOf(const Stat& call) { return {call.path.directory, {}}; }
+inline FilesOfCall FilesOf(const StatFile& call) { return {call.file, {}}; }
+inline FilesOfCall FilesOf(const Truncate& call) { return {call.file, {}}; }
+inline FilesOfCall FilesOf(const Allocate& call) { return {call.file, {}}; }
+inline FilesOfCall FilesOf(const Advise& call) { return {call.file, {}}; }
+inline FilesOfCall FilesOf(const Rename& call) { return {call.from.directory, call.to.directory}; }
+inline FilesOfCall FilesOf(const Link& call) {
+  return {call.existing.directory, call.name.directory};
+}
+inline FilesOfCall FilesOf(const LinkFile& call) { return {call.file, call.name.directory}; }
+inline FilesOfCall FilesOf(const Symlink& call) { return {call.name.directory, {}}; }
+inline FilesOfCall FilesOf(const ReadLink& call) { return {call.path.directory, {}}; }
+inline FilesOfCall FilesOf(const Unlink& call) { return {call.path.directory, {}}; }
+inline FilesOfCall FilesOf(const RemoveDirectory& call) { return {call.path.directory, {}}; }
+inline FilesOfCall FilesOf(const MakeDirectory& call) { return {call.path.directory, {}}; }
+inline FilesOfCall FilesOf(const CopyRange& call) { return {call.from, call.to}; }
+inline FilesOfCall FilesOf(const FileCall& call) {
+  return std::visit([](const auto& one) { return FilesOf(one); }, call);
+}
 
 }  // namespace request
 
-using Request = std::variant<request::Nop, request::Accept, request::Connect, request::RecvFrom,
-                             request::SendTo, request::Shutdown, request::Close, request::Poll,
-                             request::Timer, request::TimerAt, request::Deadline, request::Cancel,
-                             request::CancelAll, request::FileTransfer, request::Sync>;
+using Request =
+    std::variant<request::Nop, request::Accept, request::Connect, request::RecvFrom,
+                 request::SendTo, request::Shutdown, request::Close, request::Poll, request::Timer,
+                 request::TimerAt, request::Deadline, request::Cancel, request::CancelAll,
+                 request::FileTransfer, request::FileParts, request::ReadManaged, request::Open,
+                 request::CloseFile, request::Work, request::FileCall>;
 
 // As std::visit, but by a switch, so that the arms can be inlined.
 template <typename Function>
 auto VisitRequest(const Request& request, Function function) {
-  static_assert(std::variant_size_v<Request> == 15, "each alternative has an arm below");
+  static_assert(std::variant_size_v<Request> == 20, "each alternative has an arm below");
   switch (request.index()) {
     case 0:
       return function(*std::get_if<0>(&request));
@@ -161,8 +287,18 @@ auto VisitRequest(const Request& request, Function function) {
       return function(*std::get_if<12>(&request));
     case 13:
       return function(*std::get_if<13>(&request));
-    default:
+    case 14:
       return function(*std::get_if<14>(&request));
+    case 15:
+      return function(*std::get_if<15>(&request));
+    case 16:
+      return function(*std::get_if<16>(&request));
+    case 17:
+      return function(*std::get_if<17>(&request));
+    case 18:
+      return function(*std::get_if<18>(&request));
+    default:
+      return function(*std::get_if<19>(&request));
   }
 }
 
@@ -171,6 +307,19 @@ auto VisitRequest(const Request& request, Function function) {
 struct SocketSource {
   NativeHandle handle = kNoNativeHandle;
   const Endpoint* local = nullptr;
+};
+
+// The argument of RingBackend::AddFile: an open descriptor, or a path that is to be opened.
+struct FileSource {
+  NativeHandle handle = kNoNativeHandle;
+  const char* path = nullptr;
+  FileOptions options;
+};
+
+// What RingBackend::FindFile does with a file besides finding it.
+enum class FileUse : uint8_t {
+  kLook,   // nothing
+  kClose,  // closes it; FailedPrecondition while operations use it
 };
 
 // Selects an address: a listener's, or one of the two of a connection.

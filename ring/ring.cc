@@ -74,10 +74,6 @@ absl::Status Ring::UnregisterBuffer(BufferId id) {
 
 // ---- Preparing.
 
-Prepared Ring::Refuse(Error error, Token token) {
-  return Start(request::Nop{ToResult(error)}, token);
-}
-
 Prepared Ring::PrepareAccept(ListenerId listener, Shots shots, Token token) {
   return Start(request::Accept{listener, shots}, token);
 }
@@ -148,47 +144,5 @@ Prepared Ring::PrepareCancelConnection(ConnectionId connection, Direction direct
 }
 
 Prepared Ring::PrepareCancelAll(Token token) { return Start(request::CancelAll{}, token); }
-
-Prepared Ring::PrepareFile(FileId file, uint64_t offset, std::span<std::byte> memory, bool is_write,
-                           Token token) {
-  if (memory.empty()) return Refuse(Error::kInvalidArgument, token);
-  const std::span<std::byte> part = memory.first(std::min(memory.size(), kTransferBytesMax));
-  return Start(request::FileTransfer{file, offset, part, TransferTraits(), is_write}, token);
-}
-
-Prepared Ring::PrepareFileBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                 bool is_write, Token token) {
-  ResolvedSlice resolved;
-  const Error error = state_.buffers_.Resolve(slice, &resolved);
-  if (error != Error::kOk) return Refuse(error, token);
-  const TransferTraits traits(TransferFlags::kNone, resolved.in_kernel, resolved.unit);
-  return Start(
-      request::FileTransfer{file, offset, {resolved.data, resolved.length}, traits, is_write},
-      token);
-}
-
-Prepared Ring::PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory, Token token) {
-  return PrepareFile(file, offset, memory, /*is_write=*/false, token);
-}
-
-Prepared Ring::PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
-                            Token token) {
-  std::byte* data = const_cast<std::byte*>(memory.data());  // it is only read
-  return PrepareFile(file, offset, {data, memory.size()}, /*is_write=*/true, token);
-}
-
-Prepared Ring::PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                 Token token) {
-  return PrepareFileBuffer(file, offset, slice, /*is_write=*/false, token);
-}
-
-Prepared Ring::PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice,
-                                  Token token) {
-  return PrepareFileBuffer(file, offset, slice, /*is_write=*/true, token);
-}
-
-Prepared Ring::PrepareSync(FileId file, SyncMode mode, Token token) {
-  return Start(request::Sync{file, mode}, token);
-}
 
 }  // namespace ioring

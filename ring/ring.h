@@ -72,7 +72,7 @@
 // Cost: one virtual call per prepared operation, one per submit or wait, one per managed buffer
 // that is returned. Completions are read from memory.
 //
-// To write a backend, see ring/ring_backend.h.
+// File operations are in ring/ring_files.h. To write a backend, see ring/ring_backend.h.
 #ifndef IORING_RING_RING_H_
 #define IORING_RING_RING_H_
 
@@ -94,12 +94,13 @@
 #include "ring/options.h"
 #include "ring/prepared.h"
 #include "ring/ring_backend.h"
+#include "ring/ring_files.h"
 #include "ring/statistics.h"
 #include "ring/token.h"
 
 namespace ioring {
 
-class Ring : protected RingBackend {
+class Ring : public RingFiles {
  public:
   ~Ring() override = default;
 
@@ -178,10 +179,6 @@ class Ring : protected RingBackend {
   virtual absl::Status UnregisterBufferGroup(BufferGroupId group) = 0;
   // Buffers with room that the ring holds; 0: the next managed receive finds none. O(1).
   virtual uint32_t FreeBuffers(BufferGroupId group) const = 0;
-
-  virtual absl::StatusOr<FileId> OpenFile(const std::string& path, const FileOptions& options) = 0;
-  // FailedPrecondition while operations are in flight on it.
-  virtual absl::Status CloseFile(FileId file) = 0;
 
   // ---- Preparing. Every one: no system call; tells what is full, if anything is (rule 1);
   // ring's thread only.
@@ -301,15 +298,6 @@ class Ring : protected RingBackend {
   // Cancels all operations in flight except closes. Result: 0.
   Prepared PrepareCancelAll(Token token);
 
-  // Files, at an offset in bytes. A read completes with the bytes read, 0 at the end of
-  // the file; reads and writes may be short.
-  Prepared PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory, Token token);
-  Prepared PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
-                        Token token);
-  Prepared PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice, Token token);
-  Prepared PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice, Token token);
-  Prepared PrepareSync(FileId file, SyncMode mode, Token token);
-
   // Completes with 0.
   Prepared PrepareNop(Token token);
 
@@ -379,21 +367,13 @@ class Ring : protected RingBackend {
 
  protected:
   // For backends, and for rings around a ring, which have the state of that one.
-  explicit Ring(RingState& state) : state_(state) {}
+  explicit Ring(RingState& state) : RingFiles(state) {}
   static RingState& StateOf(Ring& ring) { return ring.state_; }
   static RingBackend& BackendOf(Ring& ring) { return ring; }
   static const CompletionQueue& QueueOf(const Ring& ring) { return ring.state_.completions_; }
 
  private:
   static constexpr WaitOptions kNoWaitOptions{};
-
-  Prepared Refuse(Error error, Token token);
-  Prepared PrepareFile(FileId file, uint64_t offset, std::span<std::byte> memory, bool is_write,
-                       Token token);
-  Prepared PrepareFileBuffer(FileId file, uint64_t offset, const BufferSlice& slice, bool is_write,
-                             Token token);
-
-  RingState& state_;
 };
 
 }  // namespace ioring

@@ -68,6 +68,7 @@ class RingState {
 
  private:
   friend class Ring;
+  friend class RingFiles;
 
   uint32_t counted_completions_ = 0;  // of CompletionQueue::pushed()
 };
@@ -107,6 +108,9 @@ class RingBackend {
 
   virtual absl::StatusOr<ConnectionId> AddSocket(const SocketSource& source) = 0;
   virtual absl::StatusOr<Endpoint> FindAddress(const AddressOf& of) = 0;
+  virtual absl::StatusOr<FileId> AddFile(const FileSource& source) = 0;
+  // Returns its descriptor. NotFound for a stale id.
+  virtual absl::StatusOr<NativeHandle> FindFile(FileId file, FileUse use) = 0;
   // Registers the memory in the slot `slot` of the system's table, or takes it out of there where
   // `options` has none. Returns whether the system has it now; false is no failure. A reason why
   // not is left in `registration_problem_`, and counted under `fallbacks`.
