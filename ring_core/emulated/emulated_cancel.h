@@ -27,8 +27,12 @@ bool EmulatedRing<Backend, Types>::CancelOperation(Operation& operation) {
     case OperationKind::kConnect:
       return backend().Stop(connections_[operation.connection], /*is_send=*/true);
     case OperationKind::kRead:
+      if (operation.has(kManagedRead) && CancelManagedRead(operation)) return true;
+      return backend().CancelFile(operation);
     case OperationKind::kWrite:
-    case OperationKind::kSync:
+    case OperationKind::kFileCall:
+    case OperationKind::kOpen:
+    case OperationKind::kWork:
       return backend().CancelFile(operation);
     case OperationKind::kPoll:
       return backend().CancelPoll(operation);
@@ -49,7 +53,8 @@ bool EmulatedRing<Backend, Types>::CancelOperation(Operation& operation) {
       }
       break;
     default:
-      return false;  // it has no way to wait, or none to stop
+      // It has no way to wait, or none to stop; or it is a file's close, whose id is stale.
+      return false;
   }
   // A deadline that is called off did not strike.
   EndSoon(operation, operation.kind == OperationKind::kDeadline ? 0 : ToResult(Error::kCanceled));

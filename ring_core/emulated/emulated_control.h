@@ -35,6 +35,7 @@ EmulatedRing<Backend, Types>::EmulatedRing(const RingOptions& options,
       groups_(options.max_buffer_groups, "buffer groups", "max_buffer_groups"),
       timers_(operations_.size()),
       lingers_(options.max_connections, options.linger_time, options.linger_bytes),
+      waiting_closes_(options.max_files),
       // Everything that can be in flight: two directions and a close of each connection, and the
       // operations.
       submissions_(std::bit_ceil(3 * options.max_connections + operations_.size())),

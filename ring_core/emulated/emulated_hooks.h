@@ -36,10 +36,31 @@ constexpr void EmulatedRing<Backend, Types>::CheckPreparing() {
     { backend.SetUpConnect(connection, endpoint) } -> same_as<void>;
     { backend.SetUpPoll(operation, events) } -> same_as<void>;
   });
-  static_assert(requires(Backend & backend, Operation & operation, FileTable & files,
-                         const request::FileTransfer& transfer, SyncMode mode, uint32_t index) {
-    { backend.SetUpFile(operation, files[index], transfer) } -> same_as<void>;
-    { backend.SetUpSync(operation, files[index], mode) } -> same_as<void>;
+  CheckPreparingFiles();
+}
+
+template <typename Backend, typename Types>
+constexpr void EmulatedRing<Backend, Types>::CheckPreparingFiles() {
+  using std::same_as;
+  using File = typename FileTable::File;
+  // As above: values that are pointed to stay until the end of the operation.
+  static_assert(requires(Backend & backend, Operation & operation, File & file,
+                         const request::FileTransfer& transfer, const request::FileParts& parts) {
+    // Also for a managed read, when it begins, with the buffer that was picked.
+    { backend.SetUpFile(operation, file, transfer) } -> same_as<void>;
+    { backend.SetUpParts(operation, file, parts) } -> same_as<void>;
+    // The file has no operations left, and its id is stale. Before the operation ends, the file is
+    // closed, and its slot says so (is_open), whatever the result.
+    { backend.SetUpClose(operation, file) } -> same_as<void>;
+  });
+  static_assert(requires(Backend & backend, Operation & operation, File * file,
+                         const request::FileCall& call, const request::Open& open,
+                         const request::Work& work) {
+    // The files of request::FilesOf; null where the call has none.
+    { backend.SetUpCall(operation, call, file, file) } -> same_as<void>;
+    // Null: from the working directory. It ends with EndOpen, or an error.
+    { backend.SetUpOpen(operation, open, file) } -> same_as<void>;
+    { backend.SetUpWork(operation, work) } -> same_as<void>;
   });
 }
 
@@ -56,6 +77,7 @@ constexpr void EmulatedRing<Backend, Types>::CheckTurns() {
         { backend.BeginConnect(operation) } -> same_as<void>;
         { backend.BeginShutdown(operation) } -> same_as<void>;
         { backend.BeginPoll(operation) } -> same_as<void>;
+        // Hands over what the hooks of files set up. It may end at once.
         { backend.BeginFile(operation) } -> same_as<void>;
         // A timer is due. (EmulatedRing's will do.)
         { backend.OnTimer(operation) } -> same_as<void>;
@@ -92,6 +114,8 @@ constexpr void EmulatedRing<Backend, Types>::CheckEnding() {
         // Asks what is in flight in the direction to end. False: it is not begun, or past that.
         { backend.Stop(connection, is_send) } -> same_as<bool>;
         { backend.CancelPoll(operation) } -> same_as<bool>;
+        // True where it was taken back before it began: then it was given to EndSoon. Of what may
+        // wait for ever (kOwnPosition of a pipe) also while it waits.
         { backend.CancelFile(operation) } -> same_as<bool>;
         // (EmulatedRing's will do.)
         { backend.BeginClose(connection) } -> same_as<void>;

@@ -56,8 +56,13 @@ void EmulatedRing<Backend, Types>::BeginOperation(Operation& operation) {
     case OperationKind::kCancelAll:
       return BeginCancelAll(operation);
     case OperationKind::kRead:
+      return BeginRead(operation);
+    case OperationKind::kCloseFile:
+      return BeginCloseFile(operation);
     case OperationKind::kWrite:
-    case OperationKind::kSync:
+    case OperationKind::kFileCall:
+    case OperationKind::kOpen:
+    case OperationKind::kWork:
       return backend().BeginFile(operation);
     case OperationKind::kFree:
       break;
@@ -84,7 +89,7 @@ void EmulatedRing<Backend, Types>::EndOperation(Operation& operation, int32_t re
       of_connection = &connections_[operation.connection];
       break;
     default:
-      if (operation.is_file()) --files_[operation.connection].operations;
+      if (operation.is_file()) return EndFile(operation, result, flags);
       break;
   }
   timers_.Remove(operation);

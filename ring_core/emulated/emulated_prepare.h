@@ -1,4 +1,4 @@
-// Preparing operations other than transfers of connections.
+// Preparing operations other than transfers of connections and those of files.
 // A part of ring_core/emulated/emulated_ring.h, which is to be included instead.
 #ifndef IORING_RING_CORE_EMULATED_EMULATED_PREPARE_H_
 #define IORING_RING_CORE_EMULATED_EMULATED_PREPARE_H_
@@ -181,39 +181,6 @@ Prepared EmulatedRing<Backend, Types>::Begin(const request::Cancel& cancel, Toke
 template <typename Backend, typename Types>
 Prepared EmulatedRing<Backend, Types>::Begin(const request::CancelAll& /*cancel*/, Token token) {
   return StartCancel(OperationKind::kCancelAll, {}, token);
-}
-
-// ---- Files.
-
-// The operation was set up.
-template <typename Backend, typename Types>
-Prepared EmulatedRing<Backend, Types>::AcceptFile(Operation& operation, FileId id) {
-  operation.connection = id.index;
-  ++files_[id.index].operations;
-  return Accepted(operation);
-}
-
-template <typename Backend, typename Types>
-Prepared EmulatedRing<Backend, Types>::Begin(const request::FileTransfer& transfer, Token token) {
-  const auto* file = files_.Find(transfer.file);
-  if (file == nullptr) return AcceptError(Error::kBadId, token);
-  if (Full()) return Refused();
-  Operation& operation =
-      operations_.Take(transfer.is_write ? OperationKind::kWrite : OperationKind::kRead, token);
-  operation.unit = transfer.traits.unit();
-  buffers_.AddUse(operation.unit);
-  backend().SetUpFile(operation, *file, transfer);
-  return AcceptFile(operation, transfer.file);
-}
-
-template <typename Backend, typename Types>
-Prepared EmulatedRing<Backend, Types>::Begin(const request::Sync& sync, Token token) {
-  const auto* file = files_.Find(sync.file);
-  if (file == nullptr) return AcceptError(Error::kBadId, token);
-  if (Full()) return Refused();
-  Operation& operation = operations_.Take(OperationKind::kSync, token);
-  backend().SetUpSync(operation, *file, sync.mode);
-  return AcceptFile(operation, sync.file);
 }
 
 }  // namespace ioring::emulated

@@ -52,7 +52,7 @@ namespace ioring::emulated {
 //   Connection   see ring_core/emulated/connection_table.h
 //   Operation    see ring_core/emulated/operation.h
 //   Listener     a slot of SlotTable that has `due` and `accepts`, a SlotList of operations
-//   FileTable    has Find, Close, and operator[], which give files with a count of `operations`
+//   FileTable    a FileSlots (ring_core/table/file_slots.h)
 //   Address      an address as the system's calls take it
 //
 // The backend implements what is left of Ring and RingBackend, and has the hooks that
@@ -67,10 +67,6 @@ class EmulatedRing : public Ring, protected RingState {
   absl::Status UnregisterBufferGroup(BufferGroupId group) final;
   uint32_t FreeBuffers(BufferGroupId group) const final;
   void ReturnBuffer(const ManagedBuffer& buffer) final;
-  absl::Status CloseFile(FileId file) final {
-    CheckProcess();
-    return files_.Close(file);
-  }
   uint32_t SubmissionQueueSpace() const final { return submission_limit_ - submission_tail_; }
 
  protected:
@@ -78,6 +74,7 @@ class EmulatedRing : public Ring, protected RingState {
   using Operation = typename Types::Operation;
   using Listener = typename Types::Listener;
   using FileTable = typename Types::FileTable;
+  using File = typename FileTable::File;
   using Address = typename Types::Address;
   // Bytes, or the negative of the system's code.
   using CallResult = int64_t;
@@ -85,12 +82,15 @@ class EmulatedRing : public Ring, protected RingState {
   struct Group {
     std::unique_ptr<EmulatedGroup> buffers;
     uint16_t generation = 0;
-    uint32_t receives = 0;  // managed receives in flight
-    // The receives that wait for a buffer, and the number that were promised one.
+    uint32_t receives = 0;  // managed receives and reads in flight
+    // The receives and reads that wait for a buffer, and the number that were promised one.
     SlotList<Connection, &Connection::next_stalled> stalled;
+    SlotList<Operation, &Operation::next> stalled_reads;
     uint32_t promised = 0;
+    bool is_reads_turn = false;  // where both wait
 
     bool is_open() const { return buffers != nullptr; }
+    bool has_stalled() const { return !stalled.empty() || !stalled_reads.empty(); }
   };
 
   // Operations that only cancels may take, so that operations that fill the table can be cancelled.
@@ -153,6 +153,10 @@ class EmulatedRing : public Ring, protected RingState {
 
   // The operation table: emulated_operation.h.
   void EndOperation(Operation& operation, int32_t result, uint32_t flags = 0);
+  // The end of a request::Open that opened a file.
+  void EndOpen(Operation& operation, FileId file) {
+    EndOperation(operation, static_cast<int32_t>(file.index), uint32_t{file.generation} << 16);
+  }
   void LinkPoll(Operation& operation);
   void OnTimer(Operation& operation);
   // The operation ends. `flags` are without kMore.
@@ -196,6 +200,7 @@ class EmulatedRing : public Ring, protected RingState {
 
   // emulated_hooks.h. Nothing at run time.
   static constexpr void CheckPreparing();
+  static constexpr void CheckPreparingFiles();
   static constexpr void CheckTurns();
   static constexpr void CheckEnding();
   Backend& backend() { return static_cast<Backend&>(*this); }
@@ -263,10 +268,27 @@ class EmulatedRing : public Ring, protected RingState {
   Prepared Begin(const request::Deadline& deadline, Token token);
   Prepared Begin(const request::Cancel& cancel, Token token);
   Prepared Begin(const request::CancelAll& cancel, Token token);
-  Prepared Begin(const request::FileTransfer& transfer, Token token);
-  Prepared Begin(const request::Sync& sync, Token token);
   Prepared StartCancel(OperationKind kind, const OperationHead::Cancel& cancel, Token token);
-  Prepared AcceptFile(Operation& operation, FileId id);
+
+  // Operations of files: emulated_file.h.
+  Prepared Begin(const request::FileTransfer& transfer, Token token);
+  Prepared Begin(const request::FileParts& transfer, Token token);
+  Prepared Begin(const request::ReadManaged& read, Token token);
+  Prepared Begin(const request::Open& open, Token token);
+  Prepared Begin(const request::CloseFile& close, Token token);
+  Prepared Begin(const request::Work& work, Token token);
+  Prepared Begin(const request::FileCall& call, Token token);
+  bool FindIfSet(FileId id, File** file);
+  uint32_t UseFile(File* file);
+  void DropFile(uint32_t index);
+  Prepared AcceptFile(Operation& operation, File& file);
+  void BeginRead(Operation& operation);
+  void BeginPickedRead(Operation& operation, Group& group);
+  void BeginPromisedRead(Operation& operation);
+  void BeginCloseFile(Operation& operation);
+  void EndFile(Operation& operation, int32_t result, uint32_t flags);
+  void EndManagedRead(Operation& operation, int32_t result);
+  bool CancelManagedRead(Operation& operation);
 
   // The target of a cancel or a deadline: emulated_target.h.
   Target TargetOf(const Operation& operation) const;
@@ -330,6 +352,8 @@ class EmulatedRing : public Ring, protected RingState {
 
   OwnerThread owner_;
   uint32_t turns_without_poll_ = 0;
+  // By a file's index: a link to the close that waits for its operations to end.
+  SlotArray<uint32_t> waiting_closes_;
 
   // References to the prepared operations, in order: begun up to `submission_head_`, submitted up
   // to `submission_end_`. The queue has a place for everything that can be in flight. Submitting
@@ -349,6 +373,7 @@ class EmulatedRing : public Ring, protected RingState {
 #include "ring_core/emulated/emulated_close.h"
 #include "ring_core/emulated/emulated_control.h"
 #include "ring_core/emulated/emulated_deadline.h"
+#include "ring_core/emulated/emulated_file.h"
 #include "ring_core/emulated/emulated_hooks.h"
 #include "ring_core/emulated/emulated_operation.h"
 #include "ring_core/emulated/emulated_prepare.h"

@@ -92,7 +92,7 @@ void EmulatedRing<Backend, Types>::RunManagedRecv(Connection& connection) {
   std::byte* data = buffers.Next();
   const CallResult result = backend().TryRecv(connection, data, buffers.buffer_bytes());
   if (result <= 0) {
-    if (result == Backend::kWouldBlock && group.stalled.empty()) {
+    if (result == Backend::kWouldBlock && !group.has_stalled()) {
       return backend().WaitToRecv(connection);
     }
     return OnNoBytes(connection, group, result);
@@ -115,7 +115,7 @@ void EmulatedRing<Backend, Types>::RunManagedRecv(Connection& connection) {
 template <typename Backend, typename Types>
 void EmulatedRing<Backend, Types>::OnNoBytes(Connection& connection, Group& group,
                                              CallResult result) {
-  if (!group.stalled.empty()) ResumeStalled(group);  // the buffer was not needed
+  if (group.has_stalled()) ResumeStalled(group);  // the buffer was not needed
   if (result == Backend::kWouldBlock) return backend().WaitToRecv(connection);
   if (OnUselessMessage(connection, result)) return;
   const Token token{connection.recv.token};
@@ -212,18 +212,28 @@ template <typename Backend, typename Types>
 void EmulatedRing<Backend, Types>::ReturnBuffer(const ManagedBuffer& buffer) {
   Group& group = groups_[buffer.group_index];
   group.buffers->Return(buffer.buffer);
-  if (ABSL_PREDICT_FALSE(!group.stalled.empty())) ResumeStalled(group);
+  if (ABSL_PREDICT_FALSE(group.has_stalled())) ResumeStalled(group);
 }
 
-// In the order in which they ran dry, one for each buffer.
+// In the order in which they ran dry, one for each buffer; receives and reads by turns.
 template <typename Backend, typename Types>
 void EmulatedRing<Backend, Types>::ResumeStalled(Group& group) {
-  while (!group.stalled.empty() && group.buffers->available() > group.promised) {
-    Connection& connection = group.stalled.Pop(connections_);
-    connection.clear(kStalled);
-    connection.set(kPromised);
+  while (group.has_stalled() && group.buffers->available() > group.promised) {
     ++group.promised;
-    PushReady(connection);
+    const bool takes_read =
+        group.stalled.empty() || (group.is_reads_turn && !group.stalled_reads.empty());
+    group.is_reads_turn = !takes_read;
+    if (takes_read) {
+      Operation& operation = group.stalled_reads.Pop(operations_);
+      operation.clear(kLinked);
+      operation.set(kHasPromise);
+      EndSoon(operation, 0);  // RunEnding begins it
+    } else {
+      Connection& connection = group.stalled.Pop(connections_);
+      connection.clear(kStalled);
+      connection.set(kPromised);
+      PushReady(connection);
+    }
   }
 }
 

@@ -93,7 +93,11 @@ void EmulatedRing<Backend, Types>::RunEnding() {
   while (!ending_.empty() && HasRoom()) {
     Operation& operation = ending_.Pop(operations_);
     operation.clear(kEnding);
-    EndOperation(operation, operation.result);
+    if (operation.is_managed_read() && operation.has(kHasPromise)) {
+      BeginPromisedRead(operation);
+    } else {
+      EndOperation(operation, operation.result);
+    }
   }
 }
 

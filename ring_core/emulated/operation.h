@@ -26,18 +26,24 @@ enum class OperationKind : uint8_t {
   kCancel,
   kCancelConnection,
   kCancelAll,
+  // Those of files come last.
   kRead,
   kWrite,
-  kSync,
+  kFileCall,
+  kOpen,
+  kCloseFile,
+  kWork,
 };
 
 enum OperationFlags : uint8_t {
   kBegun = 1 << 0,  // submitted, in its turn
   kMultishot = 1 << 1,
   kEnding = 1 << 2,       // on the list of those that end with `result` when there is room
-  kLinked = 1 << 3,       // kAccept, kPoll: on the list of its listener or connection
+  kLinked = 1 << 3,       // on the list of its listener, connection or buffer group
   kStruck = 1 << 4,       // kDeadline: the time was up
   kTargetEnded = 1 << 5,  // kDeadline: it has nothing to watch over any more
+  kManagedRead = 1 << 4,  // kRead: the ring picks the memory
+  kHasPromise = 1 << 5,   // kRead: ... and keeps a buffer for it that came back
   // For systems that hold requests:
   kPending = 1 << 6,    // the system has its request
   kCancelled = 1 << 7,  // ... and was asked to give it back
@@ -71,13 +77,18 @@ struct OperationHead {
     int64_t heard_ns;
   };
 
+  struct ManagedRead {
+    uint32_t group;
+    uint32_t buffer;  // of the group; kNone where none is picked
+  };
+
   static constexpr uint32_t kNone = ~uint32_t{0};
 
   Token token;
   OperationKind kind;
   uint8_t flags;
   uint16_t generation;
-  uint32_t connection;  // index, or kNone; a listener's or file's for their operations
+  uint32_t connection;  // index, or kNone; a listener's or first file's for their operations
   int32_t result;
   // Links are an index plus 1.
   uint32_t previous_in_bucket;
@@ -87,16 +98,21 @@ struct OperationHead {
   uint32_t deadline;  // the operation that is its deadline
   uint32_t unit;      // registered memory in use, see BufferTable
   uint32_t heap_place;
-  int64_t due_ns;    // timers: the backend's clock
-  int64_t delay_ns;  // timers: what was asked for; below 0: `due_ns` was
+  union {
+    int64_t due_ns;        // timers: the backend's clock
+    uint64_t offset;       // managed reads
+    uint32_t second_file;  // kFileCall: index, or kNone
+  };
+  union {
+    int64_t delay_ns;     // timers: what was asked for; below 0: `due_ns` was
+    ManagedRead managed;  // managed reads
+  };
 
   bool has(OperationFlags flag) const { return (flags & flag) != 0; }
   void set(OperationFlags flag) { flags = static_cast<uint8_t>(flags | flag); }
   void clear(OperationFlags flag) { flags = static_cast<uint8_t>(flags & ~flag); }
-  bool is_file() const {
-    return kind == OperationKind::kRead || kind == OperationKind::kWrite ||
-           kind == OperationKind::kSync;
-  }
+  bool is_file() const { return kind >= OperationKind::kRead; }
+  bool is_managed_read() const { return kind == OperationKind::kRead && has(kManagedRead); }
 
   // What ioring::OperationTable asks for.
   using Kind = OperationKind;

@@ -4,19 +4,24 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <string>
+#include <optional>
 
 #include "absl/status/statusor.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/request.h"
 #include "ring/ring_limits.h"
 #include "ring_core/table/file_slots.h"
 
 namespace ioring::posix {
 
 struct FileSlot {
+  // What MayWait (file_work.h) says, once somebody asked.
+  enum class Waits : uint8_t { kUnknown, kNever, kPerhaps };
+
   int descriptor = -1;
   uint16_t generation = 0;
+  Waits waits = Waits::kUnknown;
   uint32_t operations = 0;  // in flight
 
   bool is_open() const { return descriptor >= 0; }
@@ -27,8 +32,13 @@ class FileTable : public FileSlots<FileSlot> {
  public:
   using FileSlots::FileSlots;
 
-  // Ring::OpenFile.
-  absl::StatusOr<FileId> Open(const std::string& path, const FileOptions& options);
+  // RingBackend::AddFile. AlreadyExists for a descriptor that is in the table.
+  absl::StatusOr<FileId> Add(const FileSource& source);
+  // RingBackend::FindFile.
+  absl::StatusOr<NativeHandle> FindHandle(FileId id, FileUse use);
+  // Takes over a descriptor that an operation opened. Nothing where no slot is free. No system
+  // call.
+  std::optional<FileId> Adopt(int descriptor);
 
   // O(files).
   bool Has(int descriptor) const {

@@ -1,20 +1,113 @@
-// WorkThreads: a few threads that make the calls that block.
+// WorkThreads: a few threads that make the calls that block, and one that waits for descriptors.
 //
-// Regular files are always "ready" and block all the same, so that no poller helps.
+// Regular files are always "ready" and block all the same, so that no poller helps. A read of a
+// pipe or a terminal may wait for ever instead: that must not cost one of the few threads.
 #ifndef IORING_RING_CORE_POSIX_WORK_THREADS_H_
 #define IORING_RING_CORE_POSIX_WORK_THREADS_H_
 
+#include <poll.h>
+#include <pthread.h>
+
+#include <array>
+#include <atomic>
 #include <cstdint>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/synchronization/mutex.h"
 
 namespace ioring::posix {
 
-// One piece of work. The owner's memory: between Start and TakeDone nobody but the thread that
-// works on it touches it.
+// One piece of work. The owner's memory: between Start and TakeDone, Withdraw or Interrupt nobody
+// but WorkThreads touches it.
 struct WorkItem {
   // Does the work, on a thread of WorkThreads.
   void (*run)(WorkItem& item) = nullptr;
   uint32_t operation = 0;  // the owner's to use
+  // Where it is set, `run` is called when poll(2) says one of `wait_events` of it.
+  int32_t wait_descriptor = -1;
   WorkItem* next = nullptr;
+  int16_t wait_events = 0;
+  bool wait_again = false;  // set by `run`: it is to wait and to be run once more
+  uint32_t place = 0;       // among what is polled; 0: not yet
+};
+
+// All methods belong to one thread; `bell` is called by others.
+class WorkThreads {
+ public:
+  static constexpr int kThreadsMax = 4;  // and one that waits
+
+  // `bell` is called by the threads when something is done and nothing else waits to be
+  // taken: it must be safe there, and make the owner call TakeDone.
+  explicit WorkThreads(absl::AnyInvocable<void() const> bell);
+  WorkThreads(const WorkThreads&) = delete;
+  WorkThreads& operator=(const WorkThreads&) = delete;
+  ~WorkThreads();
+
+  // Ends the threads, for good. Nothing may be queued, waiting or running.
+  void Stop();
+  // Instead of Stop in the child of a fork, which has no threads and perhaps locks that nobody
+  // opens again: only the destructor may follow.
+  void LeaveProcess() { stopped_ = true; }
+
+  // Queues an item; makes a thread where all are busy and there may be more. Threads that
+  // the system does not give are done without; with none, the work is done here.
+  void Start(WorkItem* item);
+  // Takes an item back that no thread has begun; false where one has, and for one that waits.
+  // O(queued).
+  bool Withdraw(WorkItem* item);
+  // Takes an item back that waits for its descriptor. False where it does not. O(waiting).
+  bool Interrupt(WorkItem* item);
+  // Whether TakeDone would give something. A load.
+  bool has_done() const { return has_done_.load(std::memory_order_acquire); }
+  // What is done, oldest first, linked by `next`.
+  WorkItem* TakeDone();
+
+ private:
+  struct List {
+    WorkItem* first = nullptr;
+    WorkItem* last = nullptr;
+    void Push(WorkItem* item);
+    WorkItem* Pop();
+    bool Remove(WorkItem* item);
+  };
+
+  static void* RunThread(void* threads);
+  static void* RunWaiter(void* threads);
+  void Run();
+  void RunOne(WorkItem* item);
+  void Finish(WorkItem* item);
+  bool MakeThread(void* (*function)(void*), pthread_t* thread);
+  void Queue(WorkItem* item);
+
+  // Waiting.
+  bool BeginWaiting();
+  bool StartWaiting(WorkItem* item);
+  void WaitForDescriptors();
+  bool FillPolled();
+  void TakeReady();
+  void RingWaiter() const;
+  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return stopping_ || queued_.first != nullptr;
+  }
+
+  const absl::AnyInvocable<void() const> bell_;
+  std::vector<pthread_t> threads_;
+  bool stopped_ = false;
+  std::atomic<bool> has_done_{false};
+  // The thread that waits is made with its bell, a pipe, when something is to wait.
+  bool has_waiter_ = false;
+  pthread_t waiter_{};
+  std::array<int, 2> waiter_bell_{-1, -1};
+  std::vector<pollfd> polled_;  // that thread's
+
+  absl::Mutex mutex_;
+  List queued_ ABSL_GUARDED_BY(mutex_);
+  List waiting_ ABSL_GUARDED_BY(mutex_);
+  List done_ ABSL_GUARDED_BY(mutex_);
+  int idle_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace ioring::posix

@@ -40,6 +40,8 @@ class EmulatedGroup {
     return buffer;
   }
   void Return(uint32_t buffer);
+  // Of a buffer that was picked.
+  std::byte* Memory(uint32_t buffer) const { return buffers_[buffer].data; }
 
  private:
   struct Buffer {
