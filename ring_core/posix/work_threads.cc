@@ -1,143 +1,56 @@
-#include "ring_core/readiness/file_threads.h"
+#include "ring_core/posix/work_threads.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/types.h>
 #include <unistd.h>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/log/check.h"
-#include "absl/log/log.h"
 #include "absl/synchronization/mutex.h"
 #include "process/mutex_lock.h"
 
-namespace ioring::readiness {
+namespace ioring::posix {
 namespace {
 
-int SyncData(int descriptor) {
-#if defined(_POSIX_SYNCHRONIZED_IO) && _POSIX_SYNCHRONIZED_IO > 0
-  return fdatasync(descriptor);
-#else
-  return fsync(descriptor);
-#endif
-}
-
-ssize_t Try(const FileRequest& request) {
-  const auto offset = static_cast<off_t>(request.offset);
-  switch (request.kind) {
-    case FileRequest::Kind::kRead:
-      return pread(request.descriptor, request.data, request.length, offset);
-    case FileRequest::Kind::kWrite:
-      return pwrite(request.descriptor, request.data, request.length, offset);
-    case FileRequest::Kind::kSyncData:
-      return SyncData(request.descriptor);
-    case FileRequest::Kind::kSyncAll:
-      return fsync(request.descriptor);
+// Where the bell cannot be made, nothing stays open.
+bool OpenBell(std::array<int, 2>& bell) {
+  if (pipe(bell.data()) != 0) return false;
+  for (const int end : bell) {
+    fcntl(end, F_SETFD, FD_CLOEXEC);
+    fcntl(end, F_SETFL, O_NONBLOCK);
   }
-  return 0;
-}
-
-void Do(FileRequest* request) {
-  ssize_t result;
-  do {
-    result = Try(*request);
-  } while (result < 0 && errno == EINTR);
-  request->result = result < 0 ? -errno : static_cast<int32_t>(result);
+  return true;
 }
 
 }  // namespace
 
-void FileThreads::List::Push(FileRequest* request) {
-  request->next = nullptr;
-  (last != nullptr ? last->next : first) = request;
-  last = request;
+void WorkThreads::List::Push(WorkItem* item) {
+  item->next = nullptr;
+  (last != nullptr ? last->next : first) = item;
+  last = item;
 }
 
-FileThreads::FileThreads(absl::AnyInvocable<void() const> bell) : bell_(std::move(bell)) {
-  threads_.reserve(kThreadsMax);
+WorkItem* WorkThreads::List::Pop() {
+  WorkItem* item = first;
+  first = item->next;
+  if (first == nullptr) last = nullptr;
+  return item;
 }
 
-void FileThreads::Stop() {
-  if (std::exchange(stopped_, true)) return;
-  {
-    process::MutexLock lock(mutex_);
-    CHECK(queued_.first == nullptr) << "file operations are still queued";
-    stopping_ = true;
-  }
-  for (const pthread_t thread : threads_) pthread_join(thread, nullptr);
-}
-
-void FileThreads::Start(FileRequest* request) {
-  bool all_busy;
-  {
-    process::MutexLock lock(mutex_);
-    all_busy = idle_ == 0 || queued_.first != nullptr;
-    queued_.Push(request);
-  }
-  if (all_busy && threads_.size() < kThreadsMax) AddThread();
-  if (!threads_.empty()) return;
-  Withdraw(request);
-  Do(request);
-  Finish(request);
-}
-
-void* FileThreads::RunThread(void* threads) {
-  static_cast<FileThreads*>(threads)->Run();
-  return nullptr;
-}
-
-// The program's signal handlers are not for these threads.
-void FileThreads::AddThread() {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_t thread;
-  const int code = pthread_create(&thread, nullptr, &RunThread, this);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (code == 0) threads_.push_back(thread);
-}
-
-void FileThreads::Run() {
-  for (;;) {
-    FileRequest* request;
-    {
-      process::MutexLock lock(mutex_);
-      ++idle_;
-      mutex_.Await(absl::Condition(this, &FileThreads::HasWork));
-      --idle_;
-      if (queued_.first == nullptr) return;  // stopping
-      request = queued_.first;
-      queued_.first = request->next;
-      if (queued_.first == nullptr) queued_.last = nullptr;
-    }
-    Do(request);
-    Finish(request);
-  }
-}
-
-void FileThreads::Finish(FileRequest* request) {
-  bool ring_bell;
-  {
-    process::MutexLock lock(mutex_);
-    done_.Push(request);
-    ring_bell = !has_done_.load(std::memory_order_relaxed);
-    has_done_.store(true, std::memory_order_release);
-  }
-  if (ring_bell) bell_();  // what it rings is there still: Stop joins this thread
-}
-
-bool FileThreads::Withdraw(FileRequest* request) {
-  process::MutexLock lock(mutex_);
-  FileRequest* previous = nullptr;
-  for (FileRequest* other = queued_.first; other != nullptr; other = other->next) {
-    if (other == request) {
-      (previous != nullptr ? previous->next : queued_.first) = request->next;
-      if (queued_.last == request) queued_.last = previous;
+bool WorkThreads::List::Remove(WorkItem* item) {
+  WorkItem* previous = nullptr;
+  for (WorkItem* other = first; other != nullptr; other = other->next) {
+    if (other == item) {
+      (previous != nullptr ? previous->next : first) = item->next;
+      if (last == item) last = previous;
       return true;
     }
     previous = other;
@@ -145,11 +58,198 @@ bool FileThreads::Withdraw(FileRequest* request) {
   return false;
 }
 
-FileRequest* FileThreads::TakeDone() {
+WorkThreads::WorkThreads(absl::AnyInvocable<void() const> bell) : bell_(std::move(bell)) {
+  threads_.reserve(kThreadsMax);
+}
+
+WorkThreads::~WorkThreads() {
+  Stop();
+  for (const int end : waiter_bell_) {
+    if (end >= 0) close(end);
+  }
+}
+
+void WorkThreads::Stop() {
+  if (std::exchange(stopped_, true)) return;
+  {
+    absl::MutexLock lock(&mutex_);
+    CHECK(queued_.first == nullptr && waiting_.first == nullptr)
+        << "work is still queued or waits for a descriptor";
+    stopping_ = true;
+  }
+  for (const pthread_t thread : threads_) pthread_join(thread, nullptr);
+  if (!has_waiter_) return;
+  RingWaiter();
+  pthread_join(waiter_, nullptr);
+}
+
+void WorkThreads::Start(WorkItem* item) {
+  if (item->wait_descriptor >= 0 && BeginWaiting()) {
+    // A thread must be there for what becomes ready: the waiter makes none.
+    if (threads_.empty()) {
+      pthread_t thread;
+      if (MakeThread(&RunThread, &thread)) threads_.push_back(thread);
+    }
+    if (StartWaiting(item)) return;
+  }
+  Queue(item);
+}
+
+void WorkThreads::Queue(WorkItem* item) {
+  bool all_busy;
+  {
+    absl::MutexLock lock(&mutex_);
+    all_busy = idle_ == 0 || queued_.first != nullptr;
+    queued_.Push(item);
+  }
+  pthread_t thread;
+  if (all_busy && threads_.size() < kThreadsMax && MakeThread(&RunThread, &thread)) {
+    threads_.push_back(thread);
+  }
+  if (!threads_.empty()) return;
+  Withdraw(item);
+  RunOne(item);
+}
+
+void* WorkThreads::RunThread(void* threads) {
+  static_cast<WorkThreads*>(threads)->Run();
+  return nullptr;
+}
+
+void* WorkThreads::RunWaiter(void* threads) {
+  static_cast<WorkThreads*>(threads)->WaitForDescriptors();
+  return nullptr;
+}
+
+// The program's signal handlers are not for these threads.
+bool WorkThreads::MakeThread(void* (*function)(void*), pthread_t* thread) {
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const int code = pthread_create(thread, nullptr, function, this);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return code == 0;
+}
+
+void WorkThreads::Run() {
+  for (;;) {
+    WorkItem* item;
+    {
+      absl::MutexLock lock(&mutex_);
+      ++idle_;
+      mutex_.Await(absl::Condition(this, &WorkThreads::HasWork));
+      --idle_;
+      if (queued_.first == nullptr) return;  // stopping
+      item = queued_.Pop();
+    }
+    RunOne(item);
+  }
+}
+
+// Without a thread that waits, work that would do so tries again until it need not.
+void WorkThreads::RunOne(WorkItem* item) {
+  do {
+    item->wait_again = false;
+    item->run(*item);
+    if (item->wait_again && StartWaiting(item)) return;
+  } while (item->wait_again && (poll(nullptr, 0, 1), true));
+  Finish(item);
+}
+
+void WorkThreads::Finish(WorkItem* item) {
+  bool ring_bell;
+  {
+    absl::MutexLock lock(&mutex_);
+    done_.Push(item);
+    ring_bell = !has_done_.load(std::memory_order_relaxed);
+    has_done_.store(true, std::memory_order_release);
+  }
+  if (ring_bell) bell_();  // what it rings is there still: Stop joins this thread
+}
+
+bool WorkThreads::Withdraw(WorkItem* item) {
+  absl::MutexLock lock(&mutex_);
+  return queued_.Remove(item);
+}
+
+WorkItem* WorkThreads::TakeDone() {
   if (!has_done()) return nullptr;
   process::MutexLock lock(mutex_);
   has_done_.store(false, std::memory_order_relaxed);
   return std::exchange(done_, List{}).first;
 }
 
-}  // namespace ioring::readiness
+// ---- Waiting.
+
+// False where the system gives no thread or no bell.
+bool WorkThreads::BeginWaiting() {
+  if (has_waiter_) return true;
+  if (waiter_bell_[0] < 0 && !OpenBell(waiter_bell_)) return false;
+  has_waiter_ = MakeThread(&RunWaiter, &waiter_);
+  return has_waiter_;
+}
+
+bool WorkThreads::StartWaiting(WorkItem* item) {
+  if (item->wait_descriptor < 0 || waiter_bell_[1] < 0) return false;
+  {
+    absl::MutexLock lock(&mutex_);
+    item->place = 0;
+    waiting_.Push(item);
+  }
+  RingWaiter();
+  return true;
+}
+
+bool WorkThreads::Interrupt(WorkItem* item) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!waiting_.Remove(item)) return false;
+  }
+  RingWaiter();  // so that the descriptor is polled no more
+  return true;
+}
+
+// A bell that is full rings already.
+void WorkThreads::RingWaiter() const {
+  ssize_t written;
+  do {
+    written = write(waiter_bell_[1], "", 1);
+  } while (written < 0 && errno == EINTR);
+}
+
+void WorkThreads::WaitForDescriptors() {
+  while (FillPolled()) {
+    if (poll(polled_.data(), static_cast<nfds_t>(polled_.size()), -1) > 0) TakeReady();
+  }
+}
+
+// False when it is to end.
+bool WorkThreads::FillPolled() {
+  absl::MutexLock lock(&mutex_);
+  if (stopping_) return false;
+  polled_.assign(1, pollfd{waiter_bell_[0], POLLIN, 0});
+  for (WorkItem* item = waiting_.first; item != nullptr; item = item->next) {
+    item->place = static_cast<uint32_t>(polled_.size());
+    polled_.push_back(pollfd{item->wait_descriptor, item->wait_events, 0});
+  }
+  return true;
+}
+
+// What has errors or hangs up is ready too: its call tells.
+void WorkThreads::TakeReady() {
+  std::array<char, 64> rings;
+  while (read(waiter_bell_[0], rings.data(), rings.size()) > 0) {
+  }
+  absl::MutexLock lock(&mutex_);
+  for (WorkItem* item = waiting_.first; item != nullptr;) {
+    WorkItem* next = item->next;
+    if (item->place != 0 && polled_[item->place].revents != 0) {
+      waiting_.Remove(item);
+      queued_.Push(item);
+    }
+    item = next;
+  }
+}
+
+}  // namespace ioring::posix
