@@ -174,6 +174,10 @@ Prepared LedgerRing::Start(const Request& request, Token token) {
   if (std::holds_alternative<request::SendTo>(request)) kind = Kind::kSend;
   if (const auto* file = std::get_if<request::FileTransfer>(&request)) {
     kind = file->is_write ? Kind::kWrite : Kind::kRead;
+  } else if (const auto* parts = std::get_if<request::FileParts>(&request)) {
+    kind = parts->is_write ? Kind::kWrite : Kind::kRead;
+  } else if (std::holds_alternative<request::ReadManaged>(request)) {
+    kind = Kind::kManagedRead;
   }
   const Time before = steady_clock::now();
   const Prepared prepared =
@@ -381,10 +385,11 @@ void LedgerRing::CheckFlags(const Completion& completion, Account& account) {
     Breach(absl::StrCat(Describe(completion), " says kMore of an operation with one completion"));
   }
   const bool has_buffer = (completion.flags & kBuffer) != 0;
-  if (has_buffer && account.kind != Kind::kManaged) {
+  const bool is_managed = account.kind == Kind::kManaged || account.kind == Kind::kManagedRead;
+  if (has_buffer && !is_managed) {
     Breach(absl::StrCat(Describe(completion), " has kBuffer, but is no managed receive's"));
   }
-  if (!has_buffer && account.kind == Kind::kManaged && completion.result > 0) {
+  if (!has_buffer && is_managed && completion.result > 0) {
     Breach(absl::StrCat(Describe(completion), " brought bytes without a buffer"));
   }
   const bool is_recv = account.kind == Kind::kRecv || account.kind == Kind::kManaged;
@@ -418,6 +423,7 @@ void LedgerRing::CountBytes(const Completion& completion, Kind kind) {
       bytes_.bytes_sent += bytes;
       break;
     case Kind::kRead:
+    case Kind::kManagedRead:
       bytes_.bytes_read += bytes;
       break;
     case Kind::kWrite:

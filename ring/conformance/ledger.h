@@ -66,10 +66,6 @@ class LedgerRing : public Ring {
   absl::Status AddBuffers(BufferGroupId group, std::span<std::byte> memory) override;
   absl::Status UnregisterBufferGroup(BufferGroupId group) override;
   uint32_t FreeBuffers(BufferGroupId group) const override { return ring_->FreeBuffers(group); }
-  absl::StatusOr<FileId> OpenFile(const std::string& path, const FileOptions& options) override {
-    return ring_->OpenFile(path, options);
-  }
-  absl::Status CloseFile(FileId file) override { return ring_->CloseFile(file); }
   uint32_t SubmissionQueueSpace() const override { return ring_->SubmissionQueueSpace(); }
   void Wake() override;
   void ReturnBuffer(const ManagedBuffer& buffer) override;
@@ -85,12 +81,18 @@ class LedgerRing : public Ring {
   uint32_t Enter(EnterMode mode, const WaitOptions& options) override;
   absl::StatusOr<ConnectionId> AddSocket(const SocketSource& source) override;
   absl::StatusOr<Endpoint> FindAddress(const AddressOf& of) override;
+  absl::StatusOr<FileId> AddFile(const FileSource& source) override {
+    return backend().AddFile(source);
+  }
+  absl::StatusOr<NativeHandle> FindFile(FileId file, FileUse use) override {
+    return backend().FindFile(file, use);
+  }
   absl::StatusOr<bool> SetKernelMemory(uint32_t slot,
                                        const RegisteredBufferOptions& options) override;
 
  private:
   using Time = std::chrono::steady_clock::time_point;
-  enum class Kind : uint8_t { kOther, kRecv, kManaged, kSend, kRead, kWrite };
+  enum class Kind : uint8_t { kOther, kRecv, kManaged, kSend, kRead, kManagedRead, kWrite };
   // What is known of a token.
   struct Account {
     Kind kind = Kind::kOther;

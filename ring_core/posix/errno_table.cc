@@ -33,8 +33,6 @@ constexpr CodeRow kRows[] = {
     IORING_ROW(EAFNOSUPPORT, kInvalidArgument),
     IORING_ROW(EDOM, kInvalidArgument),
     IORING_ROW(EILSEQ, kInvalidArgument),
-    IORING_ROW(ELOOP, kInvalidArgument),
-    IORING_ROW(ENAMETOOLONG, kInvalidArgument),
     IORING_ROW(EPROTOTYPE, kInvalidArgument),
     IORING_ROW(ERANGE, kInvalidArgument),
     // Not now.
@@ -47,7 +45,6 @@ constexpr CodeRow kRows[] = {
     // Not there.
     IORING_ROW(EALREADY, kNotFound),
     IORING_ROW(ENOENT, kNotFound),
-    IORING_ROW(ENOTDIR, kNotFound),
     IORING_ROW(ESRCH, kNotFound),
     // Not possible.
     IORING_ROW(ENOSYS, kNotSupported),
@@ -97,9 +94,14 @@ constexpr CodeRow kRows[] = {
     // Files and permissions.
     IORING_ROW(EACCES, kPermissionDenied),
     IORING_ROW(EPERM, kPermissionDenied),
-    IORING_ROW(EROFS, kPermissionDenied),
+    IORING_ROW(EROFS, kReadOnly),
     IORING_ROW(EEXIST, kAlreadyExists),
     IORING_ROW(EISDIR, kIsDirectory),
+    IORING_ROW(ENOTDIR, kNotDirectory),
+    IORING_ROW(ENOTEMPTY, kNotEmpty),
+    IORING_ROW(ELOOP, kSymbolicLink),
+    IORING_ROW(EXDEV, kDifferentFileSystem),
+    IORING_ROW(ENAMETOOLONG, kNameTooLong),
     IORING_ROW(EFBIG, kFileTooLarge),
     IORING_ROW(EOVERFLOW, kFileTooLarge),
     IORING_ROW(EIO, kInputOutput),

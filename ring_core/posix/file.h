@@ -5,16 +5,12 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "ring/options.h"
+#include "ring/file.h"
 
 namespace ioring::posix {
 
-// Opens `path`, close-on-exec; a file that it makes gets mode 0666 less the umask. The
-// descriptor is the caller's to close. Any thread; makes system calls.
-//
-// NotFound: no such file or folder. AlreadyExists: kNew and it is there. PermissionDenied.
-// InvalidArgument: an empty path, a directory, emptying a file that is opened for reading.
-// Unimplemented: the file system has no direct I/O.
+// As RunOpen (file_call.h), with a sentence for whoever is to put it right. Requires a path and
+// options that RingFiles::OpenFile accepts. The descriptor is the caller's to close. Any thread.
 absl::StatusOr<int> OpenFile(const std::string& path, const FileOptions& options);
 
 }  // namespace ioring::posix

@@ -13,7 +13,7 @@
 #include "absl/status/statusor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "ring/options.h"
+#include "ring/file.h"
 
 namespace ioring::posix {
 namespace {
@@ -115,20 +115,11 @@ TEST_F(OpenFileTest, NewFilesHonourTheUmask) {
 }
 
 TEST_F(OpenFileTest, WhatCannotBeOpened) {
-  EXPECT_EQ(CodeOf("", {}), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(CodeOf(std::string("a\0b", 3), {}), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(CodeOf(folder_, {}), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(CodeOf(folder_, {.access = Access::kWrite}), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(OpenFile(folder_, {}).status().message(), HasSubstr("it is a directory"));
   Write("abc");
   EXPECT_EQ(CodeOf(path_ + "/below", {}), absl::StatusCode::kNotFound);
-}
-
-TEST_F(OpenFileTest, EmptyingTakesAccessForWriting) {
-  Write("abc");
-  EXPECT_EQ(CodeOf({.access = Access::kRead, .create = Create::kTruncate}),
-            absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(Contents(), "abc");
 }
 
 TEST_F(OpenFileTest, DirectIoOrItsAbsenceIsSaid) {

@@ -8,8 +8,8 @@
 #include "ring/endpoint.h"
 #include "ring/options.h"
 #include "ring_core/emulated/operation.h"
+#include "ring_core/posix/file_work.h"
 #include "ring_core/posix/socket_address.h"
-#include "ring_core/readiness/file_threads.h"
 #include "ring_core/table/operation_table.h"
 
 namespace ioring::readiness {
@@ -39,7 +39,8 @@ struct alignas(64) Operation : emulated::OperationHead {
     Message message;
     Watch watch;  // kDeadline
     Cancel cancel;
-    FileRequest file;
+    posix::FileTransferWork file;  // kRead, kWrite
+    posix::FileWork* work;         // other operations of files
     Poll poll;
     Direction how;                 // kShutdown
     uint32_t listener_generation;  // kAccept

@@ -20,9 +20,15 @@ bool ReadinessCore::CancelPoll(Operation& operation) {
   return true;
 }
 
-// A thread that has begun does not stop.
+// A thread that has begun does not stop, but what waits for its descriptor has not begun.
 bool ReadinessCore::CancelFile(Operation& operation) {
-  if (!operation.has(kEnding) && !threads_.Withdraw(&operation.file)) return false;
+  if (operation.has(kEnding)) return true;
+  if (IsTransfer(operation)) {
+    if (!threads_.Withdraw(&operation.file) && !threads_.Interrupt(&operation.file)) return false;
+  } else {
+    if (!threads_.Withdraw(operation.work)) return false;
+    works_.Give(operation.work);
+  }
   EndSoon(operation, ToResult(Error::kCanceled));
   return true;
 }

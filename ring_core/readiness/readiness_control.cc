@@ -110,6 +110,16 @@ absl::StatusOr<ConnectionId> ReadinessCore::AddSocket(const SocketSource& source
                                  : TakeOver(static_cast<int>(source.handle));
 }
 
+absl::StatusOr<FileId> ReadinessCore::AddFile(const FileSource& source) {
+  CheckProcess();
+  if (source.path == nullptr) {
+    if (absl::Status status = RefuseOwn(static_cast<int>(source.handle)); !status.ok()) {
+      return status;
+    }
+  }
+  return files_.Add(source);
+}
+
 absl::StatusOr<ConnectionId> ReadinessCore::TakeOver(int descriptor) {
   if (absl::Status status = RefuseOwn(descriptor); !status.ok()) return status;
   posix::SocketChanges changes;

@@ -28,10 +28,11 @@
 #include "ring_core/emulated/emulated_ring.h"
 #include "ring_core/posix/calls.h"
 #include "ring_core/posix/file_table.h"
+#include "ring_core/posix/file_work.h"
 #include "ring_core/posix/socket_address.h"
 #include "ring_core/posix/socket_kind.h"
+#include "ring_core/posix/work_threads.h"
 #include "ring_core/readiness/connection_table.h"
-#include "ring_core/readiness/file_threads.h"
 #include "ring_core/readiness/listener.h"
 #include "ring_core/readiness/operation.h"
 #include "ring_core/readiness/poller.h"
@@ -55,10 +56,6 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
                                             const ListenerOptions& options) final;
   absl::Status CloseListener(ListenerId listener) final;
   absl::StatusOr<NativeHandle> UnregisterSocket(ConnectionId connection) final;
-  absl::StatusOr<FileId> OpenFile(const std::string& path, const FileOptions& options) final {
-    CheckProcess();
-    return files_.Open(path, options);
-  }
 
   // What a poller calls (PollerSink).
   void OnReady(WatchKey key, uint8_t ready_bits);
@@ -139,9 +136,19 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   static void SetUpPoll(Operation& operation, PollEvents events) {
     operation.poll = {.events = events, .due = false};
   }
-  static void SetUpFile(Operation& operation, const posix::FileTable::File& file,
-                        const request::FileTransfer& transfer);
-  static void SetUpSync(Operation& operation, const posix::FileTable::File& file, SyncMode mode);
+  static void SetUpFile(Operation& operation, const File& file,
+                        const request::FileTransfer& transfer) {
+    operation.file = posix::MakeTransfer(file.descriptor, transfer);
+  }
+  static void SetUpParts(Operation& operation, const File& file,
+                         const request::FileParts& transfer) {
+    operation.file = posix::MakeTransfer(file.descriptor, transfer);
+  }
+  void SetUpCall(Operation& operation, const request::FileCall& call, const File* first,
+                 const File* second);
+  void SetUpOpen(Operation& operation, const request::Open& open, const File* directory);
+  void SetUpWork(Operation& operation, const request::Work& work);
+  void SetUpClose(Operation& operation, const File& file);
   static bool RegisterMemory(uint32_t /*slot*/, std::span<std::byte> /*memory*/) { return false; }
   static void DeregisterMemory(uint32_t /*slot*/) {}
 
@@ -207,7 +214,12 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   void BeginShutdown(Operation& operation);
   void OnTimer(Operation& operation);
   void BeginFile(Operation& operation);
+  static bool IsTransfer(const Operation& operation) {
+    return operation.kind == OperationKind::kRead || operation.kind == OperationKind::kWrite;
+  }
   void OnFile(Operation& operation);
+  void OnTransfer(Operation& operation);
+  void OnOpen(Operation& operation, int32_t result);
 
   // Cancelling and closing: readiness_cancel.cc.
   bool Stop(Connection& connection, bool is_send);
@@ -225,6 +237,11 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   // Control plane: readiness_control.cc.
   absl::StatusOr<ConnectionId> AddSocket(const SocketSource& source) final;
   absl::StatusOr<Endpoint> FindAddress(const AddressOf& of) final;
+  absl::StatusOr<FileId> AddFile(const FileSource& source) final;
+  absl::StatusOr<NativeHandle> FindFile(FileId file, FileUse use) final {
+    CheckProcess();
+    return files_.FindHandle(file, use);
+  }
   absl::StatusOr<ConnectionId> TakeOver(int descriptor);
   absl::StatusOr<ConnectionId> MakeDatagram(const Endpoint& local);
   absl::StatusOr<ConnectionId> AddConnection(int descriptor, posix::SocketKind kind);
@@ -236,8 +253,9 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   }
 
   DescriptorIndex by_descriptor_;
-  FileThreads threads_;
-  FileRequest* files_done_ = nullptr;  // those for which there was no room
+  posix::FileWorkPool works_;
+  posix::WorkThreads threads_;
+  posix::WorkItem* files_done_ = nullptr;  // those for which there was no room
   SlotList<Connection, &Connection::next_watch> to_watch_;
   bool listeners_to_watch_ = false;
   // Connects that have found a listener's queue full. Their `delay_ns` is not 0.

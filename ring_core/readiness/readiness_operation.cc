@@ -1,19 +1,27 @@
 // Operations that are neither transfers nor timers: beginning, going on, ending.
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <utility>
+#include <variant>
 
 #include "absl/log/check.h"
 #include "absl/log/log.h"
 #include "ring/clock.h"
 #include "ring/completion.h"
 #include "ring/error.h"
+#include "ring/file.h"
+#include "ring/id.h"
 #include "ring/options.h"
 #include "ring/request.h"
 #include "ring_core/posix/calls.h"
+#include "ring_core/posix/file_call.h"
+#include "ring_core/posix/file_table.h"
+#include "ring_core/posix/file_work.h"
 #include "ring_core/posix/linger.h"
 #include "ring_core/readiness/readiness_core.h"
 
@@ -228,43 +236,83 @@ void ReadinessCore::OnTimer(Operation& operation) {
 
 // ---- Files.
 
-void ReadinessCore::SetUpFile(Operation& operation, const posix::FileTable::File& file,
-                              const request::FileTransfer& transfer) {
-  operation.file = FileRequest{
-      .data = transfer.memory.data(),
-      .offset = transfer.offset,
-      .length = static_cast<uint32_t>(transfer.memory.size()),
-      .descriptor = file.descriptor,
-      .kind = transfer.is_write ? FileRequest::Kind::kWrite : FileRequest::Kind::kRead,
-  };
+void ReadinessCore::SetUpCall(Operation& operation, const request::FileCall& call,
+                              const File* first, const File* second) {
+  operation.work = works_.Take();
+  operation.work->call = call;
+  operation.work->descriptors = {first != nullptr ? first->descriptor : AT_FDCWD,
+                                 second != nullptr ? second->descriptor : AT_FDCWD};
 }
 
-void ReadinessCore::SetUpSync(Operation& operation, const posix::FileTable::File& file,
-                              SyncMode mode) {
-  operation.file = FileRequest{
-      .descriptor = file.descriptor,
-      .kind = mode == SyncMode::kData ? FileRequest::Kind::kSyncData : FileRequest::Kind::kSyncAll,
-  };
+void ReadinessCore::SetUpOpen(Operation& operation, const request::Open& open,
+                              const File* directory) {
+  operation.work = works_.Take();
+  operation.work->call = open;
+  operation.work->descriptors.first = directory != nullptr ? directory->descriptor : AT_FDCWD;
+}
+
+void ReadinessCore::SetUpWork(Operation& operation, const request::Work& work) {
+  operation.work = works_.Take();
+  operation.work->call = work;
+}
+
+void ReadinessCore::SetUpClose(Operation& operation, const File& file) {
+  operation.work = works_.Take();
+  operation.work->call = request::CloseFile{};
+  operation.work->descriptors.first = file.descriptor;
 }
 
 void ReadinessCore::BeginFile(Operation& operation) {
+  using Waits = posix::FileSlot::Waits;
   statistics_.kernel_submissions.Add(1);
-  operation.file.operation = operations_.IndexOf(operation);
+  const uint32_t index = operations_.IndexOf(operation);
+  if (!IsTransfer(operation)) {
+    operation.work->operation = index;
+    return threads_.Start(operation.work);
+  }
+  operation.file.operation = index;
+  if (operation.file.offset == kOwnPosition) {
+    File& file = files_[operation.connection];
+    if (file.waits == Waits::kUnknown) {
+      file.waits = posix::MayWait(file.descriptor) ? Waits::kPerhaps : Waits::kNever;
+    }
+    if (file.waits == Waits::kPerhaps) posix::WaitFirst(operation.file);
+  }
   threads_.Start(&operation.file);
 }
 
-void ReadinessCore::OnFile(Operation& operation) {
-  const FileRequest& file = operation.file;
-  if (file.result < 0) {
-    const char* what = file.kind == FileRequest::Kind::kRead    ? "read"
-                       : file.kind == FileRequest::Kind::kWrite ? "write"
-                                                                : "sync";
-    return EndOperation(operation, Fail(operation.token, file.result, what));
+void ReadinessCore::OnTransfer(Operation& operation) {
+  const int32_t result = operation.file.result;
+  const bool is_write = operation.file.is_write;
+  if (result < 0) {
+    return EndOperation(operation, Fail(operation.token, result, is_write ? "write" : "read"));
   }
-  const auto bytes = static_cast<uint32_t>(file.result);
-  if (file.kind == FileRequest::Kind::kRead) statistics_.bytes_read.Add(bytes);
-  if (file.kind == FileRequest::Kind::kWrite) statistics_.bytes_written.Add(bytes);
-  EndOperation(operation, file.result);
+  (is_write ? statistics_.bytes_written : statistics_.bytes_read)
+      .Add(static_cast<uint64_t>(result));
+  EndOperation(operation, result);
+}
+
+void ReadinessCore::OnOpen(Operation& operation, int32_t result) {
+  if (result < 0) return EndOperation(operation, Fail(operation.token, result, "open"));
+  const std::optional<FileId> id = files_.Adopt(result);
+  if (id.has_value()) return EndOpen(operation, *id);
+  posix::Close(result, /*reset=*/false);
+  EndOperation(operation, ToResult(Error::kTooManyIds));
+}
+
+void ReadinessCore::OnFile(Operation& operation) {
+  if (IsTransfer(operation)) return OnTransfer(operation);
+  posix::FileWork* work = operation.work;
+  const int32_t result = work->result;
+  const char* what = "close";
+  if (const auto* call = std::get_if<request::FileCall>(&work->call)) {
+    what = posix::FileCallName(*call);
+  }
+  works_.Give(work);
+  if (operation.kind == OperationKind::kOpen) return OnOpen(operation, result);
+  if (operation.kind == OperationKind::kWork) return EndOperation(operation, result);
+  if (operation.kind == OperationKind::kCloseFile) files_[operation.connection].descriptor = -1;
+  EndOperation(operation, result < 0 ? Fail(operation.token, result, what) : result);
 }
 
 }  // namespace ioring::readiness

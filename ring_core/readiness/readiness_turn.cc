@@ -30,7 +30,7 @@ void ReadinessCore::TakeFileResults() {
   while (HasRoom()) {
     if (files_done_ == nullptr) files_done_ = threads_.TakeDone();
     if (files_done_ == nullptr) return;
-    FileRequest* done = files_done_;
+    posix::WorkItem* done = files_done_;
     files_done_ = done->next;
     OnFile(operations_[done->operation]);
   }
