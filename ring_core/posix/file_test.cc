@@ -119,7 +119,7 @@ TEST_F(OpenFileTest, WhatCannotBeOpened) {
   EXPECT_EQ(CodeOf(folder_, {.access = Access::kWrite}), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(OpenFile(folder_, {}).status().message(), HasSubstr("it is a directory"));
   Write("abc");
-  EXPECT_EQ(CodeOf(path_ + "/below", {}), absl::StatusCode::kNotFound);
+  EXPECT_EQ(CodeOf(path_ + "/below", {}), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(OpenFileTest, DirectIoOrItsAbsenceIsSaid) {

@@ -1,4 +1,4 @@
-#include "ring_core/readiness/file_threads.h"
+#include "ring_core/posix/work_threads.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -9,23 +9,26 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
 #include "gtest/gtest.h"
-#include "process/mutex_lock.h"
+#include "ring/file.h"
+#include "ring/request.h"
+#include "ring_core/posix/file_work.h"
 
-namespace ioring::readiness {
+namespace ioring::posix {
 namespace {
 
-using Kind = FileRequest::Kind;
+enum class Kind : uint8_t { kRead, kWrite };
 
 // A file that is gone with its descriptor.
 class TemporaryFile {
  public:
   TemporaryFile() {
-    std::string path = testing::TempDir() + "/file_threads_XXXXXX";
+    std::string path = testing::TempDir() + "/work_threads_XXXXXX";
     descriptor_ = mkstemp(path.data());
     unlink(path.c_str());
   }
@@ -39,18 +42,18 @@ class TemporaryFile {
 };
 
 // Threads, and a bell that can be waited for.
-class FileThreadsTest : public testing::Test {
+class WorkThreadsTest : public testing::Test {
  protected:
   // Waits for so many requests to be done.
-  std::vector<FileRequest*> Await(size_t count) {
-    std::vector<FileRequest*> done;
+  std::vector<WorkItem*> Await(size_t count) {
+    std::vector<WorkItem*> done;
     while (done.size() < count) {
       {
         process::MutexLock lock(mutex_);
         mutex_.Await(absl::Condition(&rung_));
         rung_ = false;
       }
-      for (FileRequest* request = threads_.TakeDone(); request != nullptr;) {
+      for (WorkItem* request = threads_.TakeDone(); request != nullptr;) {
         done.push_back(request);
         request = request->next;
       }
@@ -58,61 +61,57 @@ class FileThreadsTest : public testing::Test {
     return done;
   }
 
-  static FileRequest Request(Kind kind, int descriptor, uint64_t offset, void* data,
-                             uint32_t length) {
-    return {static_cast<std::byte*>(data), offset, length, descriptor, 0, kind, 0, nullptr};
+  static FileTransferWork Request(Kind kind, int descriptor, uint64_t offset, void* data,
+                                  uint32_t length) {
+    const std::span<std::byte> memory(static_cast<std::byte*>(data), length);
+    return MakeTransfer(descriptor, request::FileTransfer{{}, offset, memory, TransferTraits(),
+                                                          kind == Kind::kWrite});
   }
 
   absl::Mutex mutex_;
   bool rung_ = false;
-  FileThreads threads_{[this] {
-    process::MutexLock lock(mutex_);
+  WorkThreads threads_{[this] {
+    absl::MutexLock lock(&mutex_);
     rung_ = true;
   }};
   TemporaryFile file_;
 };
 
-TEST_F(FileThreadsTest, WritesReadsAndSyncs) {
+TEST_F(WorkThreadsTest, WritesAndReads) {
   std::string text = "written";
-  FileRequest write = Request(Kind::kWrite, file_.descriptor(), 3, text.data(), 7);
+  FileTransferWork write = Request(Kind::kWrite, file_.descriptor(), 3, text.data(), 7);
   threads_.Start(&write);
-  EXPECT_EQ(Await(1), std::vector<FileRequest*>{&write});
+  EXPECT_EQ(Await(1), std::vector<WorkItem*>{&write});
   EXPECT_EQ(write.result, 7);
-  for (const Kind kind : {Kind::kSyncData, Kind::kSyncAll}) {
-    FileRequest sync = Request(kind, file_.descriptor(), 0, nullptr, 0);
-    threads_.Start(&sync);
-    Await(1);
-    EXPECT_EQ(sync.result, 0);
-  }
   std::array<char, 16> memory{};
-  FileRequest read = Request(Kind::kRead, file_.descriptor(), 5, memory.data(), 16);
+  FileTransferWork read = Request(Kind::kRead, file_.descriptor(), 5, memory.data(), 16);
   threads_.Start(&read);
   Await(1);
   EXPECT_EQ(read.result, 5);
   EXPECT_STREQ(memory.data(), "itten");
 }
 
-TEST_F(FileThreadsTest, TellsErrnoOfWhatFails) {
+TEST_F(WorkThreadsTest, TellsErrnoOfWhatFails) {
   char byte = 0;
-  FileRequest read = Request(Kind::kRead, -1, 0, &byte, 1);
+  FileTransferWork read = Request(Kind::kRead, -1, 0, &byte, 1);
   threads_.Start(&read);
   Await(1);
   EXPECT_EQ(read.result, -EBADF);
 }
 
-TEST_F(FileThreadsTest, DoesManyRequestsOnceEach) {
+TEST_F(WorkThreadsTest, DoesManyRequestsOnceEach) {
   constexpr uint32_t kRequests = 500;
   std::vector<uint32_t> numbers(kRequests);
-  std::vector<FileRequest> writes;
+  std::vector<FileTransferWork> writes;
   for (uint32_t i = 0; i < kRequests; ++i) {
     numbers[i] = i;
     writes.push_back(Request(Kind::kWrite, file_.descriptor(), i * sizeof(uint32_t), &numbers[i],
                              sizeof(uint32_t)));
   }
-  for (FileRequest& write : writes) threads_.Start(&write);
+  for (FileTransferWork& write : writes) threads_.Start(&write);
   EXPECT_EQ(Await(kRequests).size(), kRequests);
   std::vector<uint32_t> back(kRequests);
-  FileRequest read =
+  FileTransferWork read =
       Request(Kind::kRead, file_.descriptor(), 0, back.data(), kRequests * sizeof(uint32_t));
   threads_.Start(&read);
   Await(1);
@@ -120,20 +119,20 @@ TEST_F(FileThreadsTest, DoesManyRequestsOnceEach) {
 }
 
 // How many threads have begun by then is theirs to say; that nothing is lost or done twice is not.
-TEST_F(FileThreadsTest, GivesBackWhatNoThreadHasBegun) {
+TEST_F(WorkThreadsTest, GivesBackWhatNoThreadHasBegun) {
   char byte = 0;
-  std::vector<FileRequest> reads(64, Request(Kind::kRead, file_.descriptor(), 0, &byte, 1));
-  std::vector<FileRequest> late(2, Request(Kind::kRead, file_.descriptor(), 0, &byte, 1));
+  std::vector<FileTransferWork> reads(64, Request(Kind::kRead, file_.descriptor(), 0, &byte, 1));
+  std::vector<FileTransferWork> late(2, Request(Kind::kRead, file_.descriptor(), 0, &byte, 1));
   size_t withdrawn = 0;
-  for (FileRequest& read : reads) threads_.Start(&read);
-  for (FileRequest& read : reads) withdrawn += threads_.Withdraw(&read) ? 1 : 0;
+  for (FileTransferWork& read : reads) threads_.Start(&read);
+  for (FileTransferWork& read : reads) withdrawn += threads_.Withdraw(&read) ? 1 : 0;
   // Whatever was withdrawn is not done, everything else is.
   if (withdrawn < reads.size()) {
     EXPECT_EQ(Await(reads.size() - withdrawn).size(), reads.size() - withdrawn);
   }
   EXPECT_FALSE(threads_.has_done());
-  for (FileRequest& read : reads) EXPECT_FALSE(threads_.Withdraw(&read));
-  for (FileRequest& read : late) threads_.Start(&read);
+  for (FileTransferWork& read : reads) EXPECT_FALSE(threads_.Withdraw(&read));
+  for (FileTransferWork& read : late) threads_.Start(&read);
   EXPECT_EQ(Await(late.size()).size(), late.size());
 }
 
@@ -146,14 +145,14 @@ void Handle(int /*signal*/) {
 
 // Signals of the process are for the program's threads: a handler that wakes the ring may
 // count on that.
-TEST_F(FileThreadsTest, LeavesSignalsAlone) {
+TEST_F(WorkThreadsTest, LeavesSignalsAlone) {
   is_main_thread = true;
   struct sigaction action = {};
   struct sigaction before = {};
   action.sa_handler = Handle;
   sigaction(SIGUSR1, &action, &before);
   char byte = 0;
-  FileRequest read = Request(Kind::kRead, file_.descriptor(), 0, &byte, 1);
+  FileTransferWork read = Request(Kind::kRead, file_.descriptor(), 0, &byte, 1);
   threads_.Start(&read);
   Await(1);
   sigset_t user;
@@ -161,7 +160,7 @@ TEST_F(FileThreadsTest, LeavesSignalsAlone) {
   sigaddset(&user, SIGUSR1);
   pthread_sigmask(SIG_BLOCK, &user, nullptr);
   kill(getpid(), SIGUSR1);  // only another thread could take it now
-  FileRequest again = Request(Kind::kRead, file_.descriptor(), 0, &byte, 1);
+  FileTransferWork again = Request(Kind::kRead, file_.descriptor(), 0, &byte, 1);
   threads_.Start(&again);
   Await(1);
   EXPECT_FALSE(handled_elsewhere);
@@ -169,11 +168,37 @@ TEST_F(FileThreadsTest, LeavesSignalsAlone) {
   sigaction(SIGUSR1, &before, nullptr);
 }
 
-TEST(FileThreadsLifetimeTest, WithoutWorkThereAreNoThreads) {
-  FileThreads threads([] {});
+// Many more reads wait than there are threads; a file's read is done meanwhile.
+TEST_F(WorkThreadsTest, WhatWaitsKeepsNothingElseFromRunning) {
+  std::array<int, 2> ends;
+  ASSERT_EQ(pipe(ends.data()), 0);
+  char byte = 0;
+  FileTransferWork waiting = Request(Kind::kRead, ends[0], kOwnPosition, &byte, 1);
+  WaitFirst(waiting);
+  std::vector<FileTransferWork> reads(16, waiting);
+  for (FileTransferWork& read : reads) threads_.Start(&read);
+  FileTransferWork write = Request(Kind::kWrite, file_.descriptor(), 0, &byte, 1);
+  threads_.Start(&write);
+  EXPECT_EQ(Await(1), std::vector<WorkItem*>{&write});
+  // All but one are taken back while they wait; the one gets the byte.
+  for (size_t i = 1; i < reads.size(); ++i) EXPECT_TRUE(threads_.Interrupt(&reads[i]));
+  EXPECT_FALSE(threads_.Interrupt(&reads[1]));
+  ASSERT_EQ(::write(ends[1], "x", 1), 1);
+  EXPECT_EQ(Await(1), std::vector<WorkItem*>{&reads[0]});
+  EXPECT_EQ(reads[0].result, 1);
+  EXPECT_EQ(byte, 'x');
+  threads_.Start(&reads[1]);
+  close(ends[1]);
+  EXPECT_EQ(Await(1), std::vector<WorkItem*>{&reads[1]});
+  EXPECT_EQ(reads[1].result, 0);
+  close(ends[0]);
+}
+
+TEST(WorkThreadsLifetimeTest, WithoutWorkThereAreNoThreads) {
+  WorkThreads threads([] {});
   EXPECT_FALSE(threads.has_done());
   EXPECT_EQ(threads.TakeDone(), nullptr);
 }
 
 }  // namespace
-}  // namespace ioring::readiness
+}  // namespace ioring::posix
