@@ -96,6 +96,12 @@ ssize_t TryNow([[maybe_unused]] const FileTransferWork& work,
 #endif
 }
 
+// Whether nobody was faster since the descriptor became ready.
+bool IsReady(const FileTransferWork& work) {
+  pollfd now{work.wait_descriptor, work.wait_events, 0};
+  return poll(&now, 1, 0) != 0;
+}
+
 // poll(2) said that something can be transferred, unless somebody else was faster. Of a pipe that
 // has room, at least PIPE_BUF bytes can be written (pipe(7)); a longer write could block.
 void RunReadyTransfer(WorkItem& item) {
@@ -106,6 +112,10 @@ void RunReadyTransfer(WorkItem& item) {
     result = TryNow(work, memory);
     if (result < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL)) {
       if (work.is_write) memory.iov_len = std::min<size_t>(memory.iov_len, PIPE_BUF);
+      if (!IsReady(work)) {
+        work.wait_again = true;
+        return;
+      }
       result = work.is_write ? write(work.descriptor, memory.iov_base, memory.iov_len)
                              : read(work.descriptor, memory.iov_base, memory.iov_len);
     }

@@ -90,7 +90,7 @@ void WorkThreads::Start(WorkItem* item) {
       pthread_t thread;
       if (MakeThread(&RunThread, &thread)) threads_.push_back(thread);
     }
-    if (StartWaiting(item)) return;
+    if (!threads_.empty() && StartWaiting(item)) return;
   }
   Queue(item);
 }
@@ -191,7 +191,7 @@ bool WorkThreads::BeginWaiting() {
 }
 
 bool WorkThreads::StartWaiting(WorkItem* item) {
-  if (item->wait_descriptor < 0 || waiter_bell_[1] < 0) return false;
+  if (item->wait_descriptor < 0 || !has_waiter_) return false;
   {
     absl::MutexLock lock(&mutex_);
     item->place = 0;

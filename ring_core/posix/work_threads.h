@@ -97,7 +97,7 @@ class WorkThreads {
   bool stopped_ = false;
   std::atomic<bool> has_done_{false};
   // The thread that waits is made with its bell, a pipe, when something is to wait.
-  bool has_waiter_ = false;
+  std::atomic<bool> has_waiter_{false};
   pthread_t waiter_{};
   std::array<int, 2> waiter_bell_{-1, -1};
   std::vector<pollfd> polled_;  // that thread's
