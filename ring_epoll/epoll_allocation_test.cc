@@ -11,7 +11,7 @@
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
 #include "ring_core/emulated/testing/ring_life.h"
-#include "ring_core/readiness/file_threads.h"
+#include "ring_core/posix/work_threads.h"
 #include "ring_epoll/epoll_ring.h"
 
 namespace ioring {
@@ -23,7 +23,7 @@ ptrdiff_t CountThreads() {
 
 // Threads for files are made when all that there are have something to do.
 void MakeAllThreads(emulated::RingLife& life) {
-  constexpr int kThreads = readiness::FileThreads::kThreadsMax;
+  constexpr int kThreads = posix::WorkThreads::kThreadsMax;
   const ptrdiff_t all = CountThreads() + kThreads;
   while (CountThreads() < all && life.Files(2 * kThreads)) {
   }
