@@ -164,8 +164,7 @@ void EmulatedRing<Backend, Types>::BeginPickedRead(Operation& operation, Group& 
 
 // A buffer came back for it.
 template <typename Backend, typename Types>
-ABSL_ATTRIBUTE_NOINLINE void EmulatedRing<Backend, Types>::BeginPromisedRead(
-    Operation& operation) {
+ABSL_ATTRIBUTE_NOINLINE void EmulatedRing<Backend, Types>::BeginPromisedRead(Operation& operation) {
   Group& group = groups_[operation.managed.group];
   operation.clear(kHasPromise);
   --group.promised;
@@ -236,8 +235,7 @@ void EmulatedRing<Backend, Types>::DropFile(uint32_t index) {
 
 template <typename Backend, typename Types>
 ABSL_ATTRIBUTE_NOINLINE void EmulatedRing<Backend, Types>::EndFile(Operation& operation,
-                                                                   int32_t result,
-                                                                   uint32_t flags) {
+                                                                   int32_t result, uint32_t flags) {
   const OperationKind kind = operation.kind;
   const uint32_t first = kind == OperationKind::kCloseFile ? OperationHead::kNone  // uses nothing
                                                            : operation.connection;

@@ -65,8 +65,8 @@ FileTime TimeOf(const struct statx_timestamp& time) { return {time.tv_sec, time.
 
 int DoStat(int directory, const char* path, int flags, FileInfo* info) {
   static_assert(sizeof(struct statx) <= sizeof(info->system));
-  const int result = statx(directory, path, flags, StatxMask(),
-                           reinterpret_cast<struct statx*>(info->system));
+  const int result =
+      statx(directory, path, flags, StatxMask(), reinterpret_cast<struct statx*>(info->system));
   if (result == 0) ReadStatx(*info);
   return result;
 }
@@ -83,9 +83,7 @@ int StatDescriptor(int descriptor, FileInfo* info) {
 #else
 
 #ifdef __APPLE__
-FileTime TimeOf(const timespec& time) {
-  return {time.tv_sec, static_cast<uint32_t>(time.tv_nsec)};
-}
+FileTime TimeOf(const timespec& time) { return {time.tv_sec, static_cast<uint32_t>(time.tv_nsec)}; }
 void ReadTimes(const struct stat& from, FileInfo& info) {
   info.accessed = TimeOf(from.st_atimespec);
   info.modified = TimeOf(from.st_mtimespec);
@@ -93,9 +91,7 @@ void ReadTimes(const struct stat& from, FileInfo& info) {
   info.born = TimeOf(from.st_birthtimespec);
 }
 #else
-FileTime TimeOf(const timespec& time) {
-  return {time.tv_sec, static_cast<uint32_t>(time.tv_nsec)};
-}
+FileTime TimeOf(const timespec& time) { return {time.tv_sec, static_cast<uint32_t>(time.tv_nsec)}; }
 void ReadTimes(const struct stat& from, FileInfo& info) {
   info.accessed = TimeOf(from.st_atim);
   info.modified = TimeOf(from.st_mtim);
@@ -335,9 +331,8 @@ int CodeOfOpen(const request::Open& open, int directory, int code) {
   if (is_unnamed && (code == EISDIR || code == EOPNOTSUPP)) return ENOTSUP;
   if (code != ENOTDIR || !open.options.directory || open.options.follow_link) return code;
   struct stat status;
-  const bool is_link =
-      fstatat(directory, open.path.path, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-      S_ISLNK(status.st_mode);
+  const bool is_link = fstatat(directory, open.path.path, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                       S_ISLNK(status.st_mode);
   return is_link ? ELOOP : code;
 }
 
@@ -429,9 +424,9 @@ int32_t RunOpen(const request::Open& open, int directory) {
 
 const char* FileCallName(const request::FileCall& call) {
   static constexpr std::array<const char*, std::variant_size_v<request::FileCall>> kNames = {
-      "sync",    "stat",     "stat",   "truncate",         "allocate",
-      "advise",  "rename",   "link",   "link",             "symlink",
-      "readlink", "unlink",  "remove directory", "make directory", "copy",
+      "sync", "stat", "stat",    "truncate", "allocate", "advise",           "rename",
+      "link", "link", "symlink", "readlink", "unlink",   "remove directory", "make directory",
+      "copy",
   };
   return kNames[call.index()];
 }

@@ -63,9 +63,7 @@ ssize_t Try(const FileTransferWork& work) {
   return TransferParts(work, reinterpret_cast<const iovec*>(work.parts), static_cast<int>(count));
 }
 
-int32_t ResultOf(ssize_t result) {
-  return result < 0 ? -errno : static_cast<int32_t>(result);
-}
+int32_t ResultOf(ssize_t result) { return result < 0 ? -errno : static_cast<int32_t>(result); }
 
 void RunTransfer(WorkItem& item) {
   FileTransferWork& work = TransferOf(item);

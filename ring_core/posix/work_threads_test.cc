@@ -64,8 +64,9 @@ class WorkThreadsTest : public testing::Test {
   static FileTransferWork Request(Kind kind, int descriptor, uint64_t offset, void* data,
                                   uint32_t length) {
     const std::span<std::byte> memory(static_cast<std::byte*>(data), length);
-    return MakeTransfer(descriptor, request::FileTransfer{{}, offset, memory, TransferTraits(),
-                                                          kind == Kind::kWrite});
+    return MakeTransfer(
+        descriptor,
+        request::FileTransfer{{}, offset, memory, TransferTraits(), kind == Kind::kWrite});
   }
 
   absl::Mutex mutex_;
