@@ -72,7 +72,7 @@ WorkThreads::~WorkThreads() {
 void WorkThreads::Stop() {
   if (std::exchange(stopped_, true)) return;
   {
-    absl::MutexLock lock(&mutex_);
+    process::MutexLock lock(mutex_);
     CHECK(queued_.first == nullptr && waiting_.first == nullptr)
         << "work is still queued or waits for a descriptor";
     stopping_ = true;
@@ -98,7 +98,7 @@ void WorkThreads::Start(WorkItem* item) {
 void WorkThreads::Queue(WorkItem* item) {
   bool all_busy;
   {
-    absl::MutexLock lock(&mutex_);
+    process::MutexLock lock(mutex_);
     all_busy = idle_ == 0 || queued_.first != nullptr;
     queued_.Push(item);
   }
@@ -136,7 +136,7 @@ void WorkThreads::Run() {
   for (;;) {
     WorkItem* item;
     {
-      absl::MutexLock lock(&mutex_);
+      process::MutexLock lock(mutex_);
       ++idle_;
       mutex_.Await(absl::Condition(this, &WorkThreads::HasWork));
       --idle_;
@@ -160,7 +160,7 @@ void WorkThreads::RunOne(WorkItem* item) {
 void WorkThreads::Finish(WorkItem* item) {
   bool ring_bell;
   {
-    absl::MutexLock lock(&mutex_);
+    process::MutexLock lock(mutex_);
     done_.Push(item);
     ring_bell = !has_done_.load(std::memory_order_relaxed);
     has_done_.store(true, std::memory_order_release);
@@ -169,7 +169,7 @@ void WorkThreads::Finish(WorkItem* item) {
 }
 
 bool WorkThreads::Withdraw(WorkItem* item) {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   return queued_.Remove(item);
 }
 
@@ -193,7 +193,7 @@ bool WorkThreads::BeginWaiting() {
 bool WorkThreads::StartWaiting(WorkItem* item) {
   if (item->wait_descriptor < 0 || !has_waiter_) return false;
   {
-    absl::MutexLock lock(&mutex_);
+    process::MutexLock lock(mutex_);
     item->place = 0;
     waiting_.Push(item);
   }
@@ -203,7 +203,7 @@ bool WorkThreads::StartWaiting(WorkItem* item) {
 
 bool WorkThreads::Interrupt(WorkItem* item) {
   {
-    absl::MutexLock lock(&mutex_);
+    process::MutexLock lock(mutex_);
     if (!waiting_.Remove(item)) return false;
   }
   RingWaiter();  // so that the descriptor is polled no more
@@ -226,7 +226,7 @@ void WorkThreads::WaitForDescriptors() {
 
 // False when it is to end.
 bool WorkThreads::FillPolled() {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   if (stopping_) return false;
   polled_.assign(1, pollfd{waiter_bell_[0], POLLIN, 0});
   for (WorkItem* item = waiting_.first; item != nullptr; item = item->next) {
@@ -241,7 +241,7 @@ void WorkThreads::TakeReady() {
   std::array<char, 64> rings;
   while (read(waiter_bell_[0], rings.data(), rings.size()) > 0) {
   }
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   for (WorkItem* item = waiting_.first; item != nullptr;) {
     WorkItem* next = item->next;
     if (item->place != 0 && polled_[item->place].revents != 0) {

@@ -15,6 +15,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "gtest/gtest.h"
+#include "process/mutex_lock.h"
 #include "ring/file.h"
 #include "ring/request.h"
 #include "ring_core/posix/file_work.h"
@@ -72,7 +73,7 @@ class WorkThreadsTest : public testing::Test {
   absl::Mutex mutex_;
   bool rung_ = false;
   WorkThreads threads_{[this] {
-    absl::MutexLock lock(&mutex_);
+    process::MutexLock lock(mutex_);
     rung_ = true;
   }};
   TemporaryFile file_;
