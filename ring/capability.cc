@@ -29,6 +29,8 @@ constexpr std::array<Words, kCapabilityCount> kWords = {{
     {Capability::kRegisteredRing, "registered ring"},
     {Capability::kBatchWait, "batch wait"},
     {Capability::kNoIoWait, "no I/O wait"},
+    {Capability::kFileCalls, "file calls"},
+    {Capability::kFileTruncate, "file truncate"},
     {Capability::kSubmissionPolling, "submission polling"},
     {Capability::kBusyPolling, "busy polling"},
     {Capability::kRestrictions, "restrictions"},
@@ -50,9 +52,10 @@ std::string_view CapabilityName(Capability capability) {
 }
 
 CapabilitySet CapabilitiesNewerThan5_15() {
-  // capability.h says which kernel brought what; 5.15 has what came with 5.13 or before.
+  // capability.h says which kernel brought what; 5.15 has what came with it or before.
   CapabilitySet newer = CapabilitySet::All();
   newer.Remove(Capability::kRegisteredBuffers);
+  newer.Remove(Capability::kFileCalls);
   newer.Remove(Capability::kSubmissionPolling);
   newer.Remove(Capability::kRestrictions);
   return newer;

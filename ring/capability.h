@@ -27,11 +27,13 @@ enum class Capability : uint8_t {
   kRegisteredRing,      // io_uring 5.18: entering without a descriptor look-up
   kBatchWait,           // io_uring 6.12: a minimum batch with a bounded delay, in the kernel
   kNoIoWait,            // io_uring 6.15: waits do not count as I/O wait
+  kFileCalls,           // io_uring 5.15: opening, closing, renaming and the like without threads
+  kFileTruncate,        // io_uring 6.9: the same for PrepareTruncate
   kSubmissionPolling,   // io_uring SQPOLL: opt-in
   kBusyPolling,         // io_uring 6.9 NAPI: opt-in
   kRestrictions,        // io_uring 5.10: opt-in hardening
 };
-inline constexpr int kCapabilityCount = 16;
+inline constexpr int kCapabilityCount = 18;
 
 // "multishot accept", as it stands in start lines and reports.
 std::string_view CapabilityName(Capability capability);

@@ -41,15 +41,15 @@ TEST(CapabilitySetTest, AddAndRemoveTouchOne) {
 
 TEST(CapabilitySetTest, NewerThan5_15LeavesWhat5_15Had) {
   const CapabilitySet newer = CapabilitiesNewerThan5_15();
-  for (Capability had : {Capability::kRegisteredBuffers, Capability::kSubmissionPolling,
-                         Capability::kRestrictions}) {
+  for (Capability had : {Capability::kRegisteredBuffers, Capability::kFileCalls,
+                         Capability::kSubmissionPolling, Capability::kRestrictions}) {
     EXPECT_FALSE(newer.Has(had)) << CapabilityName(had);
   }
   for (Capability lacked :
        {Capability::kMultishotAccept, Capability::kMultishotRecv, Capability::kProvidedBuffers,
         Capability::kDirectDescriptors, Capability::kZeroCopySend, Capability::kDeferredTaskRun,
         Capability::kRegisteredRing, Capability::kBatchWait, Capability::kNoIoWait,
-        Capability::kBusyPolling}) {
+        Capability::kFileTruncate, Capability::kBusyPolling}) {
     EXPECT_TRUE(newer.Has(lacked)) << CapabilityName(lacked);
   }
 }

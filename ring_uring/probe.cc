@@ -7,9 +7,11 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <fstream>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -267,6 +269,18 @@ void ProbeMultishotAccept(ScratchRing& ring, CapabilityReport& report,
   Report(report, Capability::kMultishotAccept, TryMultishotAccept(ring), kernel, "5.19");
 }
 
+// Those of Capability::kFileCalls.
+constexpr std::initializer_list<io_uring_op> kFileCallOperations = {
+    IORING_OP_OPENAT,  IORING_OP_CLOSE,  IORING_OP_STATX,    IORING_OP_FALLOCATE,
+    IORING_OP_FADVISE, IORING_OP_FSYNC,  IORING_OP_RENAMEAT, IORING_OP_UNLINKAT,
+    IORING_OP_MKDIRAT, IORING_OP_LINKAT, IORING_OP_SYMLINKAT};
+
+bool Knows(const io_uring_probe* known, std::initializer_list<io_uring_op> operations) {
+  return known != nullptr &&
+         std::all_of(operations.begin(), operations.end(),
+                     [&](io_uring_op one) { return io_uring_opcode_supported(known, one) != 0; });
+}
+
 // All on one ring: each is charged to locked memory, and given back only some time after it
 // was closed.
 CapabilityReport ProbeWith(ScratchRing& ring, bool deferred_task_run, const KernelVersion& kernel) {
@@ -282,11 +296,11 @@ CapabilityReport ProbeWith(ScratchRing& ring, bool deferred_task_run, const Kern
          kernel, "6.12");
   Report(report, Capability::kNoIoWait, (ring.get()->features & kFeatureNoIoWait) != 0, kernel,
          "6.15");
-  io_uring_probe* opcodes = io_uring_get_probe_ring(ring.get());
-  const bool zero_copy =
-      opcodes != nullptr && io_uring_opcode_supported(opcodes, IORING_OP_SEND_ZC) != 0;
-  io_uring_free_probe(opcodes);
-  Report(report, Capability::kZeroCopySend, zero_copy, kernel, "6.0");
+  io_uring_probe* const known = io_uring_get_probe_ring(ring.get());
+  Report(report, Capability::kZeroCopySend, Knows(known, {IORING_OP_SEND_ZC}), kernel, "6.0");
+  Report(report, Capability::kFileCalls, Knows(known, kFileCallOperations), kernel, "5.15");
+  Report(report, Capability::kFileTruncate, Knows(known, {IORING_OP_FTRUNCATE}), kernel, "6.9");
+  io_uring_free_probe(known);
   // Tried when the options ask for them.
   report.TurnOn(Capability::kSubmissionPolling);
   report.TurnOn(Capability::kBusyPolling);
@@ -306,8 +320,7 @@ int DisabledSetting() {
 // asked of it ends otherwise: a receive with the end of a stream that has not ended.
 bool IsSupported(ScratchRing& ring) {
   io_uring_probe* known = io_uring_get_probe_ring(ring.get());
-  const bool supported =
-      known != nullptr && io_uring_opcode_supported(known, IORING_OP_LINKAT) != 0;
+  const bool supported = Knows(known, {IORING_OP_LINKAT});
   io_uring_free_probe(known);
   return supported;
 }

@@ -20,6 +20,8 @@ std::vector<BackendMask> UringMasks() {
       {"NoIncrementalBuffersNoBundles", {kIncrementalBuffers, kBundles}},
       {"NothingNewerThan5_15", CapabilitiesNewerThan5_15()},
       {"NoDeferredTaskRun", {kDeferredTaskRun}},
+      // The calls of files run on the ring's threads, and managed reads have no help either.
+      {"NoFileCalls", {kFileCalls, kFileTruncate, kProvidedBuffers}},
       {"ZeroCopySend", {}, [](RingOptions& options) { options.zero_copy_threshold_bytes = 1; }},
       {"FixedSocketIo",
        {},
