@@ -143,7 +143,7 @@ struct Work {
 // ---- The calls of a file system: each uses up to two files, and completes with 0 or a count. They
 // are one alternative of Request, because an engine does the same with all: it finds the files,
 // keeps the call, and has it made. A further one costs a type here, and an arm where a system makes
-// it (ring_core/posix/file_call.h, ring_uring/uring_file.cc, ring_rio/file_call.cc,
+// it (ring_core/posix/file_call.h, ring_uring/uring_file_call.cc, ring_rio/file_call.cc,
 // ring_sim/disk.cc).
 
 struct Sync {

@@ -2,14 +2,18 @@
 #ifndef IORING_RING_URING_OPERATION_H_
 #define IORING_RING_URING_OPERATION_H_
 
+#include <liburing.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <cstdint>
 
 #include "ring/endpoint.h"
+#include "ring/file.h"
 #include "ring/options.h"
+#include "ring/request.h"
 #include "ring/token.h"
+#include "ring_core/posix/file_work.h"
 #include "ring_core/posix/socket_address.h"
 #include "ring_core/table/operation_table.h"
 #include "ring_uring/user_data.h"
@@ -30,9 +34,14 @@ enum class OperationKind : uint8_t {
   kTimeout,
   kDeadline,
   kCancel,
+  // From here on those of files, see is_file().
   kRead,
   kWrite,
-  kSync,
+  kReadManaged,
+  kFileCall,
+  kOpen,
+  kCloseFile,
+  kWork,
 };
 
 enum OperationFlags : uint8_t {
@@ -47,6 +56,13 @@ enum OperationFlags : uint8_t {
   // Of a kDeadline, which is no transfer:
   kStruck = 1 << 3,       // the time was up
   kTargetEnded = 1 << 6,  // before its time began to run; it completes when it would begin
+  // Of a kRead, kWrite or kReadManaged:
+  kOwnPlace = 1 << 3,        // at the file's own position
+  kPollsFirst = 1 << 6,      // waits for the file to be ready
+  kWaitsForBuffer = 1 << 0,  // kReadManaged: on its group's list
+  kHasClaim = 1 << 4,        // kReadManaged: one of the buffers that are free is for it
+  // Of the other operations of files, which may be kBegun, too:
+  kOnThread = 1 << 3,  // one of the ring's threads does it
 };
 
 struct alignas(64) Operation {
@@ -80,6 +96,22 @@ struct alignas(64) Operation {
     uint16_t generation;
     Source source;  // kStopOperation, kStopRecv, kStopSend
   };
+  struct ManagedRead {
+    uint64_t offset;
+    uint32_t group;   // index
+    uint32_t picked;  // emulated: the buffer
+  };
+  // A kFileCall, kOpen, kCloseFile or kWork.
+  struct Call {
+    posix::FileWork* work;  // where it is kOnThread
+    const char* name;       // a literal, for FailureLog
+    uint32_t second;        // the index of the call's second file, or kNone
+    char source[32];        // request::LinkFile: the path of the open file
+    union {
+      request::FileCall file_call;
+      request::Open open;
+    };
+  };
   struct Timer {
     int64_t delay_ns;    // what was asked for, or the period; below 0: a point in time was
     int64_t arrival_ns;  // kDeadline: when its operation last completed with kMore; 0: since then
@@ -107,8 +139,12 @@ struct alignas(64) Operation {
     TransferState transfer;
     Message message;
     Timer timer;
-    Target target;                 // kCancel
-    posix::SocketAddress address;  // kConnect
+    Target target;                  // kCancel
+    posix::SocketAddress address;   // kConnect
+    io_uring_sqe entry;             // kRead and kWrite with kOwnPlace, to be tried again
+    posix::FileTransferWork write;  // kWrite, on a thread once it is kBegun
+    ManagedRead managed;
+    Call call;
   };
 
   static constexpr uint32_t kNone = ~uint32_t{0};
@@ -118,6 +154,7 @@ struct alignas(64) Operation {
   bool can_be_cancelled() const {
     return kind != OperationKind::kFixedResult && kind != OperationKind::kCancel;
   }
+  bool is_file() const { return kind >= OperationKind::kRead; }
   void Begin() {
     flags = 0;
     connection = kNone;

@@ -1,12 +1,14 @@
 // Nothing is allocated on the hot path: this program counts calls of operator new.
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "gtest/gtest.h"
 #include "process/testing/allocation_counter.h"
@@ -14,6 +16,7 @@
 #include "ring/completion.h"
 #include "ring/endpoint.h"
 #include "ring/error.h"
+#include "ring/file.h"
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/prepared.h"
@@ -82,6 +85,7 @@ class AllocationTest : public testing::TestWithParam<Mask> {
   bool UseTimers(ConnectionId id);
   bool Connect(const Endpoint& endpoint);
   bool ReceiveMany(ConnectionId id, int peer);
+  bool UseFile();
 
   alignas(4096) std::array<std::byte, kBytes> memory_{};
   std::array<std::byte, kBytes> group_memory_{};
@@ -91,6 +95,7 @@ class AllocationTest : public testing::TestWithParam<Mask> {
                      .fixed_socket_io_threshold_bytes = 512}};
   BufferId buffer_;
   BufferGroupId group_;
+  FileId file_;
   const char* failed_ = nullptr;
 };
 
@@ -154,12 +159,30 @@ bool AllocationTest::ReceiveMany(ConnectionId id, int peer) {
   return true;
 }
 
+bool AllocationTest::UseFile() {
+  constexpr uint32_t kPart = 64;
+  const std::array<MemoryPart, 2> parts = {MemoryPart{memory_.data(), kPart},
+                                           MemoryPart{memory_.data() + kPart, kPart}};
+  const BufferSlice slice{buffer_, 0, kPart};
+  const std::span<std::byte> some = std::span(memory_).first(kPart);
+  UringRing& r = ring();
+  return Check("write", Succeeds(r.PrepareWrite(file_, 0, memory_, kOther))) &&
+         Check("read", Succeeds(r.PrepareRead(file_, 0, memory_, kOther))) &&
+         Check("fixed write", Succeeds(r.PrepareWriteBuffer(file_, 0, slice, kOther))) &&
+         Check("fixed read", Succeeds(r.PrepareReadBuffer(file_, 0, slice, kOther))) &&
+         Check("write of parts", Succeeds(r.PrepareWriteVector(file_, 0, parts, kOther))) &&
+         Check("read of parts", Succeeds(r.PrepareReadVector(file_, 0, parts, kOther))) &&
+         Check("read at the end", Succeeds(r.PrepareRead(file_, kOwnPosition, some, kOther))) &&
+         Check("managed read", Succeeds(r.PrepareReadManaged(file_, 0, group_, kOther)));
+}
+
 void AllocationTest::Serve(const Endpoint& endpoint, const Endpoint& other_endpoint) {
   const Descriptor peer = ConnectTo(endpoint);
   const Completion accepted = Await(kAccept);
   if (!Check("accept", accepted.ok())) return;
   const ConnectionId id = accepted.connection();
   if (!Transfer(id, peer.get()) || !UseTimers(id) || !Connect(other_endpoint)) return;
+  if (!UseFile()) return;
   // Failures too, and what a caller does about a full queue.
   static_cast<void>(ring().PrepareSend({id.index, id.generation + 1}, memory_, kOther));
   Check("stale id", Await(kOther).error() == Error::kBadId);
@@ -176,6 +199,10 @@ TEST_P(AllocationTest, TheHotPathAllocatesNothing) {
   buffer_ = *ring_->RegisterBuffer({.memory = memory_});
   group_ = *ring_->RegisterBufferGroup(
       {.memory = std::span(group_memory_).first(512), .buffer_bytes = 64});
+  const std::string path = testing::TempDir() + "/allocation_test_file";
+  file_ = *ring_->OpenFile(
+      path, {.access = FileOptions::Access::kReadWrite, .create = FileOptions::Create::kTruncate});
+  unlink(path.c_str());
   const ListenerId listener = ring_.Listen();
   const Endpoint endpoint = ring_.EndpointOf(listener);
   const Endpoint other_endpoint = ring_.EndpointOf(ring_.Listen());

@@ -88,6 +88,14 @@ bool UringRing::StopAgain(const Operation::Target& target) {
       case OperationKind::kRecvFrom:
       case OperationKind::kSendTo:
       case OperationKind::kPoll:
+      case OperationKind::kOpen:
+      case OperationKind::kFileCall:
+        Stop(operation);
+        return true;
+      case OperationKind::kRead:
+      case OperationKind::kWrite:
+      case OperationKind::kReadManaged:
+        if (!operation.has(uring::kOwnPlace)) return false;
         Stop(operation);
         return true;
       default:
@@ -149,8 +157,10 @@ void UringRing::CancelOnConnection(Connection& connection) {
   StopOthers(connection);
 }
 
-// Cancels an operation at the next kernel entry, whether the kernel has it or not.
+// Cancels an operation at the next kernel entry, whether the kernel has it or not. A file's close
+// goes on: its id is stale, so that nobody could close it again.
 void UringRing::Stop(Operation& operation) {
+  if (operation.kind == OperationKind::kCloseFile) return;
   operation.set(uring::kCancelAsked);
   if (operation.has(uring::kDeferred)) return;  // will find that it is cancelled
   DeferOperation(operation);
@@ -165,6 +175,7 @@ void UringRing::StopTarget(const Operation::Target& target) {
 
 Prepared UringRing::CancelOperation(Operation& target, Token token) {
   if (Full(1, 0)) return Refused(1, 0);
+  if (target.kind == OperationKind::kCloseFile) return AcceptFixedResult(0, token, 0);  // see Stop
   if (target.has(uring::kOutOfKernel)) {
     Operation& operation = operations_.Take(OperationKind::kCancel, token);
     operation.target = TargetOf(target);

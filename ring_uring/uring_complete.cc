@@ -56,8 +56,16 @@ const char* OperationName(uring::OperationKind kind) {
       return "read";
     case Kind::kWrite:
       return "write";
-    case Kind::kSync:
-      return "sync";
+    case Kind::kReadManaged:
+      return "managed read";
+    case Kind::kFileCall:
+      return "file call";
+    case Kind::kOpen:
+      return "open";
+    case Kind::kCloseFile:
+      return "close";
+    case Kind::kWork:
+      return "work";
   }
   return "operation";
 }
@@ -96,10 +104,15 @@ void UringRing::OnOperation(Operation& operation, const io_uring_cqe& cqe) {
       return OnCancel(operation, cqe);
     case OperationKind::kRead:
     case OperationKind::kWrite:
-    case OperationKind::kSync:
       return OnFileTransfer(operation, cqe);
+    case OperationKind::kReadManaged:
+    case OperationKind::kFileCall:
+    case OperationKind::kOpen:
+    case OperationKind::kCloseFile:
+      return OnFile(operation, cqe);
     case OperationKind::kTimeout:
     case OperationKind::kDeadline:  // the ring's own
+    case OperationKind::kWork:
     case OperationKind::kFree:
       break;
   }
@@ -360,15 +373,18 @@ void UringRing::OnTimer(Operation& timer, int64_t now_ns) {
 }
 
 void UringRing::OnFileTransfer(Operation& operation, const io_uring_cqe& cqe) {
-  --files_[operation.connection].operations;
-  if (cqe.res < 0) {
-    return EndOperation(operation, Fail(operation.token, -cqe.res, OperationName(operation.kind)));
-  }
-  if (operation.kind != OperationKind::kSync) {
+  int32_t result = cqe.res;
+  if (operation.has(uring::kOwnPlace) && AccessGoesOn(operation, &result)) [[unlikely]]
+    return;
+  const uint32_t file = operation.connection;
+  if (result >= 0) {
     (operation.kind == OperationKind::kRead ? statistics_.bytes_read : statistics_.bytes_written)
-        .Add(static_cast<uint32_t>(cqe.res));
+        .Add(static_cast<uint32_t>(result));
+  } else {
+    result = Fail(operation.token, -result, OperationName(operation.kind));
   }
-  EndOperation(operation, cqe.res);
+  EndOperation(operation, result);
+  DropFile(file);
 }
 
 void UringRing::EndOperation(Operation& operation, int32_t result, uint32_t flags) {
@@ -402,6 +418,9 @@ void UringRing::UndeferConnection(Connection& connection) {
 // meanwhile: then there is nothing to cancel any more.
 void UringRing::DeferOperation(Operation& operation) {
   operation.clear(uring::kStopInKernel);
+  if (operation.kind == OperationKind::kReadManaged && operation.has(uring::kWaitsForBuffer)) {
+    UnstallOperation(operation);  // one list at a time
+  }
   if (operation.has(uring::kDeferred)) return;
   operation.set(uring::kDeferred);
   deferred_operations_.Push(operations_, operation);

@@ -312,17 +312,21 @@ absl::Status UringRing::UnregisterBufferGroup(BufferGroupId id) {
 
 uint32_t UringRing::FreeBuffers(BufferGroupId id) const {
   const Group* group = groups_.Find(id);
-  return group == nullptr ? 0 : group->buffers->available();
+  return group == nullptr ? 0 : group->free_buffers();
 }
 
-absl::StatusOr<FileId> UringRing::OpenFile(const std::string& path, const FileOptions& options) {
+absl::StatusOr<FileId> UringRing::AddFile(const FileSource& source) {
   CheckProcess();
-  return files_.Open(path, options);
+  if (source.handle != kNoNativeHandle) {
+    absl::Status status = RefuseOwn(static_cast<int>(source.handle));
+    if (!status.ok()) return status;
+  }
+  return files_.Add(source);
 }
 
-absl::Status UringRing::CloseFile(FileId id) {
+absl::StatusOr<NativeHandle> UringRing::FindFile(FileId file, FileUse use) {
   CheckProcess();
-  return files_.Close(id);
+  return files_.FindHandle(file, use);
 }
 
 }  // namespace ioring

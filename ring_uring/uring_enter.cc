@@ -219,7 +219,10 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
     Harvest();
     if (has_clock || HasTimers()) now_ns = NowNanos();  // a close may linger only now
     RunTimers(now_ns);
-    if (deaf) TakeWakes();
+    if (deaf) {
+      if (!CompletionsMustBeTaken()) TakeWork();
+      TakeWakes();
+    }
   }
   // The kernel may have stopped short (without SUBMIT_ALL, at an entry that fails).
   const bool polled = (ring_.flags & IORING_SETUP_SQPOLL) != 0;
@@ -286,12 +289,13 @@ bool UringRing::HasDeferred() const {
   if (groups_to_be_whole_ != 0) return true;
   if (stalled_ == 0) return false;
   return std::any_of(groups_.begin(), groups_.end(), [](const Group& group) {
-    return !group.stalled.empty() && group.buffers->available() != 0;
+    return group.has_stalled() && group.free_buffers() != 0;
   });
 }
 
-// Groups into which sockets receive that keep messages apart: their buffers leave the kernel and
-// come back as whole ones. In between all completions that tell of them must have been seen.
+// Groups into which sockets receive that keep messages apart, or files are read: their buffers
+// leave the kernel and come back as whole ones. In between all completions that tell of them must
+// have been seen.
 void UringRing::MakeGroupsWhole() {
   const auto quiet = [&] {
     return io_uring_cq_ready(&ring_) == 0 && !io_uring_cq_has_overflow(&ring_);
@@ -311,7 +315,7 @@ void UringRing::FlushDeferred() {
   if (groups_to_be_whole_ != 0) MakeGroupsWhole();
   if (stalled_ != 0) {
     for (Group& group : groups_) {
-      if (!group.stalled.empty()) ResumeStalled(group);
+      if (group.has_stalled()) ResumeStalled(group);
     }
   }
   if (!wake_armed_ && EntrySpace() != 0) {
@@ -364,6 +368,7 @@ void UringRing::ArmConnectionAgain(Connection& connection) {
 }
 
 void UringRing::ArmOperationAgain(Operation& operation) {
+  if (operation.is_file()) return ContinueFile(operation);
   const bool of_connection = operation.kind == OperationKind::kPoll ||
                              operation.kind == OperationKind::kTransferAll ||
                              operation.kind == OperationKind::kSendTo;
@@ -426,6 +431,8 @@ void UringRing::BeginOwn() {
       BeginOwnCancel(operation);
     } else if (operation.kind == OperationKind::kDeadline && operation.has(uring::kTargetEnded)) {
       Stop(operation);
+    } else if (operation.is_file()) {
+      BeginOwnFile(operation);
     } else if (!operation.has(uring::kCancelAsked)) {  // else it ends with what is deferred
       const int64_t delay_ns = operation.timer.delay_ns;
       if (delay_ns >= 0) operation.due_ns = SaturatingAdd(now_ns, delay_ns);

@@ -252,7 +252,7 @@ void UringRing::OnNoBuffers(Connection& connection) {
   } else if (!waits) {
     Fail(Token{connection.recv_half.token}, ENOBUFS, "managed recv");
     EndManagedRecv(connection, ToResult(Error::kNoBuffers));
-  } else if (group.buffers->available() != 0) {
+  } else if (group.free_buffers() != 0) {
     DeferConnection(connection);  // one came back in the meantime
   } else {
     StallForBuffer(connection);
@@ -262,13 +262,12 @@ void UringRing::OnNoBuffers(Connection& connection) {
 void UringRing::OnManagedPoll(uint32_t index, const io_uring_cqe& cqe) {
   Connection& connection = connections_[index];
   connection.recv = Transfer::kManagedStalled;
-  uring::ProvidedGroup& buffers = *groups_[connection.recv_group].buffers;
   const Token token{connection.recv_half.token};
   if (cqe.res < 0) {
     EndManagedRecv(connection, Fail(token, -cqe.res, "managed recv"));
   } else if (connection.has(uring::kRecvCancelled)) {
     EndManagedRecv(connection, ToResult(Error::kCanceled));
-  } else if (buffers.available() == 0) {
+  } else if (groups_[connection.recv_group].free_buffers() == 0) {
     OnNoBuffers(connection);
   } else if (EntrySpace() == 0) {
     DeferConnection(connection);  // polls again
@@ -290,9 +289,7 @@ void UringRing::ReadAfterPoll(Connection& connection) {
   // MSG_TRUNC: the result says how long the message was.
   const int flags = MSG_DONTWAIT | (connection.KeepsMessages() ? MSG_TRUNC : 0);
   if (mode == uring::ProvidedGroup::Mode::kIncremental && connection.KeepsMessages()) {
-    // What is left of a buffer would cut a message.
-    if (!group.to_be_whole) ++groups_to_be_whole_;
-    group.to_be_whole = true;
+    MakeWholeLater(group);  // what is left of a buffer would cut a message
     return StallForBuffer(connection);
   }
   ++connection.kernel_entries;
@@ -340,7 +337,7 @@ void UringRing::EndManagedRecv(Connection& connection, int32_t result, uint32_t 
 void UringRing::ReturnBuffer(const ManagedBuffer& buffer) {
   DCHECK_LT(buffer.group_index, groups_.size());
   Group& group = groups_[buffer.group_index];
-  if (group.buffers->Return(buffer.buffer) && !group.stalled.empty()) ResumeStalled(group);
+  if (group.buffers->Return(buffer.buffer) && group.has_stalled()) ResumeStalled(group);
 }
 
 void UringRing::StallForBuffer(Connection& connection) {
@@ -352,14 +349,24 @@ void UringRing::StallForBuffer(Connection& connection) {
 }
 
 // In the order in which they ran dry, as many as there are buffers, and a few more where
-// one buffer serves several receives. Whoever finds none stalls again.
+// one buffer serves several receives. Whoever finds none stalls again. Receives and reads take
+// turns, so that neither wait for ever.
 void UringRing::ResumeStalled(Group& group) {
   constexpr uint32_t kPerIncrementalBuffer = 8;
-  uint32_t count = group.buffers->available();
-  if (group.buffers->mode() == uring::ProvidedGroup::Mode::kIncremental) {
-    count *= kPerIncrementalBuffer;
-  }
-  for (; count != 0 && !group.stalled.empty(); --count) {
+  const bool incremental = group.buffers->mode() == uring::ProvidedGroup::Mode::kIncremental;
+  uint32_t count = group.free_buffers();
+  if (incremental) count *= kPerIncrementalBuffer;
+  for (; count != 0; --count) {
+    // Reads wait until the group has whole buffers.
+    const bool has_reads = !incremental && !group.stalled_reads.empty();
+    if (!has_reads && group.stalled.empty()) return;
+    group.is_turn_of_reads = !group.is_turn_of_reads;
+    if (group.stalled.empty() || (has_reads && group.is_turn_of_reads)) {
+      Operation& read = *group.stalled_reads.first(operations_);
+      Claim(read);
+      DeferOperation(read);
+      continue;
+    }
     Connection& connection = group.stalled.Pop(connections_);
     connection.clear(uring::kStalledForBuffer);
     --stalled_;
@@ -376,6 +383,7 @@ void UringRing::UnstallConnection(Connection& connection) {
 
 void UringRing::OnWake(const io_uring_cqe& cqe) {
   if ((cqe.flags & IORING_CQE_F_MORE) == 0) wake_armed_ = false;
+  TakeWork();
   TakeWakes();
 }
 
@@ -392,6 +400,10 @@ void UringRing::Wake() {
   // The child of a fork shares the bell, and may have inherited a signal handler that rings it.
   if (of_another_process_) return;
   wakes_.Add();
+  RingBell();
+}
+
+void UringRing::RingBell() {
   const int saved_errno = errno;
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = write(wake_fd_, &one, sizeof(one));

@@ -392,6 +392,49 @@ TEST_P(RestrictedRing, EverythingElseIsAllowed) {
   EXPECT_GT(ring_.Next(kDefaultWakeToken).result, 0);
 }
 
+TEST_P(RestrictedRing, FileCallsAreAllowed) {
+  const std::string root = testing::TempDir() + "/restricted_calls";
+  const std::string name = root + "/name";
+  const std::string other = root + "/other";
+  const auto expect_done = [&](auto prepare) {
+    const Event event = ring_.Run(prepare);
+    EXPECT_TRUE(event.ok()) << ring_->ExplainError(event);
+    return event;
+  };
+  expect_done([&](Token t) { return ring_->PrepareMakeDirectory(root.c_str(), 0700, t); });
+  const FileOptions options{.access = FileOptions::Access::kReadWrite,
+                            .create = FileOptions::Create::kNew};
+  const FileId file =
+      expect_done([&](Token t) { return ring_->PrepareOpen(name.c_str(), options, t); }).file();
+  std::array<std::byte, 64> memory{};
+  const std::array<MemoryPart, 2> parts = {MemoryPart{memory.data(), 32},
+                                           MemoryPart{memory.data() + 32, 32}};
+  expect_done([&](Token t) { return ring_->PrepareWriteVector(file, 0, parts, t); });
+  expect_done([&](Token t) { return ring_->PrepareReadVector(file, 0, parts, t); });
+  expect_done([&](Token t) { return ring_->PrepareWrite(file, kOwnPosition, memory, t); });
+  expect_done([&](Token t) { return ring_->PrepareTruncate(file, 16, t); });
+  FileInfo info;
+  expect_done([&](Token t) { return ring_->PrepareStatFile(file, &info, t); });
+  EXPECT_EQ(info.size, 16u);
+  expect_done([&](Token t) { return ring_->PrepareStat(name.c_str(), FollowLink::kNo, &info, t); });
+  expect_done([&](Token t) { return ring_->PrepareAdvise(file, Advice::kSequential, 0, 0, t); });
+  const Event allocated = ring_.Run(
+      [&](Token t) { return ring_->PrepareAllocate(file, AllocateMode::kExtend, 0, 4096, t); });
+  EXPECT_NE(allocated.error(), Error::kPermissionDenied) << "the kernel refused the operation";
+  expect_done([&](Token t) { return ring_->PrepareLinkFile(file, other.c_str(), t); });
+  expect_done([&](Token t) { return ring_->PrepareUnlink(other.c_str(), t); });
+  expect_done([&](Token t) { return ring_->PrepareLink(name.c_str(), other.c_str(), t); });
+  expect_done([&](Token t) {
+    return ring_->PrepareRename(other.c_str(), name.c_str(), RenameMode::kExchange, t);
+  });
+  expect_done([&](Token t) { return ring_->PrepareUnlink(other.c_str(), t); });
+  expect_done([&](Token t) { return ring_->PrepareSymlink("name", other.c_str(), t); });
+  expect_done([&](Token t) { return ring_->PrepareCloseFile(file, t); });
+  expect_done([&](Token t) { return ring_->PrepareUnlink(other.c_str(), t); });
+  expect_done([&](Token t) { return ring_->PrepareUnlink(name.c_str(), t); });
+  expect_done([&](Token t) { return ring_->PrepareRemoveDirectory(root.c_str(), t); });
+}
+
 INSTANTIATE_TEST_SUITE_P(Masks, RestrictedRing,
                          testing::Values(Mask{"Native", {}},
                                          Mask{"Linux515", CapabilitiesNewerThan5_15()}),

@@ -59,6 +59,7 @@ void MaskCapabilities(const RingOptions& options, CapabilityReport& report) {
   require(Capability::kIncrementalBuffers, Capability::kProvidedBuffers);
   require(Capability::kBundles, Capability::kProvidedBuffers);
   require(Capability::kFixedSocketIo, Capability::kRegisteredBuffers);
+  require(Capability::kFileTruncate, Capability::kFileCalls);
   const auto opt_in = [&](Capability capability, bool asked_for) {
     if (!asked_for) report.TurnOff(capability, "not asked for");
   };
@@ -114,6 +115,7 @@ UringRing::UringRing(const RingOptions& options, CapabilityReport capabilities, 
       operations_(options.max_operations + kKeptForCancels),
       listeners_(options.max_listeners, "listeners", "max_listeners"),
       files_(options.max_files),
+      file_closes_(options.max_files),
       groups_(options.max_buffer_groups, "buffer groups", "max_buffer_groups"),
       timers_(operations_.size()),
       lingers_(connections_.size(), options.linger_time, options.linger_bytes),
@@ -219,10 +221,22 @@ absl::Status UringRing::Restrict() {
                                       IORING_OP_CLOSE,
                                       IORING_OP_READ,
                                       IORING_OP_WRITE,
+                                      IORING_OP_READV,
+                                      IORING_OP_WRITEV,
                                       IORING_OP_SEND,
                                       IORING_OP_RECV,
                                       IORING_OP_SHUTDOWN,
                                       IORING_OP_FSYNC,
+                                      IORING_OP_OPENAT,
+                                      IORING_OP_STATX,
+                                      IORING_OP_FALLOCATE,
+                                      IORING_OP_FADVISE,
+                                      IORING_OP_FTRUNCATE,
+                                      IORING_OP_RENAMEAT,
+                                      IORING_OP_UNLINKAT,
+                                      IORING_OP_MKDIRAT,
+                                      IORING_OP_LINKAT,
+                                      IORING_OP_SYMLINKAT,
                                       IORING_OP_SEND_ZC,
                                       IORING_OP_URING_CMD,
                                       IORING_OP_FIXED_FD_INSTALL};
@@ -271,6 +285,7 @@ void UringRing::LeaveProcess() {
   }
   submissions.ring_entries = 0;
   own_count_ = 0;
+  threads_.LeaveProcess();
   for (Group& group : groups_) {
     if (group.buffers != nullptr) group.buffers->LeaveProcess();
   }
@@ -290,6 +305,7 @@ UringRing::~UringRing() {
     CHECK(group.buffers == nullptr || group.buffers->taken() == 0)
         << "a ring was destroyed while buffers of a group were not returned";
   }
+  threads_.Stop();  // they ring the bell
   if (IsOfAnotherThread()) ForgetRegisteredRing();
   // Before the ring that they are registered with.
   for (Group& group : groups_) group.buffers.reset();

@@ -51,9 +51,12 @@
 #include "ring/statistics.h"
 #include "ring/token.h"
 #include "ring_core/posix/errno_table.h"
+#include "ring_core/posix/file_call.h"
 #include "ring_core/posix/file_table.h"
+#include "ring_core/posix/file_work.h"
 #include "ring_core/posix/linger.h"
 #include "ring_core/posix/unix_path.h"
+#include "ring_core/posix/work_threads.h"
 #include "ring_core/table/descriptor_index.h"
 #include "ring_core/table/linger_table.h"
 #include "ring_core/table/slot_array.h"
@@ -84,8 +87,6 @@ class UringRing final : public Ring, private RingState {
   absl::Status AddBuffers(BufferGroupId group, std::span<std::byte> memory) override;
   absl::Status UnregisterBufferGroup(BufferGroupId group) override;
   uint32_t FreeBuffers(BufferGroupId group) const override;
-  absl::StatusOr<FileId> OpenFile(const std::string& path, const FileOptions& options) override;
-  absl::Status CloseFile(FileId file) override;
 
   uint32_t SubmissionQueueSpace() const override { return EntrySpace(); }
   void Wake() override;
@@ -102,6 +103,8 @@ class UringRing final : public Ring, private RingState {
   uint32_t Enter(EnterMode mode, const WaitOptions& options) override;
   absl::StatusOr<ConnectionId> AddSocket(const SocketSource& source) override;
   absl::StatusOr<Endpoint> FindAddress(const AddressOf& of) override;
+  absl::StatusOr<FileId> AddFile(const FileSource& source) override;
+  absl::StatusOr<NativeHandle> FindFile(FileId file, FileUse use) override;
   absl::StatusOr<bool> SetKernelMemory(uint32_t slot,
                                        const RegisteredBufferOptions& options) override;
 
@@ -120,12 +123,22 @@ class UringRing final : public Ring, private RingState {
     std::unique_ptr<uring::ProvidedGroup> buffers;
     uint16_t generation = 0;
     bool bundles = false;
-    bool to_be_whole = false;  // a socket that keeps messages apart receives into it
-    uint32_t receives = 0;     // managed receives in flight
-    // Those of them that wait for a buffer.
+    bool to_be_whole = false;  // a socket that keeps messages apart, or a file, fills its buffers
+    uint32_t receives = 0;     // managed receives and reads in flight
+    // Those of them that wait for a buffer; and which are to be served next.
     SlotList<uring::Connection, &uring::Connection::next_deferred> stalled;
+    SlotList<uring::Operation, &uring::Operation::next> stalled_reads;
+    bool is_turn_of_reads = false;
+    // Buffers that count as available, but are for reads: the kernel takes one when it begins
+    // a read, and tells of it when the read has ended.
+    uint32_t claims = 0;
 
     bool is_open() const { return buffers != nullptr; }
+    uint32_t free_buffers() const {
+      const uint32_t available = buffers->available();
+      return available > claims ? available - claims : 0;
+    }
+    bool has_stalled() const { return !stalled.empty() || !stalled_reads.empty(); }
   };
   // What a transfer is made of. By value, and small: else it would have to be in memory.
   struct Piece {
@@ -279,8 +292,14 @@ class UringRing final : public Ring, private RingState {
   // uring_transfer.cc:
   Prepared Begin(const request::RecvFrom& recv, Token token);
   Prepared Begin(const request::SendTo& send, Token token);
+  // uring_file.cc and uring_managed_read.cc:
   Prepared Begin(const request::FileTransfer& transfer, Token token);
-  Prepared Begin(const request::Sync& sync, Token token);
+  Prepared Begin(const request::FileParts& parts, Token token);
+  Prepared Begin(const request::ReadManaged& read, Token token);
+  Prepared Begin(const request::FileCall& call, Token token);
+  Prepared Begin(const request::Open& open, Token token);
+  Prepared Begin(const request::CloseFile& close, Token token);
+  Prepared Begin(const request::Work& work, Token token);
   // uring_cancel.cc, uring_deadline.cc, uring_close.cc:
   Prepared Begin(const request::Cancel& cancel, Token token);
   Prepared Begin(const request::CancelAll& cancel, Token token);
@@ -303,6 +322,56 @@ class UringRing final : public Ring, private RingState {
   void FillAccept(io_uring_sqe* entry, const Listener& listener, const Operation& operation);
   void FillPoll(io_uring_sqe* entry, const Operation& operation);
   Prepared AcceptOwn(Operation& operation, uint64_t last = kNothing);
+
+  // Files: uring_file.cc and uring_managed_read.cc. What the kernel has no operation for is done by
+  // the ring's threads.
+  struct CallFiles {  // indexes
+    uint32_t first = Operation::kNone;
+    uint32_t second = Operation::kNone;
+  };
+  inline Operation& TakeAccess(File& file, uint32_t index, bool is_write, Token token);
+  Prepared AcceptOwnPlace(Operation& operation, io_uring_sqe* entry);
+  // Whether a write at the file's own position would raise SIGPIPE where the kernel makes it.
+  bool WritesRaiseSignals() const { return !Has(Capability::kFixedSocketIo); }
+  Prepared AcceptWriteOnThread(Operation& operation, const posix::FileTransferWork& write);
+  void StartWrite(Operation& operation);
+  bool AccessGoesOn(Operation& operation, int32_t* result);
+  void FillPollOfFile(io_uring_sqe* entry, const Operation& operation);
+  bool FindCallFile(FileId id, bool is_directory, uint32_t* index) const;
+  bool FindCallFiles(const request::FileCall& call, CallFiles* files) const;
+  posix::CallDescriptors DescriptorsOf(const Operation& operation) const;
+  Operation& TakeCall(OperationKind kind, const char* name, const CallFiles& files, Token token);
+  template <typename Call>
+  void SetUpWork(Operation& operation, const Call& call);
+  template <typename Call>
+  Prepared AcceptOnThread(Operation& operation, const Call& call);
+  void MoveToThread(Operation& operation);
+  void BeginOwnFile(Operation& operation);
+  void ContinueFile(Operation& operation);
+  void StartWork(Operation& operation);
+  void TakeWork();
+  void SubmitFileClose(Operation& close);
+  // One of a file's operations has ended.
+  void DropFile(uint32_t index) {
+    if (--files_[index].operations == 0 && file_closes_[index] != 0) [[unlikely]] {
+      OnFileQuiet(index);
+    }
+  }
+  void OnFileQuiet(uint32_t index);
+  void OnFile(Operation& operation, const io_uring_cqe& cqe);
+  void OnCallResult(Operation& operation, int32_t result);
+  void OnOpened(Operation& operation, int32_t result);
+  void EndFile(Operation& operation, int32_t result, uint32_t flags = 0);
+  void MakeWholeLater(Group& group);
+  void ArmReadManaged(Operation& operation);
+  void FillReadManaged(io_uring_sqe* entry, const Operation& operation);
+  void OnReadManaged(Operation& operation, const io_uring_cqe& cqe);
+  void Claim(Operation& read);
+  void DropClaim(Operation& read);
+  void OnNoBuffers(Operation& read);
+  void StallForBuffer(Operation& read);
+  void UnstallOperation(Operation& read);
+  void CompleteReadManaged(Operation& read, const ManagedBuffer& piece);
 
   // Cancelling: uring_cancel.cc.
   uint64_t OperationUserData(const Operation& operation) const;
@@ -392,6 +461,8 @@ class UringRing final : public Ring, private RingState {
   void EndManagedRecv(Connection& connection, int32_t result, uint32_t flags = 0);
   void OnWake(const io_uring_cqe& cqe);
   void TakeWakes();
+  // Makes the kernel complete the wait for `wake_fd_`. Any thread; safe in signal handlers.
+  void RingBell();
   // One of a connection's kernel entries has had its last completion.
   inline void DropKernelEntry(Connection& connection);
   void OnOperation(Operation& operation, const io_uring_cqe& cqe);
@@ -455,6 +526,8 @@ class UringRing final : public Ring, private RingState {
   bool kernel_buffer_table_ = false;
   SlotTable<Listener, ListenerId> listeners_;
   posix::FileTable files_;
+  // By a file's index: the operation that closes it once it is quiet, index plus 1; 0: none.
+  SlotArray<uint32_t> file_closes_;
   SlotTable<Group, BufferGroupId> groups_;
 
   uint32_t prepared_ = 0;     // caller's operations since the last submit
@@ -476,7 +549,7 @@ class UringRing final : public Ring, private RingState {
   SlotList<Connection, &Connection::next_deferred> deferred_connections_;
   SlotList<Operation, &Operation::next> deferred_operations_;
 
-  uint32_t stalled_ = 0;  // managed receives that wait for a buffer, of all groups
+  uint32_t stalled_ = 0;  // managed receives and reads that wait for a buffer, of all groups
   uint32_t groups_to_be_whole_ = 0;
 
   int wake_fd_ = -1;
@@ -486,6 +559,10 @@ class UringRing final : public Ring, private RingState {
   uint32_t synchronous_number_ = 0;  // of the operation that is waited for
   bool synchronous_done_ = true;
   int synchronous_result_ = 0;
+
+  posix::FileWorkPool work_;
+  posix::WorkThreads threads_{[this] { RingBell(); }};
+  posix::WorkItem* done_work_ = nullptr;  // taken from the threads, not yet completed
 
   std::optional<process::ForkObserver> fork_observer_;  // while the ring is whole
 };

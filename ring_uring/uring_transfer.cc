@@ -1,4 +1,4 @@
-// Preparing transfers: receives, sends, reads, writes.
+// Preparing transfers: receives and sends.
 #include <liburing.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -320,49 +320,6 @@ Prepared UringRing::Begin(const request::SendTo& send, Token token) {
   const uint32_t length = CheckedLength(send.memory.size(), TransferFlags::kNone);
   return BeginMessage(*connection, OperationKind::kSendTo, {data, length, TransferTraits()},
                       &address, nullptr, token);
-}
-
-Prepared UringRing::Begin(const request::FileTransfer& transfer, Token token) {
-  File* file = files_.Find(transfer.file);
-  if (file == nullptr) return AcceptError(Error::kBadId, token);
-  if (Full(1)) return Refused(1);
-  Operation& operation =
-      operations_.Take(transfer.is_write ? OperationKind::kWrite : OperationKind::kRead, token);
-  operation.connection = transfer.file.index;
-  operation.unit = transfer.traits.unit();
-  buffers_.AddUse(transfer.traits.unit());
-  ++file->operations;
-  io_uring_sqe* entry = NewEntry(operation);
-  std::byte* const data = transfer.memory.data();
-  const Piece piece{data, static_cast<uint32_t>(transfer.memory.size()), transfer.traits};
-  const bool fixed = transfer.traits.in_kernel();
-  if (transfer.is_write && fixed) {
-    io_uring_prep_write_fixed(entry, file->descriptor, data, piece.length, transfer.offset,
-                              piece.kernel_index());
-  } else if (transfer.is_write) {
-    io_uring_prep_write(entry, file->descriptor, data, piece.length, transfer.offset);
-  } else if (fixed) {
-    io_uring_prep_read_fixed(entry, file->descriptor, data, piece.length, transfer.offset,
-                             piece.kernel_index());
-  } else {
-    io_uring_prep_read(entry, file->descriptor, data, piece.length, transfer.offset);
-  }
-  Accepted(entry->user_data);
-  return Prepared::kAccepted;
-}
-
-Prepared UringRing::Begin(const request::Sync& sync, Token token) {
-  File* file = files_.Find(sync.file);
-  if (file == nullptr) return AcceptError(Error::kBadId, token);
-  if (Full(1)) return Refused(1);
-  Operation& operation = operations_.Take(OperationKind::kSync, token);
-  operation.connection = sync.file.index;
-  ++file->operations;
-  io_uring_sqe* entry = NewEntry(operation);
-  const unsigned flags = sync.mode == SyncMode::kData ? unsigned{IORING_FSYNC_DATASYNC} : 0u;
-  io_uring_prep_fsync(entry, file->descriptor, flags);
-  Accepted(entry->user_data);
-  return Prepared::kAccepted;
 }
 
 }  // namespace ioring
