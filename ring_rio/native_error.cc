@@ -1,6 +1,7 @@
 #include "ring_rio/native_error.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <iterator>
 #include <string>
 #include <string_view>
@@ -47,6 +48,10 @@ constexpr Row kRows[] = {
     IORING_ROW(WSAEDESTADDRREQ, kNotConnected),
     IORING_ROW(ERROR_INVALID_PARAMETER, kInvalidArgument),
     IORING_ROW(ERROR_INVALID_NAME, kInvalidArgument),
+    IORING_ROW(ERROR_NO_UNICODE_TRANSLATION, kInvalidArgument),
+    IORING_ROW(ERROR_NOT_A_REPARSE_POINT, kInvalidArgument),
+    IORING_ROW(ERROR_NEGATIVE_SEEK, kInvalidArgument),
+    IORING_ROW(ERROR_BAD_PATHNAME, kInvalidArgument),
     IORING_ROW(ERROR_NOACCESS, kInvalidArgument),
     // Not now.
     IORING_ROW(WSAEWOULDBLOCK, kBusy),
@@ -59,6 +64,9 @@ constexpr Row kRows[] = {
     IORING_ROW(ERROR_NOT_FOUND, kNotFound),
     IORING_ROW(ERROR_FILE_NOT_FOUND, kNotFound),
     IORING_ROW(ERROR_PATH_NOT_FOUND, kNotFound),
+    IORING_ROW(ERROR_DELETE_PENDING, kNotFound),
+    IORING_ROW(ERROR_BAD_NETPATH, kNotFound),
+    IORING_ROW(ERROR_BAD_NET_NAME, kNotFound),
     // Not possible.
     IORING_ROW(WSAEOPNOTSUPP, kNotSupported),
     IORING_ROW(WSAENOPROTOOPT, kNotSupported),
@@ -120,10 +128,16 @@ constexpr Row kRows[] = {
     IORING_ROW(WSAEACCES, kPermissionDenied),
     IORING_ROW(ERROR_ACCESS_DENIED, kPermissionDenied),
     IORING_ROW(ERROR_PRIVILEGE_NOT_HELD, kPermissionDenied),
-    IORING_ROW(ERROR_WRITE_PROTECT, kPermissionDenied),
+    IORING_ROW(ERROR_WRITE_PROTECT, kReadOnly),
     IORING_ROW(ERROR_FILE_EXISTS, kAlreadyExists),
     IORING_ROW(ERROR_ALREADY_EXISTS, kAlreadyExists),
-    IORING_ROW(ERROR_DIRECTORY, kIsDirectory),
+    IORING_ROW(ERROR_DIRECTORY, kNotDirectory),
+    Row{kIsADirectory, "ERROR_DIRECTORY_NOT_SUPPORTED", Error::kIsDirectory},
+    IORING_ROW(ERROR_DIR_NOT_EMPTY, kNotEmpty),
+    IORING_ROW(ERROR_CANT_RESOLVE_FILENAME, kSymbolicLink),
+    IORING_ROW(ERROR_NOT_SAME_DEVICE, kDifferentFileSystem),
+    IORING_ROW(ERROR_FILENAME_EXCED_RANGE, kNameTooLong),
+    IORING_ROW(ERROR_INSUFFICIENT_BUFFER, kMessageTooLong),
     IORING_ROW(ERROR_FILE_TOO_LARGE, kFileTooLarge),
     IORING_ROW(ERROR_CRC, kInputOutput),
     IORING_ROW(ERROR_IO_DEVICE, kInputOutput),
@@ -165,7 +179,13 @@ std::string NativeErrorText(int code) {
 }
 
 int NativeFromStatus(long status) {
-  return status >= 0 ? 0 : static_cast<int>(RtlNtStatusToDosError(status));
+  constexpr uint32_t kFileIsADirectory = 0xC00000BA;
+  constexpr uint32_t kDeletePending = 0xC0000056;
+  if (status >= 0) return 0;
+  // The system says ERROR_ACCESS_DENIED of these.
+  if (static_cast<uint32_t>(status) == kFileIsADirectory) return kIsADirectory;
+  if (static_cast<uint32_t>(status) == kDeletePending) return ERROR_DELETE_PENDING;
+  return static_cast<int>(RtlNtStatusToDosError(status));
 }
 
 absl::Status NativeStatus(int code, std::string_view sentence) {

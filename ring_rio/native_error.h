@@ -14,6 +14,10 @@
 
 namespace ioring::rio {
 
+// The system's ERROR_DIRECTORY_NOT_SUPPORTED, which MinGW does not name: no directory was wanted.
+// (ERROR_DIRECTORY is the opposite: a directory was.)
+inline constexpr int kIsADirectory = 336;
+
 // `code` is WSAGetLastError's or GetLastError's; 0 gives kOk. A code that the table does not
 // know gives kUnknown and is logged raw. O(size of the table), for failures only.
 //
@@ -32,7 +36,7 @@ bool IsAborted(int code);
 // "WSAECONNRESET, 10054". Allocates.
 std::string NativeErrorText(int code);
 
-// The Win32 code of a packet's or a Registered I/O result's NTSTATUS; 0 for success.
+// The Win32 code of an NTSTATUS (a packet's, a Registered I/O result's, a call's); 0 for success.
 int NativeFromStatus(long status);
 
 // A status of the code that fits, with the message "<sentence> (WSAEADDRINUSE, 10048)".

@@ -40,6 +40,24 @@ TEST(NativeErrorTest, AbortedIsCanceledByEachOfItsNames) {
   EXPECT_FALSE(IsAborted(0));
 }
 
+TEST(NativeErrorTest, FilesAndDirectories) {
+  EXPECT_EQ(ErrorFromNative(ERROR_DIRECTORY), Error::kNotDirectory);
+  EXPECT_EQ(ErrorFromNative(kIsADirectory), Error::kIsDirectory);
+  EXPECT_EQ(ErrorFromNative(ERROR_DIR_NOT_EMPTY), Error::kNotEmpty);
+  EXPECT_EQ(ErrorFromNative(ERROR_CANT_RESOLVE_FILENAME), Error::kSymbolicLink);
+  EXPECT_EQ(ErrorFromNative(ERROR_WRITE_PROTECT), Error::kReadOnly);
+  EXPECT_EQ(ErrorFromNative(ERROR_NOT_SAME_DEVICE), Error::kDifferentFileSystem);
+  EXPECT_EQ(ErrorFromNative(ERROR_FILENAME_EXCED_RANGE), Error::kNameTooLong);
+}
+
+// Trap: the system translates both to ERROR_ACCESS_DENIED.
+TEST(NativeErrorTest, StatusesThatTheSystemMakesNoPermissionOf) {
+  constexpr long kFileIsADirectory = static_cast<long>(0xC00000BA);
+  EXPECT_EQ(ErrorFromNative(NativeFromStatus(kFileIsADirectory)), Error::kIsDirectory);
+  constexpr long kDeletePending = static_cast<long>(0xC0000056);
+  EXPECT_EQ(ErrorFromNative(NativeFromStatus(kDeletePending)), Error::kNotFound);
+}
+
 TEST(NativeErrorTest, WhatIsUnknownIsLogged) {
   absl::ScopedMockLog log(absl::MockLogDefault::kDisallowUnexpected);
   EXPECT_CALL(log, Log(absl::LogSeverity::kWarning, testing::_, testing::HasSubstr("54321")));
