@@ -24,6 +24,9 @@
 #include "ring/options.h"
 #include "ring/token.h"
 
+// A macro of Windows' headers, which others include too: the type below has this name everywhere.
+#undef RemoveDirectory
+
 namespace ioring {
 
 // The manner of a transfer. It has eight bytes, so that it fits into one register.
