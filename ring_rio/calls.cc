@@ -155,7 +155,9 @@ CallResult StartFile(HANDLE file, bool is_write, std::byte* data, uint32_t bytes
                              : ReadFile(file, data, bytes, nullptr, &request->overlapped);
   if (done) return kPacketComes;
   const DWORD code = GetLastError();
-  return code == ERROR_IO_PENDING ? kPacketComes : -CallResult{code};
+  // A message that is longer than the memory is no failure for the port.
+  const bool has_packet = code == ERROR_IO_PENDING || code == ERROR_MORE_DATA;
+  return has_packet ? kPacketComes : -CallResult{code};
 }
 
 CallResult RecvResultOf(SOCKET socket, const OVERLAPPED_ENTRY& packet) {

@@ -1,6 +1,6 @@
 #include "ring_rio/file_table.h"
 
-#include <string>
+#include <cstdint>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -9,56 +9,15 @@
 #include "absl/strings/str_cat.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/request.h"
+#include "ring/ring_limits.h"
 #include "ring_rio/completion_port.h"
+#include "ring_rio/file_call.h"
 #include "ring_rio/native_error.h"
 #include "ring_rio/windows_headers.h"
 
 namespace ioring::rio {
 namespace {
-
-using Access = FileOptions::Access;
-using Create = FileOptions::Create;
-
-DWORD AccessBits(Access access) {
-  switch (access) {
-    case Access::kRead:
-      return GENERIC_READ;
-    case Access::kWrite:
-      return GENERIC_WRITE;
-    case Access::kReadWrite:
-      return GENERIC_READ | GENERIC_WRITE;
-  }
-  return GENERIC_READ;
-}
-
-DWORD Disposition(Create create) {
-  switch (create) {
-    case Create::kNever:
-      return OPEN_EXISTING;
-    case Create::kIfNeeded:
-      return OPEN_ALWAYS;
-    case Create::kTruncate:
-      return CREATE_ALWAYS;
-    case Create::kNew:
-      return CREATE_NEW;
-  }
-  return OPEN_EXISTING;
-}
-
-// Empty where it is no UTF-8.
-std::wstring WidePath(const std::string& path) {
-  const int bytes = static_cast<int>(path.size());
-  const int size =
-      MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path.data(), bytes, nullptr, 0);
-  std::wstring wide(static_cast<size_t>(size), L'\0');
-  MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path.data(), bytes, wide.data(), size);
-  return wide;
-}
-
-bool IsDirectory(const std::wstring& path) {
-  const DWORD attributes = GetFileAttributesW(path.c_str());
-  return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
-}
 
 std::string_view WhyRefused(DWORD code) {
   switch (code) {
@@ -69,8 +28,14 @@ std::string_view WhyRefused(DWORD code) {
     case ERROR_FILE_EXISTS:
     case ERROR_ALREADY_EXISTS:
       return "the file exists already; remove it or choose another path";
+    case kIsADirectory:
+      return "it is a directory; choose a file, or open it as a directory";
     case ERROR_DIRECTORY:
-      return "it is a directory; choose a file";
+      return "it is no directory; choose one, or open it as a file";
+    case ERROR_CANT_RESOLVE_FILENAME:
+      return "it is a symbolic link; name the file itself, or allow for links";
+    case ERROR_NO_UNICODE_TRANSLATION:
+      return "the path is no UTF-8";
     case ERROR_ACCESS_DENIED:
       return "no permission; check the permissions and attributes of the file and its folders";
     case ERROR_SHARING_VIOLATION:
@@ -82,9 +47,37 @@ std::string_view WhyRefused(DWORD code) {
   }
 }
 
-absl::Status Refused(const std::string& path, DWORD code) {
-  return NativeStatus(static_cast<int>(code),
-                      absl::StrCat("cannot open ", path, ": ", WhyRefused(code)));
+absl::Status Refused(const char* path, DWORD code) {
+  return NativeStatus(
+      static_cast<int>(code),
+      absl::StrCat("cannot open ", absl::Utf8SafeCHexEscape(path), ": ", WhyRefused(code)));
+}
+
+HANDLE HandleOf(NativeHandle handle) { return reinterpret_cast<HANDLE>(handle); }
+
+// Whether the handle is one that a table may own.
+absl::Status CheckFile(NativeHandle handle) {
+  int type = 0;
+  int size = sizeof(type);
+  if (getsockopt(static_cast<SOCKET>(handle), SOL_SOCKET, SO_TYPE, reinterpret_cast<char*>(&type),
+                 &size) == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "handle ", handle, " is a socket; register it with RegisterSocket instead"));
+  }
+  SetLastError(ERROR_SUCCESS);
+  if (GetFileType(HandleOf(handle)) == FILE_TYPE_UNKNOWN && GetLastError() != ERROR_SUCCESS) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("handle ", handle, " is no open file (",
+                     NativeErrorText(static_cast<int>(GetLastError())), ")"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CannotJoin(NativeHandle handle, DWORD code) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "handle ", handle, " cannot join the ring's completion port (",
+      NativeErrorText(static_cast<int>(code)),
+      "): open it with FILE_FLAG_OVERLAPPED, and give it to one ring only"));
 }
 
 }  // namespace
@@ -94,31 +87,47 @@ void FileSlot::Close() {
   handle = INVALID_HANDLE_VALUE;
 }
 
-absl::StatusOr<FileId> FileTable::Open(const std::string& path, const FileOptions& options,
-                                       CompletionPort& port) {
+absl::StatusOr<FileId> FileTable::Add(const FileSource& source, CompletionPort& port) {
   const absl::StatusOr<FileId> id = FreeId();
   if (!id.ok()) return id;
-  const std::wstring wide = WidePath(path);
-  if (wide.empty() || wide.find(L'\0') != std::wstring::npos) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "cannot open ", absl::CHexEscape(path), ": the path is empty, no UTF-8, or holds a NUL"));
+  if (source.path == nullptr) {
+    if (absl::Status status = CheckFile(source.handle); !status.ok()) return status;
+    if (Has(HandleOf(source.handle))) {
+      return absl::AlreadyExistsError(
+          absl::StrCat("the ring has handle ", source.handle, " already, as a file"));
+    }
+    if (Adopt(HandleOf(source.handle), *id, port)) return id;
+    return CannotJoin(source.handle, GetLastError());
   }
-  const DWORD flags = FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OVERLAPPED |
-                      (options.direct_io ? FILE_FLAG_NO_BUFFERING : 0);
-  const HANDLE handle = CreateFileW(wide.c_str(), AccessBits(options.access),
-                                    FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr,
-                                    Disposition(options.create), flags, nullptr);
-  if (handle == INVALID_HANDLE_VALUE) {
-    const DWORD code = GetLastError();
-    return Refused(path, IsDirectory(wide) ? ERROR_DIRECTORY : code);
+  HANDLE handle = nullptr;
+  const int32_t result = RunOpen({source.path, source.options}, nullptr, &handle);
+  if (result < 0) return Refused(source.path, static_cast<DWORD>(-result));
+  if (Adopt(handle, *id, port)) return id;
+  const DWORD code = GetLastError();
+  CloseHandle(handle);
+  return Refused(source.path, code);
+}
+
+absl::StatusOr<NativeHandle> FileTable::FindHandle(FileId id, FileUse use) {
+  const File* file = Find(id);
+  if (file == nullptr) return StaleId("file");
+  const HANDLE handle = file->handle;
+  if (use == FileUse::kClose) {
+    if (absl::Status status = Close(id); !status.ok()) return status;
   }
-  if (!port.Associate(handle)) {
-    const DWORD code = GetLastError();
-    CloseHandle(handle);
-    return Refused(path, code);
-  }
-  (*this)[id->index].handle = handle;
-  return id;
+  return reinterpret_cast<NativeHandle>(handle);
+}
+
+// A directory has no requests, and its handle need not be for overlapped ones.
+bool FileTable::Adopt(HANDLE handle, FileId free_id, CompletionPort& port) {
+  const bool is_directory = IsDirectory(handle);
+  if (!is_directory && !port.Associate(handle)) return false;
+  File& file = (*this)[free_id.index];
+  file.handle = handle;
+  file.position = 0;
+  file.has_position = GetFileType(handle) == FILE_TYPE_DISK;
+  file.is_directory = is_directory;
+  return true;
 }
 
 }  // namespace ioring::rio

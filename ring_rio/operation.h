@@ -6,12 +6,15 @@
 #include <cstdint>
 
 #include "ring/endpoint.h"
+#include "ring/file.h"
 #include "ring/options.h"
 #include "ring_core/emulated/operation.h"
 #include "ring_core/table/operation_table.h"
 #include "ring_rio/completion_port.h"
+#include "ring_rio/file_work.h"
 #include "ring_rio/socket_address.h"
 #include "ring_rio/socket_poll.h"
+#include "ring_rio/windows_headers.h"
 
 namespace ioring::rio {
 
@@ -36,16 +39,20 @@ struct alignas(64) Operation : emulated::OperationHead {
     PollEvents wanted;
     PollEvents reported;  // those told already, which are not asked for until something changes
   };
+  // kRead, kWrite: the piece that is transferred, and what follows.
   struct FileState {
     std::byte* data;
-    uint64_t offset;
+    const MemoryPart* parts;  // after the piece
+    uint64_t offset;          // of the first piece, or kOwnPosition
     HANDLE handle;
-    CompletionPort* port;  // kSync
+    uint32_t parts_left;
     uint32_t length;
-    DWORD sync_error;
+    uint32_t done;  // bytes of the pieces before
+    // It is in line for the position of its file.
+    bool waits;
   };
 
-  Request request;  // kPoll, kRead, kWrite, kSync
+  Request request;  // kPoll, and of files
   union {
     TransferState transfer;
     Message message;
@@ -53,6 +60,7 @@ struct alignas(64) Operation : emulated::OperationHead {
     Cancel cancel;
     Poll poll;
     FileState file;
+    FileWork* work;                // of files, but for kRead and kWrite
     Direction how;                 // kShutdown
     uint32_t listener_generation;  // kAccept
     SocketAddress address;         // kConnect

@@ -1,0 +1,83 @@
+#include "ring_rio/work_threads.h"
+
+#include "absl/log/check.h"
+#include "absl/synchronization/mutex.h"
+#include "ring_rio/windows_headers.h"
+
+namespace ioring::rio {
+
+WorkThreads::~WorkThreads() {
+  {
+    absl::MutexLock lock(&mutex_);
+    CHECK(first_ == nullptr) << "file operations are still queued";
+    stopping_ = true;
+  }
+  for (const HANDLE thread : threads_) {
+    WaitForSingleObject(thread, INFINITE);
+    CloseHandle(thread);
+  }
+}
+
+void WorkThreads::Start(WorkItem* item) {
+  bool all_busy;
+  {
+    absl::MutexLock lock(&mutex_);
+    all_busy = idle_ == 0 || first_ != nullptr;
+    item->next = nullptr;
+    (last_ != nullptr ? last_->next : first_) = item;
+    last_ = item;
+  }
+  if (all_busy && threads_.size() < kThreadsMax) {
+    const HANDLE thread = CreateThread(nullptr, 0, &RunThread, this, 0, nullptr);
+    if (thread != nullptr) threads_.push_back(thread);
+  }
+  if (!threads_.empty()) return;
+  Withdraw(item);
+  Finish(item);
+}
+
+DWORD WINAPI WorkThreads::RunThread(void* threads) {
+  static_cast<WorkThreads*>(threads)->Run();
+  return 0;
+}
+
+void WorkThreads::Run() {
+  for (;;) {
+    WorkItem* item;
+    {
+      absl::MutexLock lock(&mutex_);
+      ++idle_;
+      mutex_.Await(absl::Condition(this, &WorkThreads::HasWork));
+      --idle_;
+      if (first_ == nullptr) return;  // stopping
+      item = first_;
+      first_ = item->next;
+      if (first_ == nullptr) last_ = nullptr;
+    }
+    Finish(item);
+  }
+}
+
+// The packet is the last that is done with the item. The port is there still: the destructor waits
+// for this thread.
+void WorkThreads::Finish(WorkItem* item) {
+  Request* const request = item->request;
+  item->run(*item);
+  port_.Post(request);
+}
+
+bool WorkThreads::Withdraw(WorkItem* item) {
+  absl::MutexLock lock(&mutex_);
+  WorkItem* previous = nullptr;
+  for (WorkItem* other = first_; other != nullptr; other = other->next) {
+    if (other == item) {
+      (previous != nullptr ? previous->next : first_) = item->next;
+      if (last_ == item) last_ = previous;
+      return true;
+    }
+    previous = other;
+  }
+  return false;
+}
+
+}  // namespace ioring::rio
