@@ -117,10 +117,14 @@ struct Attributes {
   bool is_directory() const { return !is_link && (bits & FILE_ATTRIBUTE_DIRECTORY) != 0; }
 };
 
-// Those of what is no file are nothing.
+// Those of what is no file are nothing. Not every file system knows tags.
 Attributes AttributesOf(HANDLE handle) {
   FILE_ATTRIBUTE_TAG_INFO info = {};
-  if (!GetFileInformationByHandleEx(handle, FileAttributeTagInfo, &info, sizeof(info))) return {};
+  if (!GetFileInformationByHandleEx(handle, FileAttributeTagInfo, &info, sizeof(info))) {
+    FILE_BASIC_INFO basic = {};
+    GetFileInformationByHandleEx(handle, FileBasicInfo, &basic, sizeof(basic));
+    return {.bits = basic.FileAttributes};
+  }
   const bool is_link = (info.FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0 &&
                        (info.ReparseTag == kTagSymbolicLink || info.ReparseTag == kTagJunction);
   return {info.FileAttributes, is_link};

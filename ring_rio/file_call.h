@@ -7,12 +7,14 @@
 // once, whoever has the file open.
 //
 // What Windows has otherwise:
-//  - Windows flushes data and times together, and only for a handle that may write.
+//  - It flushes data and times together, and only for a handle that may write.
 //  - A directory cannot take the place of another by a rename.
 //  - A symbolic link says whether it leads to a directory: that is looked up when it is made. Its
 //    components are separated by "\"; a link reads with "/".
 //  - A junction counts as a symbolic link.
 //  - Permissions say whether a file may be written to.
+//  - A file that is open for appending cannot be truncated: who may change its size may write
+//    anywhere.
 //  - The space of a sparse file cannot be reserved.
 #ifndef IORING_RING_RIO_FILE_CALL_H_
 #define IORING_RING_RIO_FILE_CALL_H_

@@ -16,6 +16,10 @@
 //    it ends at once; a send that it has is past stopping (kNotFound), like a zero-copy send,
 //    until its connection is closed, which drops it.
 //  - A socket that another ring's port has (Windows cannot change that) is polled and called.
+//  - Reads and writes of files are overlapped calls, one for each part; a few threads make what
+//    Windows has only as calls that block (ring_rio/file_call.h).
+//  - A handle for overlapped calls has no position of its own. The ring keeps one, and transfers at
+//    kOwnPosition of one file take turns. Pipes have none, and are read and written as they are.
 //  - A wait sleeps in whole milliseconds, rounded up.
 #ifndef IORING_RING_RIO_RIO_RING_H_
 #define IORING_RING_RIO_RIO_RING_H_
@@ -25,7 +29,6 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -46,6 +49,7 @@
 #include "ring_rio/completion_port.h"
 #include "ring_rio/connection_table.h"
 #include "ring_rio/file_table.h"
+#include "ring_rio/file_work.h"
 #include "ring_rio/listener.h"
 #include "ring_rio/operation.h"
 #include "ring_rio/rio_api.h"
@@ -53,6 +57,7 @@
 #include "ring_rio/socket_address.h"
 #include "ring_rio/socket_poll.h"
 #include "ring_rio/sockets.h"
+#include "ring_rio/work_threads.h"
 
 namespace ioring::rio {
 
@@ -79,9 +84,6 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
                                             const ListenerOptions& options) override;
   absl::Status CloseListener(ListenerId listener) override;
   absl::StatusOr<NativeHandle> UnregisterSocket(ConnectionId connection) override;
-  absl::StatusOr<FileId> OpenFile(const std::string& path, const FileOptions& options) override {
-    return files_.Open(path, options, *port_);
-  }
 
   void Wake() override;
 
@@ -133,7 +135,13 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   void SetUpPoll(Operation& operation, PollEvents events);
   void SetUpFile(Operation& operation, const FileTable::File& file,
                  const request::FileTransfer& transfer);
-  void SetUpSync(Operation& operation, const FileTable::File& file, SyncMode mode);
+  void SetUpParts(Operation& operation, const FileTable::File& file,
+                  const request::FileParts& transfer);
+  void SetUpCall(Operation& operation, const request::FileCall& call, const FileTable::File* first,
+                 const FileTable::File* second);
+  void SetUpOpen(Operation& operation, const request::Open& open, const FileTable::File* directory);
+  void SetUpWork(Operation& operation, const request::Work& work);
+  void SetUpClose(Operation& operation, const FileTable::File& file);
 
   // Turns, waiting and packets: rio_wait.cc.
   void Turn();
@@ -189,18 +197,31 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   void EndConnect(Operation& operation, int32_t result);
   void Join(Connection& connection);
 
-  // Shutdowns, polls, files: rio_control.cc, rio_poll.cc, rio_file.cc.
+  // Shutdowns and polls: rio_control.cc, rio_poll.cc.
   void BeginShutdown(Operation& operation);
   void BeginPoll(Operation& operation);
   void StartPoll(Operation& operation);
   void OnPollPacket(Operation& operation);
   bool CancelPoll(Operation& operation);
   void LookAgain(Connection& connection, PollEvents events);
+
+  // Files: rio_file.cc.
+  void SetUpRequest(Operation& operation);
+  FileWork& SetUpFileWork(Operation& operation, const FileTable::File* first,
+                          const FileTable::File* second);
   void BeginFile(Operation& operation);
-  void BeginSync(Operation& operation);
+  static bool IsTransfer(const Operation& operation);
+  static bool Moves(const Operation& operation, const FileTable::File& file);
+  CallResult StartPiece(Operation& operation);
+  bool GoesOn(const Operation& operation) const;
+  void OnTransferPacket(Operation& operation, const OVERLAPPED_ENTRY& packet);
+  void EndFileTransfer(Operation& operation, CallResult result);
+  void MovePosition(const Operation& operation, CallResult result);
+  void BeginFileWork(Operation& operation);
   void OnFilePacket(Operation& operation, const OVERLAPPED_ENTRY& packet);
+  void EndWork(Operation& operation, int32_t result, const char* what);
+  void EndOpening(Operation& operation, const FileWork& work);
   bool CancelFile(Operation& operation);
-  void EndFile(Operation& operation, CallResult result);
 
   // Cancelling and closing: rio_cancel.cc.
   bool Stop(Connection& connection, bool is_send);
@@ -217,6 +238,12 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   // Control plane: rio_control.cc.
   absl::StatusOr<ConnectionId> AddSocket(const SocketSource& source) override;
   absl::StatusOr<Endpoint> FindAddress(const AddressOf& of) override;
+  absl::StatusOr<FileId> AddFile(const FileSource& source) override {
+    return files_.Add(source, *port_);
+  }
+  absl::StatusOr<NativeHandle> FindFile(FileId file, FileUse use) override {
+    return files_.FindHandle(file, use);
+  }
   absl::StatusOr<ConnectionId> TakeOver(SOCKET socket);
   absl::StatusOr<ConnectionId> MakeDatagram(const Endpoint& local);
   absl::StatusOr<ConnectionId> AddConnection(SOCKET socket, bool is_stream);
@@ -235,6 +262,8 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   const uint32_t rio_threshold_bytes_;  // ... for slices of at least this size
   uint32_t requests_out_ = 0;           // OVERLAPPEDs that Windows has
   DescriptorIndex by_socket_;
+  FileWorkPool works_;
+  WorkThreads threads_{*port_};
 
   std::vector<RegisteredMemory> registered_;
   AcceptPool accepts_;

@@ -28,7 +28,7 @@ using MakeRing = std::function<absl::StatusOr<std::unique_ptr<Ring>>(const RingO
 constexpr RingOptions kOptions{
     .submission_entries = 64, .max_connections = 64, .max_operations = 64};
 
-// The system's pool of threads works, which syncs files.
+// Files are synced by a thread.
 void WarmUpFiles(TestRing& ring) {
   const std::string path = absl::StrCat(testing::TempDir(), "/nothing_left");
   const absl::StatusOr<FileId> file = ring.OpenFile(
