@@ -61,8 +61,8 @@ absl::Status CheckFile(NativeHandle handle) {
   int size = sizeof(type);
   if (getsockopt(static_cast<SOCKET>(handle), SOL_SOCKET, SO_TYPE, reinterpret_cast<char*>(&type),
                  &size) == 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "handle ", handle, " is a socket; register it with RegisterSocket instead"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("handle ", handle, " is a socket; register it with RegisterSocket instead"));
   }
   SetLastError(ERROR_SUCCESS);
   if (GetFileType(HandleOf(handle)) == FILE_TYPE_UNKNOWN && GetLastError() != ERROR_SUCCESS) {
@@ -74,10 +74,10 @@ absl::Status CheckFile(NativeHandle handle) {
 }
 
 absl::Status CannotJoin(NativeHandle handle, DWORD code) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      "handle ", handle, " cannot join the ring's completion port (",
-      NativeErrorText(static_cast<int>(code)),
-      "): open it with FILE_FLAG_OVERLAPPED, and give it to one ring only"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("handle ", handle, " cannot join the ring's completion port (",
+                   NativeErrorText(static_cast<int>(code)),
+                   "): open it with FILE_FLAG_OVERLAPPED, and give it to one ring only"));
 }
 
 }  // namespace
