@@ -2,13 +2,14 @@
 
 #include "absl/log/check.h"
 #include "absl/synchronization/mutex.h"
+#include "process/mutex_lock.h"
 #include "ring_rio/windows_headers.h"
 
 namespace ioring::rio {
 
 WorkThreads::~WorkThreads() {
   {
-    absl::MutexLock lock(&mutex_);
+    process::MutexLock lock(mutex_);
     CHECK(first_ == nullptr) << "file operations are still queued";
     stopping_ = true;
   }
@@ -21,7 +22,7 @@ WorkThreads::~WorkThreads() {
 void WorkThreads::Start(WorkItem* item) {
   bool all_busy;
   {
-    absl::MutexLock lock(&mutex_);
+    process::MutexLock lock(mutex_);
     all_busy = idle_ == 0 || first_ != nullptr;
     item->next = nullptr;
     (last_ != nullptr ? last_->next : first_) = item;
@@ -45,7 +46,7 @@ void WorkThreads::Run() {
   for (;;) {
     WorkItem* item;
     {
-      absl::MutexLock lock(&mutex_);
+      process::MutexLock lock(mutex_);
       ++idle_;
       mutex_.Await(absl::Condition(this, &WorkThreads::HasWork));
       --idle_;
@@ -67,7 +68,7 @@ void WorkThreads::Finish(WorkItem* item) {
 }
 
 bool WorkThreads::Withdraw(WorkItem* item) {
-  absl::MutexLock lock(&mutex_);
+  process::MutexLock lock(mutex_);
   WorkItem* previous = nullptr;
   for (WorkItem* other = first_; other != nullptr; other = other->next) {
     if (other == item) {
