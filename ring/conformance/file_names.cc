@@ -1,4 +1,4 @@
-// Names of files: rename, unlink, and what stale directories say.
+// Names of files: rename and unlink.
 #include "gtest/gtest.h"
 #include "ring/conformance/file_tree.h"
 #include "ring/conformance/suite.h"
