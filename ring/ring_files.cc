@@ -22,10 +22,10 @@ bool CanBe(const FileOptions& options) {
   constexpr uint32_t kPermissions = 07777;
   if ((options.permissions & ~kPermissions) != 0) return false;
   const bool reads_only = options.access == FileOptions::Access::kRead;
-  if (options.directory) return reads_only && options.create == FileOptions::Create::kNever;
   const bool needs_writing = options.create == FileOptions::Create::kTruncate ||
                              options.create == FileOptions::Create::kUnnamed || options.append;
-  return !needs_writing || !reads_only;
+  if (needs_writing && reads_only) return false;
+  return !options.directory || (reads_only && options.create == FileOptions::Create::kNever);
 }
 
 // A range that lies within what an off_t can say.
