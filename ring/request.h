@@ -226,24 +226,27 @@ using FileCall =
 struct FilesOfCall {
   FileId first;   // the file, or the directory of the first path
   FileId second;  // the other file, or the directory of the other path
+  // It is a file, which must be set. A directory need not be.
+  bool first_is_file = false;
+  bool second_is_file = false;
 };
-inline FilesOfCall FilesOf(const Sync& call) { return {call.file, {}}; }
+inline FilesOfCall FilesOf(const Sync& call) { return {call.file, {}, true}; }
 inline FilesOfCall FilesOf(const Stat& call) { return {call.path.directory, {}}; }
-inline FilesOfCall FilesOf(const StatFile& call) { return {call.file, {}}; }
-inline FilesOfCall FilesOf(const Truncate& call) { return {call.file, {}}; }
-inline FilesOfCall FilesOf(const Allocate& call) { return {call.file, {}}; }
-inline FilesOfCall FilesOf(const Advise& call) { return {call.file, {}}; }
+inline FilesOfCall FilesOf(const StatFile& call) { return {call.file, {}, true}; }
+inline FilesOfCall FilesOf(const Truncate& call) { return {call.file, {}, true}; }
+inline FilesOfCall FilesOf(const Allocate& call) { return {call.file, {}, true}; }
+inline FilesOfCall FilesOf(const Advise& call) { return {call.file, {}, true}; }
 inline FilesOfCall FilesOf(const Rename& call) { return {call.from.directory, call.to.directory}; }
 inline FilesOfCall FilesOf(const Link& call) {
   return {call.existing.directory, call.name.directory};
 }
-inline FilesOfCall FilesOf(const LinkFile& call) { return {call.file, call.name.directory}; }
+inline FilesOfCall FilesOf(const LinkFile& call) { return {call.file, call.name.directory, true}; }
 inline FilesOfCall FilesOf(const Symlink& call) { return {call.name.directory, {}}; }
 inline FilesOfCall FilesOf(const ReadLink& call) { return {call.path.directory, {}}; }
 inline FilesOfCall FilesOf(const Unlink& call) { return {call.path.directory, {}}; }
 inline FilesOfCall FilesOf(const RemoveDirectory& call) { return {call.path.directory, {}}; }
 inline FilesOfCall FilesOf(const MakeDirectory& call) { return {call.path.directory, {}}; }
-inline FilesOfCall FilesOf(const CopyRange& call) { return {call.from, call.to}; }
+inline FilesOfCall FilesOf(const CopyRange& call) { return {call.from, call.to, true, true}; }
 inline FilesOfCall FilesOf(const FileCall& call) {
   return std::visit([](const auto& one) { return FilesOf(one); }, call);
 }

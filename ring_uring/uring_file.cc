@@ -12,7 +12,6 @@
 #include <cstring>
 #include <memory>
 #include <optional>
-#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -62,14 +61,6 @@ bool IsUnwantedDirectory(const FileOptions& options, int descriptor) {
   struct stat status;
   return fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode);
 }
-
-// What a call is about: an open file, or the directory of a path.
-template <typename Call>
-constexpr bool kCopies = std::is_same_v<Call, request::CopyRange>;
-template <typename Call>
-constexpr bool kIsAboutFile = kCopies<Call> || requires(const Call& call) {
-  call.file;
-};
 
 }  // namespace
 
@@ -184,8 +175,8 @@ bool UringRing::AccessGoesOn(Operation& operation, int32_t* result) {
 
 // ---- Calls, opens, closes, work.
 
-bool UringRing::FindCallFile(FileId id, bool is_directory, uint32_t* index) const {
-  if (is_directory && !id.is_set()) return true;  // the working directory
+bool UringRing::FindCallFile(FileId id, bool is_file, uint32_t* index) const {
+  if (!is_file && !id.is_set()) return true;  // the working directory
   if (files_.Find(id) == nullptr) return false;
   *index = id.index;
   return true;
@@ -193,14 +184,9 @@ bool UringRing::FindCallFile(FileId id, bool is_directory, uint32_t* index) cons
 
 // False where an id is stale.
 bool UringRing::FindCallFiles(const request::FileCall& call, CallFiles* files) const {
-  return std::visit(
-      [&](const auto& one) {
-        using Call = std::decay_t<decltype(one)>;
-        const request::FilesOfCall ids = request::FilesOf(one);
-        return FindCallFile(ids.first, !kIsAboutFile<Call>, &files->first) &&
-               FindCallFile(ids.second, !kCopies<Call>, &files->second);
-      },
-      call);
+  const request::FilesOfCall ids = request::FilesOf(call);
+  return FindCallFile(ids.first, ids.first_is_file, &files->first) &&
+         FindCallFile(ids.second, ids.second_is_file, &files->second);
 }
 
 posix::CallDescriptors UringRing::DescriptorsOf(const Operation& operation) const {
@@ -249,7 +235,7 @@ Prepared UringRing::Begin(const request::FileCall& call, Token token) {
 
 Prepared UringRing::Begin(const request::Open& open, Token token) {
   CallFiles files;
-  if (!FindCallFile(open.path.directory, /*is_directory=*/true, &files.first)) {
+  if (!FindCallFile(open.path.directory, /*is_file=*/false, &files.first)) {
     return AcceptError(Error::kBadId, token);
   }
   if (Full(1)) return Refused(1);

@@ -337,7 +337,7 @@ class UringRing final : public Ring, private RingState {
   void StartWrite(Operation& operation);
   bool AccessGoesOn(Operation& operation, int32_t* result);
   void FillPollOfFile(io_uring_sqe* entry, const Operation& operation);
-  bool FindCallFile(FileId id, bool is_directory, uint32_t* index) const;
+  bool FindCallFile(FileId id, bool is_file, uint32_t* index) const;
   bool FindCallFiles(const request::FileCall& call, CallFiles* files) const;
   posix::CallDescriptors DescriptorsOf(const Operation& operation) const;
   Operation& TakeCall(OperationKind kind, const char* name, const CallFiles& files, Token token);

@@ -121,7 +121,8 @@ Prepared EmulatedRing<Backend, Types>::Begin(const request::FileCall& call, Toke
   const request::FilesOfCall files = request::FilesOf(call);
   File* first;
   File* second;
-  if (!FindIfSet(files.first, &first) || !FindIfSet(files.second, &second)) {
+  if (!FindIfSet(files.first, &first) || !FindIfSet(files.second, &second) ||
+      (first == nullptr && files.first_is_file) || (second == nullptr && files.second_is_file)) {
     return AcceptError(Error::kBadId, token);
   }
   if (Full()) return Refused();
