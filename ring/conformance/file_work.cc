@@ -1,5 +1,10 @@
-// Work on the ring's threads, and ids of files that are stale.
+// Work on the ring's threads.
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "ring/conformance/file_tree.h"
@@ -7,44 +12,102 @@
 #include "ring/conformance/test_ring.h"
 #include "ring/error.h"
 #include "ring/file.h"
-#include "ring/id.h"
+#include "ring/options.h"
 #include "ring/token.h"
 
 namespace ioring {
 namespace {
 
-int32_t Count(void* argument) { return ++*static_cast<int32_t*>(argument); }
+using Counter = std::atomic<int32_t>;
 
-// Work runs once, and completes with what it returns.
+int32_t Count(void* argument) { return ++*static_cast<Counter*>(argument); }
+int32_t Deny(void* /*argument*/) { return ToResult(Error::kPermissionDenied); }
+int32_t Most(void* /*argument*/) { return INT32_MAX; }
+
+Token StartWork(TestRing& ring, WorkFunction* function, void* argument) {
+  return ring.Start([&](Token token) { return ring.PrepareWork(function, argument, token); });
+}
+
+// Work runs once, and completes with what it returns: a number or an error.
 TEST_P(RingConformance, FileWorkRunsOnce) {
   TestRing& ring = MakeRing();
-  int32_t count = 6;
-  EXPECT_EQ(ring.Run([&](Token token) { return ring.PrepareWork(Count, &count, token); }).result(),
-            7);
+  FileCalls calls(ring);
+  Counter count{6};
+  EXPECT_EQ(calls.Work(Count, &count).result(), 7);
+  EXPECT_EQ(count, 7);
+  EXPECT_EQ(calls.Work(Deny, nullptr).error(), Error::kPermissionDenied);
+  EXPECT_EQ(calls.Work(Most, nullptr).result(), INT32_MAX);
+  EXPECT_EQ(calls.Work(nullptr, &count).error(), Error::kInvalidArgument);
   EXPECT_EQ(count, 7);
 }
 
-// A closed file's id is stale, as a file and as a directory.
-TEST_P(RingConformance, FileStaleIds) {
+// Nothing runs before the submit.
+TEST_P(RingConformance, FileWorkWaitsForSubmit) {
+  TestRing& ring = MakeRing();
+  Counter count{0};
+  const Token work = StartWork(ring, Count, &count);
+  EXPECT_EQ(count, 0);
+  ring.WaitCompletions({.timeout = kQuietTime});
+  EXPECT_EQ(count, 0);
+  EXPECT_EQ(ring.Await(work).result(), 1);
+}
+
+// Far more than there are threads, beside other operations.
+TEST_P(RingConformance, FileWorkMany) {
+  constexpr int32_t kMany = 100;
   TestRing& ring = MakeRing();
   FileTree tree(ring);
-  const PathAt path = tree.Name("a");
-  tree.Make("a", "one");
-  const Arrival opened =
-      ring.Run([&](Token token) { return ring.PrepareOpen(path, FileOptions{}, token); });
-  ASSERT_TRUE(opened.ok());
-  const FileId file = opened.completion.file();
-  EXPECT_EQ(ring.Run([&](Token token) { return ring.PrepareCloseFile(file, token); }).result(), 0);
-  FileInfo info;
-  EXPECT_EQ(
-      ring.Run([&](Token token) { return ring.PrepareStatFile(file, &info, token); }).error(),
-      Error::kBadId);
-  EXPECT_EQ(ring.Run([&](Token token) { return ring.PrepareCloseFile(file, token); }).error(),
-            Error::kBadId);
-  const PathAt inside(file, "a");
-  EXPECT_EQ(ring.Run([&](Token token) { return ring.PrepareUnlink(inside, token); }).error(),
-            Error::kBadId);
-  EXPECT_EQ(tree.Content("a"), "one");
+  tree.Make("a", "content");
+  const FileId file = tree.Open("a");
+  Counter count{0};
+  std::vector<Token> works;
+  std::vector<Token> reads;
+  for (int32_t i = 0; i < kMany; ++i) {
+    works.push_back(StartWork(ring, Count, &count));
+    if (i % 2 != 0) ring.Submit();
+    if (i % 4 == 0) reads.push_back(tree.StartRead(file, 0, ring.Memory(16)));
+  }
+  std::vector<bool> seen(kMany + 1, false);
+  for (const Token work : works) {
+    const int32_t result = ring.Await(work).result();
+    ASSERT_TRUE(result >= 1 && result <= kMany) << result;
+    EXPECT_FALSE(seen[static_cast<size_t>(result)]);
+    seen[static_cast<size_t>(result)] = true;
+  }
+  EXPECT_EQ(count, kMany);
+  for (const Token read : reads) EXPECT_EQ(ring.Await(read).result(), 7);
+  tree.Close(file);
+}
+
+// A cancel that comes in time keeps the work from running; else it completes as ever.
+TEST_P(RingConformance, FileWorkCanceled) {
+  TestRing& ring = MakeRing();
+  for (int i = 0; i < 30; ++i) {
+    std::array<Counter, 8> counts{};
+    std::vector<Token> works;
+    std::vector<Token> cancels;
+    for (Counter& count : counts) works.push_back(StartWork(ring, Count, &count));
+    if (i % 2 != 0) ring.Submit();
+    for (const Token work : works) cancels.push_back(ring.StartCancel(work));
+    for (size_t k = 0; k < works.size(); ++k) {
+      const Arrival work = ring.Await(works[k]);
+      const Arrival cancel = ring.Await(cancels[k]);
+      EXPECT_TRUE(work.result() == 1 || work.error() == Error::kCanceled) << work.result();
+      EXPECT_EQ(counts[k], work.result() == 1 ? 1 : 0);
+      EXPECT_TRUE(cancel.ok() || cancel.error() == Error::kNotFound) << ErrorName(cancel.error());
+    }
+  }
+}
+
+// A deadline ends with the work that was faster.
+TEST_P(RingConformance, FileWorkDeadline) {
+  TestRing& ring = MakeRing();
+  Counter count{0};
+  const Token work = StartWork(ring, Count, &count);
+  const Token deadline = ring.Start(
+      [&](Token token) { return ring.PrepareDeadline(work, std::chrono::hours{1}, token); });
+  EXPECT_EQ(ring.Await(work).result(), 1);
+  EXPECT_EQ(ring.Await(deadline).result(), 0);
 }
 
 }  // namespace
