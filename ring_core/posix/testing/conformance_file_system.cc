@@ -1,6 +1,7 @@
 // Files of a POSIX system: descriptors from elsewhere, devices, what is open and changes, and
 // errors that only such a system has.
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -119,6 +120,54 @@ TEST_P(RingConformance, FilesLeaveNothingOpen) {
     }
   }
   EXPECT_EQ(OpenDescriptors(), before);
+}
+
+// What a ring opens is no other program's.
+TEST_P(RingConformance, FilesCloseOnExec) {
+  TestRing& ring = MakeRing();
+  FileTree tree(ring);
+  const FileId file = tree.OpenNew("a");
+  for (const FileId id : {file, tree.directory()}) {
+    const absl::StatusOr<NativeHandle> handle = ring.FileHandle(id);
+    ASSERT_TRUE(handle.ok()) << handle.status();
+    EXPECT_EQ(fcntl(static_cast<int>(*handle), F_GETFD), FD_CLOEXEC);
+  }
+  tree.Close(file);
+}
+
+// kTooManyFiles, where the process may have no more descriptors.
+TEST_P(RingConformance, FileOpenOutOfDescriptors) {
+  TestRing& ring = MakeRing();
+  FileTree tree(ring);
+  tree.Make("a", "content");
+  rlimit limit;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const int next = dup(STDOUT_FILENO);
+  ASSERT_GE(next, 0);
+  close(next);
+  const rlimit none_left{.rlim_cur = static_cast<rlim_t>(next), .rlim_max = limit.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none_left), 0);
+  const Error error = tree.TryOpen(tree.Name("a"), {}).error();
+  EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_EQ(error, Error::kTooManyFiles);
+  EXPECT_EQ(tree.Content("a"), "content");
+}
+
+// Offsets that no file reaches, and that are none.
+TEST_P(RingConformance, FileOffsetsOutOfRange) {
+  TestRing& ring = MakeRing();
+  FileTree tree(ring);
+  tree.Make("a", "content");
+  const FileId file = tree.Open("a", {.access = Access::kReadWrite});
+  constexpr uint64_t kFar = uint64_t{1} << 62;
+  EXPECT_EQ(tree.Read(file, kFar, 8), "");
+  EXPECT_FALSE(tree.Write(file, kFar, "x").ok());
+  for (const uint64_t offset : {uint64_t{1} << 63, kOwnPosition - 1}) {
+    EXPECT_EQ(tree.ReadError(file, offset), Error::kInvalidArgument);
+    EXPECT_EQ(tree.Write(file, offset, "x").error(), Error::kInvalidArgument);
+  }
+  EXPECT_EQ(tree.Content("a"), "content");
+  tree.Close(file);
 }
 
 // ---- Devices.
