@@ -28,12 +28,47 @@ constexpr uint64_t kCompletionsMax = 100'000;
 }  // namespace
 
 std::string_view KindName(Kind kind) {
-  static constexpr std::array<std::string_view, 20> kNames = {
-      "accept",      "connect", "recv",     "managed recv", "recv from",
-      "send",        "send to", "shutdown", "close",        "poll",
-      "poll remove", "timeout", "deadline", "cancel",       "cancel connection",
-      "cancel all",  "read",    "write",    "sync",         "nop"};
+  static constexpr std::array<std::string_view, 30> kNames = {"accept",
+                                                              "connect",
+                                                              "recv",
+                                                              "managed recv",
+                                                              "recv from",
+                                                              "send",
+                                                              "send to",
+                                                              "shutdown",
+                                                              "close",
+                                                              "poll",
+                                                              "poll remove",
+                                                              "timeout",
+                                                              "deadline",
+                                                              "cancel",
+                                                              "cancel connection",
+                                                              "cancel all",
+                                                              "read",
+                                                              "write",
+                                                              "sync",
+                                                              "managed read",
+                                                              "truncate",
+                                                              "open",
+                                                              "close a file",
+                                                              "stat",
+                                                              "make a folder",
+                                                              "remove a folder",
+                                                              "unlink",
+                                                              "rename",
+                                                              "work",
+                                                              "nop"};
   return kNames[static_cast<size_t>(kind)];
+}
+
+bool IsAboutNames(Kind kind) {
+  return kind == Kind::kOpen || kind == Kind::kStat || kind == Kind::kMakeFolder ||
+         kind == Kind::kRemoveFolder || kind == Kind::kUnlink || kind == Kind::kRename;
+}
+
+bool IsOnFile(Kind kind) {
+  return kind == Kind::kRead || kind == Kind::kWrite || kind == Kind::kReadManaged ||
+         kind == Kind::kTruncate;
 }
 
 bool IsTransfer(Kind kind, Direction direction) {
@@ -276,6 +311,16 @@ std::string Model::ExpectedOf(const Operation& operation) const {
     case Kind::kRead:
     case Kind::kWrite:
     case Kind::kSync:
+    case Kind::kReadManaged:
+    case Kind::kTruncate:
+    case Kind::kOpen:
+    case Kind::kCloseFile:
+    case Kind::kStat:
+    case Kind::kMakeFolder:
+    case Kind::kRemoveFolder:
+    case Kind::kUnlink:
+    case Kind::kRename:
+    case Kind::kWork:
     case Kind::kNop:
       return "it waits for nothing";
     case Kind::kClose:

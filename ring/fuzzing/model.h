@@ -21,6 +21,8 @@
 #include "ring/completion.h"
 #include "ring/conformance/ledger.h"
 #include "ring/endpoint.h"
+#include "ring/error.h"
+#include "ring/file.h"
 #include "ring/fuzzing/content.h"
 #include "ring/id.h"
 #include "ring/options.h"
@@ -51,9 +53,23 @@ enum class Kind : uint8_t {
   kRead,
   kWrite,
   kSync,
+  kReadManaged,
+  kTruncate,
+  kOpen,
+  kCloseFile,
+  kStat,
+  kMakeFolder,
+  kRemoveFolder,
+  kUnlink,
+  kRename,
+  kWork,
   kNop,
 };
 std::string_view KindName(Kind kind);
+// Whether it is about names of files: these change what others of the same names find.
+bool IsAboutNames(Kind kind);
+// Whether it uses the one file that is read and written.
+bool IsOnFile(Kind kind);
 // Whether it takes the connection's receive (kRecv) or send (kSend), or one of them (kBoth).
 bool IsTransfer(Kind kind, Direction direction);
 
@@ -68,6 +84,10 @@ struct Operation {
   int group = kNone;
   int buffer = kNone;
   int message = kNone;
+  // Names, and one of the files that operations opened.
+  int name = kNone;
+  int new_name = kNone;
+  int opened = kNone;
   uint32_t slice_offset = 0;
   // Errors that have a cause: the id is stale, the argument is wrong, an operation of that
   // direction or a deadline of that operation was there already, something cancels it.
@@ -85,6 +105,12 @@ struct Operation {
   std::span<std::byte> memory;
   uint64_t start = 0;
   std::unique_ptr<std::byte[]> own_memory;
+  std::vector<MemoryPart> parts;
+  std::unique_ptr<FileInfo> info;
+  FileOptions options;
+  RenameMode rename = RenameMode::kReplace;
+  // Another operation had one of its names at the same time.
+  bool raced = false;
   std::unique_ptr<Endpoint> source;
   // Connects: where nobody listens any more, or never did.
   bool refused = false;
@@ -173,6 +199,20 @@ struct File {
   std::vector<int> bytes;
 };
 
+// A name that operations make, change and remove.
+struct Name {
+  enum class State : uint8_t { kMissing, kFile, kFolder, kUnknown };
+  std::string path;
+  State state = State::kMissing;
+};
+
+// A file that an operation opened. Kept after its close, for its stale id.
+struct OpenedFile {
+  FileId id;
+  bool open = true;
+  bool is_folder = false;
+};
+
 class Model {
  public:
   static constexpr uint64_t kFirstToken = 1000;
@@ -220,6 +260,11 @@ class Model {
   // What holds between any two steps.
   void CheckFigures();
 
+  // The operation with these names was accepted: it and others of them race.
+  void MarkRaces(Operation& operation);
+  // Files that may be open: those that are being opened and closed, too.
+  size_t FilesPerhapsOpen() const;
+
   // Managed buffers that are held, oldest first.
   size_t held() const { return held_.size(); }
   void ReturnBuffer(size_t which);
@@ -238,6 +283,8 @@ class Model {
   std::deque<Buffer> buffers;
   std::vector<Message> messages;
   File file;
+  std::vector<Name> names;
+  std::vector<OpenedFile> opened;
 
  private:
   void Complete(const Completion& completion);
@@ -250,6 +297,17 @@ class Model {
   void CompleteDatagram(const Operation& operation, const Completion& completion,
                         std::span<const std::byte> bytes);
   void CompleteFile(const Operation& operation, const Completion& completion);
+  void CompleteFileRead(const Operation& operation, const Completion& completion,
+                        std::span<const std::byte> bytes);
+  void CompleteWork(const Operation& operation, const Completion& completion);
+  // Of operations about names: whether the end is one that the names' states allow, and what they
+  // are from then on.
+  void CompleteNames(const Operation& operation, const Completion& completion);
+  void CompleteOpened(const Operation& operation, const Completion& completion);
+  bool NamesAllow(const Operation& operation, Error error) const;
+  bool OpenAllows(const Operation& operation, Name::State state, Error error) const;
+  bool RenameAllows(const Operation& operation, Error error) const;
+  void SetNames(const Operation& operation, const Completion& completion);
   void CompleteConnection(const Operation& operation, const Completion& completion);
   void CompleteCancel(const Operation& operation);
   void CompleteDeadline(const Operation& deadline, const Completion& completion);

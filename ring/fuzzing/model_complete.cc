@@ -151,7 +151,7 @@ void Model::CompleteFailed(const Operation& operation, const Completion& complet
   switch (error) {
     case Error::kCanceled:
       expected = MayBeCanceled(operation) && operation.kind != Kind::kClose &&
-                 operation.kind != Kind::kDeadline;
+                 operation.kind != Kind::kCloseFile && operation.kind != Kind::kDeadline;
       break;
     case Error::kBadId:
       expected = operation.bad_id;
@@ -168,11 +168,13 @@ void Model::CompleteFailed(const Operation& operation, const Completion& complet
                  (operation.kind == Kind::kDeadline && MayFindNothing(operation));
       break;
     case Error::kNoBuffers:
-      expected = operation.kind == Kind::kManaged && operation.group != kNone &&
+      expected = (operation.kind == Kind::kManaged || operation.kind == Kind::kReadManaged) &&
+                 operation.group != kNone &&
                  groups[static_cast<size_t>(operation.group)].policy == ExhaustionPolicy::kFail;
       break;
     case Error::kTooManyIds:
-      expected = operation.kind == Kind::kAccept || operation.kind == Kind::kConnect;
+      expected = operation.kind == Kind::kAccept || operation.kind == Kind::kConnect ||
+                 (operation.kind == Kind::kOpen && FilesPerhapsOpen() > options_.max_files);
       break;
     case Error::kTimedOut:
       expected = operation.kind == Kind::kDeadline && Elapsed(operation) &&
@@ -183,13 +185,16 @@ void Model::CompleteFailed(const Operation& operation, const Completion& complet
                  (error == Error::kConnectionRefused || error == Error::kConnectionReset);
       break;
   }
-  expected = expected || (on_connection && HasCause(operation, error));
+  expected = expected || (on_connection && HasCause(operation, error)) ||
+             (IsAboutNames(operation.kind) && !operation.bad_id && NamesAllow(operation, error));
   if (!expected) return Breach(completion, operation, "nothing that happened is a cause of that");
   if (operation.message != kNone) {
     Message& message = messages[static_cast<size_t>(operation.message)];
     message.failed = true;
     if (message.received) Breach(completion, operation, "the datagram that failed was received");
   }
+  if (IsAboutNames(operation.kind)) SetNames(operation, completion);
+  if (operation.kind == Kind::kWork) CompleteWork(operation, completion);
   // How much of it was written nobody knows.
   for (size_t i = 0; operation.kind == Kind::kWrite && i < operation.memory.size(); ++i) {
     if (operation.start + i < file.bytes.size()) file.bytes[operation.start + i] = kNone;
@@ -248,7 +253,18 @@ void Model::CompleteWell(Operation& operation, const Completion& completion) {
       return CompleteDeadline(operation, completion);
     case Kind::kRead:
     case Kind::kWrite:
+    case Kind::kReadManaged:
+    case Kind::kTruncate:
       return CompleteFile(operation, completion);
+    case Kind::kOpen:
+    case Kind::kStat:
+    case Kind::kMakeFolder:
+    case Kind::kRemoveFolder:
+    case Kind::kUnlink:
+    case Kind::kRename:
+      return CompleteNames(operation, completion);
+    case Kind::kWork:
+      return CompleteWork(operation, completion);
     case Kind::kShutdown: {
       Connection& own = connections[static_cast<size_t>(operation.connection)];
       own.send_shut_done = own.send_shut_done || operation.direction != Direction::kRecv;
@@ -432,25 +448,6 @@ void Model::CompleteDatagram(const Operation& operation, const Completion& compl
     Breach(completion, operation,
            absl::StrCat("the sender is ", from.local.ToString(), ", not ",
                         operation.source->ToString()));
-  }
-}
-
-void Model::CompleteFile(const Operation& operation, const Completion& completion) {
-  const auto size = static_cast<size_t>(completion.result);
-  if (size > operation.memory.size()) return Breach(completion, operation, "more than asked for");
-  if (operation.kind == Kind::kWrite) {
-    if (file.bytes.size() < operation.start + size) file.bytes.resize(operation.start + size, 0);
-    for (size_t i = 0; i < size; ++i) {
-      file.bytes[operation.start + i] = static_cast<int>(operation.memory[i]);
-    }
-    return;
-  }
-  for (size_t i = 0; i < size; ++i) {
-    const size_t place = operation.start + i;
-    if (place >= file.bytes.size() || file.bytes[place] == kNone) continue;
-    if (file.bytes[place] != static_cast<int>(operation.memory[i])) {
-      return Breach(completion, operation, absl::StrCat("byte ", place, " of the file is wrong"));
-    }
   }
 }
 

@@ -65,7 +65,16 @@ std::span<const Program::Choice> Program::Choices() {
       Choice{&Program::Cancel, 8, "cancel"},
       Choice{&Program::CancelConnection, 6, "cancel a connection's"},
       Choice{&Program::CancelAll, 2, "cancel all"},
-      Choice{&Program::FileOperation, 4, "file"},
+      Choice{&Program::FileOperation, 6, "file"},
+      Choice{&Program::OpenName, 4, "open a name"},
+      Choice{&Program::CloseOpened, 3, "close what was opened"},
+      Choice{&Program::StatName, 2, "stat"},
+      Choice{&Program::StatInFolder, 1, "stat in a folder"},
+      Choice{&Program::MakeFolder, 2, "make a folder"},
+      Choice{&Program::RemoveFolder, 1, "remove a folder"},
+      Choice{&Program::Unlink, 1, "unlink"},
+      Choice{&Program::Rename, 2, "rename"},
+      Choice{&Program::Work, 2, "work"},
       Choice{&Program::Nops, 5, "nops"},
       Choice{&Program::Submit, 12, "submit"},
       Choice{&Program::Wait, 14, "submit and wait"},
@@ -84,7 +93,7 @@ RingOptions Program::MakeOptions(const FuzzBackend& backend, Random random) cons
   options.max_connections = random.Of(std::array{4u, 12u, 32u});
   options.max_operations = random.Of(std::array{8u, 24u, 128u, 128u});
   options.max_listeners = 4;
-  options.max_files = 1;
+  options.max_files = random.Of(std::array{1u, 2u, 4u});
   options.max_buffers = 3;
   options.max_buffer_groups = 3;
   options.max_worker_threads = 4;

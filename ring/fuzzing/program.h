@@ -94,6 +94,15 @@ class Program {
   bool CancelConnection();
   bool CancelAll();
   bool FileOperation();
+  bool OpenName();
+  bool CloseOpened();
+  bool StatName();
+  bool StatInFolder();
+  bool MakeFolder();
+  bool RemoveFolder();
+  bool Unlink();
+  bool Rename();
+  bool Work();
   bool Nops();
 
   // ---- The rest.
@@ -118,6 +127,14 @@ class Program {
   int PickGroup();
   uint64_t PickToken();
   uint32_t PickSize();
+  // A file that was opened; kNone where there is none.
+  int PickOpened();
+  // An operation about one of the names.
+  Operation OnName(Kind kind);
+  template <typename Prepare>
+  bool StartOnName(Operation operation, Prepare prepare);
+  // Writes are of new content; the memory is in parts, or a managed buffer of a group is to come.
+  void FillFileOperation(Operation& operation, BufferGroupId& group);
   std::chrono::nanoseconds PickDelay();
   // A slice and what is known of it; false where another operation uses its memory.
   bool PickSlice(Operation& operation, BufferSlice& slice);
@@ -137,6 +154,10 @@ class Program {
   void CloseAll();
   void StopAll();
   void DrainAll();
+  // One operation, and what it ends with.
+  template <typename Prepare>
+  void RunAtRest(std::string_view what, bool must_succeed, Prepare prepare);
+  void RemoveNames();
   void Release();
   void Abandon();
 

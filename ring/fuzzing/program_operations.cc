@@ -11,6 +11,7 @@
 #include "ring/endpoint.h"
 #include "ring/fuzzing/model.h"
 #include "ring/fuzzing/program.h"
+#include "ring/fuzzing/program_start.h"
 #include "ring/fuzzing/random.h"
 #include "ring/id.h"
 #include "ring/options.h"
@@ -23,26 +24,7 @@ namespace {
 // Nothing listens there: tcpmux.
 constexpr uint16_t kClosedPort = 1;
 
-bool HasMemory(Kind kind) {
-  return kind == Kind::kRecv || kind == Kind::kSend || kind == Kind::kRecvFrom ||
-         kind == Kind::kSendTo || kind == Kind::kRead || kind == Kind::kWrite;
-}
-
 }  // namespace
-
-template <typename Prepare>
-Operation* Program::Start(Operation operation, Prepare prepare) {
-  const Token token = model_->NextToken();
-  if (prepare(operation, token) != Prepared::kAccepted) {
-    Submit();
-    if (random_.OneIn(2)) model_->TakeAll();
-    if (model_->failed()) return nullptr;
-    if (prepare(operation, token) != Prepared::kAccepted) return nullptr;
-  }
-  Operation& accepted = model_->Accepted(std::move(operation));
-  if (random_.OneIn(4)) Submit();
-  return &accepted;
-}
 
 bool Program::Accept() {
   Operation operation;
@@ -411,34 +393,6 @@ bool Program::CancelAll() {
   if (cancel == nullptr) return false;
   model_->MarkCanceledIf(*cancel, [](const Operation&) { return true; });
   return true;
-}
-
-// One at a time, so that what the file holds is known.
-bool Program::FileOperation() {
-  for (const auto& [token, other] : model_->operations()) {
-    if (HasMemory(other.kind) && (other.kind == Kind::kRead || other.kind == Kind::kWrite)) {
-      return false;
-    }
-  }
-  const File& file = model_->file;
-  if (file.path.empty()) return false;
-  Operation operation;
-  operation.kind = random_.Of(std::array{Kind::kRead, Kind::kWrite, Kind::kWrite, Kind::kSync});
-  operation.bad_id = !file.open;
-  operation.start = random_.Below(4000);
-  const uint32_t size = operation.kind == Kind::kSync ? 0 : random_.Between(1, 2000);
-  operation.own_memory = std::make_unique<std::byte[]>(size);
-  operation.memory = {operation.own_memory.get(), size};
-  const Kind kind = operation.kind;
-  if (kind == Kind::kWrite) FillContent(model_->tokens_made(), 0, operation.memory);
-  return Start(std::move(operation), [&](const Operation& prepared, Token token) {
-           LedgerRing& ring = model_->ring();
-           if (kind == Kind::kSync) return ring.PrepareSync(file.id, SyncMode::kData, token);
-           if (kind == Kind::kRead) {
-             return ring.PrepareRead(file.id, prepared.start, prepared.memory, token);
-           }
-           return ring.PrepareWrite(file.id, prepared.start, prepared.memory, token);
-         }) != nullptr;
 }
 
 // Leaves few places in the queue, or none.

@@ -208,6 +208,7 @@ bool Program::OpenFile() {
   File& file = model_->file;
   if (file.open) return false;
   if (file.path.empty()) file.path = testing::TempDir() + UniqueName();
+  if (model_->FilesPerhapsOpen() > model_->options().max_files) return false;
   const absl::StatusOr<FileId> id = model_->ring().OpenFile(
       file.path,
       {.access = FileOptions::Access::kReadWrite, .create = FileOptions::Create::kTruncate});
@@ -219,6 +220,17 @@ bool Program::OpenFile() {
   file.open = true;
   file.bytes.clear();
   return true;
+}
+
+Operation Program::OnName(Kind kind) {
+  constexpr uint32_t kNames = 3;
+  while (model_->names.size() < kNames) {
+    model_->names.push_back({.path = testing::TempDir() + UniqueName()});
+  }
+  Operation operation;
+  operation.kind = kind;
+  operation.name = static_cast<int>(random_.Below(kNames));
+  return operation;
 }
 
 bool Program::CloseFile() {

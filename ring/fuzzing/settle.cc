@@ -10,7 +10,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "ring/completion.h"
 #include "ring/drain.h"
+#include "ring/error.h"
 #include "ring/fuzzing/model.h"
 #include "ring/fuzzing/program.h"
 #include "ring/fuzzing/random.h"
@@ -107,6 +109,41 @@ void Program::DrainAll() {
   if (!drained.ok()) model_->Fail(absl::StrCat("Drain: ", drained.ToString()));
 }
 
+// The drain has taken what the model still waits for. Nothing is in flight, so that there is room.
+template <typename Prepare>
+void Program::RunAtRest(std::string_view what, bool must_succeed, Prepare prepare) {
+  LedgerRing& ring = model_->ring();
+  if (model_->failed()) return;
+  if (prepare(model_->NextToken()) != Prepared::kAccepted) {
+    return model_->Fail(absl::StrCat(what, ": a ring at rest has no room"));
+  }
+  const steady_clock::time_point until = steady_clock::now() + kPatience;
+  while (ring.CompletionQueueCount() == 0) {
+    ring.SubmitAndWait({.timeout = milliseconds(1)});
+    if (steady_clock::now() >= until) return model_->Fail(absl::StrCat(what, " does not end"));
+  }
+  for (const Completion& completion : ring.Completions()) {
+    if (must_succeed && completion.result != 0) {
+      model_->Fail(absl::StrCat(what, ": ", ErrorName(completion.error())));
+    }
+  }
+}
+
+void Program::RemoveNames() {
+  LedgerRing& ring = model_->ring();
+  for (const OpenedFile& file : model_->opened) {
+    if (!file.open) continue;
+    RunAtRest("the close of a file at rest", /*must_succeed=*/true,
+              [&](Token token) { return ring.PrepareCloseFile(file.id, token); });
+  }
+  for (const Name& name : model_->names) {
+    RunAtRest("unlink", /*must_succeed=*/false,
+              [&](Token token) { return ring.PrepareUnlink(name.path.c_str(), token); });
+    RunAtRest("remove", /*must_succeed=*/false,
+              [&](Token token) { return ring.PrepareRemoveDirectory(name.path.c_str(), token); });
+  }
+}
+
 void Program::Release() {
   LedgerRing& ring = model_->ring();
   ring.CheckAtRest();
@@ -146,6 +183,7 @@ void Program::Settle() {
   if (model_->failed()) return;
   model_->Log("the end: drain");
   DrainAll();
+  if (!model_->failed()) RemoveNames();
   if (!model_->failed()) Release();
   if (!model_->file.path.empty()) std::remove(model_->file.path.c_str());
 }
