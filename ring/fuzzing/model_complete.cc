@@ -181,8 +181,11 @@ void Model::CompleteFailed(const Operation& operation, const Completion& complet
                  HasEndedTarget(operation) && !IsKeptOut(operation);
       break;
     default:
+      // Of a peer that ended its stream and was reset before the connect was looked at, Linux says
+      // kBrokenPipe.
       expected = operation.kind == Kind::kConnect &&
-                 (error == Error::kConnectionRefused || error == Error::kConnectionReset);
+                 (error == Error::kConnectionRefused || error == Error::kConnectionReset ||
+                  error == Error::kBrokenPipe);
       break;
   }
   expected = expected || (on_connection && HasCause(operation, error)) ||
