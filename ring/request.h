@@ -147,7 +147,7 @@ struct Work {
 // are one alternative of Request, because an engine does the same with all: it finds the files,
 // keeps the call, and has it made. A further one costs a type here, and an arm where a system makes
 // it (ring_core/posix/file_call.h, ring_uring/uring_file_call.cc, ring_rio/file_call.cc,
-// ring_sim/disk.cc).
+// ring_sim/disk_call.cc).
 
 struct Sync {
   FileId file;

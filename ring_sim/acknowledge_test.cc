@@ -30,7 +30,7 @@ const Endpoint kServer = Endpoint::Ipv4({10, 0, 0, 1}, 7);
 // Seeds within which a test is to find the defect.
 constexpr uint64_t kSeeds = 20;
 
-enum class Kind : uint8_t { kAccept, kConnect, kRecv, kWrite, kSync, kSend };
+enum class Kind : uint8_t { kAccept, kConnect, kRecv, kWrite, kSync, kSyncName, kSend };
 
 void Check(Prepared prepared) { EXPECT_EQ(prepared, Prepared::kAccepted); }
 
@@ -45,6 +45,10 @@ class Store {
   Store(Ring& ring, bool syncs_first) : ring_(ring), syncs_first_(syncs_first) {
     file_ = *ring.OpenFile("/numbers", {.access = FileOptions::Access::kWrite,
                                         .create = FileOptions::Create::kIfNeeded});
+    if (syncs_first) {  // the file's name
+      const FileId root = *ring.OpenFile("/", {.directory = true});
+      Check(ring.PrepareSync(root, SyncMode::kData, MakeToken(Kind::kSyncName)));
+    }
     const ListenerId listener = *ring.CreateListener(kServer, {});
     Check(ring.PrepareAccept(listener, Shots::kOneShot, MakeToken(Kind::kAccept)));
   }
@@ -68,6 +72,7 @@ class Store {
       case Kind::kSend:
         return Recv();
       case Kind::kConnect:
+      case Kind::kSyncName:
         return;
     }
   }
@@ -160,8 +165,7 @@ uint64_t Lost(uint64_t seed, bool syncs_first) {
       Drain(*client_ring, std::chrono::steady_clock::now() + std::chrono::seconds{20}).ok());
 
   EXPECT_GT(client.acknowledged(), 5u) << "too little for a test, with seed " << seed;
-  const sim::DiskFile* file = world.disk(host).Find("/numbers");
-  const std::string bytes = file == nullptr ? "" : file->bytes;
+  const std::string bytes = world.disk(host).Contents("/numbers").value_or("");
   uint64_t lost = 0;
   for (uint64_t number = 0; number < client.acknowledged(); ++number) {
     uint64_t stored = ~uint64_t{0};

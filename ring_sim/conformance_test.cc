@@ -14,11 +14,18 @@
 namespace ioring {
 namespace {
 
+// The tests name files in the directory that real ones would be in.
+sim::HostId AddHost(SimulatedWorld& world) {
+  const sim::HostId host = world.AddHost("host");
+  world.MakeDirectories(host, testing::TempDir());
+  return host;
+}
+
 // All rings are of one host, as those of other backends are of one machine.
 absl::StatusOr<std::unique_ptr<Ring>> CreateRing(const RingOptions& options) {
   static absl::NoDestructor<SimulatedWorld> world(uint64_t{1},
                                                   sim::WorldOptions{.clock = sim::Clock::kSystem});
-  static const sim::HostId host = world->AddHost("host");
+  static const sim::HostId host = AddHost(*world);
   return world->CreateRing(host, options);
 }
 

@@ -3,19 +3,17 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
+#include <numeric>
+#include <optional>
+#include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
+#include "ring/clock.h"
 #include "ring/error.h"
-#include "ring/options.h"
+#include "ring/file.h"
+#include "ring_sim/inode.h"
 
 namespace ioring::sim {
 namespace {
@@ -23,161 +21,212 @@ namespace {
 using Access = FileOptions::Access;
 using Create = FileOptions::Create;
 
-std::string Sentence(const std::string& path, std::string_view why) {
-  return absl::StrCat("cannot open \"", absl::CHexEscape(path), "\": ", why);
+// As of a system's files: no offset is beyond what a signed number can say.
+constexpr uint64_t kSizeMax = uint64_t{1} << 62;
+
+size_t SizeOf(std::span<const MemoryPart> parts) {
+  return std::accumulate(parts.begin(), parts.end(), size_t{0},
+                         [](size_t sum, const MemoryPart& part) { return sum + part.size; });
 }
 
-absl::Status Check(const std::string& path, const FileOptions& options) {
-  const auto refused = [&](std::string_view why) {
-    return absl::InvalidArgumentError(Sentence(path, why));
-  };
-  if (path.empty()) return refused("the path is empty");
-  if (path.find('\0') != std::string::npos) return refused("the path has a NUL in it");
-  if (options.access == Access::kRead && options.create == Create::kTruncate) {
-    return refused("a file opened for reading cannot be emptied; open it for writing too");
+// Calls `transfer(data, bytes)` for the parts of the first `bytes`.
+template <typename Function>
+void ForEachPart(std::span<const MemoryPart> parts, size_t bytes, Function transfer) {
+  for (const MemoryPart& part : parts) {
+    const size_t size = std::min(part.size, bytes);
+    transfer(part.data, size);
+    bytes -= size;
   }
-  return absl::OkStatus();
+}
+
+bool IsAligned(uint64_t value) { return value % Disk::kSectorBytes == 0; }
+
+bool IsAligned(std::span<const MemoryPart> parts) {
+  return std::all_of(parts.begin(), parts.end(), [](const MemoryPart& part) {
+    return IsAligned(reinterpret_cast<uintptr_t>(part.data)) && IsAligned(part.size);
+  });
 }
 
 }  // namespace
 
-bool Disk::IsFolder(const std::string& path) const {
-  if (path.back() == '/') return true;
-  const std::string folder = absl::StrCat(path, "/");
-  const auto after = files_.lower_bound(folder);
-  return after != files_.end() && absl::StartsWith(after->first, folder);
+Disk::Disk(Engine& engine) : engine_(engine), root_(Make(FileType::kDirectory, 0777)) {
+  root_->names = 1;
+  root_->parent = root_;
 }
 
-absl::StatusOr<std::shared_ptr<DiskFile>> Disk::Open(const std::string& path,
-                                                     const FileOptions& options) {
-  if (absl::Status status = Check(path, options); !status.ok()) return status;
-  if (IsFolder(path)) {
-    return absl::InvalidArgumentError(Sentence(path, "it is a directory; choose a file"));
-  }
-  const auto found = files_.find(path);
-  if (found == files_.end()) {
-    if (options.create == Create::kNever) {
-      return absl::NotFoundError(
-          Sentence(path, "there is no such file; check the path, or open it for creating"));
-    }
-    auto file = std::make_shared<DiskFile>();
-    file->number = ++last_number_;
-    files_.emplace(path, file);
-    return file;
-  }
-  if (options.create == Create::kNew) {
-    return absl::AlreadyExistsError(
-        Sentence(path, "the file exists already; remove it or choose another path"));
-  }
-  DiskFile& file = *found->second;
-  if (options.create == Create::kTruncate && !file.bytes.empty()) {
-    used_bytes_ -= file.bytes.size();
-    file.bytes.clear();
-    file.is_dirty = true;
-  }
-  return found->second;
+std::optional<std::string> Disk::Contents(const std::string& path) const {
+  const Inode* inode = Find(path);
+  if (inode == nullptr || !inode->is_regular()) return std::nullopt;
+  return inode->content.Text();
 }
 
-Error Disk::Fault(const DiskFile& file, bool is_write) {
+// ---- Faults.
+
+Error Disk::Fault(uint64_t number, bool needs_space) {
   const Faults& faults = engine_.faults();
   if (engine_.random().Chance(faults.disk_error)) {
-    engine_.Log(Happened::kDiskError, file.number);
+    engine_.Log(Happened::kDiskError, number);
     return Error::kInputOutput;
   }
-  if (is_write && engine_.random().Chance(faults.disk_full)) {
-    engine_.Log(Happened::kDiskFull, file.number);
+  if (needs_space && engine_.random().Chance(faults.disk_full)) {
+    engine_.Log(Happened::kDiskFull, number);
     return Error::kNoSpace;
   }
   return Error::kOk;
 }
 
-CallResult Disk::Read(DiskFile& file, uint64_t offset, std::byte* data, size_t bytes) {
-  if (const Error error = Fault(file, /*is_write=*/false); error != Error::kOk) {
-    return Failed(error);
-  }
-  if (offset >= file.bytes.size()) return 0;
-  const size_t there = std::min<uint64_t>(bytes, file.bytes.size() - offset);
-  const size_t count = engine_.Part(there, engine_.faults().short_file_transfer);
-  std::memcpy(data, file.bytes.data() + offset, count);
-  engine_.Log(Happened::kRead, file.number, count);
-  return static_cast<CallResult>(count);
+Error Disk::FaultOfOpen(const FileOptions& options) {
+  if (engine_.random().Chance(engine_.faults().no_descriptor)) return Error::kTooManyFiles;
+  return Fault(0, options.create != Create::kNever);
 }
 
-CallResult Disk::Write(DiskFile& file, uint64_t offset, const std::byte* data, size_t bytes) {
-  if (const Error error = Fault(file, /*is_write=*/true); error != Error::kOk) {
-    return Failed(error);
-  }
-  // As of a system's files: no offset is beyond what a signed number can say.
-  if (offset > uint64_t{1} << 62) return Failed(Error::kFileTooLarge);
-  const size_t count = engine_.Part(bytes, engine_.faults().short_file_transfer);
-  const uint64_t end = offset + count;
-  if (end > file.bytes.size()) {
-    const uint64_t more = end - file.bytes.size();
-    const uint64_t limit = engine_.options().disk_bytes;
-    if (more > limit - std::min(used_bytes_, limit)) {
-      engine_.Log(Happened::kDiskFull, file.number);
-      return Failed(Error::kNoSpace);
+uint64_t Disk::MakeRoom(const Inode& inode, uint64_t offset, uint64_t end) {
+  const uint64_t missing = inode.content.CountMissing(offset, end);
+  const uint64_t limit = engine_.options().disk_bytes / kSectorBytes;
+  // Files that were removed keep their space until that is durable: then it has to be.
+  if (missing > limit - std::min(*used_, limit)) journal_.clear();
+  const uint64_t there = limit - std::min(*used_, limit);
+  if (missing <= there) return end;
+  engine_.Log(Happened::kDiskFull, inode.number);
+  return inode.content.EndOfMissing(offset, end, there);
+}
+
+// ---- Opening.
+
+Error Disk::CheckOpen(const Place& place, const FileOptions& options) {
+  const Inode* inode = place.inode.get();
+  if (inode == nullptr) return Error::kNotFound;
+  if (inode->type == FileType::kSymbolicLink) return Error::kSymbolicLink;
+  if (options.directory) return inode->is_directory() ? Error::kOk : Error::kNotDirectory;
+  return inode->is_directory() ? Error::kIsDirectory : Error::kOk;
+}
+
+// A new file.
+CallResult Disk::MakeAndOpen(const Place& place, const FileOptions& options, OpenedFile* opened) {
+  const bool is_unnamed = options.create == Create::kUnnamed;
+  if (is_unnamed && !place.inode->is_directory()) return Failed(Error::kNotDirectory);
+  if (!is_unnamed && place.ends_with_slash) return Failed(Error::kIsDirectory);
+  if (!is_unnamed) {
+    if (const Error error = CheckNew(place, /*is_directory=*/false); error != Error::kOk) {
+      return Failed(error);
     }
-    used_bytes_ += more;
-    file.bytes.resize(end);
   }
-  std::memcpy(file.bytes.data() + offset, data, count);
-  file.is_dirty = true;
-  engine_.Log(Happened::kWritten, file.number, count);
-  return static_cast<CallResult>(count);
-}
-
-CallResult Disk::Sync(DiskFile& file) {
-  if (const Error error = Fault(file, /*is_write=*/false); error != Error::kOk) {
-    return Failed(error);
-  }
-  if (file.is_dirty) file.synced = file.bytes;
-  file.is_synced = true;
-  file.is_dirty = false;
-  engine_.Log(Happened::kSynced, file.number);
+  Pointer inode = Make(FileType::kRegular, options.permissions);
+  inode->may_get_name = is_unnamed;
+  if (!is_unnamed) Name(place, inode);
+  engine_.Log(Happened::kOpened, inode->number);
+  *opened = {.inode = std::move(inode), .options = options};
   return 0;
 }
 
-// The end of a file is a sector of its own, so that its length is one of the two.
-void Disk::Tear(DiskFile& file) {
-  std::string torn = file.synced;
-  torn.resize(engine_.random().Below(2) == 0 ? file.synced.size() : file.bytes.size());
-  for (size_t begin = 0; begin < torn.size(); begin += kSectorBytes) {
-    const size_t end = std::min(begin + kSectorBytes, torn.size());
-    const auto sector = [&](const std::string& of) {
-      return std::string_view(of).substr(std::min(begin, of.size()), end - begin);
-    };
-    if (sector(file.synced) == sector(file.bytes) || engine_.random().Below(2) == 0) continue;
-    const std::string_view written = sector(file.bytes);
-    std::memcpy(torn.data() + begin, written.data(), written.size());
+CallResult Disk::Open(const OpenedFile* directory, const char* path, const FileOptions& options,
+                      OpenedFile* opened) {
+  const bool follows = options.follow_link && options.create != Create::kNew;
+  const Place place = Walk(directory, path, follows ? FollowLink::kYes : FollowLink::kNo);
+  if (place.error != Error::kOk) return Failed(place.error);
+  const bool is_there = place.inode != nullptr;
+  if (options.create == Create::kNew && is_there) return Failed(Error::kAlreadyExists);
+  if ((!is_there && options.create != Create::kNever) ||
+      (is_there && options.create == Create::kUnnamed)) {
+    return MakeAndOpen(place, options, opened);
   }
-  used_bytes_ += torn.size();
-  used_bytes_ -= file.bytes.size();
-  file.bytes = std::move(torn);
-  file.synced = file.bytes;
-  file.is_synced = true;
-  file.is_dirty = false;
+  if (const Error error = CheckOpen(place, options); error != Error::kOk) return Failed(error);
+  Inode& inode = *place.inode;
+  if (options.create == Create::kTruncate && inode.content.size() != 0) {
+    inode.content.Resize(0);
+    Touch(inode);
+  }
+  engine_.Log(Happened::kOpened, inode.number);
+  *opened = {.inode = place.inode, .options = options};
+  return 0;
 }
 
-void Disk::LosePower() {
-  for (auto it = files_.begin(); it != files_.end();) {
-    DiskFile& file = *it->second;
-    if (!file.is_synced && engine_.random().Below(2) == 0) {
-      used_bytes_ -= file.bytes.size();
-      it = files_.erase(it);
-      continue;
-    }
-    // A copy, so that who has it open does not have it on the new disk.
-    auto copy = std::make_shared<DiskFile>(file);
-    if (file.is_dirty) Tear(*copy);
-    it->second = std::move(copy);
-    ++it;
+// ---- Transfers.
+
+Error Disk::CheckTransfer(const OpenedFile& file, uint64_t offset,
+                          std::span<const MemoryPart> parts, bool is_write) const {
+  if (file.inode->is_directory()) return Error::kIsDirectory;
+  if (file.options.access == (is_write ? Access::kRead : Access::kWrite)) {
+    return Error::kPermissionDenied;
   }
+  if (file.options.direct_io && !(IsAligned(offset) && IsAligned(parts))) {
+    return Error::kInvalidArgument;
+  }
+  return Error::kOk;
 }
 
-const DiskFile* Disk::Find(const std::string& path) const {
-  const auto found = files_.find(path);
-  return found == files_.end() ? nullptr : found->second.get();
+CallResult Disk::Read(OpenedFile& file, uint64_t offset, std::span<const MemoryPart> parts) {
+  Inode& inode = *file.inode;
+  const uint64_t begin = offset == kOwnPosition ? file.position : offset;
+  Error error = CheckTransfer(file, begin, parts, /*is_write=*/false);
+  if (error == Error::kOk) error = Fault(inode.number, /*needs_space=*/false);
+  if (error != Error::kOk) return Failed(error);
+  inode.accessed_ns = engine_.Now();
+  if (begin >= inode.content.size()) return 0;
+  const size_t there = std::min<uint64_t>(SizeOf(parts), inode.content.size() - begin);
+  const size_t count = engine_.Part(there, engine_.faults().short_file_transfer);
+  uint64_t at = begin;
+  ForEachPart(parts, count, [&](std::byte* data, size_t bytes) {
+    inode.content.Read(at, data, bytes);
+    at += bytes;
+  });
+  if (offset == kOwnPosition) file.position = at;
+  engine_.Log(Happened::kRead, inode.number, count);
+  return static_cast<CallResult>(count);
+}
+
+CallResult Disk::Write(OpenedFile& file, uint64_t offset, std::span<const MemoryPart> parts) {
+  Inode& inode = *file.inode;
+  uint64_t begin = offset == kOwnPosition ? file.position : offset;
+  if (file.options.append) begin = inode.content.size();
+  Error error = CheckTransfer(file, begin, parts, /*is_write=*/true);
+  if (error == Error::kOk) error = Fault(inode.number, /*needs_space=*/true);
+  if (error == Error::kOk && begin > kSizeMax) error = Error::kFileTooLarge;
+  if (error != Error::kOk) return Failed(error);
+  const size_t asked = engine_.Part(SizeOf(parts), engine_.faults().short_file_transfer);
+  const uint64_t end = MakeRoom(inode, begin, begin + asked);
+  if (end <= begin) return Failed(Error::kNoSpace);
+  uint64_t at = begin;
+  ForEachPart(parts, end - begin, [&](const std::byte* data, size_t bytes) {
+    inode.content.Write(at, data, bytes);
+    at += bytes;
+  });
+  Touch(inode);
+  if (offset == kOwnPosition) file.position = at;
+  engine_.Log(Happened::kWritten, inode.number, end - begin);
+  return static_cast<CallResult>(end - begin);
+}
+
+// ---- Looking.
+
+void Disk::Describe(const Inode& inode, FileInfo& info) const {
+  const auto time = [](int64_t ns) {
+    return FileTime{ns / kNanosPerSecond, static_cast<uint32_t>(ns % kNanosPerSecond)};
+  };
+  info.type = inode.type;
+  info.permissions = inode.permissions;
+  info.owner = info.group = 0;
+  info.links = inode.names;
+  info.size = inode.content.size();
+  if (inode.is_directory()) {
+    // Its own name, the entry "." in it, and ".." in each that is in it.
+    const auto is_directory = [](const auto& entry) { return entry.second->is_directory(); };
+    const auto below = std::count_if(inode.entries.begin(), inode.entries.end(), is_directory);
+    info.links = inode.names + 1 + static_cast<uint64_t>(below);
+    info.size = inode.entries.size();
+  } else if (!inode.is_regular()) {
+    info.size = inode.target.size();
+  }
+  info.allocated_bytes = inode.content.allocated_bytes();
+  info.device = 1;
+  info.file_number = inode.number;
+  info.special_device = 0;
+  info.accessed = time(inode.accessed_ns);
+  info.modified = time(inode.modified_ns);
+  info.changed = time(inode.changed_ns);
+  info.born = time(inode.born_ns);
+  info.direct_io_memory_alignment = inode.is_regular() ? uint32_t{kSectorBytes} : 0;
+  info.direct_io_offset_alignment = info.direct_io_memory_alignment;
 }
 
 }  // namespace ioring::sim

@@ -1,63 +1,148 @@
-// Disk: the files of one host, in memory, and what of them would outlive a loss of power.
+// Disk: the file system of one host, in memory, and what of it would outlive a loss of power.
+//
+// It is like a journalling one of Linux (ext4 in its default mode). Directories, hard and symbolic
+// links, unnamed files and holes are as there; permissions are kept, and nothing is refused by
+// them; the umask is 022. The working directory is the root. There are no pipes and no devices.
+//
+// What a loss of power leaves:
+//  - Of a file's bytes: those of its last sync; of what was written since, each sector and the size
+//    are old or new, by the dice.
+//  - Of names: changes take effect in the order in which they were made, up to one that the dice
+//    say. The sync of a directory makes its last change durable, and all that were made before. The
+//    sync of a file makes no name durable, not even its own.
 #ifndef IORING_RING_SIM_DISK_H_
 #define IORING_RING_SIM_DISK_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
-#include "absl/status/statusor.h"
 #include "ring/error.h"
-#include "ring/options.h"
+#include "ring/file.h"
+#include "ring/request.h"
+#include "ring_sim/content.h"
 #include "ring_sim/engine.h"
+#include "ring_sim/inode.h"
 #include "ring_sim/network.h"
 
 namespace ioring::sim {
 
-struct DiskFile {
-  uint64_t number = 0;  // on its disk, for the log
-  std::string bytes;
-  std::string synced;      // as of the last sync
-  bool is_synced = false;  // it was: there is such a file
-  bool is_dirty = false;   // something was written since
-};
-
 class Disk {
  public:
-  // The least that is written whole.
-  static constexpr size_t kSectorBytes = 512;
+  static constexpr size_t kSectorBytes = Content::kSectorBytes;
 
-  explicit Disk(Engine& engine) : engine_(engine) {}
+  explicit Disk(Engine& engine);
 
-  // Ring::OpenFile. There are folders for all paths; a path that ends with "/", or that another
-  // file's goes on from, is one.
-  absl::StatusOr<std::shared_ptr<DiskFile>> Open(const std::string& path,
-                                                 const FileOptions& options);
+  // All of these happen at once: who calls sees to the time that it takes. Those of operations
+  // fail as the dice say.
 
-  // At once: who calls sees to the time that it takes.
-  CallResult Read(DiskFile& file, uint64_t offset, std::byte* data, size_t bytes);
-  CallResult Write(DiskFile& file, uint64_t offset, const std::byte* data, size_t bytes);
-  CallResult Sync(DiskFile& file);
+  // 0, or the error. `directory` may be null: then relative paths start at the root.
+  CallResult Open(const OpenedFile* directory, const char* path, const FileOptions& options,
+                  OpenedFile* opened);
+  // What the dice say of an open, before it.
+  Error FaultOfOpen(const FileOptions& options);
+  // Bytes, or the error. `offset` may be kOwnPosition.
+  CallResult Read(OpenedFile& file, uint64_t offset, std::span<const MemoryPart> parts);
+  CallResult Write(OpenedFile& file, uint64_t offset, std::span<const MemoryPart> parts);
+  // `first` and `second` are those of request::FilesOf; null where the call has none.
+  CallResult Call(const request::FileCall& call, OpenedFile* first, OpenedFile* second);
+  // "rename". A literal.
+  static const char* NameOf(const request::FileCall& call);
 
-  // Of what was not synced each sector is as it was, or as it was to be, by the dice; so is a
-  // file's existence. Who has a file open goes on to see what was written.
+  // See above. Who has a file open goes on to see what was written.
   void LosePower();
+  // Makes the directory and those that it is in, where they do not exist, and makes them durable.
+  void MakeDirectories(std::string_view path);
 
-  // What is there now; null where there is no such file.
-  const DiskFile* Find(const std::string& path) const;
+  // ---- Looking, by paths from the root. A last component that is a symbolic link is not followed.
+
+  // What is there now; null where there is nothing.
+  const Inode* Find(const std::string& path) const;
+  // What the file holds now; nothing where there is no such file.
+  std::optional<std::string> Contents(const std::string& path) const;
+  // Of all files, in sectors.
+  uint64_t used_bytes() const { return *used_ * kSectorBytes; }
 
  private:
-  bool IsFolder(const std::string& path) const;
-  void Tear(DiskFile& file);
-  // The error that the dice say, or kOk.
-  Error Fault(const DiskFile& file, bool is_write);
+  using Pointer = std::shared_ptr<Inode>;
+
+  static constexpr size_t kPathBytesMax = 4095;  // as of Linux
+
+  // Where a path leads.
+  struct Place {
+    Error error = Error::kOk;
+    Pointer directory;      // that the last component is in
+    std::string name;       // the last component
+    Pointer inode;          // null: there is no such entry
+    bool is_plain = false;  // the name is that of an entry: not "." or ".."
+    bool ends_with_slash = false;
+  };
+  // A part of a change of names.
+  struct Edit {
+    Pointer directory;
+    std::string name;
+    Pointer before;  // what the name named; null: nothing
+  };
+  using Change = std::vector<Edit>;
+
+  // Paths: disk_path.cc.
+  Place Walk(const OpenedFile* directory, const char* path, FollowLink follow) const;
+  Place WalkFrom(Pointer at, std::string_view path, FollowLink follow) const;
+  static bool IsWithin(const Inode* inode, const Pointer& directory);
+  // Names. `change` is noted by End.
+  void SetEntry(Change& change, const Pointer& directory, const std::string& name,
+                const Pointer& inode);
+  void End(Change change);
+  void CommitDirectory(const Inode& directory);
+  Pointer Make(FileType type, uint32_t permissions);
+  // 0, or why nothing can be made there.
+  static Error CheckNew(const Place& place, bool is_directory);
+  // Null takes the name away.
+  void Name(const Place& place, const Pointer& inode);
+  Pointer Clone(const Inode& inode, std::map<uint64_t, Pointer>& clones);
+
+  Error Fault(uint64_t number, bool needs_space);
+  CallResult MakeAndOpen(const Place& place, const FileOptions& options, OpenedFile* opened);
+  static Error CheckOpen(const Place& place, const FileOptions& options);
+  Error CheckTransfer(const OpenedFile& file, uint64_t offset, std::span<const MemoryPart> parts,
+                      bool is_write) const;
+  // Makes room for what is missing in the range; returns how far there is.
+  uint64_t MakeRoom(const Inode& inode, uint64_t offset, uint64_t end);
+  void Touch(Inode& inode) { inode.modified_ns = inode.changed_ns = engine_.Now(); }
+  void Describe(const Inode& inode, FileInfo& info) const;
+
+  // The calls: disk_call.cc.
+  CallResult Make(const request::Sync& call, OpenedFile* file, OpenedFile* none);
+  CallResult Make(const request::Stat& call, OpenedFile* directory, OpenedFile* none);
+  CallResult Make(const request::StatFile& call, OpenedFile* file, OpenedFile* none);
+  CallResult Make(const request::Truncate& call, OpenedFile* file, OpenedFile* none);
+  CallResult Make(const request::Allocate& call, OpenedFile* file, OpenedFile* none);
+  CallResult Make(const request::Advise& call, OpenedFile* file, OpenedFile* none);
+  CallResult Make(const request::Rename& call, OpenedFile* from, OpenedFile* to);
+  CallResult Make(const request::Link& call, OpenedFile* existing, OpenedFile* name);
+  CallResult Make(const request::LinkFile& call, OpenedFile* file, OpenedFile* name);
+  CallResult Make(const request::Symlink& call, OpenedFile* name, OpenedFile* none);
+  CallResult Make(const request::ReadLink& call, OpenedFile* directory, OpenedFile* none);
+  CallResult Make(const request::Unlink& call, OpenedFile* directory, OpenedFile* none);
+  CallResult Make(const request::RemoveDirectory& call, OpenedFile* directory, OpenedFile* none);
+  CallResult Make(const request::MakeDirectory& call, OpenedFile* directory, OpenedFile* none);
+  CallResult Make(const request::CopyRange& call, OpenedFile* from, OpenedFile* to);
+  CallResult Copy(const request::CopyRange& call, Inode& from, Inode& to);
+  CallResult Share(const request::CopyRange& call, Inode& from, Inode& to);
+  Error CheckRename(const Place& from, const Place& to, RenameMode mode) const;
 
   Engine& engine_;
-  std::map<std::string, std::shared_ptr<DiskFile>> files_;
-  uint64_t used_bytes_ = 0;
+  std::shared_ptr<uint64_t> used_ = std::make_shared<uint64_t>(0);  // sectors
   uint64_t last_number_ = 0;
+  Pointer root_;
+  std::deque<Change> journal_;  // what is not durable yet, oldest first
 };
 
 }  // namespace ioring::sim

@@ -88,6 +88,14 @@ std::string_view NameOf(Happened happened) {
       return "clock jump";
     case Happened::kShort:
       return "short";
+    case Happened::kOpened:
+      return "opened";
+    case Happened::kNamed:
+      return "names changed";
+    case Happened::kTruncated:
+      return "truncated";
+    case Happened::kAllocated:
+      return "allocated";
   }
   return "?";
 }
@@ -108,6 +116,10 @@ std::string_view SubjectOf(Happened happened) {
     case Happened::kSynced:
     case Happened::kDiskError:
     case Happened::kDiskFull:
+    case Happened::kOpened:
+    case Happened::kNamed:
+    case Happened::kTruncated:
+    case Happened::kAllocated:
       return "file";
     case Happened::kPause:
     case Happened::kWake:

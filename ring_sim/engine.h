@@ -53,6 +53,10 @@ enum class Happened : uint8_t {
   kHeldBack,  // a segment, for what follows
   kClockJump,
   kShort,  // a receive or a send
+  kOpened,
+  kNamed,  // the names in a directory changed: one, or two of a rename
+  kTruncated,
+  kAllocated,
 };
 
 struct LogEntry {

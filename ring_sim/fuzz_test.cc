@@ -15,6 +15,13 @@
 namespace ioring {
 namespace {
 
+// The tests name files in the directory that real ones would be in.
+sim::HostId AddHost(SimulatedWorld& world) {
+  const sim::HostId host = world.AddHost("host");
+  world.MakeDirectories(host, testing::TempDir());
+  return host;
+}
+
 // Virtual time is out of step with the fuzzer's own, which is the system's.
 absl::StatusOr<std::unique_ptr<Ring>> CreateRing(const RingOptions& options) {
   static absl::NoDestructor<SimulatedWorld> world(
@@ -22,7 +29,7 @@ absl::StatusOr<std::unique_ptr<Ring>> CreateRing(const RingOptions& options) {
       sim::WorldOptions{
           .clock = sim::Clock::kSystem,
           .faults = {.delay_max_ns = 200'000, .short_transfer = 100'000, .split = 100'000}});
-  static const sim::HostId host = world->AddHost("host");
+  static const sim::HostId host = AddHost(*world);
   return world->CreateRing(host, options);
 }
 

@@ -99,66 +99,6 @@ void SimRing::RunPolls(Connection& connection) {
   }
 }
 
-// ---- Files.
-
-void SimRing::SetUpFile(Operation& operation, const FileSlot& file,
-                        const request::FileTransfer& transfer) {
-  using Access = FileOptions::Access;
-  operation.file = {
-      .file = file.file.get(),
-      .data = transfer.memory.data(),
-      .offset = transfer.offset,
-      .length = static_cast<uint32_t>(transfer.memory.size()),
-      .may_transfer = file.access != (transfer.is_write ? Access::kRead : Access::kWrite),
-  };
-}
-
-void SimRing::SetUpSync(Operation& operation, const FileSlot& file, SyncMode /*mode*/) {
-  operation.file = {.file = file.file.get(), .may_transfer = true};
-}
-
-// The ring may be gone when the disk has done it, if it was cancelled.
-void SimRing::BeginFile(Operation& operation) {
-  statistics_.kernel_submissions.Add(1);
-  Engine& engine = world_.engine();
-  const Faults& faults = engine.faults();
-  const int64_t delay_ns =
-      engine.random().Between(faults.disk_delay_min_ns, faults.disk_delay_max_ns);
-  engine.After(delay_ns, [&world = world_, number = number_, index = operations_.IndexOf(operation),
-                          generation = operation.generation] {
-    SimRing* ring = world.FindRing(number);
-    if (ring != nullptr && !ring->is_stopped()) ring->OnFile(index, generation);
-  });
-}
-
-CallResult SimRing::Transfer(const Operation& operation) {
-  const Operation::FileState& file = operation.file;
-  if (!file.may_transfer) return Failed(Error::kPermissionDenied);
-  if (operation.kind == OperationKind::kRead) {
-    return disk_.Read(*file.file, file.offset, file.data, file.length);
-  }
-  if (operation.kind == OperationKind::kWrite) {
-    return disk_.Write(*file.file, file.offset, file.data, file.length);
-  }
-  return disk_.Sync(*file.file);
-}
-
-void SimRing::OnFile(uint32_t index, uint16_t generation) {
-  Operation& operation = operations_[index];
-  if (operation.generation != generation || operation.has(kEnding)) return;
-  const CallResult result = Transfer(operation);
-  const bool is_read = operation.kind == OperationKind::kRead;
-  const bool is_write = operation.kind == OperationKind::kWrite;
-  if (result < 0) {
-    const char* what = is_read ? "read" : is_write ? "write" : "sync";
-    return EndSoon(operation, Fail(operation.token, result, what));
-  }
-  const auto bytes = static_cast<uint64_t>(result);
-  if (is_read) statistics_.bytes_read.Add(bytes);
-  if (is_write) statistics_.bytes_written.Add(bytes);
-  EndSoon(operation, static_cast<int32_t>(result));
-}
-
 // ---- Cancelling and closing.
 
 bool SimRing::Stop(Connection& connection, bool is_send) {
@@ -169,13 +109,6 @@ bool SimRing::Stop(Connection& connection, bool is_send) {
 }
 
 bool SimRing::CancelPoll(Operation& operation) {
-  EndSoon(operation, ToResult(Error::kCanceled));
-  return true;
-}
-
-// What the disk has not begun, it never will.
-bool SimRing::CancelFile(Operation& operation) {
-  if (operation.has(kEnding)) return false;
   EndSoon(operation, ToResult(Error::kCanceled));
   return true;
 }

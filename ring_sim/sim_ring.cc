@@ -93,10 +93,6 @@ absl::Status SimRing::CloseListener(ListenerId id) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<FileId> SimRing::OpenFile(const std::string& path, const FileOptions& options) {
-  return files_.Open(path, options, disk_);
-}
-
 absl::StatusOr<Endpoint> SimRing::FindAddress(const AddressOf& of) {
   if (of.listener.is_set()) {
     const Listener* listener = listeners_.Find(of.listener);
@@ -184,6 +180,7 @@ void SimRing::Turn() {
   if (HasTimers()) RunTimers();
   if (HasSubmissions()) RunSubmissions();
   if (!ending_.empty()) RunEnding();
+  if (!opened_.empty()) RunOpened();
   if (listeners_due_ != 0) {
     for (Listener& listener : listeners_) {
       if (listener.due) RunListener(listener);

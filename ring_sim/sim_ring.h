@@ -12,7 +12,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -22,6 +21,7 @@
 #include "ring/request.h"
 #include "ring_core/emulated/emulated_ring.h"
 #include "ring_core/table/linger_table.h"
+#include "ring_core/table/slot_list.h"
 #include "ring_sim/disk.h"
 #include "ring_sim/network.h"
 #include "ring_sim/socket.h"
@@ -49,7 +49,6 @@ class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private 
                                             const ListenerOptions& options) override;
   absl::Status CloseListener(ListenerId listener) override;
   absl::StatusOr<NativeHandle> UnregisterSocket(ConnectionId connection) override;
-  absl::StatusOr<FileId> OpenFile(const std::string& path, const FileOptions& options) override;
   void Wake() override;
 
   // ---- For the world.
@@ -63,7 +62,7 @@ class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private 
   bool is_waiting() const { return is_waiting_; }
   void set_waiting(bool waiting) { is_waiting_ = waiting; }
   // A turn would do something.
-  bool HasNews() const { return HasWork() || wakes_.any(); }
+  bool HasNews() const { return HasWork() || wakes_.any() || !opened_.empty(); }
   // Something is to be submitted.
   bool HasPrepared() const { return SubmissionQueueSpace() != submission_space_; }
   using EmulatedRing::NextTimer;
@@ -93,9 +92,15 @@ class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private 
   static void SetUpPoll(Operation& operation, PollEvents events) {
     operation.poll = {.events = events, .due = false};
   }
-  static void SetUpFile(Operation& operation, const FileSlot& file,
+  // Of files: sim_file.cc.
+  static void SetUpFile(Operation& operation, FileSlot& file,
                         const request::FileTransfer& transfer);
-  static void SetUpSync(Operation& operation, const FileSlot& file, SyncMode mode);
+  static void SetUpParts(Operation& operation, FileSlot& file, const request::FileParts& parts);
+  static void SetUpCall(Operation& operation, const request::FileCall& call, FileSlot* first,
+                        FileSlot* second);
+  static void SetUpOpen(Operation& operation, const request::Open& open, FileSlot* directory);
+  static void SetUpWork(Operation& operation, const request::Work& work);
+  static void SetUpClose(Operation& operation, FileSlot& file);
   static bool RegisterMemory(uint32_t /*slot*/, std::span<std::byte> /*memory*/) { return false; }
   static void DeregisterMemory(uint32_t /*slot*/) {}
 
@@ -137,13 +142,17 @@ class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private 
   void BeginPoll(Operation& operation);
   bool LookAtPoll(Operation& operation);
   void RunPolls(Connection& connection);
+
+  // Operations of files: sim_file.cc.
   void BeginFile(Operation& operation);
-  CallResult Transfer(const Operation& operation);
+  CallResult RunFile(Operation& operation);
+  void RunOpen(Operation& operation);
+  void RunOpened();
+  bool CancelFile(Operation& operation);
 
   // Cancelling and closing: sim_operation.cc.
   bool Stop(Connection& connection, bool is_send);
   bool CancelPoll(Operation& operation);
-  bool CancelFile(Operation& operation);
   static bool IsStream(const Connection& connection) { return !connection.has_messages(); }
   bool SendEnd(Connection& connection);
   CallResult DropUnread(Connection& connection);
@@ -154,6 +163,8 @@ class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private 
   // Control plane.
   absl::StatusOr<ConnectionId> AddSocket(const SocketSource& source) override;
   absl::StatusOr<Endpoint> FindAddress(const AddressOf& of) override;
+  absl::StatusOr<FileId> AddFile(const FileSource& source) override;
+  absl::StatusOr<NativeHandle> FindFile(FileId file, FileUse use) override;
   absl::Status CheckHandle(NativeHandle handle);
   absl::StatusOr<ConnectionId> AddConnection(SocketId socket);
 
@@ -162,7 +173,8 @@ class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private 
   Disk& disk_;
   const HostId host_;
   const uint32_t number_;
-  const uint32_t submission_space_;  // where nothing is prepared
+  const uint32_t submission_space_;               // where nothing is prepared
+  SlotList<Operation, &Operation::next> opened_;  // opens that are to complete
   bool is_stopped_ = false;
   bool is_waiting_ = false;
 };

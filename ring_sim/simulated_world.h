@@ -125,9 +125,13 @@ class World {
   void StopHost(HostId host);
   // It can have rings again. What peers still send to the old sockets is answered with resets.
   void StartHost(HostId host);
-  // The host's disk is as after a loss of power: of what was not synced each sector may be lost.
-  // Files that are open go on to be those of the old disk: stop the host before.
+  // The host's disk is as after a loss of power: see ring_sim/disk.h. Files that are open go on to
+  // be those of the old disk: stop the host before.
   void LosePower(HostId host);
+  // Puts a directory on the host's disk, and those that it is in; at first there is only the root.
+  void MakeDirectories(HostId host, std::string_view path) {
+    machines_[host].disk->MakeDirectories(path);
+  }
 
   // ---- Looking.
 

@@ -308,6 +308,11 @@ FileId Open(Ring& ring) {
                                   .create = FileOptions::Create::kIfNeeded});
 }
 
+void SyncNames(Ring& ring) {
+  const FileId root = *ring.OpenFile("/", {.directory = true});
+  EXPECT_EQ(Sync(ring, root), 0);
+}
+
 // What was synced is there after a loss of power; of the rest, any sectors.
 TEST(SimulatedWorld, ALossOfPowerTakesWhatWasNotSynced) {
   constexpr size_t kSectors = 8;
@@ -319,10 +324,11 @@ TEST(SimulatedWorld, ALossOfPowerTakesWhatWasNotSynced) {
     const FileId file = Open(*two.server);
     EXPECT_EQ(Write(*two.server, file, 0, std::string(kBytes, 'a')), int32_t{kBytes});
     EXPECT_EQ(Sync(*two.server, file), 0);
+    SyncNames(*two.server);
     EXPECT_EQ(Write(*two.server, file, kBytes / 2, std::string(kBytes / 2, 'b')),
               int32_t{kBytes / 2});
     two.world.LosePower(two.server_host);
-    const std::string& left = two.world.disk(two.server_host).Find("/data")->bytes;
+    const std::string left = *two.world.disk(two.server_host).Contents("/data");
     ASSERT_EQ(left.size(), kBytes);
     EXPECT_EQ(left.substr(0, kBytes / 2), std::string(kBytes / 2, 'a'));
     for (size_t at = kBytes / 2; at < kBytes; at += Disk::kSectorBytes) {
@@ -336,10 +342,10 @@ TEST(SimulatedWorld, ALossOfPowerTakesWhatWasNotSynced) {
 }
 
 TEST(SimulatedWorld, DisksFailAsTheyAreTold) {
-  Two two(1, {.disk_bytes = 1'000});
+  Two two(1, {.disk_bytes = 1'024});
   const FileId file = Open(*two.server);
-  EXPECT_EQ(ToError(Write(*two.server, file, 0, std::string(1'001, 'x'))), Error::kNoSpace);
-  EXPECT_EQ(Write(*two.server, file, 0, std::string(1'000, 'x')), 1'000);
+  EXPECT_EQ(Write(*two.server, file, 0, std::string(1'025, 'x')), 1'024) << "what has room";
+  EXPECT_EQ(ToError(Write(*two.server, file, 1'024, "x")), Error::kNoSpace);
   two.world.faults().disk_error = 1'000'000;
   EXPECT_EQ(ToError(Write(*two.server, file, 0, "y")), Error::kInputOutput);
   EXPECT_EQ(ToError(Sync(*two.server, file)), Error::kInputOutput);
@@ -365,7 +371,7 @@ TEST(SimulatedWorld, FilesTakeTime) {
   for (int i = 0; i < 2; ++i) canceled += Next(*two.server).error() == Error::kCanceled ? 1 : 0;
   EXPECT_EQ(canceled, 1);
   two.world.RunFor(seconds{1});
-  EXPECT_EQ(two.world.disk(two.server_host).Find("/data")->bytes, "x");
+  EXPECT_EQ(two.world.disk(two.server_host).Contents("/data"), "x");
 }
 
 // ---- Shortages, addresses, handles.

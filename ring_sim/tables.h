@@ -4,18 +4,22 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <string>
+#include <optional>
+#include <span>
+#include <utility>
+#include <variant>
 
 #include "absl/status/statusor.h"
 #include "ring/endpoint.h"
+#include "ring/file.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/request.h"
 #include "ring_core/emulated/connection_table.h"
 #include "ring_core/emulated/operation.h"
 #include "ring_core/table/file_slots.h"
 #include "ring_core/table/slot_list.h"
-#include "ring_sim/disk.h"
+#include "ring_sim/inode.h"
 #include "ring_sim/socket.h"
 
 namespace ioring::sim {
@@ -69,6 +73,14 @@ struct Connection {
   }
 };
 
+struct FileSlot : OpenedFile {
+  uint16_t generation = 0;
+  uint32_t operations = 0;  // in flight
+
+  bool is_open() const { return inode != nullptr; }
+  void Close() { inode = nullptr; }
+};
+
 // Not in a union: memory is not what a simulation is short of.
 struct Operation : emulated::OperationHead {
   struct TransferState {
@@ -87,11 +99,14 @@ struct Operation : emulated::OperationHead {
     bool due;  // is to look
   };
   struct FileState {
-    DiskFile* file;  // the ring's slot keeps it
-    std::byte* data;
-    uint64_t offset;
-    uint32_t length;
-    bool may_transfer;  // the file was opened for that
+    FileSlot* first = nullptr;  // the operation counts as one of theirs
+    FileSlot* second = nullptr;
+    MemoryPart memory;  // of a transfer without `parts`
+    std::span<const MemoryPart> parts;
+    uint64_t offset = 0;
+    std::variant<std::monostate, request::FileCall, request::Open, request::Work> call;
+    FileId opened;
+    bool is_opened = false;  // it waits for room to complete with `opened`
   };
 
   TransferState transfer;
@@ -114,30 +129,16 @@ struct Listener {
   bool is_open() const { return socket != 0; }
 };
 
-struct FileSlot {
-  std::shared_ptr<DiskFile> file;
-  FileOptions::Access access = FileOptions::Access::kRead;
-  uint16_t generation = 0;
-  uint32_t operations = 0;  // in flight
-
-  bool is_open() const { return file != nullptr; }
-  void Close() { file = nullptr; }
-};
-
 class FileTable : public FileSlots<FileSlot> {
  public:
   using FileSlots::FileSlots;
 
-  // Ring::OpenFile.
-  absl::StatusOr<FileId> Open(const std::string& path, const FileOptions& options, Disk& disk) {
+  // Nothing where no slot is free.
+  std::optional<FileId> Adopt(OpenedFile file) {
     const absl::StatusOr<FileId> id = FreeId();
-    if (!id.ok()) return id;
-    absl::StatusOr<std::shared_ptr<DiskFile>> file = disk.Open(path, options);
-    if (!file.ok()) return file.status();
-    File& slot = (*this)[id->index];
-    slot.file = *std::move(file);
-    slot.access = options.access;
-    return id;
+    if (!id.ok()) return std::nullopt;
+    static_cast<OpenedFile&>((*this)[id->index]) = std::move(file);
+    return *id;
   }
 };
 
