@@ -53,14 +53,15 @@ struct Faults {
   int64_t down_min_ns = 10'000'000;
   int64_t down_max_ns = 2'000'000'000;
 
-  // Of each read, write or sync of a file.
-  uint32_t short_file_transfer = 0;
-  uint32_t disk_error = 0;  // kInputOutput; nothing was done
-  uint32_t disk_full = 0;   // of writes: kNoSpace; nothing was done
+  // Of each operation of files. Work (Ring::PrepareWork) and closes have the delay alone.
+  uint32_t short_file_transfer = 0;  // of reads, writes and copies of ranges: a random part
+  uint32_t disk_error = 0;           // kInputOutput; nothing was done
+  uint32_t disk_full = 0;            // of what may need space: kNoSpace; nothing was done
   int64_t disk_delay_min_ns = 0;
   int64_t disk_delay_max_ns = 0;
 
-  // Of each accept and connect: kTooManyFiles, kNoMemory.
+  // Of each accept, connect and open of a file: kTooManyFiles. Of each accept and connect:
+  // kNoMemory.
   uint32_t no_descriptor = 0;
   uint32_t no_memory = 0;
 
