@@ -104,12 +104,13 @@ Error Disk::CheckOpen(const Place& place, const FileOptions& options) {
 // A new file.
 CallResult Disk::MakeAndOpen(const Place& place, const FileOptions& options, OpenedFile* opened) {
   const bool is_unnamed = options.create == Create::kUnnamed;
-  if (is_unnamed && !place.inode->is_directory()) return Failed(Error::kNotDirectory);
-  if (!is_unnamed && place.ends_with_slash) return Failed(Error::kIsDirectory);
-  if (!is_unnamed) {
-    if (const Error error = CheckNew(place, /*is_directory=*/false); error != Error::kOk) {
-      return Failed(error);
-    }
+  if (is_unnamed) {
+    if (place.inode == nullptr) return Failed(Error::kNotFound);
+    if (!place.inode->is_directory()) return Failed(Error::kNotDirectory);
+  } else {
+    if (place.ends_with_slash) return Failed(Error::kIsDirectory);
+    const Error error = CheckNew(place, /*is_directory=*/false);
+    if (error != Error::kOk) return Failed(error);
   }
   Pointer inode = Make(FileType::kRegular, options.permissions);
   inode->may_get_name = is_unnamed;

@@ -83,6 +83,7 @@ class Disk {
     Pointer inode;          // null: there is no such entry
     bool is_plain = false;  // the name is that of an entry: not "." or ".."
     bool ends_with_slash = false;
+    bool is_through_link = false;  // the path's last component was a link, and was followed
   };
   // A part of a change of names.
   struct Edit {

@@ -179,8 +179,10 @@ Error Disk::CheckRename(const Place& from, const Place& to, RenameMode mode) con
   if (to.error != Error::kOk) return to.error;
   if (from.inode == nullptr) return Error::kNotFound;
   const bool to_exists = to.inode != nullptr;
+  if (from.is_through_link) return Error::kNotDirectory;
   if (!from.is_plain || (to_exists && !to.is_plain)) return Error::kBusy;
   if (mode == RenameMode::kNoReplace && to_exists) return Error::kAlreadyExists;
+  if (from.inode == to.inode) return Error::kOk;
   if (!to_exists) {
     if (mode == RenameMode::kExchange) return Error::kNotFound;
     if (to.directory->names == 0) return Error::kNotFound;  // removed, and still open
@@ -276,11 +278,10 @@ CallResult Disk::Make(const request::RemoveDirectory& call, OpenedFile* director
   const Place place = Walk(directory, call.path.path, FollowLink::kNo);
   if (place.error != Error::kOk) return Failed(place.error);
   if (place.inode == nullptr) return Failed(Error::kNotFound);
-  if (!place.inode->is_directory()) return Failed(Error::kNotDirectory);
+  if (place.is_through_link || !place.inode->is_directory()) return Failed(Error::kNotDirectory);
+  if (place.inode == root_) return Failed(Error::kBusy);
   if (!place.is_plain) {
-    return Failed(place.name == "."      ? Error::kInvalidArgument
-                  : place.inode == root_ ? Error::kBusy
-                                         : Error::kNotEmpty);
+    return Failed(place.name == "." ? Error::kInvalidArgument : Error::kNotEmpty);
   }
   if (!place.inode->entries.empty()) return Failed(Error::kNotEmpty);
   Name(place, nullptr);

@@ -63,7 +63,10 @@ Disk::Place Disk::WalkFrom(Pointer at, std::string_view path, FollowLink follow)
     if (left.empty() && follow == FollowLink::kNo && !place.ends_with_slash) continue;
     if (++links > kLinksMax) return {.error = Error::kSymbolicLink};
     const std::string& target = place.inode->target;
-    if (left.empty() && target.back() == '/') place.ends_with_slash = true;
+    if (left.empty()) {
+      place.is_through_link = true;
+      if (target.back() == '/') place.ends_with_slash = true;
+    }
     PushComponents(target, left);
     place.is_plain = false;  // where the target is the root
     place.inode = target[0] == '/' ? root_ : place.directory;

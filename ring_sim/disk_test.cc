@@ -410,6 +410,48 @@ TEST(Disk, DirectIoIsOfWholeSectors) {
   EXPECT_EQ(host.Info("/a").direct_io_offset_alignment, Disk::kSectorBytes);
 }
 
+// ---- Paths, where systems differ in what the conformance suite leaves open.
+
+TEST(Disk, PathsAreAsOnLinux) {
+  Host host(1);
+  Ring& ring = host.ring();
+  EXPECT_EQ(host.MakeDirectory("/d/").result, 0);
+  host.Make("/d/file", "text");
+  EXPECT_EQ(host.Run(ring.PrepareSymlink("d", "/link", kToken)).result, 0);
+  EXPECT_EQ(host.Run(ring.PrepareSymlink("/loop", "/loop", kToken)).result, 0);
+  const auto remove = [&](const char* path) {
+    return host.Run(ring.PrepareRemoveDirectory(path, kToken)).error();
+  };
+  EXPECT_EQ(host.Info("//d/.././link//file").size, 4u);
+  EXPECT_EQ(host.TryOpen("/loop/x", {}).error(), Error::kSymbolicLink);
+  EXPECT_EQ(host.TryOpen("/d/file/", {}).error(), Error::kNotDirectory);
+  EXPECT_EQ(host.TryOpen("/d/new/", kNewFile).error(), Error::kIsDirectory);
+  EXPECT_EQ(host.TryOpen("/none", {.access = Access::kWrite, .create = Create::kUnnamed}).error(),
+            Error::kNotFound);
+  EXPECT_EQ(remove("/link/"), Error::kNotDirectory) << "not the directory that it leads to";
+  EXPECT_EQ(remove("/"), Error::kBusy);
+  EXPECT_EQ(remove("/d/."), Error::kInvalidArgument);
+  EXPECT_EQ(host.Rename("/d", "/d").result, 0);
+  EXPECT_EQ(host.Rename("/d", "/d/x").error(), Error::kInvalidArgument);
+  EXPECT_EQ(host.Rename("/d/.", "/e").error(), Error::kBusy);
+  EXPECT_EQ(host.Rename("/link/", "/e").error(), Error::kNotDirectory);
+}
+
+// A directory that was removed, and is still open, takes no new names.
+TEST(Disk, ARemovedDirectoryTakesNoNames) {
+  Host host(1);
+  EXPECT_EQ(host.MakeDirectory("/d").result, 0);
+  const FileId directory = host.Open("/d", {.directory = true});
+  host.Make("/file", "text");
+  EXPECT_EQ(host.Run(host.ring().PrepareRemoveDirectory("/d", kToken)).result, 0);
+  EXPECT_EQ(host.TryOpen({directory, "new"}, kNewFile).error(), Error::kNotFound);
+  EXPECT_EQ(
+      host.Run(host.ring().PrepareRename("/file", {directory, "new"}, RenameMode::kReplace, kToken))
+          .error(),
+      Error::kNotFound);
+  EXPECT_EQ(host.TryOpen({directory, "../file"}, {}).error(), Error::kOk);
+}
+
 // ---- Faults and delays.
 
 TEST(Disk, FaultsReachEveryKindOfOperation) {
