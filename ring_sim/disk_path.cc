@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/log/check.h"
 #include "absl/strings/str_split.h"
 #include "ring/error.h"
 #include "ring/file.h"
@@ -155,6 +156,7 @@ void Disk::MakeDirectories(std::string_view path) {
       entry->names = 1;
       entry->parent = at;
     }
+    CHECK(entry->is_directory()) << "\"" << name << "\" of \"" << path << "\" is no directory";
     at = entry;
   }
 }

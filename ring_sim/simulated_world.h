@@ -35,7 +35,8 @@
 // Now(host), not of std::chrono::steady_clock. Drain, too, has a deadline of that clock: it is
 // bounded in true time only.)
 //
-// Ring's contract holds, with these of its freedoms: files are done in the order of their delays;
+// Ring's contract holds, with these of its freedoms: operations of files, and work, are done one
+// after the other, in the order of their delays, in the one thread (ring_sim/disk.h);
 // an acknowledgement takes no time; a Unix-domain stream is like TCP's; there is no memory to be
 // registered. Handles (UnregisterSocket, RegisterSocket) are numbers of the world, not of a system.
 //
@@ -129,6 +130,7 @@ class World {
   // be those of the old disk: stop the host before.
   void LosePower(HostId host);
   // Puts a directory on the host's disk, and those that it is in; at first there is only the root.
+  // Ends the program where one of them is a file.
   void MakeDirectories(HostId host, std::string_view path) {
     machines_[host].disk->MakeDirectories(path);
   }
