@@ -1,0 +1,292 @@
+#include "copy/batch.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <climits>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <ctime>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "copy/metadata.h"
+#include "copy/options.h"
+#include "copy/pending_file.h"
+#include "copy/system.h"
+
+namespace ioring::copy {
+namespace {
+
+constexpr uint64_t kBlockBytes = 512;  // of st_blocks
+// Of a smaller file a hole saves nothing.
+constexpr uint64_t kHoleBytesMin = 4096;
+
+bool HasHoles(const struct stat& info) {
+  const auto size = static_cast<uint64_t>(info.st_size);
+  return size > kHoleBytesMin && static_cast<uint64_t>(info.st_blocks) * kBlockBytes < size;
+}
+
+bool IsSameFile(const struct stat& a, const struct stat& b) {
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+bool IsSameTime(const struct stat& a, const struct stat& b) {
+  const timespec x = ModifiedTime(a);
+  const timespec y = ModifiedTime(b);
+  return x.tv_sec == y.tv_sec && x.tv_nsec == y.tv_nsec;
+}
+
+// Reads until `size` bytes are there or the file ends. The bytes, or the negative of errno.
+ssize_t ReadUpTo(int file, std::byte* memory, size_t size) {
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t count =
+        pread(file, memory + done, size - done, static_cast<off_t>(done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return -errno;
+    if (count == 0) break;
+    done += static_cast<size_t>(count);
+  }
+  return static_cast<ssize_t>(done);
+}
+
+int WriteAll(int file, const std::byte* memory, size_t size) {
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t count = pwrite(file, memory + done, size - done, static_cast<off_t>(done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return -errno;
+    done += static_cast<size_t>(count);
+  }
+  return 0;
+}
+
+// One entry on its way.
+class EntryCopier {
+ public:
+  EntryCopier(const Batch& batch, BatchEntry& entry, std::byte* memory, std::byte* compared)
+      : batch_(batch), options_(*batch.options), entry_(entry), memory_(memory),
+        compared_(compared) {}
+
+  void Copy() {
+    entry_.reason.clear();
+    if (entry_.is_file && !options_.dry_run) return CopyFile();
+    if (fstatat(batch_.from, name(), &info_, AT_SYMLINK_NOFOLLOW) != 0) {
+      return Fail(errno == ENOENT ? "it vanished before it was copied" : ErrnoText(errno));
+    }
+    if (S_ISDIR(info_.st_mode)) {
+      entry_.outcome = Outcome::kDirectory;
+    } else if (!S_ISREG(info_.st_mode)) {
+      CopyNode();
+    } else if (options_.dry_run) {
+      TellFile();
+    } else {
+      CopyFile();
+    }
+  }
+
+ private:
+  const char* name() const { return entry_.name.c_str(); }
+  const char* target_name() const {
+    return entry_.target_name.empty() ? name() : entry_.target_name.c_str();
+  }
+  void Fail(std::string reason) {
+    entry_.outcome = Outcome::kFailed;
+    entry_.reason = std::move(reason);
+  }
+  void Fail(std::string_view what, int error) { Fail(absl::StrCat(what, ": ", ErrnoText(error))); }
+
+  // What is at the destination already; false where nothing is or can be.
+  bool LookAtTarget() {
+    return !batch_.is_new && batch_.to >= 0 &&
+           fstatat(batch_.to, target_name(), &target_, AT_SYMLINK_NOFOLLOW) == 0;
+  }
+  // Ends the entry where the destination says so.
+  bool IsRefused() {
+    if (IsSameFile(info_, target_)) {
+      Fail("the source and the destination are the same file");
+      return true;
+    }
+    if (S_ISDIR(target_.st_mode)) {
+      Fail("the destination is a directory");
+      return true;
+    }
+    return false;
+  }
+  void Skip() {
+    entry_.outcome = Outcome::kSkipped;
+    if (S_ISREG(info_.st_mode)) entry_.bytes = static_cast<uint64_t>(info_.st_size);
+  }
+
+  // In a dry run.
+  void TellFile() {
+    if (LookAtTarget() && (IsRefused() || (options_.resume && LooksComplete()))) {
+      if (entry_.outcome != Outcome::kFailed) Skip();
+      return;
+    }
+    entry_.outcome = Outcome::kFile;
+    entry_.bytes = static_cast<uint64_t>(info_.st_size);
+  }
+
+  void CopyFile() {
+    // Not blocking: it may have become a FIFO.
+    const int from = openat(batch_.from, name(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (from < 0 && errno == ENOENT) return Fail("it vanished before it was copied");
+    if (from < 0) return Fail("it cannot be opened", errno);
+    const absl::Cleanup closer = [from] { close(from); };
+    if (fstat(from, &info_) != 0) return Fail("it cannot be looked at", errno);
+    if (!S_ISREG(info_.st_mode)) return Fail("it became another kind of file meanwhile");
+    const auto size = static_cast<uint64_t>(info_.st_size);
+    const bool has_method =
+        options_.method == Method::kReflink || options_.method == Method::kKernel;
+    if (info_.st_nlink > 1 || size > kSmallFileBytes || HasHoles(info_) ||
+        (size > 0 && has_method)) {
+      entry_.outcome = Outcome::kLargeFile;
+      return;
+    }
+    const bool has_target = LookAtTarget();
+    if (has_target && IsRefused()) return;
+    if (has_target && options_.resume && !options_.verify && LooksComplete()) return Skip();
+    CopyOpenFile(from, has_target);
+  }
+
+  void CopyOpenFile(int from, bool has_target) {
+    const ssize_t read = ReadUpTo(from, memory_, kSmallFileBytes + 1);
+    if (read < 0) return Fail("it cannot be read", static_cast<int>(-read));
+    const auto size = static_cast<size_t>(read);
+    if (size > kSmallFileBytes) {
+      entry_.outcome = Outcome::kLargeFile;  // it has grown
+      return;
+    }
+    if (has_target && options_.resume && options_.verify && LooksComplete() && IsEqual(size)) {
+      return Skip();
+    }
+    if (!WriteFile(from, size)) return;
+    entry_.outcome = Outcome::kFile;
+    entry_.bytes = size;
+    if (size != static_cast<size_t>(info_.st_size)) {
+      entry_.reason = absl::StrCat("it changed while it was copied: it had ", info_.st_size,
+                                   " bytes, and ", size, " were copied");
+    }
+  }
+
+  bool LooksComplete() {
+    return S_ISREG(target_.st_mode) && target_.st_size == info_.st_size &&
+           IsSameTime(info_, target_);
+  }
+
+  bool IsEqual(size_t size) {
+    const int to =
+        openat(batch_.to, target_name(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (to < 0) return false;
+    const absl::Cleanup closer = [to] { close(to); };
+    return HasContent(to, size);
+  }
+
+  bool HasContent(int file, size_t size) {
+    const ssize_t read = ReadUpTo(file, compared_, kSmallFileBytes + 1);
+    return read == static_cast<ssize_t>(size) && std::memcmp(memory_, compared_, size) == 0;
+  }
+
+  bool WriteFile(int from, size_t size) {
+    PendingFile file;
+    int error = file.Create(batch_.to);
+    if (error == 0) error = WriteAll(file.descriptor(), memory_, size);
+    if (error == 0 && options_.verify && !HasContent(file.descriptor(), size)) {
+      Fail("the copy does not have the bytes that were written to it");
+      return false;
+    }
+    if (error == 0) error = CopyMetadata(from, info_, file.descriptor());
+    if (error == 0 && options_.sync && fsync(file.descriptor()) != 0) error = -errno;
+    if (error == 0) error = file.Publish(target_name());
+    if (error == 0) error = file.Close();
+    if (error != 0) Fail("the copy cannot be written", -error);
+    return error == 0;
+  }
+
+  // A symbolic link or a special file.
+  void CopyNode() {
+    const bool is_link = S_ISLNK(info_.st_mode);
+    char target[PATH_MAX + 1];
+    ssize_t length = 0;
+    if (is_link) {
+      length = readlinkat(batch_.from, name(), target, PATH_MAX);
+      if (length < 0) return Fail("the link cannot be read", errno);
+    }
+    target[length] = '\0';
+    if (LookAtTarget()) {
+      if (IsRefused()) return;
+      if (options_.resume && IsNodeComplete(target)) return Skip();
+    }
+    const int error = options_.dry_run ? 0 : MakeNode(target);
+    if (error != 0) return Fail("the copy cannot be made", -error);
+    entry_.outcome = is_link ? Outcome::kSymbolicLink : Outcome::kSpecialFile;
+  }
+
+  bool IsNodeComplete(const char* target) {
+    if ((info_.st_mode & S_IFMT) != (target_.st_mode & S_IFMT) ||
+        info_.st_rdev != target_.st_rdev || !IsSameTime(info_, target_)) {
+      return false;
+    }
+    if (!S_ISLNK(info_.st_mode)) return true;
+    char other[PATH_MAX + 1];
+    const ssize_t length = readlinkat(batch_.to, target_name(), other, PATH_MAX);
+    return length >= 0 && std::string_view(other, static_cast<size_t>(length)) == target;
+  }
+
+  int MakeNode(const char* target) {
+    const std::string temporary = NewTemporaryName();
+    const int made =
+        S_ISLNK(info_.st_mode)
+            ? symlinkat(target, batch_.to, temporary.c_str())
+            : mknodat(batch_.to, temporary.c_str(), (info_.st_mode & S_IFMT) | 0600, info_.st_rdev);
+    if (made != 0) return -errno;
+    if (const int error = CopyMetadataAt(info_, batch_.to, temporary.c_str()); error != 0) {
+      static_cast<void>(unlinkat(batch_.to, temporary.c_str(), 0));
+      return error;
+    }
+    return RenameIntoPlace(batch_.to, temporary, target_name());
+  }
+
+  const Batch& batch_;
+  const Options& options_;
+  BatchEntry& entry_;
+  std::byte* const memory_;    // kSmallFileBytes + 1
+  std::byte* const compared_;  // the same, where anything is compared
+  struct stat info_ {};
+  struct stat target_ {};
+};
+
+// A thread's own, so that a batch allocates none. It stays until the thread ends.
+std::byte* ThreadMemory(bool is_second) {
+  thread_local std::unique_ptr<std::byte[]> memory[2];
+  std::unique_ptr<std::byte[]>& one = memory[is_second ? 1 : 0];
+  if (one == nullptr) one.reset(new std::byte[kSmallFileBytes + 1]);
+  return one.get();
+}
+
+}  // namespace
+
+std::string ErrnoText(int error) { return std::generic_category().message(error); }
+
+void CopyBatch(Batch& batch) {
+  std::byte* const memory = ThreadMemory(false);
+  std::byte* const compared = batch.options->verify ? ThreadMemory(true) : nullptr;
+  for (BatchEntry& entry : batch.entries) {
+    if (batch.stop->load(std::memory_order_relaxed)) return;
+    EntryCopier(batch, entry, memory, compared).Copy();
+  }
+}
+
+}  // namespace ioring::copy

@@ -1,0 +1,61 @@
+// Batch: some entries of one directory, copied in one piece of blocking work.
+//
+// It does what takes a few system calls: small files, symbolic links, special files. The rest it
+// passes on.
+#ifndef IORING_COPY_BATCH_H_
+#define IORING_COPY_BATCH_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "copy/options.h"
+
+namespace ioring::copy {
+
+inline constexpr size_t kBatchEntries = 32;
+inline constexpr size_t kSmallFileBytes = 65536;
+
+enum class Outcome : uint8_t {
+  kNotTried,      // the copy was stopped before
+  kFile,          // copied, as each of the next two
+  kSymbolicLink,
+  kSpecialFile,
+  kSkipped,       // complete already
+  kDirectory,     // to be copied by others, as the next
+  kLargeFile,     // large, with holes, or with several names
+  kFailed,        // nothing is there; `reason` says why
+};
+
+struct BatchEntry {
+  std::string name;
+  std::string target_name;  // at the destination; empty: the same
+  bool is_file = false;     // the directory says that it is a regular file
+  Outcome outcome = Outcome::kNotTried;
+  uint64_t bytes = 0;  // of a file, copied or skipped
+  // Why it failed, or what is wrong with what was copied: it changed meanwhile.
+  std::string reason;
+};
+
+struct Batch {
+  // Open directories; the caller's.
+  int from = -1;
+  int to = -1;  // not set in a dry run
+  // Nothing but this copy has put anything into `to`.
+  bool is_new = false;
+  const Options* options = nullptr;
+  const std::atomic<bool>* stop = nullptr;
+  std::vector<BatchEntry> entries;  // at most kBatchEntries
+};
+
+// Blocks; any thread.
+void CopyBatch(Batch& batch);
+
+// "no such file or directory", as the system says it.
+std::string ErrnoText(int error);
+
+}  // namespace ioring::copy
+
+#endif  // IORING_COPY_BATCH_H_

@@ -1,0 +1,48 @@
+#include "copy/metadata.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <ctime>
+
+#include "copy/system.h"
+
+namespace ioring::copy {
+namespace {
+
+constexpr mode_t kPermissions = 07777;
+constexpr mode_t kOwnersBits = S_ISUID | S_ISGID;
+
+// What chown(2) says where a process may not give the file away.
+bool IsForbidden(int error) { return error == EPERM || error == EINVAL; }
+
+}  // namespace
+
+int CopyMetadata(int from, const struct stat& info, int to) {
+  mode_t permissions = info.st_mode & kPermissions;
+  // Before the permissions: it clears bits of theirs.
+  if (fchown(to, info.st_uid, info.st_gid) != 0) {
+    if (!IsForbidden(errno)) return -errno;
+    permissions &= ~kOwnersBits;
+  }
+  if (const int error = CopyAttributes(from, to); error != 0) return error;
+  if (fchmod(to, permissions) != 0) return -errno;
+  const timespec times[] = {AccessedTime(info), ModifiedTime(info)};
+  return futimens(to, times) == 0 ? 0 : -errno;
+}
+
+int CopyMetadataAt(const struct stat& info, int directory, const char* name) {
+  mode_t permissions = info.st_mode & kPermissions;
+  if (fchownat(directory, name, info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (!IsForbidden(errno)) return -errno;
+    permissions &= ~kOwnersBits;
+  }
+  // A symbolic link has no permissions. The name is one that nobody else knows.
+  if (!S_ISLNK(info.st_mode) && fchmodat(directory, name, permissions, 0) != 0) return -errno;
+  const timespec times[] = {AccessedTime(info), ModifiedTime(info)};
+  return utimensat(directory, name, times, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
+}
+
+}  // namespace ioring::copy

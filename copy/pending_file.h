@@ -1,0 +1,50 @@
+// PendingFile: a new file that gets its name when it is complete.
+//
+//   PendingFile file;
+//   if (int error = file.Create(directory); error != 0) ...
+//   ... write to file.descriptor() ...
+//   if (int error = file.Publish("name"); error != 0) ...
+//
+// Effects: the file has no name, or a temporary one where the file system has no unnamed files.
+// Publish replaces a file of that name, in one step. Without Publish the destructor leaves nothing.
+// Threads: any, one at a time. All of these block. Functions return 0 or the negative of errno.
+#ifndef IORING_COPY_PENDING_FILE_H_
+#define IORING_COPY_PENDING_FILE_H_
+
+#include <string>
+#include <string_view>
+
+namespace ioring::copy {
+
+// A name that nothing else has, and those of earlier copies that were killed.
+std::string NewTemporaryName();
+bool IsTemporaryName(std::string_view name);
+
+// Gives the entry `temporary` the name `name` in place of what has it; where that fails, it removes
+// `temporary`.
+int RenameIntoPlace(int directory, const std::string& temporary, const char* name);
+
+class PendingFile {
+ public:
+  PendingFile() = default;
+  PendingFile(const PendingFile&) = delete;
+  PendingFile& operator=(const PendingFile&) = delete;
+  ~PendingFile();
+
+  // `directory` stays the caller's, and open.
+  int Create(int directory);
+  // Its descriptor, to be read and written, until Close.
+  int descriptor() const { return file_; }
+  int Publish(const char* name);
+  // What a write could not tell may show here.
+  int Close();
+
+ private:
+  int directory_ = -1;
+  int file_ = -1;
+  std::string temporary_;  // empty: it has no name, or its own
+};
+
+}  // namespace ioring::copy
+
+#endif  // IORING_COPY_PENDING_FILE_H_

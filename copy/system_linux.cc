@@ -1,0 +1,115 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <ctime>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "copy/system.h"
+#include "ring/file.h"
+
+namespace ioring::copy {
+namespace {
+
+// The largest list of names, and the largest value, that Linux has (xattr(7)).
+constexpr size_t kAttributeBytesMax = 65536;
+
+// Kinds that a file system or a process lacks.
+bool MayBeLeftOut(int error) {
+  return error == ENOTSUP || error == EPERM || error == EACCES || error == ENODATA;
+}
+
+int CopyAttribute(int from, int to, const char* name, std::vector<char>& value) {
+  value.resize(kAttributeBytesMax);
+  const ssize_t size = fgetxattr(from, name, value.data(), value.size());
+  if (size < 0) return MayBeLeftOut(errno) ? 0 : -errno;
+  if (fsetxattr(to, name, value.data(), static_cast<size_t>(size), 0) == 0) return 0;
+  return MayBeLeftOut(errno) ? 0 : -errno;
+}
+
+}  // namespace
+
+int OpenUnnamed(int directory) {
+  const int file = openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (file >= 0) return file;
+  // A kernel without it sees an open of a directory for writing.
+  const bool is_lacking = errno == EISDIR || errno == EOPNOTSUPP || errno == ENOENT;
+  return is_lacking ? -ENOTSUP : -errno;
+}
+
+int NameUnnamed(int file, int directory, const char* name) {
+  char path[32];
+  absl::SNPrintF(path, sizeof(path), "/proc/self/fd/%d", file);
+  return linkat(AT_FDCWD, path, directory, name, AT_SYMLINK_FOLLOW) == 0 ? 0 : -errno;
+}
+
+int CopyAttributes(int from, int to) {
+  // Most files have none: no memory for those.
+  const ssize_t needed = flistxattr(from, nullptr, 0);
+  if (needed < 0) return MayBeLeftOut(errno) ? 0 : -errno;
+  if (needed == 0) return 0;
+  std::vector<char> names(kAttributeBytesMax);
+  const ssize_t size = flistxattr(from, names.data(), names.size());
+  if (size < 0) return -errno;
+  std::vector<char> value;
+  const char* const end = names.data() + size;
+  for (const char* name = names.data(); name < end; name += std::strlen(name) + 1) {
+    if (const int error = CopyAttribute(from, to, name, value); error != 0) return error;
+  }
+  return 0;
+}
+
+int FindData(int file, uint64_t from, uint64_t end, DataRange* range) {
+  *range = {from, end};
+  if (from >= end) return 0;
+  const off_t begin = lseek(file, static_cast<off_t>(from), SEEK_DATA);
+  if (begin < 0) {
+    if (errno == ENXIO) range->begin = end;  // a hole to the end
+    return errno == ENXIO || errno == EINVAL ? 0 : -errno;
+  }
+  const off_t finish = lseek(file, begin, SEEK_HOLE);
+  if (finish < 0) return errno == ENXIO || errno == EINVAL ? 0 : -errno;
+  range->begin = std::min(static_cast<uint64_t>(begin), end);
+  range->finish = std::min(static_cast<uint64_t>(finish), end);
+  return 0;
+}
+
+int OpenBelow(int directory, const char* path) {
+  int opened = openat(directory, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  for (const std::string_view component : absl::StrSplit(path, '/', absl::SkipEmpty())) {
+    if (opened < 0) break;
+    const int next = openat(opened, std::string(component).c_str(),
+                            O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    const int error = errno;
+    close(opened);
+    errno = error;
+    opened = next;
+  }
+  return opened < 0 ? -errno : opened;
+}
+
+struct stat ToStat(const FileInfo& info) {
+  struct stat stat {};
+  stat.st_mode = S_IFREG | info.permissions;
+  stat.st_uid = info.owner;
+  stat.st_gid = info.group;
+  stat.st_size = static_cast<off_t>(info.size);
+  stat.st_atim = {static_cast<time_t>(info.accessed.seconds), info.accessed.nanos};
+  stat.st_mtim = {static_cast<time_t>(info.modified.seconds), info.modified.nanos};
+  return stat;
+}
+
+timespec ModifiedTime(const struct stat& info) { return info.st_mtim; }
+timespec AccessedTime(const struct stat& info) { return info.st_atim; }
+
+}  // namespace ioring::copy
