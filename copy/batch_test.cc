@@ -1,0 +1,145 @@
+#include "copy/batch.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <string>
+#include <string_view>
+
+#include "copy/options.h"
+#include "copy/system.h"
+#include "copy/test_folder.h"
+#include "gtest/gtest.h"
+
+namespace ioring::copy {
+namespace {
+
+class BatchTest : public testing::Test {
+ protected:
+  // Copies the entry `name` of from_ to to_.
+  BatchEntry Copy(std::string_view name, bool is_file = false) {
+    Batch batch{.from = from_.handle(), .to = to_.handle()};
+    batch.options = &options_;
+    batch.stop = &stop_;
+    batch.entries.resize(1);
+    batch.entries[0].name = name;
+    batch.entries[0].is_file = is_file;
+    CopyBatch(batch);
+    return batch.entries[0];
+  }
+
+  TestFolder from_;
+  TestFolder to_;
+  Options options_;
+  std::atomic<bool> stop_ = false;
+};
+
+TEST_F(BatchTest, CopiesSmallFilesWhetherOrNotItKnowsThatTheyAre) {
+  from_.Write("small", "text");
+  from_.Write("empty", "");
+  ASSERT_EQ(fchmodat(from_.handle(), "small", 0640, 0), 0);
+  for (const bool is_file : {false, true}) {
+    EXPECT_EQ(Copy("small", is_file).outcome, Outcome::kFile);
+    EXPECT_EQ(Copy("empty", is_file).outcome, Outcome::kFile);
+  }
+  EXPECT_EQ(to_.Read("small"), "text");
+  EXPECT_EQ(to_.Look("small").st_mode, from_.Look("small").st_mode);
+  EXPECT_EQ(ModifiedTime(to_.Look("small")).tv_nsec, ModifiedTime(from_.Look("small")).tv_nsec);
+  EXPECT_EQ(to_.Count(), 2);
+}
+
+TEST_F(BatchTest, PassesOnWhatOthersCopy) {
+  from_.Write("most", std::string(kSmallFileBytes, 'x'));
+  from_.Write("large", std::string(kSmallFileBytes + 1, 'x'));
+  from_.Write("linked", "text");
+  ASSERT_EQ(linkat(from_.handle(), "linked", from_.handle(), "also", 0), 0);
+  from_.Write("holes", "");
+  ASSERT_EQ(truncate(from_.Path("holes").c_str(), 30000), 0);
+  from_.MakeDirectory("directory");
+  EXPECT_EQ(Copy("most").outcome, Outcome::kFile);
+  EXPECT_EQ(Copy("large").outcome, Outcome::kLargeFile);
+  EXPECT_EQ(Copy("linked").outcome, Outcome::kLargeFile);
+  EXPECT_EQ(Copy("holes").outcome, Outcome::kLargeFile);
+  EXPECT_EQ(Copy("directory").outcome, Outcome::kDirectory);
+  EXPECT_EQ(to_.Count(), 1);
+}
+
+TEST_F(BatchTest, CopiesLinksAndSpecialFiles) {
+  ASSERT_EQ(symlinkat("no where", from_.handle(), "link"), 0);
+  ASSERT_EQ(mkfifoat(from_.handle(), "fifo", 0604), 0);
+  ASSERT_EQ(fchmodat(from_.handle(), "fifo", 0624, 0), 0);
+  EXPECT_EQ(Copy("link").outcome, Outcome::kSymbolicLink);
+  EXPECT_EQ(Copy("fifo").outcome, Outcome::kSpecialFile);
+  char target[16];
+  ASSERT_EQ(readlinkat(to_.handle(), "link", target, sizeof(target)), 8);
+  EXPECT_EQ(to_.Look("fifo").st_mode, from_.Look("fifo").st_mode);
+  options_.resume = true;
+  EXPECT_EQ(Copy("link").outcome, Outcome::kSkipped);
+  EXPECT_EQ(Copy("fifo").outcome, Outcome::kSkipped);
+}
+
+TEST_F(BatchTest, ReplacesWhatIsThereButNoDirectory) {
+  from_.Write("name", "new");
+  to_.Write("name", "old text");
+  EXPECT_EQ(Copy("name").outcome, Outcome::kFile);
+  EXPECT_EQ(to_.Read("name"), "new");
+  ASSERT_EQ(unlinkat(to_.handle(), "name", 0), 0);
+  to_.MakeDirectory("name");
+  EXPECT_EQ(Copy("name").reason, "the destination is a directory");
+  EXPECT_EQ(to_.Count(), 1);
+}
+
+TEST_F(BatchTest, ALinkAtTheDestinationIsReplacedAndNotFollowed) {
+  from_.Write("name", "new");
+  to_.Write("outside", "old");
+  ASSERT_EQ(symlinkat("outside", to_.handle(), "name"), 0);
+  EXPECT_EQ(Copy("name").outcome, Outcome::kFile);
+  EXPECT_TRUE(S_ISREG(to_.Look("name").st_mode));
+  EXPECT_EQ(to_.Read("outside"), "old");
+}
+
+TEST_F(BatchTest, ResumeLeavesAloneWhatIsComplete) {
+  from_.Write("name", "text");
+  ASSERT_EQ(Copy("name").outcome, Outcome::kFile);
+  options_.resume = true;
+  EXPECT_EQ(Copy("name").outcome, Outcome::kSkipped);
+  // The same size and time, and other content: only a comparison sees it.
+  const struct stat info = to_.Look("name");
+  to_.Write("name", "TEXT");
+  const timespec times[] = {AccessedTime(info), ModifiedTime(info)};
+  ASSERT_EQ(utimensat(to_.handle(), "name", times, 0), 0);
+  EXPECT_EQ(Copy("name").outcome, Outcome::kSkipped);
+  options_.verify = true;
+  EXPECT_EQ(Copy("name").outcome, Outcome::kFile);
+  EXPECT_EQ(to_.Read("name"), "text");
+  EXPECT_EQ(Copy("name").outcome, Outcome::kSkipped);
+}
+
+TEST_F(BatchTest, ADryRunWritesNothing) {
+  options_.dry_run = true;
+  from_.Write("name", "text");
+  EXPECT_EQ(Copy("name", /*is_file=*/true).outcome, Outcome::kFile);
+  EXPECT_EQ(to_.Count(), 0);
+}
+
+TEST_F(BatchTest, TellsWhatVanishedAndWhatIsTheSame) {
+  EXPECT_EQ(Copy("none").reason, "it vanished before it was copied");
+  EXPECT_EQ(Copy("none", /*is_file=*/true).reason, "it vanished before it was copied");
+  from_.Write("name", "text");
+  ASSERT_EQ(linkat(from_.handle(), "name", to_.handle(), "name", 0), 0);
+  ASSERT_EQ(symlinkat("x", from_.handle(), "link"), 0);
+  ASSERT_EQ(linkat(from_.handle(), "link", to_.handle(), "link", 0), 0);
+  EXPECT_EQ(Copy("link").reason, "the source and the destination are the same file");
+}
+
+TEST_F(BatchTest, TriesNothingOnceItIsStopped) {
+  from_.Write("name", "text");
+  stop_ = true;
+  EXPECT_EQ(Copy("name").outcome, Outcome::kNotTried);
+  EXPECT_EQ(to_.Count(), 0);
+}
+
+}  // namespace
+}  // namespace ioring::copy

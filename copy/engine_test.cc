@@ -1,0 +1,218 @@
+#include "copy/engine.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/log/check.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "copy/options.h"
+#include "copy/report.h"
+#include "copy/test_folder.h"
+#include "gtest/gtest.h"
+#include "ring/ring.h"
+#include "ring_native/create_ring.h"
+
+namespace ioring::copy {
+namespace {
+
+// Bytes of which no two pieces are alike.
+std::string Content(size_t size) {
+  std::string content(size, '\0');
+  uint32_t state = 1;
+  for (char& c : content) {
+    state = state * 1664525 + 1013904223;
+    c = static_cast<char>(state >> 24);
+  }
+  return content;
+}
+
+struct Case {
+  BackendKind backend;
+  Method method;
+};
+
+class EngineTest : public testing::TestWithParam<Case> {
+ protected:
+  absl::Status Copy(const std::vector<std::string>& sources, std::string_view destination) {
+    options_.method = GetParam().method;
+    std::vector<std::string> paths;
+    for (const std::string& source : sources) paths.push_back(folder_.Path(source));
+    absl::StatusOr<CreatedRing> created = CreateRing(RingOptionsOf(options_), GetParam().backend);
+    CHECK_OK(created.status());
+    ring_ = std::move(created->ring);
+    engine_ = std::make_unique<Engine>(*ring_, options_);
+    return engine_->Run(paths, folder_.Path(destination));
+  }
+  const Report& report() const { return engine_->report(); }
+  std::string Problems() const {
+    std::string text;
+    for (const Problem& problem : report().problems) {
+      absl::StrAppend(&text, problem.path, ": ", problem.reason, "\n");
+    }
+    return text;
+  }
+  ~EngineTest() override {
+    engine_.reset();
+    ring_.reset();
+  }
+
+  TestFolder folder_;
+  Options options_;
+  std::unique_ptr<Ring> ring_;
+  std::unique_ptr<Engine> engine_;
+};
+
+TEST_P(EngineTest, CopiesALargeFileOfAnySize) {
+  options_.chunk_bytes = 4096;
+  options_.depth = 5;
+  for (const size_t size : {65537u, 65536u + 4096u, 1000003u}) {
+    folder_.Write("from", Content(size));
+    ASSERT_TRUE(Copy({"from"}, "to").ok());
+    EXPECT_EQ(Problems(), "");
+    EXPECT_EQ(folder_.Read("to"), folder_.Read("from"));
+  }
+}
+
+TEST_P(EngineTest, HolesStayHoles) {
+  folder_.Write("from", Content(5000));
+  ASSERT_EQ(truncate(folder_.Path("from").c_str(), 50 << 20), 0);
+  ASSERT_TRUE(Copy({"from"}, "to").ok());
+  EXPECT_EQ(Problems(), "");
+  EXPECT_EQ(folder_.Look("to").st_size, 50 << 20);
+  EXPECT_LT(folder_.Look("to").st_blocks * 512, 1 << 20);
+  EXPECT_TRUE(folder_.Read("to") == folder_.Read("from"));
+}
+
+TEST_P(EngineTest, VerifiesAndResumes) {
+  options_.verify = true;
+  folder_.Write("from", Content(300000));
+  ASSERT_TRUE(Copy({"from"}, "to").ok());
+  EXPECT_EQ(Problems(), "");
+  options_.resume = true;
+  ASSERT_TRUE(Copy({"from"}, "to").ok());
+  EXPECT_EQ(report().counters.skipped, 1u);
+  EXPECT_EQ(report().counters.files, 0u);
+}
+
+TEST_P(EngineTest, CopiesATreeOfManyDirectoriesAndNames) {
+  std::string deep = "from";
+  for (int i = 0; i < 60; ++i) absl::StrAppend(&deep, "/d");
+  folder_.MakeDirectory(deep);
+  for (int i = 0; i < 40; ++i) {
+    folder_.MakeDirectory(absl::StrCat("from/wide", i));
+    folder_.Write(absl::StrCat("from/wide", i, "/file"), absl::StrCat(i));
+  }
+  folder_.Write(absl::StrCat(deep, "/file"), Content(70000));
+  ASSERT_EQ(link(folder_.Path(deep + "/file").c_str(), folder_.Path("from/also").c_str()), 0);
+  ASSERT_TRUE(Copy({"from"}, "to").ok());
+  EXPECT_EQ(Problems(), "");
+  EXPECT_EQ(report().counters.directories, 101u);
+  EXPECT_EQ(report().counters.hard_links, 1u);
+  EXPECT_EQ(folder_.Look("to/also").st_nlink, 2u);
+  EXPECT_EQ(folder_.Read("to/wide39/file"), "39");
+  EXPECT_TRUE(folder_.Read("to" + deep.substr(4) + "/file") == Content(70000));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Methods, EngineTest,
+    testing::Values(Case{BackendKind::kAuto, Method::kAuto}, Case{BackendKind::kAuto, Method::kFixed},
+                    Case{BackendKind::kAuto, Method::kManaged},
+                    Case{BackendKind::kAuto, Method::kPlain},
+                    Case{BackendKind::kAuto, Method::kKernel},
+                    Case{BackendKind::kEpoll, Method::kAuto},
+                    Case{BackendKind::kEpoll, Method::kManaged},
+                    Case{BackendKind::kEpoll, Method::kKernel}),
+    [](const testing::TestParamInfo<Case>& parameter) {
+      return absl::StrCat(BackendKindName(parameter.param.backend), "_", MethodName(parameter.param.method));
+    });
+
+// What does not depend on the method.
+class EngineErrorsTest : public EngineTest {};
+INSTANTIATE_TEST_SUITE_P(Backends, EngineErrorsTest,
+                         testing::Values(Case{BackendKind::kAuto, Method::kAuto},
+                                         Case{BackendKind::kEpoll, Method::kAuto}),
+                         [](const testing::TestParamInfo<Case>& parameter) {
+                           return std::string(BackendKindName(parameter.param.backend));
+                         });
+
+TEST_P(EngineErrorsTest, TellsWhatCannotBeCopiedAndCopiesTheRest) {
+  folder_.MakeDirectory("from/sub");
+  folder_.MakeDirectory("to/taken");
+  folder_.Write("from/taken", "a file, and a directory there");
+  folder_.Write("from/sub/good", "text");
+  folder_.Write("to/file", "no directory");
+  ASSERT_TRUE(Copy({"from/.", "none"}, "to").ok());
+  EXPECT_EQ(Problems(), absl::StrCat(folder_.Path("from/."), "/taken: the destination is a directory\n",
+                                     folder_.Path("none"), ": it vanished before it was copied\n"));
+  EXPECT_EQ(report().counters.problems, 2u);
+  EXPECT_EQ(folder_.Read("to/sub/good"), "text");
+}
+
+TEST_P(EngineErrorsTest, ADirectoryDoesNotReplaceAFileOrFollowALink) {
+  folder_.MakeDirectory("from/sub");
+  folder_.Write("from/sub/name", "text");
+  folder_.MakeDirectory("to");
+  folder_.MakeDirectory("outside");
+  ASSERT_EQ(symlink("../outside", folder_.Path("to/sub").c_str()), 0);
+  ASSERT_TRUE(Copy({"from/."}, "to").ok());
+  EXPECT_EQ(report().counters.problems, 1u) << Problems();
+  EXPECT_FALSE(folder_.Has("outside/name"));
+}
+
+TEST_P(EngineErrorsTest, RefusesTheSameFileAndADestinationInside) {
+  folder_.MakeDirectory("from/sub");
+  folder_.Write("from/small", "text");
+  folder_.Write("from/large", Content(100000));
+  EXPECT_EQ(Copy({"from"}, "from/sub").code(), absl::StatusCode::kInvalidArgument);
+  ASSERT_TRUE(Copy({"from/small", "from/large"}, "from").ok());
+  EXPECT_EQ(report().counters.problems, 2u);
+  EXPECT_EQ(report().counters.files, 0u);
+  EXPECT_EQ(folder_.Read("from/small"), "text");
+  EXPECT_EQ(folder_.Look("from/large").st_size, 100000);
+}
+
+TEST_P(EngineErrorsTest, RemovesWhatAKilledCopyLeft) {
+  folder_.MakeDirectory("from");
+  folder_.MakeDirectory("to");
+  folder_.Write("to/.ioring-copy-0123456789abcdef", "half");
+  folder_.Write("to/other", "stays");
+  options_.resume = true;
+  ASSERT_TRUE(Copy({"from/."}, "to").ok());
+  EXPECT_FALSE(folder_.Has("to/.ioring-copy-0123456789abcdef"));
+  EXPECT_TRUE(folder_.Has("to/other"));
+}
+
+TEST_P(EngineErrorsTest, ADryRunCountsAndWritesNothing) {
+  folder_.MakeDirectory("from/sub");
+  folder_.Write("from/sub/small", "text");
+  folder_.Write("from/large", Content(100000));
+  folder_.MakeDirectory("to");
+  options_.dry_run = true;
+  ASSERT_TRUE(Copy({"from"}, "to").ok());
+  EXPECT_EQ(Problems(), "");
+  EXPECT_EQ(report().counters.files, 2u);
+  EXPECT_EQ(report().counters.copied_bytes, 100004u);
+  EXPECT_EQ(report().counters.directories, 2u);
+  EXPECT_FALSE(folder_.Has("to/from"));
+}
+
+TEST_P(EngineErrorsTest, WhatIsStoppedBeforehandCopiesNothing) {
+  folder_.Write("from", Content(100000));
+  absl::StatusOr<CreatedRing> created = CreateRing(RingOptionsOf(options_), GetParam().backend);
+  ASSERT_TRUE(created.ok());
+  Engine engine(*created->ring, options_);
+  engine.Stop();
+  ASSERT_TRUE(engine.Run({folder_.Path("from")}, folder_.Path("to")).ok());
+  EXPECT_TRUE(engine.report().is_stopped);
+  EXPECT_FALSE(folder_.Has("to"));
+}
+
+}  // namespace
+}  // namespace ioring::copy
