@@ -35,6 +35,7 @@ class PendingFile {
   int Create(int directory);
   // Its descriptor, to be read and written, until Close.
   int descriptor() const { return file_; }
+  // At most once: where it fails, the file is gone.
   int Publish(const char* name);
   // What a write could not tell may show here.
   int Close();

@@ -23,19 +23,24 @@ TEST(PendingFileTest, HasItsNameOnlyWhenItIsPublished) {
   EXPECT_EQ(folder.Count(), 1);
 }
 
-TEST(PendingFileTest, ReplacesAFileAndNoDirectory) {
+TEST(PendingFileTest, ReplacesAFile) {
   const TestFolder folder;
   folder.Write("name", "old");
-  folder.MakeDirectory("directory");
-  {
-    PendingFile file;
-    ASSERT_EQ(file.Create(folder.handle()), 0);
-    ASSERT_EQ(write(file.descriptor(), "new", 3), 3);
-    EXPECT_EQ(file.Publish("directory"), -EISDIR);
-    ASSERT_EQ(file.Publish("name"), 0);
-  }
+  PendingFile file;
+  ASSERT_EQ(file.Create(folder.handle()), 0);
+  ASSERT_EQ(write(file.descriptor(), "new", 3), 3);
+  ASSERT_EQ(file.Publish("name"), 0);
   EXPECT_EQ(folder.Read("name"), "new");
-  EXPECT_EQ(folder.Count(), 2) << "a temporary name is left";
+  EXPECT_EQ(folder.Count(), 1) << "a temporary name is left";
+}
+
+TEST(PendingFileTest, DoesNotReplaceADirectory) {
+  const TestFolder folder;
+  folder.MakeDirectory("name");
+  PendingFile file;
+  ASSERT_EQ(file.Create(folder.handle()), 0);
+  EXPECT_EQ(file.Publish("name"), -EISDIR);
+  EXPECT_EQ(folder.Count(), 1) << "a temporary name is left";
 }
 
 TEST(PendingFileTest, LeavesNothingWhereItIsNotPublished) {
