@@ -14,11 +14,11 @@
 
 #include <coroutine>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/container/node_hash_map.h"
 #include "copy/task.h"
 
 namespace ioring::copy {
@@ -71,7 +71,7 @@ class LinkTable {
 
  private:
   ReadyList& ready_;
-  absl::node_hash_map<Key, File> files_;
+  std::map<Key, File> files_;
 };
 
 }  // namespace ioring::copy
