@@ -51,8 +51,7 @@ bool IsSameTime(const struct stat& a, const struct stat& b) {
 ssize_t ReadUpTo(int file, std::byte* memory, size_t size) {
   size_t done = 0;
   while (done < size) {
-    const ssize_t count =
-        pread(file, memory + done, size - done, static_cast<off_t>(done));
+    const ssize_t count = pread(file, memory + done, size - done, static_cast<off_t>(done));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return -errno;
     if (count == 0) break;
@@ -76,7 +75,10 @@ int WriteAll(int file, const std::byte* memory, size_t size) {
 class EntryCopier {
  public:
   EntryCopier(const Batch& batch, BatchEntry& entry, std::byte* memory, std::byte* compared)
-      : batch_(batch), options_(*batch.options), entry_(entry), memory_(memory),
+      : batch_(batch),
+        options_(*batch.options),
+        entry_(entry),
+        memory_(memory),
         compared_(compared) {}
 
   void Copy() {
@@ -187,8 +189,7 @@ class EntryCopier {
   }
 
   bool IsEqual(size_t size) {
-    const int to =
-        openat(batch_.to, target_name(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    const int to = openat(batch_.to, target_name(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (to < 0) return false;
     const absl::Cleanup closer = [to] { close(to); };
     return HasContent(to, size);

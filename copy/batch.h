@@ -19,14 +19,14 @@ inline constexpr size_t kBatchEntries = 32;
 inline constexpr size_t kSmallFileBytes = 65536;
 
 enum class Outcome : uint8_t {
-  kNotTried,      // the copy was stopped before
-  kFile,          // copied, as each of the next two
+  kNotTried,  // the copy was stopped before
+  kFile,      // copied, as each of the next two
   kSymbolicLink,
   kSpecialFile,
-  kSkipped,       // complete already
-  kDirectory,     // to be copied by others, as the next
-  kLargeFile,     // large, with holes, or with several names
-  kFailed,        // nothing is there; `reason` says why
+  kSkipped,    // complete already
+  kDirectory,  // to be copied by others, as the next
+  kLargeFile,  // large, with holes, or with several names
+  kFailed,     // nothing is there; `reason` says why
 };
 
 struct BatchEntry {

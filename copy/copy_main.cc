@@ -35,14 +35,16 @@
 ABSL_FLAG(std::string, method, "auto",
           "How large files are copied: auto, reflink, kernel (copy_file_range), fixed (registered "
           "buffers), managed (buffers that the ring picks) or plain.");
-ABSL_FLAG(std::string, reflink, "auto", "never: no blocks are shared. always: as --method=reflink.");
+ABSL_FLAG(std::string, reflink, "auto",
+          "never: no blocks are shared. always: as --method=reflink.");
 ABSL_FLAG(uint32_t, depth, 32, "Chunks on their way at once.");
 ABSL_FLAG(uint32_t, chunk, 65536, "Bytes of a chunk: a multiple of 4096.");
 ABSL_FLAG(bool, verify, false, "Compares each copy with its source before it gets its name.");
 ABSL_FLAG(bool, sync, false, "Brings each file and directory to the disk before it counts.");
-ABSL_FLAG(bool, resume, false,
-          "Leaves alone what has the same type, size and time (with --verify: and content) already, "
-          "and removes what a killed copy left behind.");
+ABSL_FLAG(
+    bool, resume, false,
+    "Leaves alone what has the same type, size and time (with --verify: and content) already, "
+    "and removes what a killed copy left behind.");
 ABSL_FLAG(bool, dry_run, false, "Tells what it would copy, and writes nothing.");
 ABSL_FLAG(std::string, backend, "auto", "auto, io_uring, epoll or kqueue.");
 ABSL_FLAG(std::string, json, "",
@@ -108,8 +110,8 @@ absl::Status ReadReflink(Options& options) {
         absl::StrCat("--reflink: '", reflink, "' is none of auto, always and never"));
   }
   if (options.method != Method::kAuto && options.method != Method::kReflink) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--reflink=always contradicts --method=", MethodName(options.method)));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--reflink=always contradicts --method=", MethodName(options.method)));
   }
   options.method = Method::kReflink;
   return absl::OkStatus();
@@ -188,12 +190,14 @@ absl::Status Run(std::vector<std::string> paths) {
 
 int Main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
-      "Copies files and trees, with permissions, times, owners, extended attributes, links, special "
+      "Copies files and trees, with permissions, times, owners, extended attributes, links, "
+      "special "
       "files and holes.\n\n"
       "  copy SOURCE... DESTINATION\n"
       "  copy --resume --verify photos /mnt/backup\n"
       "  copy --json=- --sync photos/. /mnt/backup/photos\n\n"
-      "Where the destination is a directory, the sources go into it; else one source gets its name. "
+      "Where the destination is a directory, the sources go into it; else one source gets its "
+      "name. "
       "A source that\nends with /. goes into it with its content alone. Each file is complete or "
       "not there, also when the copy is\nkilled; --resume goes on. Ends with 0, or with 1 where "
       "something was not copied, changed meanwhile, or a flag\nis bad: it tells path and reason, "

@@ -29,8 +29,7 @@ namespace {
 Task<bool> CopyPlaces(Ring& ring, TreeCopier& copier, const Places& places, FileId top,
                       const Options& options, Report& report) {
   for (const Place& place : places.places) {
-    const absl::StatusOr<FileId> from =
-        ring.OpenFile(place.source.directory, {.directory = true});
+    const absl::StatusOr<FileId> from = ring.OpenFile(place.source.directory, {.directory = true});
     if (!from.ok()) {
       Count(report.counters.problems);
       report.problems.push_back({place.path, std::string(from.status().message())});

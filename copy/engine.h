@@ -13,8 +13,8 @@
 // and holes are kept.
 // Errors: of one entry: a problem in the report, and the others go on. Run fails, before it writes
 // anything, where the options or the paths as a whole make no sense.
-// Threads: Run on the ring's. The counters, and Stop, from any thread; Stop in a signal handler too.
-// Memory: copy/README.md.
+// Threads: Run on the ring's. The counters, and Stop, from any thread; Stop in a signal handler
+// too. Memory: copy/README.md.
 #ifndef IORING_COPY_ENGINE_H_
 #define IORING_COPY_ENGINE_H_
 

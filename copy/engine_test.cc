@@ -120,18 +120,19 @@ TEST_P(EngineTest, CopiesATreeOfManyDirectoriesAndNames) {
   EXPECT_TRUE(folder_.Read("to" + deep.substr(4) + "/file") == Content(70000));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Methods, EngineTest,
-    testing::Values(Case{BackendKind::kAuto, Method::kAuto}, Case{BackendKind::kAuto, Method::kFixed},
-                    Case{BackendKind::kAuto, Method::kManaged},
-                    Case{BackendKind::kAuto, Method::kPlain},
-                    Case{BackendKind::kAuto, Method::kKernel},
-                    Case{BackendKind::kEpoll, Method::kAuto},
-                    Case{BackendKind::kEpoll, Method::kManaged},
-                    Case{BackendKind::kEpoll, Method::kKernel}),
-    [](const testing::TestParamInfo<Case>& parameter) {
-      return absl::StrCat(BackendKindName(parameter.param.backend), "_", MethodName(parameter.param.method));
-    });
+INSTANTIATE_TEST_SUITE_P(Methods, EngineTest,
+                         testing::Values(Case{BackendKind::kAuto, Method::kAuto},
+                                         Case{BackendKind::kAuto, Method::kFixed},
+                                         Case{BackendKind::kAuto, Method::kManaged},
+                                         Case{BackendKind::kAuto, Method::kPlain},
+                                         Case{BackendKind::kAuto, Method::kKernel},
+                                         Case{BackendKind::kEpoll, Method::kAuto},
+                                         Case{BackendKind::kEpoll, Method::kManaged},
+                                         Case{BackendKind::kEpoll, Method::kKernel}),
+                         [](const testing::TestParamInfo<Case>& parameter) {
+                           return absl::StrCat(BackendKindName(parameter.param.backend), "_",
+                                               MethodName(parameter.param.method));
+                         });
 
 // What does not depend on the method.
 class EngineErrorsTest : public EngineTest {};
@@ -149,8 +150,9 @@ TEST_P(EngineErrorsTest, TellsWhatCannotBeCopiedAndCopiesTheRest) {
   folder_.Write("from/sub/good", "text");
   folder_.Write("to/file", "no directory");
   ASSERT_TRUE(Copy({"from/.", "none"}, "to").ok());
-  EXPECT_EQ(Problems(), absl::StrCat(folder_.Path("from/."), "/taken: the destination is a directory\n",
-                                     folder_.Path("none"), ": it vanished before it was copied\n"));
+  EXPECT_EQ(Problems(),
+            absl::StrCat(folder_.Path("from/."), "/taken: the destination is a directory\n",
+                         folder_.Path("none"), ": it vanished before it was copied\n"));
   EXPECT_EQ(report().counters.problems, 2u);
   EXPECT_EQ(folder_.Read("to/sub/good"), "text");
 }

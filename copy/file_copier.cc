@@ -224,9 +224,8 @@ Task<bool> FileCopier::Publish(const FilePlace& place, Target& target, FileResul
   const PathAt name(place.to_directory, place.name);
   Completion named;
   if (target.temporary.empty()) {
-    named = co_await scheduler_.Call([&](Ring& ring, Token token) {
-      return ring.PrepareLinkFile(target.file, name, token);
-    });
+    named = co_await scheduler_.Call(
+        [&](Ring& ring, Token token) { return ring.PrepareLinkFile(target.file, name, token); });
     if (named.ok()) co_return true;
     if (named.error() == Error::kAlreadyExists) {
       // Only a rename replaces.
@@ -263,11 +262,10 @@ Task<bool> FileCopier::TellChanges(const FilePlace& place, const Transfer& trans
   const Completion looked = co_await scheduler_.Call(
       [&](Ring& ring, Token token) { return ring.PrepareStatFile(place.from, &now, token); });
   const bool is_shorter = transfer.end < place.info->size;
-  if (is_shorter || (looked.ok() && (now.size != place.info->size ||
-                                     now.modified != place.info->modified))) {
-    result.reason =
-        absl::StrCat("it changed while it was copied: it had ", place.info->size, " bytes, and ",
-                     transfer.end, " were copied");
+  if (is_shorter ||
+      (looked.ok() && (now.size != place.info->size || now.modified != place.info->modified))) {
+    result.reason = absl::StrCat("it changed while it was copied: it had ", place.info->size,
+                                 " bytes, and ", transfer.end, " were copied");
   }
   co_return true;
 }
@@ -308,9 +306,8 @@ Task<bool> FileCopier::CopyContent(const FilePlace& place, Transfer& transfer) {
 
 Task<bool> FileCopier::ShareBlocks(const FilePlace& place, Transfer& transfer) {
   FileInfo target;
-  const Completion looked = co_await scheduler_.Call([&](Ring& ring, Token token) {
-    return ring.PrepareStatFile(transfer.to, &target, token);
-  });
+  const Completion looked = co_await scheduler_.Call(
+      [&](Ring& ring, Token token) { return ring.PrepareStatFile(transfer.to, &target, token); });
   const std::pair<uint64_t, uint64_t> devices(place.info->device, target.device);
   const bool is_forced = options_.method == Method::kReflink;
   if (!looked.ok() || (!is_forced && without_reflink_.contains(devices))) co_return false;
@@ -363,9 +360,9 @@ Task<bool> FileCopier::CopyRanges(Transfer& transfer, bool has_holes) {
 }
 
 Task<bool> FileCopier::RunPieces(Transfer& transfer) {
-  const uint32_t most =
-      transfer.method == Method::kKernel && !transfer.is_comparing ? kKernelPiecesAtOnce
-                                                                   : options_.depth;
+  const uint32_t most = transfer.method == Method::kKernel && !transfer.is_comparing
+                            ? kKernelPiecesAtOnce
+                            : options_.depth;
   const uint64_t workers = std::min<uint64_t>(most, transfer.Pieces());
   Group group(scheduler_.ready());
   for (uint64_t i = 0; i < workers; ++i) group.Spawn(Work(transfer));

@@ -44,8 +44,8 @@ class LinkTable {
 
   explicit LinkTable(ReadyList& ready) : ready_(ready) {}
 
-  // Awaits `key`'s turn: `co_await table.Enter(key, links)` gives the copy to be named once more, or
-  // null where the caller is to copy. Either way the caller ends its turn by Leave.
+  // Awaits `key`'s turn: `co_await table.Enter(key, links)` gives the copy to be named once more,
+  // or null where the caller is to copy. Either way the caller ends its turn by Leave.
   class Turn {
    public:
     Turn(LinkTable& table, const Key& key, uint64_t links)

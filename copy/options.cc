@@ -41,8 +41,8 @@ absl::StatusOr<Method> ParseMethod(std::string_view name) {
   for (const Method method : kMethods) {
     if (name == MethodName(method)) return method;
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "'", name, "' is none of auto, reflink, kernel, fixed, managed and plain"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", name, "' is none of auto, reflink, kernel, fixed, managed and plain"));
 }
 
 absl::Status CheckOptions(const Options& options) {
@@ -52,9 +52,9 @@ absl::Status CheckOptions(const Options& options) {
   }
   if (options.chunk_bytes < kChunkUnit || options.chunk_bytes > kChunkMax ||
       options.chunk_bytes % kChunkUnit != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("chunks of ", options.chunk_bytes, " bytes are no multiple of ", kChunkUnit,
-                     " up to ", kChunkMax));
+    return absl::InvalidArgumentError(absl::StrCat("chunks of ", options.chunk_bytes,
+                                                   " bytes are no multiple of ", kChunkUnit,
+                                                   " up to ", kChunkMax));
   }
   if (uint64_t{options.depth} * options.chunk_bytes > kMemoryMax) {
     return absl::InvalidArgumentError(
@@ -62,8 +62,8 @@ absl::Status CheckOptions(const Options& options) {
   }
   if (!options.reflink &&
       (options.method == Method::kReflink || options.method == Method::kKernel)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the method ", MethodName(options.method), " may share blocks, which is not wanted"));
+    return absl::InvalidArgumentError(absl::StrCat("the method ", MethodName(options.method),
+                                                   " may share blocks, which is not wanted"));
   }
   return absl::OkStatus();
 }

@@ -38,8 +38,8 @@ struct Options {
   bool verify = false;
   // Each file and directory is on the disk when it counts as copied.
   bool sync = false;
-  // Leaves alone what has the same type, size and time already, and removes what a killed copy left.
-  // With `verify` it compares the content of files, too.
+  // Leaves alone what has the same type, size and time already, and removes what a killed copy
+  // left. With `verify` it compares the content of files, too.
   bool resume = false;
   // Looks, and writes nothing.
   bool dry_run = false;

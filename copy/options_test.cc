@@ -17,9 +17,7 @@ TEST(MethodTest, EachHasANameThatLeadsBack) {
   EXPECT_EQ(ParseMethod("Plain").status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-std::string Problem(const Options& options) {
-  return std::string(CheckOptions(options).message());
-}
+std::string Problem(const Options& options) { return std::string(CheckOptions(options).message()); }
 
 TEST(CheckOptionsTest, TellsWhatIsOutOfRange) {
   EXPECT_EQ(Problem({}), "");

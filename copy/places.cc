@@ -52,8 +52,8 @@ absl::Status CheckSource(const Place& place, const Places& places) {
   }
   if (S_ISDIR(info.st_mode) && IsInside(places.directory, info)) {
     // The content of a directory, or itself, copied into what it holds.
-    return absl::InvalidArgumentError(absl::StrCat("the destination ", places.directory,
-                                                   " lies inside the source ", place.path));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the destination ", places.directory, " lies inside the source ", place.path));
   }
   return absl::OkStatus();
 }
@@ -65,9 +65,9 @@ absl::StatusOr<Places> FindTargets(const std::vector<std::string>& sources,
   const bool is_directory = IsDirectory(destination, &exists);
   const SplitPath split = Split(destination);
   if (!is_directory && (sources.size() > 1 || split.name.empty())) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the destination ", destination, exists ? " is no directory" : " does not exist",
-        ", and several sources need one that does"));
+    return absl::InvalidArgumentError(absl::StrCat("the destination ", destination,
+                                                   exists ? " is no directory" : " does not exist",
+                                                   ", and several sources need one that does"));
   }
   places.directory = is_directory ? destination : split.directory;
   if (!is_directory && !IsDirectory(split.directory, &exists)) {

@@ -32,7 +32,8 @@ TEST(FindPlacesTest, ADirectoryTakesTheNamesAndElseOneSourceGetsTheName) {
   const TestFolder folder;
   folder.Write("one", "");
   folder.MakeDirectory("to");
-  const Places into = FindPlaces({folder.Path("one"), folder.Path("two")}, folder.Path("to")).value();
+  const Places into =
+      FindPlaces({folder.Path("one"), folder.Path("two")}, folder.Path("to")).value();
   ASSERT_EQ(into.places.size(), 2u);
   EXPECT_EQ(into.directory, folder.Path("to"));
   EXPECT_EQ(into.places[0].target_name, "one");
@@ -40,8 +41,9 @@ TEST(FindPlacesTest, ADirectoryTakesTheNamesAndElseOneSourceGetsTheName) {
   const Places as = FindPlaces({folder.Path("one")}, folder.Path("to/new")).value();
   EXPECT_EQ(as.directory, folder.Path("to"));
   EXPECT_EQ(as.places[0].target_name, "new");
-  EXPECT_EQ(FindPlaces({folder.Path("one"), folder.Path("two")}, folder.Path("to/new")).status().code(),
-            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(
+      FindPlaces({folder.Path("one"), folder.Path("two")}, folder.Path("to/new")).status().code(),
+      absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(FindPlaces({folder.Path("one")}, folder.Path("none/new")).status().code(),
             absl::StatusCode::kNotFound);
 }
@@ -68,10 +70,9 @@ TEST(FindPlacesTest, RefusesTwoSourcesOfOneName) {
   folder.MakeDirectory("a/same");
   folder.MakeDirectory("b/same");
   folder.MakeDirectory("to");
-  EXPECT_EQ(FindPlaces({folder.Path("a/same"), folder.Path("b/same")}, folder.Path("to"))
-                .status()
-                .code(),
-            absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(
+      FindPlaces({folder.Path("a/same"), folder.Path("b/same")}, folder.Path("to")).status().code(),
+      absl::StatusCode::kAlreadyExists);
   EXPECT_FALSE(FindPlaces({}, folder.Path("to")).ok());
   EXPECT_FALSE(FindPlaces({""}, folder.Path("to")).ok());
   EXPECT_FALSE(FindPlaces({"a"}, "").ok());

@@ -37,8 +37,12 @@ std::string Minutes(double seconds) {
 size_t Utf8Length(std::string_view text) {
   const auto byte = [&](size_t at) { return static_cast<uint8_t>(text[at]); };
   const uint8_t first = byte(0);
-  const size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3
-                        : first < 0xf5 ? 4 : 0;
+  const size_t length = first < 0x80   ? 1
+                        : first < 0xc2 ? 0
+                        : first < 0xe0 ? 2
+                        : first < 0xf0 ? 3
+                        : first < 0xf5 ? 4
+                                       : 0;
   if (length == 0 || length > text.size()) return 0;
   for (size_t i = 1; i < length; ++i) {
     if ((byte(i) & 0xc0) != 0x80) return 0;
@@ -137,10 +141,10 @@ std::string ProgressText(const Counters& counters, double seconds) {
   const bool is_listed = counters.is_listed.load(std::memory_order_relaxed);
   const uint64_t done = Get(counters.done_bytes);
   const uint64_t found = std::max(Get(counters.found_bytes), done);
-  std::string text = absl::StrFormat(
-      "%s of %s%s, %d files, %s", Bytes(static_cast<double>(done)),
-      Bytes(static_cast<double>(found)), is_listed ? "" : " found so far",
-      Get(counters.files) + Get(counters.skipped), Rate(counters, seconds));
+  std::string text =
+      absl::StrFormat("%s of %s%s, %d files, %s", Bytes(static_cast<double>(done)),
+                      Bytes(static_cast<double>(found)), is_listed ? "" : " found so far",
+                      Get(counters.files) + Get(counters.skipped), Rate(counters, seconds));
   if (done == 0) return text;
   const double left = static_cast<double>(found - done) * seconds / static_cast<double>(done);
   absl::StrAppend(&text, is_listed ? ", " : ", at least ", Minutes(left), " left");

@@ -18,8 +18,8 @@ struct Counters {
   std::atomic<uint64_t> found_bytes{0};  // of files that were looked at
   std::atomic<uint64_t> done_bytes{0};   // of these, copied or left alone
   std::atomic<uint64_t> copied_bytes{0};
-  std::atomic<uint64_t> files{0};  // copied; those below too
-  std::atomic<uint64_t> small_files{0};    // of `files`: in batches
+  std::atomic<uint64_t> files{0};            // copied; those below too
+  std::atomic<uint64_t> small_files{0};      // of `files`: in batches
   std::atomic<uint64_t> reflinked_files{0};  // of `files`
   std::atomic<uint64_t> kernel_files{0};     // of `files`: by copy_file_range
   std::atomic<uint64_t> buffered_files{0};   // of `files`: through chunks of memory

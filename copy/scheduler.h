@@ -81,8 +81,8 @@ class Scheduler {
 
    private:
     Prepared Prepare(Ring& ring, Token token) override {
-      return ring.PrepareWork(
-          [](void* self) { return static_cast<WorkAwaiter*>(self)->work_(); }, this, token);
+      return ring.PrepareWork([](void* self) { return static_cast<WorkAwaiter*>(self)->work_(); },
+                              this, token);
     }
 
     Scheduler& scheduler_;

@@ -24,8 +24,8 @@ std::unique_ptr<Ring> MakeRing(const RingOptions& options) {
 
 Task<int> CountNops(Scheduler& scheduler, int nops, int* count) {
   for (int i = 0; i < nops; ++i) {
-    const Completion completion = co_await scheduler.Call(
-        [&](Ring& ring, Token token) { return ring.PrepareNop(token); });
+    const Completion completion =
+        co_await scheduler.Call([&](Ring& ring, Token token) { return ring.PrepareNop(token); });
     CHECK(completion.ok());
     ++*count;
   }

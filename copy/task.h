@@ -47,8 +47,7 @@ class [[nodiscard]] Task {
     // Goes on with the awaiting coroutine.
     struct Final {
       bool await_ready() noexcept { return false; }
-      std::coroutine_handle<> await_suspend(
-          std::coroutine_handle<promise_type> ended) noexcept {
+      std::coroutine_handle<> await_suspend(std::coroutine_handle<promise_type> ended) noexcept {
         return ended.promise().awaiting;
       }
       void await_resume() noexcept {}

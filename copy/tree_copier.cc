@@ -55,8 +55,8 @@ struct TreeCopier::Walk {
   std::vector<BatchEntry> entries;  // of the next batch
 };
 
-TreeCopier::TreeCopier(Scheduler& scheduler, const Options& options, Chunks& chunks,
-                       Report& report, const std::atomic<bool>& stop, FileId top)
+TreeCopier::TreeCopier(Scheduler& scheduler, const Options& options, Chunks& chunks, Report& report,
+                       const std::atomic<bool>& stop, FileId top)
     : scheduler_(scheduler),
       options_(options),
       report_(report),
@@ -156,9 +156,8 @@ Task<bool> TreeCopier::OpenTarget(const Directory& parent, const std::string& ta
   Completion made;
   if (!options_.dry_run) {
     constexpr uint32_t kOnlyOurs = 0700;  // until it has the source's
-    made = co_await scheduler_.Call([&](Ring& ring, Token token) {
-      return ring.PrepareMakeDirectory(path, kOnlyOurs, token);
-    });
+    made = co_await scheduler_.Call(
+        [&](Ring& ring, Token token) { return ring.PrepareMakeDirectory(path, kOnlyOurs, token); });
     directory.is_new = made.ok();
     if (!made.ok() && made.error() != Error::kAlreadyExists) {
       Tell(directory.path, absl::StrCat("the copy cannot be made: ", Explain(made)));
@@ -202,9 +201,8 @@ Task<bool> TreeCopier::IsAllowed(const Directory& directory) {
 
 Task<bool> TreeCopier::CopyContent(const Directory& directory) {
   FileInfo info;
-  const Completion looked = co_await scheduler_.Call([&](Ring& ring, Token token) {
-    return ring.PrepareStatFile(directory.from, &info, token);
-  });
+  const Completion looked = co_await scheduler_.Call(
+      [&](Ring& ring, Token token) { return ring.PrepareStatFile(directory.from, &info, token); });
   if (!looked.ok()) {
     Tell(directory.path, absl::StrCat("it cannot be looked at: ", Explain(looked)));
     co_return false;
@@ -492,8 +490,8 @@ Task<bool> TreeCopier::NameCopy(const Directory& directory, const LinkTable::Cop
     return 0;
   });
   if (worked != 0 || error != 0) {
-    Tell(path, absl::StrCat("the copy cannot be a further name of ", copy.path, ": ",
-                            ErrnoText(-error)));
+    Tell(path,
+         absl::StrCat("the copy cannot be a further name of ", copy.path, ": ", ErrnoText(-error)));
     co_return false;
   }
   Count(is_there ? counters_.skipped : counters_.hard_links);

@@ -35,9 +35,9 @@ class TreeCopier {
   // A directory of the source and its copy.
   struct Directory {
     FileId from;
-    FileId to;           // not set where a dry run has none
-    std::string path;    // of the source, for messages
-    std::string below;   // the copy, seen from the destination's top
+    FileId to;            // not set where a dry run has none
+    std::string path;     // of the source, for messages
+    std::string below;    // the copy, seen from the destination's top
     bool is_new = false;  // nothing but this copy has put anything into it
   };
   // A file by its device and number.
