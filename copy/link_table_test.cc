@@ -1,5 +1,6 @@
 #include "copy/link_table.h"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 

@@ -1,6 +1,7 @@
 #include "copy/scheduler.h"
 
 #include <coroutine>
+#include <cstdint>
 
 #include "copy/task.h"
 #include "ring/completion.h"

@@ -1,16 +1,19 @@
 #include "copy/scheduler.h"
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "absl/log/check.h"
+#include "absl/status/statusor.h"
 #include "copy/task.h"
 #include "gtest/gtest.h"
 #include "ring/completion.h"
 #include "ring/error.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/ring.h"
+#include "ring/token.h"
 #include "ring_native/create_ring.h"
 
 namespace ioring::copy {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/log/check.h"
 #include "copy/metadata.h"
 #include "copy/test_folder.h"
 #include "gtest/gtest.h"
