@@ -47,15 +47,17 @@ bool IsSameTime(const struct stat& a, const struct stat& b) {
   return x.tv_sec == y.tv_sec && x.tv_nsec == y.tv_nsec;
 }
 
-// Reads until `size` bytes are there or the file ends. The bytes, or the negative of errno.
-ssize_t ReadUpTo(int file, std::byte* memory, size_t size) {
+// Reads until `size` bytes are there or the file ends, which is known to have `expected` bytes. The
+// bytes, or the negative of errno.
+ssize_t ReadUpTo(int file, std::byte* memory, size_t size, size_t expected) {
   size_t done = 0;
   while (done < size) {
     const ssize_t count = pread(file, memory + done, size - done, static_cast<off_t>(done));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return -errno;
-    if (count == 0) break;
     done += static_cast<size_t>(count);
+    // A short read that ends where the file is known to end needs no second one, which says so.
+    if (count == 0 || (done == expected && done < size)) break;
   }
   return static_cast<ssize_t>(done);
 }
@@ -164,7 +166,8 @@ class EntryCopier {
   }
 
   void CopyOpenFile(int from, bool has_target) {
-    const ssize_t read = ReadUpTo(from, memory_, kSmallFileBytes + 1);
+    const ssize_t read =
+        ReadUpTo(from, memory_, kSmallFileBytes + 1, static_cast<size_t>(info_.st_size));
     if (read < 0) return Fail("it cannot be read", static_cast<int>(-read));
     const auto size = static_cast<size_t>(read);
     if (size > kSmallFileBytes) {
@@ -196,7 +199,7 @@ class EntryCopier {
   }
 
   bool HasContent(int file, size_t size) {
-    const ssize_t read = ReadUpTo(file, compared_, kSmallFileBytes + 1);
+    const ssize_t read = ReadUpTo(file, compared_, kSmallFileBytes + 1, size);
     return read == static_cast<ssize_t>(size) && std::memcmp(memory_, compared_, size) == 0;
   }
 
