@@ -24,9 +24,6 @@
 #include "ring/options.h"
 #include "ring/token.h"
 
-// A macro of Windows' headers, which others include too: the type below has this name everywhere.
-#undef RemoveDirectory
-
 namespace ioring {
 
 // The manner of a transfer. It has eight bytes, so that it fits into one register.
@@ -202,7 +199,7 @@ struct ReadLink {
 struct Unlink {
   PathAt path;
 };
-struct RemoveDirectory {
+struct UnlinkDirectory {
   PathAt path;
 };
 struct MakeDirectory {
@@ -220,7 +217,7 @@ struct CopyRange {
 
 using FileCall =
     std::variant<Sync, Stat, StatFile, Truncate, Allocate, Advise, Rename, Link, LinkFile, Symlink,
-                 ReadLink, Unlink, RemoveDirectory, MakeDirectory, CopyRange>;
+                 ReadLink, Unlink, UnlinkDirectory, MakeDirectory, CopyRange>;
 
 // The files that a call uses, where they are set.
 struct FilesOfCall {
@@ -244,7 +241,7 @@ inline FilesOfCall FilesOf(const LinkFile& call) { return {call.file, call.name.
 inline FilesOfCall FilesOf(const Symlink& call) { return {call.name.directory, {}}; }
 inline FilesOfCall FilesOf(const ReadLink& call) { return {call.path.directory, {}}; }
 inline FilesOfCall FilesOf(const Unlink& call) { return {call.path.directory, {}}; }
-inline FilesOfCall FilesOf(const RemoveDirectory& call) { return {call.path.directory, {}}; }
+inline FilesOfCall FilesOf(const UnlinkDirectory& call) { return {call.path.directory, {}}; }
 inline FilesOfCall FilesOf(const MakeDirectory& call) { return {call.path.directory, {}}; }
 inline FilesOfCall FilesOf(const CopyRange& call) { return {call.from, call.to, true, true}; }
 inline FilesOfCall FilesOf(const FileCall& call) {

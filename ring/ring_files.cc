@@ -34,6 +34,9 @@ bool CanBe(uint64_t offset, uint64_t length) {
   return offset < kEnd && length <= kEnd - 1 - offset;
 }
 
+// Where a transfer may begin.
+bool CanBeOffset(uint64_t offset) { return offset == kOwnPosition || CanBe(offset, 0); }
+
 }  // namespace
 
 // ---- Control plane.
@@ -82,13 +85,14 @@ Prepared RingFiles::PrepareCloseFile(FileId file, Token token) {
 
 Prepared RingFiles::PrepareTransfer(FileId file, uint64_t offset, std::span<std::byte> memory,
                                     bool is_write, Token token) {
-  if (memory.empty()) return Refuse(Error::kInvalidArgument, token);
+  if (memory.empty() || !CanBeOffset(offset)) return Refuse(Error::kInvalidArgument, token);
   const std::span<std::byte> part = memory.first(std::min(memory.size(), kTransferBytesMax));
   return Start(request::FileTransfer{file, offset, part, TransferTraits(), is_write}, token);
 }
 
 Prepared RingFiles::PrepareSlice(FileId file, uint64_t offset, const BufferSlice& slice,
                                  bool is_write, Token token) {
+  if (!CanBeOffset(offset)) return Refuse(Error::kInvalidArgument, token);
   ResolvedSlice resolved;
   const Error error = state_.buffers_.Resolve(slice, &resolved);
   if (error != Error::kOk) return Refuse(error, token);
@@ -101,7 +105,8 @@ Prepared RingFiles::PrepareSlice(FileId file, uint64_t offset, const BufferSlice
 Prepared RingFiles::PrepareParts(FileId file, uint64_t offset, std::span<const MemoryPart> parts,
                                  bool is_write, Token token) {
   const auto has_bytes = [](const MemoryPart& part) { return part.size != 0; };
-  if (parts.size() > kMemoryPartsMax || std::none_of(parts.begin(), parts.end(), has_bytes)) {
+  if (parts.size() > kMemoryPartsMax || !CanBeOffset(offset) ||
+      std::none_of(parts.begin(), parts.end(), has_bytes)) {
     return Refuse(Error::kInvalidArgument, token);
   }
   return Start(request::FileParts{file, offset, parts, is_write}, token);
@@ -140,6 +145,7 @@ Prepared RingFiles::PrepareWriteVector(FileId file, uint64_t offset,
 
 Prepared RingFiles::PrepareReadManaged(FileId file, uint64_t offset, BufferGroupId group,
                                        Token token) {
+  if (!CanBeOffset(offset)) return Refuse(Error::kInvalidArgument, token);
   return Start(request::ReadManaged{file, offset, group}, token);
 }
 
@@ -209,7 +215,7 @@ Prepared RingFiles::PrepareUnlink(const PathAt& path, Token token) {
 
 Prepared RingFiles::PrepareRemoveDirectory(const PathAt& path, Token token) {
   if (!CanBe(path)) return Refuse(Error::kInvalidArgument, token);
-  return Start(request::RemoveDirectory{path}, token);
+  return Start(request::UnlinkDirectory{path}, token);
 }
 
 Prepared RingFiles::PrepareMakeDirectory(const PathAt& path, uint32_t permissions, Token token) {

@@ -57,9 +57,9 @@ class RingFiles : protected RingBackend {
   // ---- Reading and writing at an offset in bytes, or at kOwnPosition.
 
   // A read completes with the bytes read, 0 at the end of the file; reads and writes may be short.
-  // A span without bytes is kInvalidArgument; of a longer one at most kTransferBytesMax bytes are
-  // transferred. On a file that cannot seek (a
-  // pipe) the offset must be kOwnPosition; another one is ignored, or completes with kNotSupported.
+  // A span without bytes, or an offset of 2^63 or more, is kInvalidArgument. At most
+  // kTransferBytesMax bytes of a longer span are transferred. On a file that cannot seek (a pipe)
+  // the offset must be kOwnPosition; another one is ignored, or completes with kNotSupported.
   Prepared PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory, Token token);
   Prepared PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
                         Token token);

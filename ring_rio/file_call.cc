@@ -476,7 +476,7 @@ int Make(const request::Unlink& call, const CallHandles& files) {
   return AttributesOf(handle.get()).is_directory() ? kIsADirectory : Remove(handle.get());
 }
 
-int Make(const request::RemoveDirectory& call, const CallHandles& files) {
+int Make(const request::UnlinkDirectory& call, const CallHandles& files) {
   OwnedHandle handle;
   const int code = OpenForCall(call.path, files.first, DELETE, FollowLink::kNo, &handle);
   if (code != 0) return code;

@@ -36,7 +36,7 @@ class FileCallTest : public testing::Test {
   }
   void TearDown() override {
     CloseHandle(folder_);
-    EXPECT_EQ(RunFileCall(request::RemoveDirectory{path_.c_str()}, {}), 0);
+    EXPECT_EQ(RunFileCall(request::UnlinkDirectory{path_.c_str()}, {}), 0);
   }
 
   static HANDLE Open(const char* path, const FileOptions& options, HANDLE directory) {
@@ -98,7 +98,7 @@ TEST_F(FileCallTest, PathsAreUtf8AndSeenFromTheDirectory) {
   const std::string upwards = "../" + path_.substr(path_.rfind('/') + 1) + "/gr\xC3\xB6\xC3\x9F/a";
   EXPECT_EQ(Stat(upwards.c_str()).file_number, number);
   Remove("gr\xC3\xB6\xC3\x9F/a");
-  EXPECT_EQ(Run(request::RemoveDirectory{"gr\xC3\xB6\xC3\x9F/"}), 0);
+  EXPECT_EQ(Run(request::UnlinkDirectory{"gr\xC3\xB6\xC3\x9F/"}), 0);
 }
 
 TEST_F(FileCallTest, NamesThatCannotBe) {
@@ -119,8 +119,8 @@ TEST_F(FileCallTest, ARenamedDirectoryKeepsItsFiles) {
   EXPECT_FALSE(Exists("old/file"));
   CloseHandle(inner);
   Remove("new/file");
-  EXPECT_EQ(Run(request::RemoveDirectory{"new"}), 0);
-  EXPECT_EQ(Run(request::RemoveDirectory{"old"}), 0);
+  EXPECT_EQ(Run(request::UnlinkDirectory{"new"}), 0);
+  EXPECT_EQ(Run(request::UnlinkDirectory{"old"}), 0);
 }
 
 TEST_F(FileCallTest, OpenSaysWhyNot) {
@@ -155,11 +155,11 @@ TEST_F(FileCallTest, RemovingSaysWhyNot) {
   MakeFile("folder/file");
   EXPECT_EQ(ErrorOf(request::MakeDirectory{"folder", 0777}), Error::kAlreadyExists);
   EXPECT_EQ(ErrorOf(request::Unlink{"folder"}), Error::kIsDirectory);
-  EXPECT_EQ(ErrorOf(request::RemoveDirectory{"folder/file"}), Error::kNotDirectory);
-  EXPECT_EQ(ErrorOf(request::RemoveDirectory{"folder"}), Error::kNotEmpty);
+  EXPECT_EQ(ErrorOf(request::UnlinkDirectory{"folder/file"}), Error::kNotDirectory);
+  EXPECT_EQ(ErrorOf(request::UnlinkDirectory{"folder"}), Error::kNotEmpty);
   EXPECT_EQ(ErrorOf(request::Unlink{"none"}), Error::kNotFound);
   Remove("folder/file");
-  EXPECT_EQ(Run(request::RemoveDirectory{"folder"}), 0);
+  EXPECT_EQ(Run(request::UnlinkDirectory{"folder"}), 0);
   EXPECT_FALSE(Exists("folder"));
 }
 

@@ -20,6 +20,4 @@
 #include <ws2tcpip.h>
 // clang-format on
 
-#undef RemoveDirectory  // a macro, and a type of ring/request.h
-
 #endif  // IORING_RING_RIO_WINDOWS_HEADERS_H_

@@ -132,7 +132,7 @@ class Disk {
   CallResult Make(const request::Symlink& call, OpenedFile* name, OpenedFile* none);
   CallResult Make(const request::ReadLink& call, OpenedFile* directory, OpenedFile* none);
   CallResult Make(const request::Unlink& call, OpenedFile* directory, OpenedFile* none);
-  CallResult Make(const request::RemoveDirectory& call, OpenedFile* directory, OpenedFile* none);
+  CallResult Make(const request::UnlinkDirectory& call, OpenedFile* directory, OpenedFile* none);
   CallResult Make(const request::MakeDirectory& call, OpenedFile* directory, OpenedFile* none);
   CallResult Make(const request::CopyRange& call, OpenedFile* from, OpenedFile* to);
   CallResult Copy(const request::CopyRange& call, Inode& from, Inode& to);

@@ -273,7 +273,7 @@ CallResult Disk::Make(const request::Unlink& call, OpenedFile* directory, Opened
   return 0;
 }
 
-CallResult Disk::Make(const request::RemoveDirectory& call, OpenedFile* directory,
+CallResult Disk::Make(const request::UnlinkDirectory& call, OpenedFile* directory,
                       OpenedFile* /*none*/) {
   const Place place = Walk(directory, call.path.path, FollowLink::kNo);
   if (place.error != Error::kOk) return Failed(place.error);

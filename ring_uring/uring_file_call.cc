@@ -125,7 +125,7 @@ class Filler {
     io_uring_prep_unlinkat(entry_, first_, call.path.path, 0);
     return true;
   }
-  bool operator()(const request::RemoveDirectory& call) const {
+  bool operator()(const request::UnlinkDirectory& call) const {
     io_uring_prep_unlinkat(entry_, first_, call.path.path, AT_REMOVEDIR);
     return true;
   }

@@ -106,7 +106,7 @@ Arrival FileCalls::Unlink(const PathAt& path) {
   return ring_.Run([&](Token token) { return ring_.PrepareUnlink(path, token); });
 }
 
-Arrival FileCalls::RemoveDirectory(const PathAt& path) {
+Arrival FileCalls::UnlinkDirectory(const PathAt& path) {
   return ring_.Run([&](Token token) { return ring_.PrepareRemoveDirectory(path, token); });
 }
 

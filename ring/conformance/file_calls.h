@@ -57,7 +57,7 @@ class FileCalls {
   Arrival Symlink(const char* target, const PathAt& name);
   Arrival ReadLink(const PathAt& path, std::span<char> target);
   Arrival Unlink(const PathAt& path);
-  Arrival RemoveDirectory(const PathAt& path);
+  Arrival UnlinkDirectory(const PathAt& path);
   Arrival MakeDirectory(const PathAt& path, uint32_t permissions = 0777);
 
   // ---- The rest.

@@ -20,8 +20,8 @@ constexpr size_t kBytes = 200'000;
 
 // Two files, the first of which holds a pattern.
 struct TwoFiles {
-  explicit TwoFiles(FileTree& tree)
-      : tree(tree), from(tree.OpenNew("from")), to(tree.OpenNew("to")), pattern(66) {
+  explicit TwoFiles(FileTree& in)
+      : tree(in), from(in.OpenNew("from")), to(in.OpenNew("to")), pattern(66) {
     const std::span<std::byte> memory = tree.ring().Memory(kBytes);
     pattern.Fill(memory, 0);
     EXPECT_EQ(tree.ring().Await(tree.StartWrite(from, 0, memory)).result(),

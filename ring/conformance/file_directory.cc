@@ -149,7 +149,7 @@ Calls CallsInDirectory(FileTree& tree, FileId file) {
        }},
       {"remove",
        [&](FileId in) {
-         return tree.RemoveDirectory({in, "folder"});
+         return tree.UnlinkDirectory({in, "folder"});
        }},
       {"make",
        [&](FileId in) {
@@ -230,7 +230,7 @@ TEST_P(RingConformance, FileDirectoryRemoved) {
   FileTree tree(ring);
   tree.MakeFolder("folder");
   const FileId folder = tree.OpenDirectory("folder");
-  EXPECT_EQ(tree.RemoveDirectory(tree.Name("folder")).error(), Error::kOk);
+  EXPECT_EQ(tree.UnlinkDirectory(tree.Name("folder")).error(), Error::kOk);
   EXPECT_FALSE(tree.TryOpen({folder, "a"}, {}).ok());
   EXPECT_FALSE(
       tree.TryOpen({folder, "a"}, {.access = Access::kWrite, .create = Create::kNew}).ok());

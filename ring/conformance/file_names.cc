@@ -208,13 +208,13 @@ TEST_P(RingConformance, FileRemoveDirectory) {
   FileTree tree(ring);
   tree.MakeFolder("folder");
   tree.Make("folder/a", "content");
-  EXPECT_EQ(tree.RemoveDirectory(tree.Name("folder")).error(), Error::kNotEmpty);
+  EXPECT_EQ(tree.UnlinkDirectory(tree.Name("folder")).error(), Error::kNotEmpty);
   EXPECT_EQ(tree.Content("folder/a"), "content");
-  EXPECT_EQ(tree.RemoveDirectory(tree.Name("folder/a")).error(), Error::kNotDirectory);
+  EXPECT_EQ(tree.UnlinkDirectory(tree.Name("folder/a")).error(), Error::kNotDirectory);
   EXPECT_EQ(tree.Unlink(tree.Name("folder/a")).error(), Error::kOk);
-  EXPECT_EQ(tree.RemoveDirectory(tree.Name("folder")).result(), 0);
+  EXPECT_EQ(tree.UnlinkDirectory(tree.Name("folder")).result(), 0);
   EXPECT_FALSE(tree.Exists("folder"));
-  EXPECT_EQ(tree.RemoveDirectory(tree.Name("folder")).error(), Error::kNotFound);
+  EXPECT_EQ(tree.UnlinkDirectory(tree.Name("folder")).error(), Error::kNotFound);
 }
 
 // Names in UTF-8 are kept as they are.

@@ -124,7 +124,7 @@ TEST_P(RingConformance, FileNoPath) {
     EXPECT_EQ(tree.Symlink(nothing, tree.Name("b")).error(), Error::kInvalidArgument);
     EXPECT_EQ(tree.ReadLink(path, target).error(), Error::kInvalidArgument);
     EXPECT_EQ(tree.Unlink(path).error(), Error::kInvalidArgument);
-    EXPECT_EQ(tree.RemoveDirectory(path).error(), Error::kInvalidArgument);
+    EXPECT_EQ(tree.UnlinkDirectory(path).error(), Error::kInvalidArgument);
     EXPECT_EQ(tree.MakeDirectory(path).error(), Error::kInvalidArgument);
   }
   EXPECT_EQ(tree.Stat(good, FollowLink::kNo, nullptr).error(), Error::kInvalidArgument);
@@ -209,7 +209,7 @@ TEST_P(RingConformance, FileOpenUnnamed) {
   const FileId lost = tree.Open("folder", unnamed);
   EXPECT_EQ(tree.Write(lost, 0, "content").result(), 7);
   tree.Close(lost);
-  EXPECT_EQ(tree.RemoveDirectory(tree.Name("folder")).error(), Error::kOk) << "it is empty";
+  EXPECT_EQ(tree.UnlinkDirectory(tree.Name("folder")).error(), Error::kOk) << "it is empty";
   EXPECT_EQ(tree.Content("used"), "other");
   EXPECT_EQ(tree.TryOpen(tree.Name("used"), unnamed).error(), Error::kNotDirectory);
   EXPECT_EQ(tree.TryOpen(tree.Name("missing"), unnamed).error(), Error::kNotFound);

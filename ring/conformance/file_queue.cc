@@ -209,7 +209,7 @@ TEST_P(RingConformance, FileCanceledMakesNothing) {
     EXPECT_TRUE(made.ok() || made.error() == Error::kCanceled) << ErrorName(made.error());
     EXPECT_EQ(tree.Exists("a"), made.ok());
     if (made.ok()) {
-      EXPECT_EQ(tree.RemoveDirectory(path).error(), Error::kOk);
+      EXPECT_EQ(tree.UnlinkDirectory(path).error(), Error::kOk);
     }
   }
 }

@@ -39,10 +39,10 @@ FileTree::FileTree(TestRing& ring) : FileCalls(ring), path_(NewPath()) {
 FileTree::~FileTree() {
   for (size_t i = names_.size(); i-- > 0;) {
     const PathAt path(directory_, names_[i]);
-    if (!Unlink(path).ok()) RemoveDirectory(path);
+    if (!Unlink(path).ok()) UnlinkDirectory(path);
   }
   EXPECT_EQ(CloseFile(directory_).result(), 0);
-  EXPECT_EQ(RemoveDirectory(path_.c_str()).error(), Error::kOk) << "left behind: " << path_;
+  EXPECT_EQ(UnlinkDirectory(path_.c_str()).error(), Error::kOk) << "left behind: " << path_;
 }
 
 PathAt FileTree::Name(const char* name) {

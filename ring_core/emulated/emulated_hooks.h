@@ -42,7 +42,6 @@ constexpr void EmulatedRing<Backend, Types>::CheckPreparing() {
 template <typename Backend, typename Types>
 constexpr void EmulatedRing<Backend, Types>::CheckPreparingFiles() {
   using std::same_as;
-  using File = typename FileTable::File;
   // As above: values that are pointed to stay until the end of the operation.
   static_assert(requires(Backend & backend, Operation & operation, File & file,
                          const request::FileTransfer& transfer, const request::FileParts& parts) {

@@ -263,7 +263,7 @@ ssize_t Make(const request::Unlink& call, const CallDescriptors& files) {
   return unlinkat(files.first, call.path.path, 0);
 }
 
-ssize_t Make(const request::RemoveDirectory& call, const CallDescriptors& files) {
+ssize_t Make(const request::UnlinkDirectory& call, const CallDescriptors& files) {
   return unlinkat(files.first, call.path.path, AT_REMOVEDIR);
 }
 

@@ -114,9 +114,9 @@ TEST_F(FileCallTest, MakesAndRemovesDirectories) {
   EXPECT_EQ(Run(request::MakeDirectory{"a", 0700}), 0);
   EXPECT_EQ(Open("a", {}), -EISDIR);
   EXPECT_EQ(Run(request::MakeDirectory{"a/x", 0700}), 0);
-  EXPECT_EQ(Run(request::RemoveDirectory{"a"}), -ENOTEMPTY);
-  EXPECT_EQ(Run(request::RemoveDirectory{"a/x"}), 0);
-  EXPECT_EQ(Run(request::RemoveDirectory{"a"}), 0);
+  EXPECT_EQ(Run(request::UnlinkDirectory{"a"}), -ENOTEMPTY);
+  EXPECT_EQ(Run(request::UnlinkDirectory{"a/x"}), 0);
+  EXPECT_EQ(Run(request::UnlinkDirectory{"a"}), 0);
   Make("b", "");
   EXPECT_EQ(Open("b", {.directory = true}), -ENOTDIR);
   EXPECT_EQ(Run(request::Link{"b", "a"}), 0);
