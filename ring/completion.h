@@ -17,7 +17,7 @@ namespace ioring {
 enum CompletionFlags : uint32_t {
   // This is not the final completion of its operation. More will follow.
   kMore = 1u << 0,
-  // A managed receive put its bytes (`result`, more than 0) into a buffer of the group.
+  // A managed receive or read put its bytes (`result`, more than 0) into a buffer of the group.
   // Take it with `Ring::TakeBuffer`, exactly once. TakeBuffer needs `extra`: a copy of the
   // completion must keep all flags.
   kBuffer = 1u << 1,

@@ -27,7 +27,7 @@ enum class Error : int32_t {
 
   // The caller's side.
   kCanceled = 1,         // cancelled, or its connection or listener was closed
-  kBadId = 2,            // the id is stale or was never given out by this ring
+  kBadId = 2,            // the id is stale or not this ring's; a file is not open for that
   kInvalidArgument = 3,  // a slice out of bounds, an empty span, a wrong address family
   kBusy = 4,             // an operation of that direction is already in flight
   kNotFound = 5,         // nothing to cancel; no such file
@@ -39,7 +39,7 @@ enum class Error : int32_t {
   kTooManyFiles = 9,     // descriptors of the process or the system
   kTooManyIds = 10,      // RingOptions: max_connections (or files, listeners) reached
   kNoSpace = 11,         // the disk or the quota is full
-  kMessageTooLong = 12,  // a datagram larger than the memory, or than the network takes
+  kMessageTooLong = 12,  // a datagram (or link) larger than the memory, or than the network takes
 
   // Connections.
   kConnectionReset = 13,

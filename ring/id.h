@@ -33,9 +33,9 @@ struct Id {
 
 using ConnectionId = Id<struct ConnectionKind>;    // a socket that is not a listener
 using ListenerId = Id<struct ListenerKind>;        // a listening socket
-using FileId = Id<struct FileKind>;                // an open file
+using FileId = Id<struct FileKind>;                // an open file or directory
 using BufferId = Id<struct BufferKind>;            // registered memory
-using BufferGroupId = Id<struct BufferGroupKind>;  // buffers for managed receives
+using BufferGroupId = Id<struct BufferGroupKind>;  // buffers for managed receives and reads
 
 static_assert(sizeof(ConnectionId) == 8);
 

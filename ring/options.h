@@ -36,8 +36,9 @@ struct RingOptions {
   // and kqueue, 256 on Windows); address space only for the others. Backends: all.
   uint32_t max_connections = 4096;
   uint32_t max_listeners = 16;
+  // Files at once, directories included.
   uint32_t max_files = 64;
-  // Registered buffers at once (slabs count as one), and groups for managed receives.
+  // Registered buffers at once (slabs count as one), and groups for managed receives and reads.
   uint32_t max_buffers = 1024;
   uint32_t max_buffer_groups = 8;
   // Operations in flight besides managed receives and plain receives and sends: transfers
@@ -61,7 +62,8 @@ struct RingOptions {
 
   // Threads that the kernel may start for the ring, of each of its two kinds. They run operations
   // that block and cannot be polled: files, and connects to a Unix-domain listener whose queue is
-  // full. An operation that finds no thread waits. At least 1. Backends: io_uring (Linux 5.15).
+  // full. An operation that finds no thread waits. At least 1. The ring's own threads for calls
+  // that block (ring/ring_files.h) are not among them. Backends: io_uring (Linux 5.15).
   uint32_t max_worker_threads = 16;
 
   // The token of the completions that Wake causes. Backends: all.
@@ -192,10 +194,10 @@ struct RegisteredBufferOptions {
   BufferUse use = BufferUse::kAny;
 };
 
-// The behaviour of a managed receive when its group has no buffer.
+// The behaviour of a managed receive or read when its group has no buffer.
 enum class ExhaustionPolicy : uint8_t {
   kWait,  // stays in flight and goes on when a buffer comes back; nothing is lost
-  kFail,  // completes with kNoBuffers; nothing is lost, receive again later
+  kFail,  // completes with kNoBuffers; nothing is lost, try again later
 };
 
 struct BufferGroupOptions {
@@ -209,7 +211,7 @@ struct BufferGroupOptions {
   ExhaustionPolicy exhaustion = ExhaustionPolicy::kWait;
 };
 
-// Bytes that a managed receive brought, in a buffer of a group. The memory is the
+// Bytes that a managed receive or read brought, in a buffer of a group. The memory is the
 // caller's until `Ring::ReturnBuffer`. Several of these may share one buffer.
 struct ManagedBuffer {
   std::byte* data = nullptr;

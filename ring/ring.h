@@ -108,7 +108,7 @@ class Ring : public RingFiles {
   // message says what was wrong and what to do. Ring's thread only, once it is bound; when
   // that thread has ended, another may still unregister, and destroy the ring.
 
-  // "io_uring", "epoll", "kqueue", "rio", "iocp".
+  // "io_uring", "epoll", "kqueue", "rio", "iocp", "sim".
   std::string_view BackendName() const { return state_.backend_name_; }
   const CapabilityReport& Capabilities() const { return state_.capabilities_; }
 
@@ -175,9 +175,9 @@ class Ring : public RingFiles {
   virtual absl::StatusOr<BufferGroupId> RegisterBufferGroup(const BufferGroupOptions& options) = 0;
   // Adds buffers to the group, up to BufferGroupOptions::max_buffers.
   virtual absl::Status AddBuffers(BufferGroupId group, std::span<std::byte> memory) = 0;
-  // FailedPrecondition while receives use it or buffers of it are not returned.
+  // FailedPrecondition while receives or reads use it or buffers of it are not returned.
   virtual absl::Status UnregisterBufferGroup(BufferGroupId group) = 0;
-  // Buffers with room that the ring holds; 0: the next managed receive finds none. O(1).
+  // Buffers with room that the ring holds; 0: the next managed receive or read finds none. O(1).
   virtual uint32_t FreeBuffers(BufferGroupId group) const = 0;
 
   // ---- Preparing. Every one: no system call; tells what is full, if anything is (rule 1);

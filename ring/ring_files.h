@@ -1,14 +1,29 @@
-// RingFiles: the file operations of a ring. A part of ring/ring.h, which is to be included instead.
+// RingFiles: the file operations of a ring. A part of ring/ring.h: include that instead.
 //
-// The contract is that of ring/ring.h; what follows is the same for all of these.
-//  - Nothing blocks the ring's thread. Work that the system does only in a blocking call runs on a
-//    few threads of the ring's: everything here on epoll and kqueue, and on io_uring what its
-//    kernel has no operation for. A thread is made when there is work for it.
-//  - Operations on one file run in any order and at the same time. A caller who needs an order
-//    waits for the first completion.
-//  - Paths, spans, vectors of parts and FileInfo are the operation's until its final completion.
-//  - A cancel takes back what has not begun. What has begun completes with what it did.
-//  - An id of a file or directory that is stale completes with kBadId.
+// The rules of ring/ring.h hold for these operations. For all of them hold besides:
+//
+//  - Threads: no operation blocks the ring's thread. If the system has only a call that blocks, the
+//    ring makes the call on a thread of its own. It has at most four, and one more that waits for
+//    pipes and terminals; each is made when there is work for it. On io_uring the kernel has most
+//    operations: PrepareReadLink, PrepareCopyRange, PrepareWork and what this kernel lacks
+//    (Capability::kFileCalls, kFileTruncate) need a thread. On Windows everything but reads and
+//    writes does. On epoll and kqueue everything does.
+//  - Order: operations on one file run in any order, and at the same time. To have one after
+//    another, prepare it when the other has completed. (A PrepareCloseFile waits for those that
+//    were prepared before it.)
+//  - Memory: the characters of paths, spans, the array of a vector with the pieces that it names,
+//    and a FileInfo are the operation's until its final completion. PathAt and FileOptions are
+//    copied.
+//  - Cancels and deadlines: an operation that has not begun, or that waits for a buffer, for bytes
+//    or for room (kOwnPosition), completes with kCanceled and has done nothing. One that a thread
+//    has begun cannot be stopped, and completes with what it did. No cancel ends a
+//    PrepareCloseFile.
+//  - Ids: a stale id of a file, or of the directory of a path, completes with kBadId. So does an id
+//    that is not set, except as the directory of a path. A use that the file was not opened for
+//    completes with the system's error: kBadId, kInvalidArgument or kPermissionDenied.
+//  - Paths: one that is null or empty is kInvalidArgument. Others may complete with kNotFound,
+//    kNotDirectory (a component on the way is a file; Windows: kNotFound), kSymbolicLink (too many
+//    on the way), kNameTooLong, kPermissionDenied or kReadOnly.
 #ifndef IORING_RING_RING_FILES_H_
 #define IORING_RING_RING_FILES_H_
 
@@ -30,96 +45,135 @@ namespace ioring {
 
 class RingFiles : protected RingBackend {
  public:
-  // ---- Control plane, for set-up: these block, as PrepareOpen and PrepareCloseFile do not.
+  // ---- Control plane: ring's thread only. OpenFile and CloseFile make calls of the system, which
+  // may block; once the ring is at work, use PrepareOpen and PrepareCloseFile.
 
+  // `path` starts at the working directory, or is absolute.
+  // Errors: a status that names the path and the reason. ResourceExhausted at
+  // RingOptions::max_files, which directories count for, too.
   absl::StatusOr<FileId> OpenFile(const std::string& path, const FileOptions& options);
   // Takes over a descriptor (Windows: a handle) that was opened elsewhere: a file, a directory, a
-  // pipe, a terminal. On success the ring owns it; on failure it stays the caller's. (dup(2) first
-  // what others go on using, such as standard input.)
+  // pipe or a terminal. Its blocking mode does not matter, and stays as it is.
+  // Effects: on success the ring owns the descriptor, and closes it; on failure it stays the
+  // caller's. To go on using it elsewhere (standard input), register a copy: dup(2).
   // Errors: AlreadyExists if the ring has it already; InvalidArgument if it is a socket, or (on
-  // Windows) a handle without FILE_FLAG_OVERLAPPED.
+  // Windows) a handle without FILE_FLAG_OVERLAPPED. In a simulated world: Unimplemented.
   absl::StatusOr<FileId> RegisterFile(NativeHandle handle);
   // FailedPrecondition while operations are in flight on it, or use it as a directory.
   absl::Status CloseFile(FileId file);
-  // The descriptor, for calls that the ring does not make. It stays the ring's. NotFound for a
-  // stale id.
+  // The descriptor, for calls that the ring does not make. It stays the ring's, and is valid until
+  // the file is closed. NotFound for a stale id. In a simulated world: Unimplemented.
   absl::StatusOr<NativeHandle> FileHandle(FileId file);
 
   // ---- Opening and closing.
 
-  // Completes with the new file (`Completion::file`). kTooManyIds: RingOptions::max_files reached.
+  // Completes with the new file (`Completion::file`), which is close-on-exec.
+  // Errors: those of FileOptions; kTooManyFiles if descriptors are short. kTooManyIds if
+  // RingOptions::max_files are open: the ring has closed the new file, but may have made it.
+  // The open of a FIFO for reading or for writing alone waits for the other end, and keeps a thread
+  // for as long. (On Linux one for both does not wait.)
   Prepared PrepareOpen(const PathAt& path, const FileOptions& options, Token token);
-  // Completes with 0, or with the error of the close (a write that failed late may show there); the
-  // file is closed in both cases. The id is stale from acceptance on. Operations in flight on the
-  // file complete first. It does not cancel them.
+  // Completes with 0, or with the error of the close (one of an earlier write may show here). The
+  // file is closed in both cases. The id is stale from acceptance on.
+  // Operations in flight that use the file, as a directory too, complete first. The close does not
+  // cancel them: a read that waits on a pipe keeps it waiting, until that read is cancelled.
   Prepared PrepareCloseFile(FileId file, Token token);
 
   // ---- Reading and writing at an offset in bytes, or at kOwnPosition.
 
-  // A read completes with the bytes read, 0 at the end of the file; reads and writes may be short.
-  // A span without bytes, or an offset of 2^63 or more, is kInvalidArgument. At most
-  // kTransferBytesMax bytes of a longer span are transferred. On a file that cannot seek (a pipe)
-  // the offset must be kOwnPosition; another one is ignored, or completes with kNotSupported.
+  // A read completes with the bytes read; 0: the end of the file. A write completes with the bytes
+  // written. Both may be fewer than given: prepare the rest again. At most kTransferBytesMax bytes
+  // of a longer span are transferred.
+  // Errors: kInvalidArgument if the span is empty, or the offset is 2^63 or more. A directory is
+  // kIsDirectory to read. On a pipe or terminal the offset must be kOwnPosition: another one is
+  // ignored, or completes with kNotSupported.
   Prepared PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory, Token token);
   Prepared PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
                         Token token);
   // The same on a slice of a registered buffer.
   Prepared PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice, Token token);
   Prepared PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice, Token token);
-  // The same on several pieces of memory, one after the other, as one transfer. `parts` has 1 to
-  // kMemoryPartsMax, which may be empty but not all; else kInvalidArgument.
+  // The same on several pieces of memory, which are filled or written one after the other. The
+  // result is the sum; where it is short, it may end within a piece or after one. `parts` has 1 to
+  // kMemoryPartsMax, of which some may be empty, but not all; else kInvalidArgument. (Windows has a
+  // call for each piece: other writes may come between.)
   Prepared PrepareReadVector(FileId file, uint64_t offset, std::span<const MemoryPart> parts,
                              Token token);
   Prepared PrepareWriteVector(FileId file, uint64_t offset, std::span<const MemoryPart> parts,
                               Token token);
-  // Managed: the ring picks a buffer of the group and fills as much of it as the file has (kBuffer
-  // is set: TakeBuffer). At the end of the file it completes with 0 and without a buffer. The
-  // group's policy says what happens without a free buffer, as for PrepareRecvManaged.
+  // Managed: the ring picks a buffer of the group and reads into it, at most one buffer full
+  // (kBuffer is set: TakeBuffer). At the end of the file it completes with 0 and without a buffer.
+  // The group's policy says what happens if no buffer is free, as for PrepareRecvManaged. A group
+  // serves reads and receives at once. Each read has a whole buffer. On io_uring receives have,
+  // too, once a read has used the group (Capability::kIncrementalBuffers is for receives alone). A
+  // read that waits on a pipe has no buffer yet on io_uring, and has one elsewhere.
   Prepared PrepareReadManaged(FileId file, uint64_t offset, BufferGroupId group, Token token);
 
   // ---- What a file is and has. They complete with 0.
 
+  // Brings the bytes of completed writes to the disk. The name of a new file is not among them:
+  // sync its directory, too. (macOS: the disk may still keep them in its own cache, fsync(2).
+  // Windows: kPermissionDenied if the file was not opened for writing, and for directories.)
   Prepared PrepareSync(FileId file, SyncMode mode, Token token);
+  // `info` may not be null.
   Prepared PrepareStat(const PathAt& path, FollowLink follow, FileInfo* info, Token token);
   Prepared PrepareStatFile(FileId file, FileInfo* info, Token token);
+  // Makes the file `size` bytes long: cuts it, or adds zeros. kFileTooLarge from 2^63 on.
   Prepared PrepareTruncate(FileId file, uint64_t size, Token token);
-  // kNotSupported where the system or the file system cannot. `length` may not be 0.
+  // Errors: kNotSupported if the system or the file system cannot do this (macOS has only
+  // kPunchHole, BSD nothing). kInvalidArgument if `length` is 0; kFileTooLarge if the range ends at
+  // 2^63 or behind it.
   Prepared PrepareAllocate(FileId file, AllocateMode mode, uint64_t offset, uint64_t length,
                            Token token);
-  // A hint; completes with 0 also where the system takes none. `length` 0: to the end of the file.
+  // A hint, which changes no byte. Completes with 0 also if the system takes none (Linux takes all,
+  // macOS kWillNeed). A `length` of 0 reaches to the end of the file. kInvalidArgument if the range
+  // ends at 2^63 or behind it.
   Prepared PrepareAdvise(FileId file, Advice advice, uint64_t offset, uint64_t length, Token token);
 
-  // ---- Names. They complete with 0.
+  // ---- Names. They complete with 0, but for PrepareReadLink. If the last component of a path is a
+  // symbolic link, they are about the link itself.
 
+  // Errors: kDifferentFileSystem. A directory replaces only an empty directory (else kNotEmpty),
+  // and what is none replaces no directory (kIsDirectory); Windows: kPermissionDenied for both.
   Prepared PrepareRename(const PathAt& from, const PathAt& to, RenameMode mode, Token token);
-  // A further name of a file. A symbolic link gets the name itself.
+  // Gives the file `existing` the further name `name`: a hard link.
+  // Errors: kAlreadyExists if `name` is in use, kPermissionDenied if `existing` is a directory,
+  // kDifferentFileSystem.
   Prepared PrepareLink(const PathAt& existing, const PathAt& name, Token token);
-  // A name for an open file, also one that has none (FileOptions::Create::kUnnamed). Linux needs
-  // /proc for it (open(2)); kNotSupported on other systems.
+  // Gives an open file a name, also one that has none (FileOptions::Create::kUnnamed).
+  // Errors: as above. kNotSupported on other systems than Linux, where it needs /proc (open(2)).
   Prepared PrepareLinkFile(FileId file, const PathAt& name, Token token);
-  // `target` is stored as it is.
+  // Makes the symbolic link `name`, which leads to `target`. That is stored as it is, and need not
+  // exist. Its characters must stay as those of a path do. kAlreadyExists if `name` is in use.
   Prepared PrepareSymlink(const char* target, const PathAt& name, Token token);
-  // Completes with the number of characters, without a NUL. kMessageTooLong where they do not fit.
+  // Completes with the number of characters, and writes no NUL after them.
+  // Errors: kMessageTooLong if they do not fit; kInvalidArgument if `path` is no symbolic link, or
+  // `target` is empty.
   Prepared PrepareReadLink(const PathAt& path, std::span<char> target, Token token);
-  // Removes a name of what is no directory.
+  // Removes a name. The file itself goes with its last name, once nobody has it open.
+  // A directory is kIsDirectory, or kPermissionDenied: see PrepareRemoveDirectory.
   Prepared PrepareUnlink(const PathAt& path, Token token);
-  // kNotEmpty where there is something in it.
+  // Errors: kNotEmpty if there is anything in it; kNotDirectory if it is none.
   Prepared PrepareRemoveDirectory(const PathAt& path, Token token);
-  // `permissions`: see FileOptions.
+  // `permissions` as in FileOptions. kAlreadyExists if the name is in use.
   Prepared PrepareMakeDirectory(const PathAt& path, uint32_t permissions, Token token);
 
   // ---- Between files, and anything else that blocks.
 
   // Copies at most `length` bytes from one file to another without passing them through the
-  // program. Completes with the bytes copied, which may be fewer; 0 at the end of `from`. kCopy:
-  // kNotSupported where the system has no such call, kDifferentFileSystem where it does not copy
-  // between these two. kReflink shares all of the range or fails; it completes with 0, because the
-  // range may be longer than a result, and a `length` of 0 reaches to the end.
-  // Linux only so far; kNotSupported elsewhere.
+  // program, or shares their blocks. Linux only so far; kNotSupported elsewhere.
+  // kCopy completes with the bytes copied, which may be fewer; 0: the end of `from`. Errors:
+  // kNotSupported if the system has no such call for these files, kDifferentFileSystem if it does
+  // not copy between these two; kInvalidArgument if `length` is 0.
+  // kReflink shares all of the range or fails. It completes with 0, as the range may be longer than
+  // a result can say. A `length` of 0 reaches to the end of `from`. Errors: kNotSupported,
+  // kDifferentFileSystem, and kInvalidArgument if the range is not made of whole blocks.
   Prepared PrepareCopyRange(FileId from, uint64_t from_offset, FileId to, uint64_t to_offset,
                             uint64_t length, CopyMode mode, Token token);
-  // Runs `function(argument)` on a thread of the ring's and completes with what it returns.
-  // The threads are few (4): work that waits for other work of the ring can wait for ever.
+  // Runs `function(argument)` on a thread of the ring's, and completes with what it returns. Not
+  // run if it is cancelled before that (kCanceled). `argument` is the caller's to keep. The threads
+  // are those of the other operations, at most four: while four pieces of work run, file operations
+  // that need a thread wait, and work that waits for other work of the ring may wait for ever.
   Prepared PrepareWork(WorkFunction* function, void* argument, Token token);
 
  protected:
