@@ -169,6 +169,10 @@ struct alignas(64) Operation {
   void set(OperationFlags flag) { flags = static_cast<uint8_t>(flags | flag); }
   void clear(OperationFlags flag) { flags = static_cast<uint8_t>(flags & ~flag); }
 };
+// RingOptions::max_operations tells what one costs. The datagrams are the largest: the calls of
+// files, whole, lie in their room.
+static_assert(sizeof(Operation) <= 320);
+static_assert(sizeof(Operation::Call) <= sizeof(Operation::Message));
 
 using OperationTable = ioring::OperationTable<Operation>;
 

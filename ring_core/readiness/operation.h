@@ -47,6 +47,10 @@ struct alignas(64) Operation : emulated::OperationHead {
     posix::SocketAddress address;  // kConnect
   };
 };
+// RingOptions::max_operations tells what one costs. The datagrams are the largest: a read or write,
+// and the pointer to any other work of a file, lie in their room.
+static_assert(sizeof(Operation) <= 320);
+static_assert(sizeof(posix::FileTransferWork) <= sizeof(Operation::Message));
 
 using OperationTable = ioring::OperationTable<Operation>;
 
