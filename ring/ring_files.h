@@ -1,13 +1,13 @@
 // RingFiles: the file operations of a ring. A part of ring/ring.h: include that instead.
 //
-// The rules of ring/ring.h hold for these operations. For all of them hold besides:
+// The rules of ring/ring.h hold for these operations. These rules are for all of them, too:
 //
 //  - Threads: no operation blocks the ring's thread. If the system has only a call that blocks, the
 //    ring makes the call on a thread of its own. It has at most four, and one more that waits for
 //    pipes and terminals; each is made when there is work for it. On io_uring the kernel has most
-//    operations: PrepareReadLink, PrepareCopyRange, PrepareWork and what this kernel lacks
-//    (Capability::kFileCalls, kFileTruncate) need a thread. On Windows everything but reads and
-//    writes does. On epoll and kqueue everything does.
+//    operations; PrepareReadLink, PrepareCopyRange and PrepareWork need a thread, and so do those
+//    that the running kernel lacks (Capability::kFileCalls, kFileTruncate). On Windows reads and
+//    writes need none, all others do. On epoll and kqueue all do.
 //  - Order: operations on one file run in any order, and at the same time. To have one after
 //    another, prepare it when the other has completed. (A PrepareCloseFile waits for those that
 //    were prepared before it.)
@@ -50,12 +50,12 @@ class RingFiles : protected RingBackend {
 
   // `path` starts at the working directory, or is absolute.
   // Errors: a status that names the path and the reason. ResourceExhausted at
-  // RingOptions::max_files, which directories count for, too.
+  // RingOptions::max_files, for which directories count, too.
   absl::StatusOr<FileId> OpenFile(const std::string& path, const FileOptions& options);
   // Takes over a descriptor (Windows: a handle) that was opened elsewhere: a file, a directory, a
   // pipe or a terminal. Its blocking mode does not matter, and stays as it is.
-  // Effects: on success the ring owns the descriptor, and closes it; on failure it stays the
-  // caller's. To go on using it elsewhere (standard input), register a copy: dup(2).
+  // Effects: on success the ring owns the descriptor, and will close it; on failure it stays the
+  // caller's. If others use it too (standard input), register a copy of it: dup(2).
   // Errors: AlreadyExists if the ring has it already; InvalidArgument if it is a socket, or (on
   // Windows) a handle without FILE_FLAG_OVERLAPPED. In a simulated world: Unimplemented.
   absl::StatusOr<FileId> RegisterFile(NativeHandle handle);
@@ -81,12 +81,12 @@ class RingFiles : protected RingBackend {
 
   // ---- Reading and writing at an offset in bytes, or at kOwnPosition.
 
-  // A read completes with the bytes read; 0: the end of the file. A write completes with the bytes
-  // written. Both may be fewer than given: prepare the rest again. At most kTransferBytesMax bytes
-  // of a longer span are transferred.
-  // Errors: kInvalidArgument if the span is empty, or the offset is 2^63 or more. A directory is
-  // kIsDirectory to read. On a pipe or terminal the offset must be kOwnPosition: another one is
-  // ignored, or completes with kNotSupported.
+  // A read completes with the number of bytes read; 0: the end of the file. A write completes with
+  // the number written. Either may be less than the span: prepare another for the rest. At most
+  // kTransferBytesMax bytes of a longer span are transferred.
+  // Errors: kInvalidArgument if the span is empty, or the offset is 2^63 or more. kIsDirectory for
+  // a read of a directory. On a pipe or terminal the offset must be kOwnPosition; the system
+  // ignores another one, or the operation completes with kNotSupported.
   Prepared PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory, Token token);
   Prepared PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,
                         Token token);
@@ -94,9 +94,9 @@ class RingFiles : protected RingBackend {
   Prepared PrepareReadBuffer(FileId file, uint64_t offset, const BufferSlice& slice, Token token);
   Prepared PrepareWriteBuffer(FileId file, uint64_t offset, const BufferSlice& slice, Token token);
   // The same on several pieces of memory, which are filled or written one after the other. The
-  // result is the sum; where it is short, it may end within a piece or after one. `parts` has 1 to
-  // kMemoryPartsMax, of which some may be empty, but not all; else kInvalidArgument. (Windows has a
-  // call for each piece: other writes may come between.)
+  // result is the number of all bytes; a short one may end within a piece, or after one. `parts`
+  // has 1 to kMemoryPartsMax pieces, of which some may be empty, but not all; else
+  // kInvalidArgument. (On Windows each piece is a call: other writes may come between two of them.)
   Prepared PrepareReadVector(FileId file, uint64_t offset, std::span<const MemoryPart> parts,
                              Token token);
   Prepared PrepareWriteVector(FileId file, uint64_t offset, std::span<const MemoryPart> parts,
@@ -104,16 +104,18 @@ class RingFiles : protected RingBackend {
   // Managed: the ring picks a buffer of the group and reads into it, at most one buffer full
   // (kBuffer is set: TakeBuffer). At the end of the file it completes with 0 and without a buffer.
   // The group's policy says what happens if no buffer is free, as for PrepareRecvManaged. A group
-  // serves reads and receives at once. Each read has a whole buffer. On io_uring receives have,
-  // too, once a read has used the group (Capability::kIncrementalBuffers is for receives alone). A
-  // read that waits on a pipe has no buffer yet on io_uring, and has one elsewhere.
+  // serves reads and receives at once.
+  //
+  // Each read takes a whole buffer. On io_uring each receive does too, once a read has used the
+  // group: only receives can share a buffer (Capability::kIncrementalBuffers). A read that waits on
+  // a pipe holds a buffer meanwhile, but not on io_uring.
   Prepared PrepareReadManaged(FileId file, uint64_t offset, BufferGroupId group, Token token);
 
   // ---- What a file is and has. They complete with 0.
 
-  // Brings the bytes of completed writes to the disk. The name of a new file is not among them:
-  // sync its directory, too. (macOS: the disk may still keep them in its own cache, fsync(2).
-  // Windows: kPermissionDenied if the file was not opened for writing, and for directories.)
+  // Brings the bytes of completed writes to the disk. To keep the name of a new file too, sync its
+  // directory. (macOS: the disk may still hold the bytes in a cache of its own, fsync(2). Windows:
+  // kPermissionDenied for a directory, and for a file that was not opened for writing.)
   Prepared PrepareSync(FileId file, SyncMode mode, Token token);
   // `info` may not be null.
   Prepared PrepareStat(const PathAt& path, FollowLink follow, FileInfo* info, Token token);
@@ -133,8 +135,9 @@ class RingFiles : protected RingBackend {
   // ---- Names. They complete with 0, but for PrepareReadLink. If the last component of a path is a
   // symbolic link, they are about the link itself.
 
-  // Errors: kDifferentFileSystem. A directory replaces only an empty directory (else kNotEmpty),
-  // and what is none replaces no directory (kIsDirectory); Windows: kPermissionDenied for both.
+  // Errors: kDifferentFileSystem. kNotEmpty if a directory would replace one that is not empty;
+  // kIsDirectory if a file would replace a directory, kNotDirectory if a directory would replace a
+  // file. (Windows may say kPermissionDenied for these.)
   Prepared PrepareRename(const PathAt& from, const PathAt& to, RenameMode mode, Token token);
   // Gives the file `existing` the further name `name`: a hard link.
   // Errors: kAlreadyExists if `name` is in use, kPermissionDenied if `existing` is a directory,
@@ -143,8 +146,9 @@ class RingFiles : protected RingBackend {
   // Gives an open file a name, also one that has none (FileOptions::Create::kUnnamed).
   // Errors: as above. kNotSupported on other systems than Linux, where it needs /proc (open(2)).
   Prepared PrepareLinkFile(FileId file, const PathAt& name, Token token);
-  // Makes the symbolic link `name`, which leads to `target`. That is stored as it is, and need not
-  // exist. Its characters must stay as those of a path do. kAlreadyExists if `name` is in use.
+  // Makes the symbolic link `name`, which leads to `target`. The target is stored as it is, and
+  // need not exist. Its characters must stay as those of a path do. kAlreadyExists if `name` is in
+  // use.
   Prepared PrepareSymlink(const char* target, const PathAt& name, Token token);
   // Completes with the number of characters, and writes no NUL after them.
   // Errors: kMessageTooLong if they do not fit; kInvalidArgument if `path` is no symbolic link, or
@@ -170,10 +174,12 @@ class RingFiles : protected RingBackend {
   // kDifferentFileSystem, and kInvalidArgument if the range is not made of whole blocks.
   Prepared PrepareCopyRange(FileId from, uint64_t from_offset, FileId to, uint64_t to_offset,
                             uint64_t length, CopyMode mode, Token token);
-  // Runs `function(argument)` on a thread of the ring's, and completes with what it returns. Not
-  // run if it is cancelled before that (kCanceled). `argument` is the caller's to keep. The threads
-  // are those of the other operations, at most four: while four pieces of work run, file operations
-  // that need a thread wait, and work that waits for other work of the ring may wait for ever.
+  // Runs `function(argument)` on a thread of the ring's, and completes with what it returns. The
+  // function is not called if the operation is cancelled before (kCanceled). `argument` must stay
+  // valid until the final completion.
+  // The threads, at most four, are those of all file operations. While four pieces of work run, an
+  // operation that needs a thread waits; and work that waits for other work of the ring may wait
+  // for ever.
   Prepared PrepareWork(WorkFunction* function, void* argument, Token token);
 
  protected:
