@@ -3,8 +3,8 @@
 #include <atomic>
 #include <cstdint>
 
-#include "absl/log/check.h"
 #include "process/fork_watch.h"
+#include "process/standard_error.h"
 
 namespace ioring::process {
 namespace {
@@ -32,7 +32,7 @@ void InChild() {
 
 void Watch() {
   static const int code = pthread_atfork(&Lock, &InParent, &InChild);
-  CHECK_EQ(code, 0) << "no memory to watch for forks";
+  if (code != 0) EndProgram("no memory to watch for forks");
 }
 
 }  // namespace
