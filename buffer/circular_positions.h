@@ -10,6 +10,8 @@
 //   [    ########### readable #####........ writable ...|....]
 //                                                     seam
 //
+// Errors: a requirement that is not met ends the program with a sentence on standard error, in
+// every build. That takes a comparison.
 // Cost: 24 bytes. No function allocates, makes a system call or takes a lock.
 // Threads: one at a time.
 #ifndef IORING_BUFFER_CIRCULAR_POSITIONS_H_
@@ -24,17 +26,16 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "absl/log/check.h"
-
 namespace ioring {
 
 class CircularPositions {
  public:
   // The positions of an empty buffer.
-  // Requires: `capacity_bytes` is a power of two (CHECKed).
+  // Requires: `capacity_bytes` is a power of two.
   explicit CircularPositions(size_t capacity_bytes) : capacity_(capacity_bytes) {
-    CHECK(std::has_single_bit(capacity_bytes))
-        << "a circular buffer's capacity must be a power of two, not " << capacity_bytes;
+    if (!std::has_single_bit(capacity_bytes)) [[unlikely]] {
+      DieOfCapacity(capacity_bytes);
+    }
   }
 
   size_t capacity() const { return capacity_; }
@@ -55,16 +56,20 @@ class CircularPositions {
   uint64_t tail() const { return tail_; }
 
   // Adds `count` bytes, which the caller wrote at write_offset(), to the readable ones.
-  // Requires: `count` is at most writable(). CHECKed in every build, for one comparison: otherwise
-  // bytes that are still to be read would be given out for writing.
+  // Requires: `count` is at most writable(). Otherwise bytes that are still to be read would be
+  // given out for writing.
   void CommitWrite(size_t count) {
-    CHECK_LE(count, writable()) << "more bytes committed as written than were writable";
+    if (count > writable()) [[unlikely]] {
+      DieOfWrite(count, writable());
+    }
     tail_ += count;
   }
   // Removes the first `count` readable bytes, and makes their space writable.
-  // Requires: `count` is at most readable() (CHECKed).
+  // Requires: `count` is at most readable().
   void CommitRead(size_t count) {
-    CHECK_LE(count, readable()) << "more bytes committed as read than were readable";
+    if (count > readable()) [[unlikely]] {
+      DieOfRead(count, readable());
+    }
     head_ += count;
   }
 
@@ -72,6 +77,11 @@ class CircularPositions {
   void Reset() { head_ = tail_ = 0; }
 
  private:
+  // Each ends the program with a sentence.
+  [[noreturn]] static void DieOfCapacity(size_t capacity_bytes);
+  [[noreturn]] static void DieOfWrite(size_t count, size_t writable);
+  [[noreturn]] static void DieOfRead(size_t count, size_t readable);
+
   uint64_t head_ = 0;
   uint64_t tail_ = 0;
   size_t capacity_;

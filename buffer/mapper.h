@@ -11,7 +11,7 @@
 
 #include <cstddef>
 
-#include "absl/status/statusor.h"
+#include "buffer/map_result.h"
 
 namespace ioring::mapper {
 
@@ -27,10 +27,10 @@ size_t GranularityBytes();
 // range are the same pages. The memory is zeroed. No other thread can get a part of the range
 // while it is being mapped. No descriptor or handle is left open.
 // Returns: the start of the first buffer.
-// Errors: ResourceExhausted where memory, address space, mappings or descriptors are short: the
-// message says which, and what to do. InvalidArgument where the system does not map so much at
-// once. PermissionDenied where the system denies the process shared memory.
-absl::StatusOr<std::byte*> MapMirrors(size_t size_bytes, size_t count);
+// Errors: kResourceExhausted where memory, address space, mappings or descriptors are short: the
+// message says which, and what to do. kInvalidArgument where the system does not map so much at
+// once. kPermissionDenied where the system denies the process shared memory.
+MapResult<std::byte*> MapMirrors(size_t size_bytes, size_t count);
 
 // Unmaps what MapMirrors mapped. Takes the address that the call returned, and its arguments.
 void UnmapMirrors(std::byte* base, size_t size_bytes, size_t count);
@@ -40,7 +40,7 @@ void UnmapMirrors(std::byte* base, size_t size_bytes, size_t count);
 //
 // Requires: `size_bytes` > 0, a multiple of GranularityBytes().
 // Errors: as for MapMirrors.
-absl::StatusOr<std::byte*> MapPlain(size_t size_bytes);
+MapResult<std::byte*> MapPlain(size_t size_bytes);
 
 // Unmaps what MapPlain mapped. Takes the address that the call returned, and its argument.
 void UnmapPlain(std::byte* base, size_t size_bytes);

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/base/config.h"
-#include "absl/status/statusor.h"
+#include "buffer/map_result.h"
 #include "buffer/memory_region.h"
 #include "buffer/mirrored_region.h"
 #include "gtest/gtest.h"
@@ -39,8 +39,8 @@ size_t MirrorMappings() { return Mappings("ioring mirror") + Mappings("/dev/shm/
 TEST(MapperFootprintTest, ARegionHoldsNoDescriptorAndFewMappings) {
   const std::vector<int> descriptors = OpenDescriptors();
   for (const size_t count : {size_t{1}, size_t{2}, size_t{256}}) {
-    absl::StatusOr<MirroredRegion> region = MirroredRegion::Create(MirrorGranularity(), count);
-    ASSERT_TRUE(region.ok()) << region.status();
+    MapResult<MirroredRegion> region = MirroredRegion::Create(MirrorGranularity(), count);
+    ASSERT_TRUE(region.ok()) << region.error().message();
     EXPECT_EQ(OpenDescriptors(), descriptors);
     EXPECT_EQ(MirrorMappings(), count + 1);
   }
@@ -51,11 +51,11 @@ TEST(MapperFootprintTest, ManyRegionsComeAndGoAndLeaveNothing) {
   const std::vector<int> descriptors = OpenDescriptors();
   const size_t mappings = Mappings("");
   for (size_t round = 0; round < 2000; ++round) {
-    absl::StatusOr<MirroredRegion> region =
+    MapResult<MirroredRegion> region =
         MirroredRegion::Create(MirrorGranularity() << (round % 4), 1 + round % 7);
-    ASSERT_TRUE(region.ok()) << region.status();
-    absl::StatusOr<MemoryRegion> plain = MemoryRegion::Create(size_t{4096} << (round % 12));
-    ASSERT_TRUE(plain.ok()) << plain.status();
+    ASSERT_TRUE(region.ok()) << region.error().message();
+    MapResult<MemoryRegion> plain = MemoryRegion::Create(size_t{4096} << (round % 12));
+    ASSERT_TRUE(plain.ok()) << plain.error().message();
     MirroredRegion moved = *std::move(region);
   }
   EXPECT_EQ(OpenDescriptors(), descriptors);

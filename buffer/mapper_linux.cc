@@ -6,22 +6,23 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
+#include <system_error>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_format.h"
+#include "buffer/concat.h"
+#include "buffer/map_result.h"
 #include "buffer/mapper.h"
-#include "buffer/mapper_status.h"
+#include "buffer/mapper_error.h"
 #include "buffer/mapper_views.h"
 
 namespace ioring::mapper {
 namespace {
+
+using buffer_internal::Concat;
 
 // Linux 6.3; the headers may be older than the kernel.
 constexpr unsigned kNoExecSeal = 0x0008U;
@@ -51,35 +52,39 @@ std::optional<size_t> MappingsInUse() {
 }
 
 std::optional<size_t> MappingsAllowed() {
-  uint64_t allowed = 0;
+  size_t allowed = 0;
   bool parsed = false;
-  ReadProc("/proc/sys/vm/max_map_count",
-           [&](std::string_view piece) { parsed = absl::SimpleAtoi(piece, &allowed); });
+  ReadProc("/proc/sys/vm/max_map_count", [&](std::string_view piece) {
+    const auto [end, error] = std::from_chars(piece.data(), piece.data() + piece.size(), allowed);
+    parsed = error == std::errc();
+  });
   return parsed ? std::optional<size_t>(allowed) : std::nullopt;
 }
 
 // Why the kernel said ENOMEM: it uses that code for three different limits.
-absl::Status OutOfMemoryOrMappings(size_t bytes, size_t mappings) {
+MapError OutOfMemoryOrMappings(const FailedCall& call, size_t mappings) {
   const std::optional<size_t> in_use = MappingsInUse();
   const std::optional<size_t> allowed = MappingsAllowed();
   if (in_use.has_value() && allowed.has_value() && *in_use + mappings >= *allowed) {
-    return absl::ResourceExhaustedError(absl::StrFormat(
-        "%d more memory mappings are needed, and %d of the %d that a process may have are in "
-        "use: raise the limit (sysctl -w vm.max_map_count=%d), or use fewer buffers",
-        mappings, *in_use, *allowed, std::max(2 * *allowed, *in_use + 2 * mappings)));
+    return Refusal(
+        MapErrorCode::kResourceExhausted, call,
+        Concat(mappings, " more memory mappings are needed, and ", *in_use, " of the ", *allowed,
+               " that a process may have are in use: raise the limit (sysctl -w vm.max_map_count=",
+               std::max(2 * *allowed, *in_use + 2 * mappings), "), or use fewer buffers"));
   }
-  return OutOfMemory(bytes, "use fewer or smaller buffers");
+  return OutOfMemory(call, "use fewer or smaller buffers");
 }
 
-absl::Status Explain(int error, std::string_view call, size_t bytes, size_t mappings) {
-  switch (error) {
+MapError Explain(const FailedCall& call, size_t mappings) {
+  switch (call.error) {
     case ENOMEM:
-      return OutOfMemoryOrMappings(bytes, mappings);
+      return OutOfMemoryOrMappings(call, mappings);
     case ENFILE:
-      return absl::ResourceExhaustedError(
+      return Refusal(
+          MapErrorCode::kResourceExhausted, call,
           "the system has no descriptor free: raise the limit (sysctl -w fs.file-max=...)");
     default:
-      return CannotMap(error, call, bytes);
+      return CannotMap(call);
   }
 }
 
@@ -93,18 +98,18 @@ int OpenMemoryObject() {
 
 }  // namespace
 
-absl::StatusOr<std::byte*> MapMirrors(size_t size_bytes, size_t count) {
+MapResult<std::byte*> MapMirrors(size_t size_bytes, size_t count) {
   const size_t bytes = 2 * size_bytes * count;
   const size_t mappings = count + 1;
   const Descriptor object(OpenMemoryObject());
-  if (!object.is_open()) return Explain(errno, "memfd_create", bytes, mappings);
+  if (!object.is_open()) return Explain({errno, "memfd_create", bytes}, mappings);
   std::byte* const base = MapViews(object.get(), size_bytes, count);
-  if (base == nullptr) return Explain(errno, "mmap", bytes, mappings);
+  if (base == nullptr) return Explain({errno, "mmap", bytes}, mappings);
   // The child of a fork would share what is written; it gets no such memory at all.
   if (madvise(base, bytes, MADV_DONTFORK) != 0) {
     const int error = errno;
     Unmap(base, bytes);
-    return Explain(error, "madvise", bytes, mappings);
+    return Explain({error, "madvise", bytes}, mappings);
   }
   return base;
 }
@@ -113,14 +118,14 @@ void UnmapMirrors(std::byte* base, size_t size_bytes, size_t count) {
   Unmap(base, 2 * size_bytes * count);
 }
 
-absl::StatusOr<std::byte*> MapPlain(size_t size_bytes) {
+MapResult<std::byte*> MapPlain(size_t size_bytes) {
   // Huge pages need the alignment, which kernels before 6.7 do not give by themselves.
   const size_t slack_bytes = size_bytes >= kHugePageBytes ? kHugePageBytes : 0;
   const size_t bytes = size_bytes + slack_bytes;
-  if (bytes < size_bytes) return Explain(EOVERFLOW, "mmap", size_bytes, 1);
+  if (bytes < size_bytes) return Explain({EOVERFLOW, "mmap", size_bytes}, 1);
   void* const memory =
       mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return Explain(errno, "mmap", size_bytes, 1);
+  if (memory == MAP_FAILED) return Explain({errno, "mmap", size_bytes}, 1);
   std::byte* base = static_cast<std::byte*>(memory);
   if (slack_bytes != 0) {
     const size_t past = static_cast<size_t>(reinterpret_cast<uintptr_t>(base) % kHugePageBytes);
@@ -136,7 +141,7 @@ absl::StatusOr<std::byte*> MapPlain(size_t size_bytes) {
   if (madvise(base, size_bytes, MADV_DONTFORK) != 0) {
     const int error = errno;
     Unmap(base, size_bytes);
-    return Explain(error, "madvise", size_bytes, 1);
+    return Explain({error, "madvise", size_bytes}, 1);
   }
   return base;
 }

@@ -6,10 +6,11 @@
 #include <cstdint>
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include "absl/base/config.h"
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include "buffer/map_result.h"
+#include "buffer/map_status.h"
 #include "buffer/memory_region.h"
 #include "buffer/mirrored_region.h"
 #include "gmock/gmock.h"
@@ -43,11 +44,15 @@ size_t MirrorMappings() {
 TEST(MapperLinuxTest, LargeRegionsAreAlignedForHugePages) {
   constexpr size_t kHugePageBytes = size_t{2} << 20;
   for (int i = 0; i < 10; ++i) {
-    absl::StatusOr<MemoryRegion> odd = MemoryRegion::Create(4096);
-    absl::StatusOr<MemoryRegion> region = MemoryRegion::Create(kHugePageBytes + 4096);
-    ASSERT_TRUE(region.ok()) << region.status();
+    MapResult<MemoryRegion> odd = MemoryRegion::Create(4096);
+    MapResult<MemoryRegion> region = MemoryRegion::Create(kHugePageBytes + 4096);
+    ASSERT_TRUE(region.ok()) << region.error().message();
     EXPECT_EQ(reinterpret_cast<uintptr_t>(region->memory().data()) % kHugePageBytes, 0u);
   }
+}
+
+std::string Answer(MapResult<MirroredRegion> result) {
+  return ToStatusOr(std::move(result)).status().ToString();
 }
 
 std::string WithoutMappings() {
@@ -62,14 +67,14 @@ std::string WithoutMappings() {
                                     PROT_READ) == 0) {
     pages += 2;
   }
-  const absl::Status full = MirroredRegion::Create(page_bytes, 256).status();
+  const std::string full = Answer(MirroredRegion::Create(page_bytes, 256));
   // Room for a part of the region's mappings, then for all.
   munmap(space, 100 * page_bytes);
-  const absl::Status partial = MirroredRegion::Create(page_bytes, 256).status();
+  const std::string partial = Answer(MirroredRegion::Create(page_bytes, 256));
   const std::string left = std::to_string(MirrorMappings());
   munmap(space, 1000 * page_bytes);
-  const absl::Status freed = MirroredRegion::Create(page_bytes, 256).status();
-  return full.ToString() + " | " + partial.ToString() + " | " + left + " | " + freed.ToString();
+  const std::string freed = Answer(MirroredRegion::Create(page_bytes, 256));
+  return full + " | " + partial + " | " + left + " | " + freed;
 }
 
 TEST(MapperLinuxTest, OutOfMappingsNamesTheLimitAndRecovers) {

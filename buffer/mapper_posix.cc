@@ -17,13 +17,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <string_view>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
+#include "buffer/concat.h"
+#include "buffer/map_result.h"
 #include "buffer/mapper.h"
-#include "buffer/mapper_status.h"
+#include "buffer/mapper_error.h"
 #include "buffer/mapper_views.h"
 
 namespace ioring::mapper {
@@ -77,36 +75,37 @@ bool KeepFromChildren(std::byte* base, size_t bytes) {
 #endif
 }
 
-absl::Status Explain(int error, std::string_view call, size_t bytes) {
-  switch (error) {
+MapError Explain(const FailedCall& call) {
+  switch (call.error) {
     case ENOMEM:
     case ENOSPC:
-      return OutOfMemory(bytes, "use fewer or smaller buffers, or raise the process's limits");
+      return OutOfMemory(call, "use fewer or smaller buffers, or raise the process's limits");
     case ENFILE:
-      return absl::ResourceExhaustedError(
-          "the system has no descriptor free: close some elsewhere or raise its limit");
+      return Refusal(MapErrorCode::kResourceExhausted, call,
+                     "the system has no descriptor free: close some elsewhere or raise its limit");
     case EACCES:
     case EPERM:
-      return absl::PermissionDeniedError(
-          absl::StrCat("the system denies this process shared memory (", call,
-                       "), which mirrored buffers need: see its sandbox or security policy"));
+      return Refusal(MapErrorCode::kPermissionDenied, call,
+                     buffer_internal::Concat(
+                         "the system denies this process shared memory (", call.name,
+                         "), which mirrored buffers need: see its sandbox or security policy"));
     default:
-      return CannotMap(error, call, bytes);
+      return CannotMap(call);
   }
 }
 
 }  // namespace
 
-absl::StatusOr<std::byte*> MapMirrors(size_t size_bytes, size_t count) {
+MapResult<std::byte*> MapMirrors(size_t size_bytes, size_t count) {
   const size_t bytes = 2 * size_bytes * count;
   const Descriptor object(OpenMemoryObject());
-  if (!object.is_open()) return Explain(errno, "shm_open", bytes);
+  if (!object.is_open()) return Explain({errno, "shm_open", bytes});
   std::byte* const base = MapViews(object.get(), size_bytes, count);
-  if (base == nullptr) return Explain(errno, "mmap", bytes);
+  if (base == nullptr) return Explain({errno, "mmap", bytes});
   if (!KeepFromChildren(base, bytes)) {
     const int error = errno;
     Unmap(base, bytes);
-    return Explain(error, "minherit", bytes);
+    return Explain({error, "minherit", bytes});
   }
   return base;
 }
@@ -115,7 +114,7 @@ void UnmapMirrors(std::byte* base, size_t size_bytes, size_t count) {
   Unmap(base, 2 * size_bytes * count);
 }
 
-absl::StatusOr<std::byte*> MapPlain(size_t size_bytes) {
+MapResult<std::byte*> MapPlain(size_t size_bytes) {
   int flags = MAP_PRIVATE | MAP_ANONYMOUS;
   // FreeBSD makes large pages of what is aligned to them; the others choose by themselves.
 #if defined(MAP_ALIGNED_SUPER)
@@ -123,13 +122,13 @@ absl::StatusOr<std::byte*> MapPlain(size_t size_bytes) {
   if (size_bytes >= kSuperPageBytes) flags |= MAP_ALIGNED_SUPER;
 #endif
   void* const memory = mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
-  if (memory == MAP_FAILED) return Explain(errno, "mmap", size_bytes);
+  if (memory == MAP_FAILED) return Explain({errno, "mmap", size_bytes});
   std::byte* const base = static_cast<std::byte*>(memory);
   // The kernel may hold these pages for input, which a child that had them too would divert.
   if (!KeepFromChildren(base, size_bytes)) {
     const int error = errno;
     Unmap(base, size_bytes);
-    return Explain(error, "minherit", size_bytes);
+    return Explain({error, "minherit", size_bytes});
   }
   return base;
 }

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "buffer/map_result.h"
 #include "buffer/mirrored_region.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -61,8 +61,8 @@ class MapperPosixTest : public ::testing::Test {
 };
 
 TEST_F(MapperPosixTest, NamesAreGoneAtOnce) {
-  const absl::StatusOr<MirroredRegion> region = MirroredRegion::Create(MirrorGranularity(), 3);
-  ASSERT_TRUE(region.ok()) << region.status();
+  const MapResult<MirroredRegion> region = MirroredRegion::Create(MirrorGranularity(), 3);
+  ASSERT_TRUE(region.ok()) << region.error().message();
   ASSERT_THAT(opened, SizeIs(1));
   ASSERT_THAT(unlinked, SizeIs(1));
   EXPECT_EQ(unlinked[0], opened[0].name);
@@ -102,17 +102,23 @@ TEST_F(MapperPosixTest, ANameThatIsTakenIsLeftAlone) {
 }
 
 TEST_F(MapperPosixTest, RefusalsAreSaid) {
-  const auto message = [](int code) {
+  const auto refused = [](int code) {
     refusals = 1;
     refusal_code = code;
     const auto region = MirroredRegion::Create(MirrorGranularity(), 1);
     EXPECT_FALSE(region.ok());
-    return std::string(region.status().message());
+    return region.error();
   };
-  EXPECT_THAT(message(EMFILE), HasSubstr("ulimit -n"));
-  EXPECT_THAT(message(ENFILE), HasSubstr("the system has no descriptor free"));
-  EXPECT_THAT(message(EACCES), HasSubstr("denies this process shared memory (shm_open)"));
-  EXPECT_THAT(message(EIO), HasSubstr("shm_open"));
+  EXPECT_THAT(refused(EMFILE).message(), HasSubstr("ulimit -n"));
+  EXPECT_THAT(refused(ENFILE).message(), HasSubstr("the system has no descriptor free"));
+  EXPECT_EQ(refused(ENFILE).code(), MapErrorCode::kResourceExhausted);
+  EXPECT_THAT(refused(EACCES).message(), HasSubstr("denies this process shared memory (shm_open)"));
+  EXPECT_EQ(refused(EACCES).code(), MapErrorCode::kPermissionDenied);
+  const MapError other = refused(EIO);
+  EXPECT_THAT(other.message(), HasSubstr("shm_open"));
+  EXPECT_EQ(other.code(), MapErrorCode::kOther);
+  EXPECT_EQ(other.system_code(), EIO);
+  EXPECT_STREQ(other.call(), "shm_open");
   EXPECT_THAT(unlinked, SizeIs(0));
 }
 

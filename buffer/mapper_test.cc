@@ -11,8 +11,8 @@
 #include <utility>
 
 #include "absl/base/config.h"
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include "buffer/map_result.h"
+#include "buffer/map_status.h"
 #include "buffer/memory_region.h"
 #include "buffer/mirrored_region.h"
 #include "gmock/gmock.h"
@@ -36,13 +36,18 @@ constexpr bool kThreadSanitizer = false;
 [[maybe_unused]] constexpr bool kAddressSanitizer = false;
 #endif
 
+template <typename T>
+std::string Answer(MapResult<T> result) {
+  return ToStatusOr(std::move(result)).status().ToString();
+}
+
 // OpenBSD has no such limit, and macOS does not keep to it.
 #if defined(RLIMIT_AS) && !defined(__APPLE__)
 std::string WithoutAddressSpace() {
   const rlimit limit{size_t{512} << 20, size_t{512} << 20};
   if (setrlimit(RLIMIT_AS, &limit) != 0) return "no limit";
-  const absl::Status mirrored = MirroredRegion::Create(size_t{1} << 30, 1).status();
-  return mirrored.ToString() + " | " + MemoryRegion::Create(size_t{1} << 30).status().ToString();
+  return Answer(MirroredRegion::Create(size_t{1} << 30, 1)) + " | " +
+         Answer(MemoryRegion::Create(size_t{1} << 30));
 }
 
 TEST(MapperTest, OutOfAddressSpaceNamesTheLimit) {
@@ -60,7 +65,7 @@ TEST(MapperTest, OutOfAddressSpaceNamesTheLimit) {
 std::string WithoutDescriptors() {
   const rlimit limit{0, 0};
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0) return "no limit";
-  return MirroredRegion::Create(MirrorGranularity(), 1).status().ToString();
+  return Answer(MirroredRegion::Create(MirrorGranularity(), 1));
 }
 
 TEST(MapperTest, OutOfDescriptorsNamesTheLimit) {
@@ -86,11 +91,11 @@ void ExpectNotInherited(std::span<std::byte> memory) {
 }
 
 TEST(MapperTest, AForkedChildDoesNotShareTheMemory) {
-  absl::StatusOr<MirroredRegion> mirrored = MirroredRegion::Create(MirrorGranularity(), 3);
-  ASSERT_TRUE(mirrored.ok()) << mirrored.status();
+  MapResult<MirroredRegion> mirrored = MirroredRegion::Create(MirrorGranularity(), 3);
+  ASSERT_TRUE(mirrored.ok()) << mirrored.error().message();
   ExpectNotInherited(mirrored->memory());
-  absl::StatusOr<MemoryRegion> plain = MemoryRegion::Create(size_t{4} << 20);
-  ASSERT_TRUE(plain.ok()) << plain.status();
+  MapResult<MemoryRegion> plain = MemoryRegion::Create(size_t{4} << 20);
+  ASSERT_TRUE(plain.ok()) << plain.error().message();
   ExpectNotInherited(plain->memory());
 }
 

@@ -6,8 +6,10 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <system_error>
 
-#include "absl/log/log.h"
+#include "buffer/concat.h"
+#include "process/standard_error.h"
 
 namespace ioring::mapper {
 namespace {
@@ -59,7 +61,10 @@ std::byte* MapViews(int object, size_t size_bytes, size_t count) {
 }
 
 void Unmap(std::byte* base, size_t bytes) {
-  if (munmap(base, bytes) != 0) PLOG(ERROR) << "munmap of " << bytes << " bytes";
+  if (munmap(base, bytes) == 0) return;
+  const int error = errno;
+  process::Complain(buffer_internal::Concat(
+      "munmap of ", bytes, " bytes: ", std::generic_category().message(error), " [", error, "]"));
 }
 
 }  // namespace ioring::mapper

@@ -42,7 +42,7 @@ class Descriptor {
 std::byte* MapViews(int object, size_t size_bytes, size_t count);
 
 // Unmaps memory. A failure leaks address space and nothing else, so it does not end the program
-// but is logged.
+// but is said on standard error.
 void Unmap(std::byte* base, size_t bytes);
 
 }  // namespace ioring::mapper

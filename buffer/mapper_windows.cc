@@ -6,16 +6,18 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
+#include <string>
+#include <utility>
 
-#include "absl/log/log.h"
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
+#include "buffer/concat.h"
+#include "buffer/map_result.h"
 #include "buffer/mapper.h"
+#include "process/standard_error.h"
 
 namespace ioring::mapper {
 namespace {
+
+using buffer_internal::Concat;
 
 // The memory object while it is mapped; the views keep it afterwards. Nobody inherits it.
 class Section {
@@ -37,7 +39,10 @@ class Section {
   const HANDLE handle_;
 };
 
-absl::Status Explain(DWORD error, std::string_view call, size_t bytes) {
+MapError Explain(DWORD error, const char* call, size_t bytes) {
+  const auto refusal = [error, call](MapErrorCode code, std::string message) {
+    return MapError(code, static_cast<int>(error), call, std::move(message));
+  };
   switch (error) {
     case ERROR_COMMITMENT_LIMIT:
     case ERROR_COMMITMENT_MINIMUM:
@@ -45,31 +50,36 @@ absl::Status Explain(DWORD error, std::string_view call, size_t bytes) {
     case ERROR_NOT_ENOUGH_MEMORY:
     case ERROR_NO_SYSTEM_RESOURCES:
     case ERROR_OUTOFMEMORY:
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "no memory or address space for ", bytes, " bytes (", call, ", Windows error ", error,
-          "): use fewer or smaller buffers, or let the page file be larger"));
+      return refusal(
+          MapErrorCode::kResourceExhausted,
+          Concat("no memory or address space for ", bytes, " bytes (", call, ", Windows error ",
+                 error, "): use fewer or smaller buffers, or let the page file be larger"));
     case ERROR_NOT_ENOUGH_QUOTA:
     case ERROR_WORKING_SET_QUOTA:
-      return absl::ResourceExhaustedError(absl::StrCat(
-          bytes, " bytes are more than this process may have (", call, ", Windows error ", error,
-          "): use fewer or smaller buffers, or raise the limit of its job object"));
+      return refusal(
+          MapErrorCode::kResourceExhausted,
+          Concat(bytes, " bytes are more than this process may have (", call, ", Windows error ",
+                 error, "): use fewer or smaller buffers, or raise the limit of its job object"));
     case ERROR_INVALID_ADDRESS:
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "no ", bytes,
-          " bytes of addresses in a row stayed free for as long as mapping them takes: "
-          "other threads take them; create buffers before starting those, or use fewer at once"));
+      return refusal(
+          MapErrorCode::kResourceExhausted,
+          Concat("no ", bytes,
+                 " bytes of addresses in a row stayed free for as long as mapping them takes: "
+                 "other threads take them; create buffers before starting those, or use fewer at "
+                 "once"));
     case ERROR_ACCESS_DENIED:
     case ERROR_PRIVILEGE_NOT_HELD:
-      return absl::PermissionDeniedError(
-          absl::StrCat("Windows denies this process shared memory (", call, ", error ", error,
-                       "), which mirrored buffers need: see its sandbox or security policy"));
+      return refusal(MapErrorCode::kPermissionDenied,
+                     Concat("Windows denies this process shared memory (", call, ", error ", error,
+                            "), which mirrored buffers need: see its sandbox or security policy"));
     case ERROR_INVALID_PARAMETER:
-      return absl::InvalidArgumentError(absl::StrCat(
-          bytes, " bytes are more than Windows maps at once: use fewer or smaller buffers"));
+      return refusal(
+          MapErrorCode::kInvalidArgument,
+          Concat(bytes, " bytes are more than Windows maps at once: use fewer or smaller buffers"));
     default:
-      return absl::InternalError(absl::StrCat("mapping ", bytes, " bytes: ", call,
-                                              ": Windows error ", error, " (net helpmsg ", error,
-                                              " says what it means)"));
+      return refusal(MapErrorCode::kOther,
+                     Concat("mapping ", bytes, " bytes: ", call, ": Windows error ", error,
+                            " (net helpmsg ", error, " says what it means)"));
   }
 }
 
@@ -89,13 +99,14 @@ void UnmapViews(std::byte* base, const Row& row, size_t views) {
   for (size_t i = 0; i < views; ++i) {
     std::byte* const address = base + row.view(i).offset_bytes;
     if (UnmapViewOfFile(address) == 0) {
-      LOG(ERROR) << "UnmapViewOfFile of " << row.view(i).bytes << " bytes: Windows error "
-                 << GetLastError();
+      const DWORD error = GetLastError();
+      process::Complain(
+          Concat("UnmapViewOfFile of ", row.view(i).bytes, " bytes: Windows error ", error));
     }
   }
 }
 
-absl::StatusOr<std::byte*> MapMirrors(size_t size_bytes, size_t count) {
+MapResult<std::byte*> MapMirrors(size_t size_bytes, size_t count) {
   const Row row{size_bytes, count};
   const Section section(uint64_t{size_bytes} * count);
   if (section.get() == nullptr) return Explain(GetLastError(), "CreateFileMapping", row.bytes());
@@ -115,7 +126,7 @@ void UnmapMirrors(std::byte* base, size_t size_bytes, size_t count) {
 
 // Large pages are left alone: they take a privilege that processes do not have unless an
 // administrator gives it, and cannot be paged out.
-absl::StatusOr<std::byte*> MapPlain(size_t size_bytes) {
+MapResult<std::byte*> MapPlain(size_t size_bytes) {
   void* const memory = VirtualAlloc(nullptr, size_bytes, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
   if (memory == nullptr) return Explain(GetLastError(), "VirtualAlloc", size_bytes);
   return static_cast<std::byte*>(memory);
@@ -123,7 +134,8 @@ absl::StatusOr<std::byte*> MapPlain(size_t size_bytes) {
 
 void UnmapPlain(std::byte* base, size_t size_bytes) {
   if (VirtualFree(base, 0, MEM_RELEASE) == 0) {
-    LOG(ERROR) << "VirtualFree of " << size_bytes << " bytes: Windows error " << GetLastError();
+    const DWORD error = GetLastError();
+    process::Complain(Concat("VirtualFree of ", size_bytes, " bytes: Windows error ", error));
   }
 }
 

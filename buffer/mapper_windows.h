@@ -61,7 +61,7 @@ Mapped MapByPlaceholders(HANDLE object, const Row& row);
 Mapped MapByRetries(HANDLE object, const Row& row);
 
 // Unmaps the first `views` views of a row. A failure leaks address space and nothing else, so it
-// does not end the program but is logged.
+// does not end the program but is said on standard error.
 void UnmapViews(std::byte* base, const Row& row, size_t views);
 
 }  // namespace ioring::mapper

@@ -13,8 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include "buffer/map_result.h"
 #include "buffer/memory_region.h"
 #include "buffer/mirrored_region.h"
 #include "gmock/gmock.h"
@@ -108,8 +107,8 @@ TEST_F(MapperWindowsTest, ARegionHoldsNoHandleAndFewViews) {
   const size_t handles = OpenHandles();
   const size_t regions = Regions();
   for (const size_t count : {size_t{1}, size_t{2}, size_t{256}}) {
-    absl::StatusOr<MirroredRegion> region = MirroredRegion::Create(MirrorGranularity(), count);
-    ASSERT_TRUE(region.ok()) << region.status();
+    MapResult<MirroredRegion> region = MirroredRegion::Create(MirrorGranularity(), count);
+    ASSERT_TRUE(region.ok()) << region.error().message();
     EXPECT_EQ(OpenHandles(), handles);
     EXPECT_EQ(Regions(), regions + count + 1);
   }
@@ -120,11 +119,11 @@ TEST_F(MapperWindowsTest, ManyRegionsComeAndGoAndLeaveNothing) {
   const size_t handles = OpenHandles();
   const size_t regions = Regions();
   for (size_t round = 0; round < 200; ++round) {
-    absl::StatusOr<MirroredRegion> region =
+    MapResult<MirroredRegion> region =
         MirroredRegion::Create(MirrorGranularity() << (round % 4), 1 + round % 7);
-    ASSERT_TRUE(region.ok()) << region.status();
-    absl::StatusOr<MemoryRegion> plain = MemoryRegion::Create(size_t{4096} << (round % 12));
-    ASSERT_TRUE(plain.ok()) << plain.status();
+    ASSERT_TRUE(region.ok()) << region.error().message();
+    MapResult<MemoryRegion> plain = MemoryRegion::Create(size_t{4096} << (round % 12));
+    ASSERT_TRUE(plain.ok()) << plain.error().message();
     MirroredRegion moved = *std::move(region);
   }
   EXPECT_EQ(OpenHandles(), handles);
@@ -150,8 +149,8 @@ TEST_F(MapperWindowsTest, APlaceThatIsTakenMeanwhileIsSoughtAgain) {
   const size_t regions = Regions();
   view_refusals.Set(2, 3, ERROR_INVALID_ADDRESS);
   {
-    absl::StatusOr<MirroredRegion> region = MirroredRegion::Create(MirrorGranularity(), 3);
-    ASSERT_TRUE(region.ok()) << region.status();
+    MapResult<MirroredRegion> region = MirroredRegion::Create(MirrorGranularity(), 3);
+    ASSERT_TRUE(region.ok()) << region.error().message();
     // Two of the first try, none of the next two, all four of the last.
     EXPECT_EQ(views, 6);
     region->buffer(1)[0] = std::byte{42};
@@ -165,9 +164,9 @@ TEST_F(MapperWindowsTest, APlaceThatIsAlwaysTakenIsGivenUp) {
   const size_t handles = OpenHandles();
   const size_t regions = Regions();
   view_refusals.Set(0, kAll, ERROR_INVALID_ADDRESS);
-  const absl::Status status = MirroredRegion::Create(MirrorGranularity(), 1).status();
-  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
-  EXPECT_THAT(status.message(), HasSubstr("other threads take them"));
+  const MapError error = MirroredRegion::Create(MirrorGranularity(), 1).error();
+  EXPECT_EQ(error.code(), MapErrorCode::kResourceExhausted) << error.message();
+  EXPECT_THAT(error.message(), HasSubstr("other threads take them"));
   EXPECT_EQ(OpenHandles(), handles);
   EXPECT_EQ(Regions(), regions);
 }
@@ -185,8 +184,8 @@ TEST_F(MapperWindowsTest, RegionsComeThroughAThreadThatTakesPlaces) {
     for (void* const place : taken) VirtualFree(place, 0, MEM_RELEASE);
   });
   for (int i = 0; i < 100; ++i) {
-    absl::StatusOr<MirroredRegion> region = MirroredRegion::Create(MirrorGranularity(), 4);
-    ASSERT_TRUE(region.ok()) << region.status();
+    MapResult<MirroredRegion> region = MirroredRegion::Create(MirrorGranularity(), 4);
+    ASSERT_TRUE(region.ok()) << region.error().message();
     for (size_t buffer = 0; buffer < region->count(); ++buffer) {
       std::memset(region->buffer(buffer).data(), static_cast<int>(buffer) + 1,
                   region->size_bytes());
@@ -215,24 +214,27 @@ TEST_F(MapperWindowsTest, RefusalsAreSaid) {
   const size_t handles = OpenHandles();
   const auto refused = [](DWORD error) {
     section_refusals.Set(0, 1, error);
-    return MirroredRegion::Create(MirrorGranularity(), 2).status();
+    return MirroredRegion::Create(MirrorGranularity(), 2).error();
   };
-  EXPECT_TRUE(absl::IsResourceExhausted(refused(ERROR_COMMITMENT_LIMIT)));
+  EXPECT_EQ(refused(ERROR_COMMITMENT_LIMIT).code(), MapErrorCode::kResourceExhausted);
   EXPECT_THAT(refused(ERROR_COMMITMENT_LIMIT).message(),
               AllOf(HasSubstr("262144 bytes"), HasSubstr("page file")));
   EXPECT_THAT(refused(ERROR_NOT_ENOUGH_QUOTA).message(), HasSubstr("job object"));
-  EXPECT_TRUE(absl::IsPermissionDenied(refused(ERROR_ACCESS_DENIED)));
-  EXPECT_TRUE(absl::IsInvalidArgument(refused(ERROR_INVALID_PARAMETER)));
-  EXPECT_THAT(refused(ERROR_CRC).message(),
-              AllOf(HasSubstr("CreateFileMapping"), HasSubstr("net helpmsg 23")));
+  EXPECT_EQ(refused(ERROR_ACCESS_DENIED).code(), MapErrorCode::kPermissionDenied);
+  EXPECT_EQ(refused(ERROR_INVALID_PARAMETER).code(), MapErrorCode::kInvalidArgument);
+  const MapError other = refused(ERROR_CRC);
+  EXPECT_EQ(other.code(), MapErrorCode::kOther);
+  EXPECT_EQ(other.system_code(), ERROR_CRC);
+  EXPECT_STREQ(other.call(), "CreateFileMapping");
+  EXPECT_THAT(other.message(), AllOf(HasSubstr("CreateFileMapping"), HasSubstr("net helpmsg 23")));
   EXPECT_EQ(OpenHandles(), handles);
 }
 
 TEST_F(MapperWindowsTest, WhatIsNoMatterOfThePlaceIsNotTriedAgain) {
   if (!ByRetries()) return;
   view_refusals.Set(0, kAll, ERROR_COMMITMENT_LIMIT);
-  const absl::Status status = MirroredRegion::Create(MirrorGranularity(), 2).status();
-  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  const MapError error = MirroredRegion::Create(MirrorGranularity(), 2).error();
+  EXPECT_EQ(error.code(), MapErrorCode::kResourceExhausted) << error.message();
   EXPECT_EQ(view_refusals.calls, kAll - 1);
 }
 

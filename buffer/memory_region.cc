@@ -5,9 +5,8 @@
 #include <span>
 #include <utility>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
+#include "buffer/concat.h"
+#include "buffer/map_result.h"
 #include "buffer/mapper.h"
 #include "process/fork_watch.h"
 
@@ -18,16 +17,19 @@ constexpr size_t kBytesMax = static_cast<size_t>(std::numeric_limits<std::ptrdif
 
 }  // namespace
 
-absl::StatusOr<MemoryRegion> MemoryRegion::Create(size_t size_bytes) {
-  if (size_bytes == 0) return absl::InvalidArgumentError("a region cannot have 0 bytes");
+MapResult<MemoryRegion> MemoryRegion::Create(size_t size_bytes) {
+  if (size_bytes == 0) {
+    return MapError(MapErrorCode::kInvalidArgument, "a region cannot have 0 bytes");
+  }
   const size_t granularity = mapper::GranularityBytes();
   if (size_bytes > kBytesMax - granularity) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(size_bytes, " bytes are more than an address space holds"));
+    return MapError(
+        MapErrorCode::kInvalidArgument,
+        buffer_internal::Concat(size_bytes, " bytes are more than an address space holds"));
   }
   const size_t rounded_bytes = (size_bytes + granularity - 1) / granularity * granularity;
-  absl::StatusOr<std::byte*> base = mapper::MapPlain(rounded_bytes);
-  if (!base.ok()) return base.status();
+  const MapResult<std::byte*> base = mapper::MapPlain(rounded_bytes);
+  if (!base.ok()) return base.error();
   return MemoryRegion(std::span<std::byte>(*base, rounded_bytes));
 }
 

@@ -17,8 +17,8 @@
 #include <cstdint>
 #include <span>
 
-#include "absl/base/attributes.h"
-#include "absl/status/statusor.h"
+#include "buffer/lifetime_bound.h"
+#include "buffer/map_result.h"
 #include "process/fork_watch.h"
 
 namespace ioring {
@@ -26,9 +26,9 @@ namespace ioring {
 class MemoryRegion {
  public:
   // Maps zeroed memory of `size_bytes` bytes, rounded up to whole pages (on Windows to 64 KiB).
-  // Errors: InvalidArgument for 0 bytes, and for more than the system maps at once;
-  // ResourceExhausted where memory or address space is short. The message says what to do.
-  static absl::StatusOr<MemoryRegion> Create(size_t size_bytes);
+  // Errors: kInvalidArgument for 0 bytes, and for more than the system maps at once;
+  // kResourceExhausted where memory or address space is short. The message says what to do.
+  static MapResult<MemoryRegion> Create(size_t size_bytes);
 
   // A moved-from region has no memory: memory() is empty.
   MemoryRegion(MemoryRegion&& other) noexcept;
@@ -36,7 +36,7 @@ class MemoryRegion {
   ~MemoryRegion();
 
   size_t size_bytes() const { return memory_.size(); }
-  std::span<std::byte> memory() const ABSL_ATTRIBUTE_LIFETIME_BOUND { return memory_; }
+  std::span<std::byte> memory() const IORING_LIFETIME_BOUND { return memory_; }
 
  private:
   explicit MemoryRegion(std::span<std::byte> memory)

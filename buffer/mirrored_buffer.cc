@@ -3,14 +3,14 @@
 #include <cstddef>
 #include <utility>
 
-#include "absl/status/statusor.h"
+#include "buffer/map_result.h"
 #include "buffer/mirrored_region.h"
 
 namespace ioring {
 
-absl::StatusOr<MirroredBuffer> MirroredBuffer::Create(size_t capacity_bytes) {
-  absl::StatusOr<MirroredRegion> region = MirroredRegion::Create(capacity_bytes, 1);
-  if (!region.ok()) return region.status();
+MapResult<MirroredBuffer> MirroredBuffer::Create(size_t capacity_bytes) {
+  MapResult<MirroredRegion> region = MirroredRegion::Create(capacity_bytes, 1);
+  if (!region.ok()) return region.error();
   return MirroredBuffer(*std::move(region));
 }
 

@@ -1,8 +1,8 @@
 // MirroredBuffer: a circular buffer of bytes. Its contents are one contiguous span at all times,
 // and so is its free space. It needs no ring.
 //
-//   absl::StatusOr<MirroredBuffer> buffer = MirroredBuffer::Create(64 << 10);
-//   if (!buffer.ok()) return buffer.status();
+//   MapResult<MirroredBuffer> buffer = MirroredBuffer::Create(64 << 10);
+//   if (!buffer.ok()) return buffer.error();
 //   ssize_t received = recv(socket, buffer->WriteSpan().data(), buffer->WriteSpan().size(), 0);
 //   if (received > 0) buffer->CommitWrite(received);
 //   buffer->CommitRead(Parse(buffer->ReadSpan()));
@@ -20,14 +20,14 @@
 #error "ioring needs C++20: build with -std=c++20 (Bazel: --cxxopt=-std=c++20)."
 #endif
 
+#include <cassert>
 #include <cstddef>
 #include <span>
 #include <utility>
 
-#include "absl/base/attributes.h"
-#include "absl/log/check.h"
-#include "absl/status/statusor.h"
 #include "buffer/circular_positions.h"
+#include "buffer/lifetime_bound.h"
+#include "buffer/map_result.h"
 #include "buffer/mirrored_region.h"
 
 namespace ioring {
@@ -36,9 +36,9 @@ class MirroredBuffer {
  public:
   // Creates an empty buffer, which can hold `capacity_bytes` bytes.
   // Requires: `capacity_bytes` is a power of two and a multiple of MirrorGranularity(). Otherwise
-  // InvalidArgument is returned.
+  // kInvalidArgument is returned.
   // Errors: as for MirroredRegion::Create.
-  static absl::StatusOr<MirroredBuffer> Create(size_t capacity_bytes);
+  static MapResult<MirroredBuffer> Create(size_t capacity_bytes);
 
   // A moved-from buffer may only be destroyed or assigned to.
   MirroredBuffer(MirroredBuffer&&) noexcept = default;
@@ -48,19 +48,19 @@ class MirroredBuffer {
   const CircularPositions& positions() const { return positions_; }
 
   // Returns all bytes that were written and not yet read, oldest first. May be empty.
-  std::span<const std::byte> ReadSpan() const ABSL_ATTRIBUTE_LIFETIME_BOUND {
+  std::span<const std::byte> ReadSpan() const IORING_LIFETIME_BOUND {
     return {data() + positions_.read_offset(), positions_.readable()};
   }
   // Returns all free space. It is empty when the buffer is full.
-  std::span<std::byte> WriteSpan() ABSL_ATTRIBUTE_LIFETIME_BOUND {
+  std::span<std::byte> WriteSpan() IORING_LIFETIME_BOUND {
     return {data() + positions_.write_offset(), positions_.writable()};
   }
 
   // Makes the first `count` bytes of WriteSpan() contents.
-  // Requires: `count` is at most WriteSpan().size() (CHECKed).
+  // Requires: `count` is at most WriteSpan().size(), checked in every build.
   void CommitWrite(size_t count) { positions_.CommitWrite(count); }
   // Removes the first `count` bytes of ReadSpan() from the contents.
-  // Requires: `count` is at most ReadSpan().size() (CHECKed).
+  // Requires: `count` is at most ReadSpan().size(), checked in every build.
   void CommitRead(size_t count) { positions_.CommitRead(count); }
 
   // Removes all contents.
@@ -71,7 +71,7 @@ class MirroredBuffer {
       : region_(std::move(region)), positions_(region_.size_bytes()) {}
 
   std::byte* data() const {
-    DCHECK_NE(region_.count(), size_t{0}) << "a moved-from MirroredBuffer is used";
+    assert(region_.count() != 0 && "a moved-from MirroredBuffer is used");
     return region_.memory().data();
   }
 

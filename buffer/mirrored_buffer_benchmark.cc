@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "absl/log/check.h"
-#include "absl/status/statusor.h"
 #include "benchmark/benchmark.h"
 #include "buffer/circular_positions.h"
+#include "buffer/map_result.h"
 #include "buffer/mirrored_buffer.h"
 
 namespace ioring {
@@ -25,8 +25,8 @@ constexpr size_t kBacklogBytes = 20'000;
 class Mirror {
  public:
   Mirror() {
-    absl::StatusOr<MirroredBuffer> made = MirroredBuffer::Create(kCapacityBytes);
-    CHECK_OK(made.status());
+    MapResult<MirroredBuffer> made = MirroredBuffer::Create(kCapacityBytes);
+    CHECK(made.ok()) << made.error().message();
     buffer_.push_back(*std::move(made));
   }
   void Write(std::span<const std::byte> bytes) {
@@ -124,8 +124,8 @@ BENCHMARK(Positions)->Name("Positions");
 void CreateDestroy(benchmark::State& state) {
   const auto bytes = static_cast<size_t>(state.range(0));
   while (state.KeepRunning()) {
-    absl::StatusOr<MirroredBuffer> buffer = MirroredBuffer::Create(bytes);
-    CHECK_OK(buffer.status());
+    MapResult<MirroredBuffer> buffer = MirroredBuffer::Create(bytes);
+    CHECK(buffer.ok()) << buffer.error().message();
     buffer->WriteSpan().front() = std::byte{1};
   }
 }

@@ -9,8 +9,7 @@
 #include <span>
 #include <utility>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include "buffer/map_result.h"
 #include "buffer/mirrored_region.h"
 #include "gtest/gtest.h"
 #include "process/testing/allocation_counter.h"
@@ -19,8 +18,8 @@ namespace ioring {
 namespace {
 
 MirroredBuffer Make() {
-  absl::StatusOr<MirroredBuffer> buffer = MirroredBuffer::Create(MirrorGranularity());
-  EXPECT_TRUE(buffer.ok()) << buffer.status();
+  MapResult<MirroredBuffer> buffer = MirroredBuffer::Create(MirrorGranularity());
+  EXPECT_TRUE(buffer.ok()) << buffer.error().message();
   return *std::move(buffer);
 }
 
@@ -55,8 +54,9 @@ TEST(MirroredBufferTest, StartsEmpty) {
 }
 
 TEST(MirroredBufferTest, BadSizesAreRefused) {
-  EXPECT_TRUE(absl::IsInvalidArgument(MirroredBuffer::Create(0).status()));
-  EXPECT_TRUE(absl::IsInvalidArgument(MirroredBuffer::Create(MirrorGranularity() + 1).status()));
+  const auto code = [](size_t bytes) { return MirroredBuffer::Create(bytes).error().code(); };
+  EXPECT_EQ(code(0), MapErrorCode::kInvalidArgument);
+  EXPECT_EQ(code(MirrorGranularity() + 1), MapErrorCode::kInvalidArgument);
 }
 
 TEST(MirroredBufferTest, AFullBufferReadsBackInOneSpanAtEveryAlignment) {

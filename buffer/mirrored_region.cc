@@ -4,54 +4,61 @@
 #include <bit>
 #include <cstddef>
 #include <limits>
+#include <optional>
+#include <string>
 #include <utility>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "absl/strings/str_format.h"
+#include "buffer/concat.h"
+#include "buffer/map_result.h"
 #include "buffer/mapper.h"
 #include "process/fork_watch.h"
 
 namespace ioring {
 namespace {
 
+using buffer_internal::Concat;
+
 constexpr size_t kBytesMax = static_cast<size_t>(std::numeric_limits<std::ptrdiff_t>::max());
 
-absl::Status CheckSize(size_t size_bytes, size_t count) {
+MapError InvalidSize(std::string message) {
+  return MapError(MapErrorCode::kInvalidArgument, std::move(message));
+}
+
+// Why there can be no such buffers, or nothing.
+std::optional<MapError> CheckSize(size_t size_bytes, size_t count) {
   const size_t granularity = MirrorGranularity();
   if (size_bytes == 0) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("a mirrored buffer cannot have 0 bytes: the smallest has %d", granularity));
+    return InvalidSize(
+        Concat("a mirrored buffer cannot have 0 bytes: the smallest has ", granularity));
   }
-  if (count == 0) return absl::InvalidArgumentError("a region needs at least one buffer");
+  if (count == 0) return InvalidSize("a region needs at least one buffer");
   // Checked first, so that the sizes proposed below exist.
   if (size_bytes > kBytesMax / 2 / count || count > std::numeric_limits<uint32_t>::max()) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%d mirrored buffers of %d bytes are more than an address space holds: use fewer or "
-        "smaller ones",
-        count, size_bytes));
+    return InvalidSize(
+        Concat(count, " mirrored buffers of ", size_bytes,
+               " bytes are more than an address space holds: use fewer or smaller ones"));
   }
   if (!std::has_single_bit(size_bytes)) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("a mirrored buffer cannot have %d bytes, which is no power of two: take %d",
-                        size_bytes, std::max(std::bit_ceil(size_bytes), granularity)));
+    return InvalidSize(Concat("a mirrored buffer cannot have ", size_bytes,
+                              " bytes, which is no power of two: take ",
+                              std::max(std::bit_ceil(size_bytes), granularity)));
   }
   if (size_bytes % granularity != 0) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "a mirrored buffer cannot have %d bytes: this system maps memory in multiples of %d bytes",
-        size_bytes, granularity));
+    return InvalidSize(Concat("a mirrored buffer cannot have ", size_bytes,
+                              " bytes: this system maps memory in multiples of ", granularity,
+                              " bytes"));
   }
-  return absl::OkStatus();
+  return std::nullopt;
 }
 
 }  // namespace
 
 size_t MirrorGranularity() { return mapper::GranularityBytes(); }
 
-absl::StatusOr<MirroredRegion> MirroredRegion::Create(size_t size_bytes, size_t count) {
-  if (absl::Status status = CheckSize(size_bytes, count); !status.ok()) return status;
-  absl::StatusOr<std::byte*> base = mapper::MapMirrors(size_bytes, count);
-  if (!base.ok()) return base.status();
+MapResult<MirroredRegion> MirroredRegion::Create(size_t size_bytes, size_t count) {
+  if (std::optional<MapError> error = CheckSize(size_bytes, count)) return *std::move(error);
+  const MapResult<std::byte*> base = mapper::MapMirrors(size_bytes, count);
+  if (!base.ok()) return base.error();
   return MirroredRegion(*base, size_bytes, count);
 }
 

@@ -4,8 +4,8 @@
 // at offset i + size. A span that runs over the end of the buffer continues at its start, so the
 // contents of a circular buffer are one contiguous span wherever they begin:
 //
-//   absl::StatusOr<MirroredRegion> region = MirroredRegion::Create(64 << 10, 256);
-//   if (!region.ok()) return region.status();
+//   MapResult<MirroredRegion> region = MirroredRegion::Create(64 << 10, 256);
+//   if (!region.ok()) return region.error();
 //   std::span<std::byte> both_halves = region->buffer(3);
 //
 // Ownership: the region owns the memory. Spans of the memory are invalid once it is destroyed.
@@ -23,13 +23,13 @@
 #error "ioring needs C++20: build with -std=c++20 (Bazel: --cxxopt=-std=c++20)."
 #endif
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
-#include "absl/base/attributes.h"
-#include "absl/log/check.h"
-#include "absl/status/statusor.h"
+#include "buffer/lifetime_bound.h"
+#include "buffer/map_result.h"
 #include "process/fork_watch.h"
 
 namespace ioring {
@@ -43,11 +43,12 @@ class MirroredRegion {
  public:
   // Maps `count` buffers of `size_bytes` bytes each. The memory is zeroed.
   // Requires: `size_bytes` is a power of two and a multiple of MirrorGranularity(), and `count` is
-  // not 0. Otherwise InvalidArgument is returned.
-  // Errors: InvalidArgument also where an address space cannot hold the buffers; ResourceExhausted
-  // where memory, address space, mappings or descriptors are short; PermissionDenied where the
-  // system denies the process shared memory. The message says what to do.
-  static absl::StatusOr<MirroredRegion> Create(size_t size_bytes, size_t count);
+  // not 0. Otherwise kInvalidArgument is returned.
+  // Errors: kInvalidArgument also where an address space cannot hold the buffers;
+  // kResourceExhausted where memory, address space, mappings or descriptors are short;
+  // kPermissionDenied where the system denies the process shared memory. The message says what to
+  // do.
+  static MapResult<MirroredRegion> Create(size_t size_bytes, size_t count);
 
   // A moved-from region has no buffers: count() is 0.
   MirroredRegion(MirroredRegion&& other) noexcept;
@@ -59,12 +60,12 @@ class MirroredRegion {
   size_t count() const { return count_; }
 
   // Returns the memory of all buffers, both halves of each.
-  std::span<std::byte> memory() const ABSL_ATTRIBUTE_LIFETIME_BOUND {
+  std::span<std::byte> memory() const IORING_LIFETIME_BOUND {
     return {base_, 2 * size_bytes_ * count_};
   }
   // Returns both halves of one buffer: 2 * size_bytes() bytes. Requires: `index` < count().
-  std::span<std::byte> buffer(size_t index) const ABSL_ATTRIBUTE_LIFETIME_BOUND {
-    DCHECK_LT(index, count_);
+  std::span<std::byte> buffer(size_t index) const IORING_LIFETIME_BOUND {
+    assert(index < count_);
     return {base_ + index * 2 * size_bytes_, 2 * size_bytes_};
   }
 

@@ -12,8 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include "buffer/map_result.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -49,8 +48,8 @@ TEST(MirroredRegionTest, TheGranularityIsAPowerOfTwo) {
 }
 
 TEST(MirroredRegionTest, BothHalvesAreTheSameBytes) {
-  absl::StatusOr<MirroredRegion> region = MirroredRegion::Create(MirrorGranularity(), 1);
-  ASSERT_TRUE(region.ok()) << region.status();
+  MapResult<MirroredRegion> region = MirroredRegion::Create(MirrorGranularity(), 1);
+  ASSERT_TRUE(region.ok()) << region.error().message();
   const size_t size = region->size_bytes();
   const std::span<std::byte> memory = region->memory();
   ASSERT_EQ(memory.size(), 2 * size);
@@ -64,8 +63,8 @@ TEST(MirroredRegionTest, BothHalvesAreTheSameBytes) {
 }
 
 TEST(MirroredRegionTest, ASpanWrittenThroughTheSeamGoesOnAtTheStart) {
-  absl::StatusOr<MirroredRegion> region = MirroredRegion::Create(MirrorGranularity(), 3);
-  ASSERT_TRUE(region.ok()) << region.status();
+  MapResult<MirroredRegion> region = MirroredRegion::Create(MirrorGranularity(), 3);
+  ASSERT_TRUE(region.ok()) << region.error().message();
   const size_t size = region->size_bytes();
   const std::span<std::byte> memory = region->buffer(1);
   const std::string text = "runs through the seam";
@@ -75,8 +74,8 @@ TEST(MirroredRegionTest, ASpanWrittenThroughTheSeamGoesOnAtTheStart) {
 
 TEST(MirroredRegionTest, BuffersOfOneRegionAreIndependent) {
   for (const size_t count : {size_t{1}, size_t{2}, size_t{3}, size_t{256}}) {
-    absl::StatusOr<MirroredRegion> region = MirroredRegion::Create(MirrorGranularity(), count);
-    ASSERT_TRUE(region.ok()) << region.status();
+    MapResult<MirroredRegion> region = MirroredRegion::Create(MirrorGranularity(), count);
+    ASSERT_TRUE(region.ok()) << region.error().message();
     EXPECT_EQ(region->count(), count);
     EXPECT_EQ(region->memory().size(), 2 * count * region->size_bytes());
     for (size_t i = 0; i < count; ++i) Fill(*region, i);
@@ -88,8 +87,8 @@ TEST(MirroredRegionTest, BuffersOfOneRegionAreIndependent) {
 }
 
 TEST(MirroredRegionTest, LargeBuffersAreMirroredToo) {
-  absl::StatusOr<MirroredRegion> region = MirroredRegion::Create(size_t{4} << 20, 2);
-  ASSERT_TRUE(region.ok()) << region.status();
+  MapResult<MirroredRegion> region = MirroredRegion::Create(size_t{4} << 20, 2);
+  ASSERT_TRUE(region.ok()) << region.error().message();
   Fill(*region, 0);
   Fill(*region, 1);
   EXPECT_EQ(Mismatches(*region, 0), 0u);
@@ -97,16 +96,16 @@ TEST(MirroredRegionTest, LargeBuffersAreMirroredToo) {
 }
 
 TEST(MirroredRegionTest, MovingCarriesTheMemory) {
-  absl::StatusOr<MirroredRegion> created = MirroredRegion::Create(MirrorGranularity(), 2);
-  ASSERT_TRUE(created.ok()) << created.status();
+  MapResult<MirroredRegion> created = MirroredRegion::Create(MirrorGranularity(), 2);
+  ASSERT_TRUE(created.ok()) << created.error().message();
   Fill(*created, 1);
   MirroredRegion region = *std::move(created);
   // NOLINTNEXTLINE(bugprone-use-after-move,clang-analyzer-cplusplus.Move): the test's subject.
   EXPECT_EQ(created->count(), 0u);
   EXPECT_TRUE(created->memory().empty());
 
-  absl::StatusOr<MirroredRegion> other = MirroredRegion::Create(MirrorGranularity(), 1);
-  ASSERT_TRUE(other.ok()) << other.status();
+  MapResult<MirroredRegion> other = MirroredRegion::Create(MirrorGranularity(), 1);
+  ASSERT_TRUE(other.ok()) << other.error().message();
   *other = std::move(region);
   // NOLINTNEXTLINE(bugprone-use-after-move,clang-analyzer-cplusplus.Move): the test's subject.
   EXPECT_EQ(region.count(), 0u);
@@ -122,19 +121,19 @@ TEST(MirroredRegionTest, MovingCarriesTheMemory) {
 TEST(MirroredRegionTest, BadSizesAreRefusedWithASentence) {
   const size_t granularity = MirrorGranularity();
   const auto refusal = [](size_t size_bytes, size_t count) {
-    return MirroredRegion::Create(size_bytes, count).status();
+    return MirroredRegion::Create(size_bytes, count).error();
   };
-  EXPECT_TRUE(absl::IsInvalidArgument(refusal(0, 1)));
+  EXPECT_EQ(refusal(0, 1).code(), MapErrorCode::kInvalidArgument);
   EXPECT_THAT(refusal(0, 1).message(),
               AllOf(HasSubstr("cannot have 0 bytes"), HasSubstr(std::to_string(granularity))));
-  EXPECT_TRUE(absl::IsInvalidArgument(refusal(granularity, 0)));
+  EXPECT_EQ(refusal(granularity, 0).code(), MapErrorCode::kInvalidArgument);
   EXPECT_THAT(refusal(granularity, 0).message(), HasSubstr("at least one buffer"));
-  EXPECT_TRUE(absl::IsInvalidArgument(refusal(3 * granularity, 1)));
+  EXPECT_EQ(refusal(3 * granularity, 1).code(), MapErrorCode::kInvalidArgument);
   EXPECT_THAT(
       refusal(3 * granularity, 1).message(),
       AllOf(HasSubstr("no power of two"), HasSubstr("take " + std::to_string(4 * granularity))));
   EXPECT_THAT(refusal(3, 1).message(), HasSubstr("take " + std::to_string(granularity)));
-  EXPECT_TRUE(absl::IsInvalidArgument(refusal(granularity / 2, 1)));
+  EXPECT_EQ(refusal(granularity / 2, 1).code(), MapErrorCode::kInvalidArgument);
   EXPECT_THAT(refusal(granularity / 2, 1).message(), HasSubstr("in multiples of"));
 }
 
@@ -147,17 +146,22 @@ TEST(MirroredRegionTest, SizesThatOverflowAreRefused) {
       {kTopBit / 2, 4},      {kTopBit >> 11, 4096}, {4096, kMax},
       {4096, kTopBit >> 11}, {kMax, kMax},          {kMax, 1}};
   for (const auto& [size_bytes, count] : sizes) {
-    const absl::Status status = MirroredRegion::Create(size_bytes, count).status();
-    EXPECT_TRUE(absl::IsInvalidArgument(status)) << size_bytes << " x " << count << ": " << status;
-    EXPECT_THAT(status.message(), HasSubstr("more than an address space holds"));
+    const MapResult<MirroredRegion> region = MirroredRegion::Create(size_bytes, count);
+    ASSERT_FALSE(region.ok()) << size_bytes << " x " << count;
+    EXPECT_EQ(region.error().code(), MapErrorCode::kInvalidArgument)
+        << size_bytes << " x " << count;
+    EXPECT_THAT(region.error().message(), HasSubstr("more than an address space holds"));
   }
 }
 
-TEST(MirroredRegionTest, WhatTheSystemCannotMapIsAStatus) {
+TEST(MirroredRegionTest, WhatTheSystemCannotMapIsAnError) {
   constexpr size_t kHalfTheAddressSpace = size_t{1} << 61;
-  const absl::Status status = MirroredRegion::Create(kHalfTheAddressSpace, 1).status();
-  EXPECT_FALSE(status.ok());
-  EXPECT_THAT(status.message(), HasSubstr("fewer or smaller buffers"));
+  const MapResult<MirroredRegion> region = MirroredRegion::Create(kHalfTheAddressSpace, 1);
+  ASSERT_FALSE(region.ok());
+  EXPECT_THAT(region.error().message(), HasSubstr("fewer or smaller buffers"));
+  // It was asked, and its answer is kept.
+  EXPECT_NE(region.error().system_code(), 0);
+  EXPECT_STRNE(region.error().call(), "");
 }
 
 // The place between reserving and mapping must never be free for somebody else.
@@ -170,7 +174,7 @@ TEST(MirroredRegionTest, ThreadsThatMapAtTheSameTimeDoNotTakeEachOthersPlace) {
   for (size_t t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (size_t round = 0; round < kRounds; ++round) {
-        absl::StatusOr<MirroredRegion> region =
+        MapResult<MirroredRegion> region =
             MirroredRegion::Create(MirrorGranularity() << (round % 3), 1 + round % 5);
         if (!region.ok()) {
           ++failures;

@@ -17,7 +17,7 @@ for header in "$@"; do
     printf 'FAILED: of %s it says first:\n%s\n' "${header}" "${said}"
     failures=1
   fi
-  # Where the language is new enough, it is not what fails: here Abseil's headers are missing.
+  # Where the language is new enough, it is not what fails: here other headers are missing.
   if "${compiler}" -x c++ -fsyntax-only -std=c++20 "${header}" 2>&1 | grep -q 'needs C++20'; then
     echo "FAILED: ${header} is refused with C++20"
     failures=1

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_format.h"
+#include "buffer/map_status.h"
 #include "buffer/memory_region.h"
 #include "ring/completion.h"
 #include "ring/id.h"
@@ -103,7 +104,7 @@ BufferGroup::~BufferGroup() {
 
 absl::StatusOr<std::unique_ptr<BufferGroup::Slab>> BufferGroup::MakeSlab(uint32_t buffers) {
   const size_t bytes = size_t{buffers} * options_.buffer_bytes;
-  absl::StatusOr<MemoryRegion> region = MemoryRegion::Create(bytes);
+  absl::StatusOr<MemoryRegion> region = ToStatusOr(MemoryRegion::Create(bytes));
   if (!region.ok()) return region.status();
   const std::span<std::byte> memory = region->memory().first(bytes);
   absl::StatusOr<BufferId> buffer = ring_.RegisterBuffer(

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_format.h"
+#include "buffer/map_status.h"
 #include "buffer/mirrored_region.h"
 #include "pool/memory_guard.h"
 #include "ring/id.h"
@@ -132,7 +133,7 @@ void SlabPool::Unregister(BufferId buffer, const MirroredRegion& region) {
 
 absl::Status SlabPool::AddSlab() {
   absl::StatusOr<MirroredRegion> region =
-      MirroredRegion::Create(options_.buffer_bytes, options_.buffers_per_slab);
+      ToStatusOr(MirroredRegion::Create(options_.buffer_bytes, options_.buffers_per_slab));
   if (!region.ok()) return region.status();
   absl::StatusOr<BufferId> buffer = Register(*region);
   if (!buffer.ok()) return buffer.status();
@@ -162,7 +163,8 @@ absl::StatusOr<BufferLease> SlabPool::Acquire() {
 }
 
 absl::StatusOr<BufferLease> SlabPool::AcquireSingle() {
-  absl::StatusOr<MirroredRegion> region = MirroredRegion::Create(options_.buffer_bytes, 1);
+  absl::StatusOr<MirroredRegion> region =
+      ToStatusOr(MirroredRegion::Create(options_.buffer_bytes, 1));
   if (!region.ok()) return region.status();
   absl::StatusOr<BufferId> buffer = Register(*region);
   if (!buffer.ok()) return buffer.status();

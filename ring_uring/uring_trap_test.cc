@@ -17,6 +17,7 @@
 
 #include "absl/log/check.h"
 #include "absl/status/statusor.h"
+#include "buffer/map_result.h"
 #include "buffer/mirrored_region.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -140,8 +141,8 @@ class MirrorTest : public testing::TestWithParam<DescriptorKind> {
   static constexpr uint32_t kOffset = kHalf - 3'000;  // the slice runs through the seam
 
   MirrorTest() {
-    absl::StatusOr<MirroredRegion> region = MirroredRegion::Create(kHalf, 2);
-    CHECK_OK(region.status());
+    MapResult<MirroredRegion> region = MirroredRegion::Create(kHalf, 2);
+    CHECK(region.ok()) << region.error().message();
     region_.emplace(*std::move(region));
   }
 
@@ -216,8 +217,8 @@ TEST(BufferUseTest, MemoryForSocketsIsLeftAloneUnlessSocketsUseTheRegistration) 
     RingOptions options;
     if (asked) options.fixed_socket_io_threshold_bytes = 4096;
     UringTester ring(options);
-    absl::StatusOr<MirroredRegion> region = MirroredRegion::Create(kBytes, 1);
-    ASSERT_TRUE(region.ok()) << region.status();
+    MapResult<MirroredRegion> region = MirroredRegion::Create(kBytes, 1);
+    ASSERT_TRUE(region.ok()) << region.error().message();
     const std::span<std::byte> memory = region->buffer(0);
     absl::StatusOr<BufferId> buffer =
         ring->RegisterBuffer({.memory = memory, .use = BufferUse::kSockets});

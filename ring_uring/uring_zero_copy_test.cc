@@ -11,6 +11,7 @@
 #include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "buffer/map_result.h"
 #include "buffer/memory_region.h"
 #include "gtest/gtest.h"
 #include "ring/capability.h"
@@ -49,8 +50,8 @@ std::string ReceiveFromSlow(int peer, size_t size) {
 class ZeroCopyTest : public testing::Test {
  protected:
   ZeroCopyTest() {
-    absl::StatusOr<MemoryRegion> region = MemoryRegion::Create(2 * kBytes);
-    CHECK_OK(region.status());
+    MapResult<MemoryRegion> region = MemoryRegion::Create(2 * kBytes);
+    CHECK(region.ok()) << region.error().message();
     region_ = std::make_unique<MemoryRegion>(*std::move(region));
     const std::string text = Pattern(2 * kBytes);
     memcpy(region_->memory().data(), text.data(), text.size());

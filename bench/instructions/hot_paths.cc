@@ -20,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "bench/instructions/instruction_counter.h"
+#include "buffer/map_result.h"
 #include "buffer/mirrored_buffer.h"
 #include "pool/buffer_group.h"
 #include "pool/slab_pool.h"
@@ -251,8 +252,8 @@ void PoolAcquireRelease(CountedSections& sections, BackendKind backend) {
 }
 
 void MirrorAppendConsume(CountedSections& sections, BackendKind) {
-  absl::StatusOr<MirroredBuffer> buffer = MirroredBuffer::Create(64 << 10);
-  CHECK_OK(buffer.status());
+  MapResult<MirroredBuffer> buffer = MirroredBuffer::Create(64 << 10);
+  CHECK(buffer.ok()) << buffer.error().message();
   Message message{};
   for (int round = 0; round <= kWarmUps; ++round) {
     if (round == kWarmUps) sections.Begin();

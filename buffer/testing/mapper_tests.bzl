@@ -16,6 +16,7 @@ def mapper_tests(name, mapper, tests, deps = [], **attributes):
         name = "mirrored_memory_" + name,
         testonly = True,
         srcs = [
+            "circular_positions.cc",
             "memory_region.cc",
             "mirrored_buffer.cc",
             "mirrored_region.cc",
@@ -28,13 +29,10 @@ def mapper_tests(name, mapper, tests, deps = [], **attributes):
         ],
         deps = [
             mapper,
+            "//buffer:concat",
+            "//buffer:map_result",
             "//process:fork_watch",
-            "@abseil-cpp//absl/base:core_headers",
-            "@abseil-cpp//absl/log:check",
-            "@abseil-cpp//absl/status",
-            "@abseil-cpp//absl/status:statusor",
-            "@abseil-cpp//absl/strings",
-            "@abseil-cpp//absl/strings:str_format",
+            "//process:standard_error",
         ],
         **attributes
     )
@@ -43,6 +41,7 @@ def mapper_tests(name, mapper, tests, deps = [], **attributes):
             name = test.replace(".cc", "_" + name),
             srcs = [test],
             deps = [
+                "//buffer:map_result",
                 "//process/testing:allocation_counter",
                 ":mirrored_memory_" + name,
                 mapper,

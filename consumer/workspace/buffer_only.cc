@@ -8,8 +8,8 @@
 #include "buffer/mirrored_buffer.h"
 
 int main() {
-  absl::StatusOr<ioring::MirroredBuffer> buffer = ioring::MirroredBuffer::Create(64 << 10);
-  if (!buffer.ok()) return std::cerr << buffer.status() << "\n", 1;
+  ioring::MapResult<ioring::MirroredBuffer> buffer = ioring::MirroredBuffer::Create(64 << 10);
+  if (!buffer.ok()) return std::cerr << buffer.error().message() << "\n", 1;
   // All but 4 bytes up to the seam, so that the message runs through it.
   buffer->CommitWrite(buffer->capacity() - 4);
   buffer->CommitRead(buffer->capacity() - 4);
