@@ -66,7 +66,7 @@ TEST(MapResultTest, AnErrorIsHandedOnAsAResultOfAnotherType) {
   };
   EXPECT_EQ(other(Refused()).error().message(), "the system says no");
   EXPECT_EQ(*other(Seven()), "a value");
-  // Where the type could be copied it can be.
+  // Where the value can be copied, the result can be.
   static_assert(std::is_copy_constructible_v<MapResult<std::string>>);
   static_assert(!std::is_copy_constructible_v<MapResult<Pointer>>);
 }
@@ -81,8 +81,8 @@ TEST(MapResultDeathTest, AValueThatIsNotThereEndsTheProgram) {
   EXPECT_DEATH((void)same.value().get(), kSentence);
   EXPECT_DEATH((void)(*same).get(), kSentence);
   EXPECT_DEATH((void)same->get(), kSentence);
-  EXPECT_DEATH((void)std::move(result).value(), kSentence);
-  EXPECT_DEATH((void)*std::move(result), kSentence);
+  EXPECT_DEATH((void)Refused().value(), kSentence);
+  EXPECT_DEATH((void)*Refused(), kSentence);
 }
 
 TEST(MapResultDeathTest, AnErrorThatIsNotThereEndsTheProgram) {

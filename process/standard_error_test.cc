@@ -28,6 +28,7 @@ TEST(StandardErrorTest, SentencesOfThreadsDoNotMix) {
   constexpr int kSentences = 500;
   testing::internal::CaptureStderr();
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([] {
       for (int sentence = 0; sentence < kSentences; ++sentence) Complain(kSentence);
