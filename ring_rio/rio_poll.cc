@@ -68,12 +68,8 @@ void RioRing::OnPollPacket(Operation& operation) {
   const uint32_t bits = EventsOf(operation.poll.info, operation.request);
   const PollEvents events = PollEventsFor(bits);
   if (!Any(events)) return StartPoll(operation);  // called back to ask for more
-  if (!operation.has(kMultishot)) {
-    return EndOperation(operation, ToResult(events));
-  }
   operation.poll.reported |= events;
-  CompleteShot(operation, ToResult(events));
-  StartPoll(operation);
+  if (!TellPoll(operation, ToResult(events))) StartPoll(operation);
 }
 
 bool RioRing::CancelPoll(Operation& operation) {

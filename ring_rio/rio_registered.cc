@@ -84,7 +84,7 @@ void RioRing::OnRioResult(const RIORESULT& result) {
   const bool is_send = RioQueue::IsSend(result);
   connection.pending(is_send) = Pending::kNothing;
   if (dropped) {
-    CancelHalf(connection, is_send);
+    EndHalf(connection, is_send, kWasCancelled);
   } else if (!OnTransferred(connection, is_send, outcome)) {
     is_send ? RunSend(connection) : RunRecv(connection);
   }

@@ -122,10 +122,14 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   // What EmulatedRing asks for; the rest is below.
   static int64_t ClockNanos() { return NowNanos(); }
   static constexpr CallResult kWouldBlock = -WSAEWOULDBLOCK;
+  static constexpr CallResult kWasCancelled = -ERROR_OPERATION_ABORTED;
   static constexpr CallResult kNoBufferSpace = -WSAENOBUFS;
   static constexpr CallResult kTooLong = -WSAEMSGSIZE;
   static bool ToAddress(const Endpoint& endpoint, Address* address) {
     return ToSocketAddress(endpoint, address);
+  }
+  static Endpoint ToEndpoint(const Address& address) {
+    return FromSocketAddress(address.get(), address.size);
   }
   void SetUpTransfer(Connection& connection, uint32_t length, TransferTraits traits, bool is_send,
                      Operation* operation);
@@ -169,11 +173,6 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   void WaitReadable(Connection& connection);
   void WaitWritable(Connection& connection);
   bool StartPollOf(Connection& connection, bool is_send, uint32_t events);
-  void EndHalf(Connection& connection, bool is_send, CallResult result);
-  // What was asked to stop has, or is not begun.
-  void CancelHalf(Connection& connection, bool is_send) {
-    EndHalf(connection, is_send, -ERROR_OPERATION_ABORTED);
-  }
   void FreeHalf(Connection& connection, bool is_send);
 
   // Registered I/O: rio_registered.cc.

@@ -4,12 +4,10 @@
 
 #include "absl/base/optimization.h"
 #include "ring/buffer_table.h"
-#include "ring/completion.h"
 #include "ring/options.h"
 #include "ring/request.h"
 #include "ring_rio/calls.h"
 #include "ring_rio/rio_ring.h"
-#include "ring_rio/socket_address.h"
 
 namespace ioring::rio {
 namespace {
@@ -76,7 +74,7 @@ bool RioRing::StartPollOf(Connection& connection, bool is_send, uint32_t events)
 
 void RioRing::RunRecv(Connection& connection) {
   if (ABSL_PREDICT_FALSE(connection.has(kRecvCancelled)))
-    return CancelHalf(connection, /*is_send=*/false);
+    return EndHalf(connection, /*is_send=*/false, kWasCancelled);
   switch (connection.recv_kind) {
     case Transfer::kPlain:
       return RunStreamRecv(connection);
@@ -171,17 +169,14 @@ void RioRing::RunRecvFrom(Connection& connection, Operation& operation) {
   const CallResult result =
       RecvFromNow(connection.socket, message.data, message.length, &message.address);
   if (result == -WSAEWOULDBLOCK) return WaitReadable(connection);
-  if (result >= 0 || result == -WSAEMSGSIZE) {
-    *message.source = FromSocketAddress(message.address.get(), message.address.size);
-  }
-  EndTransfer(connection, operation, /*is_send=*/false, result);
+  EndRecvFrom(connection, operation, result);
 }
 
 // ---- Sending.
 
 void RioRing::RunSend(Connection& connection) {
   if (ABSL_PREDICT_FALSE(connection.has(kSendCancelled)))
-    return CancelHalf(connection, /*is_send=*/true);
+    return EndHalf(connection, /*is_send=*/true, kWasCancelled);
   if (connection.send_kind == Transfer::kOperation) {
     Operation& operation = operations_[connection.send.operation];
     if (operation.kind == OperationKind::kSendTo) return RunSendTo(connection, operation);
@@ -218,30 +213,6 @@ void RioRing::RunSendTo(Connection& connection, Operation& operation) {
 }
 
 // ---- Ending.
-
-void RioRing::EndHalf(Connection& connection, bool is_send, CallResult result) {
-  switch (connection.kind(is_send)) {
-    case Transfer::kIdle:
-      return;
-    case Transfer::kPlain:
-      OnTransferred(connection, is_send, result);
-      return;
-    case Transfer::kManaged: {
-      const Token token{connection.recv.token};
-      return EndManagedRecv(connection, result == -ERROR_OPERATION_ABORTED
-                                            ? ToResult(Error::kCanceled)
-                                            : Fail(token, result, "managed recv"));
-    }
-    case Transfer::kOperation:
-      break;
-  }
-  Operation& operation = operations_[connection.half(is_send).operation];
-  if (operation.kind == OperationKind::kRecvAll || operation.kind == OperationKind::kSendAll) {
-    OnTransferred(connection, is_send, result);
-  } else {
-    EndTransfer(connection, operation, is_send, result);
-  }
-}
 
 void RioRing::FreeHalf(Connection& connection, bool is_send) {
   EmulatedRing::FreeHalf(connection, is_send);

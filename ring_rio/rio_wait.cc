@@ -124,7 +124,7 @@ void RioRing::OnRecvPacket(Connection& connection, const OVERLAPPED_ENTRY& packe
                                                       : ResultOf(connection.socket, packet);
   const bool failed = result < 0;
   if (failed && connection.has(kRecvCancelled) && IsAborted(static_cast<int>(-result))) {
-    CancelHalf(connection, /*is_send=*/false);
+    EndHalf(connection, /*is_send=*/false, kWasCancelled);
   } else if (pending == Pending::kReadable) {
     connection.set(kRecvMayRun);
     failed ? EndHalf(connection, /*is_send=*/false, result) : RunRecv(connection);

@@ -2,7 +2,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 
 #include "ring/completion.h"
 #include "ring/error.h"
@@ -60,12 +59,7 @@ bool SimRing::LookAtPoll(Operation& operation) {
   const PollEvents holds = network_.Poll(SocketOf(connections_[operation.connection]));
   const PollEvents events = holds & (operation.poll.events | kPollHangUp | kPollError);
   if (!Any(events)) return false;
-  if (!operation.has(kMultishot)) {
-    EndOperation(operation, ToResult(events));
-    return true;
-  }
-  CompleteShot(operation, ToResult(events));
-  return false;
+  return TellPoll(operation, ToResult(events));
 }
 
 void SimRing::BeginPoll(Operation& operation) {
@@ -73,30 +67,14 @@ void SimRing::BeginPoll(Operation& operation) {
 }
 
 void SimRing::RunPolls(Connection& connection) {
-  connection.clear(kPollsDue);
-  const uint8_t edges = std::exchange(connection.poll_edges, uint8_t{0});
-  const bool is_over =
-      edges != 0 && Any(network_.Poll(SocketOf(connection)) & (kPollHangUp | kPollError));
-  for (uint32_t link = edges == 0 ? 0 : connection.first_poll; link != 0;) {
-    Operation& operation = operations_[link - 1];
-    link = operation.next;
+  const bool is_over = connection.poll_edges != 0 &&
+                       Any(network_.Poll(SocketOf(connection)) & (kPollHangUp | kPollError));
+  RunDuePolls(connection, [is_over](uint8_t edges, const Operation& operation) {
     const PollEvents events = operation.poll.events;
-    const bool concerns = is_over || !operation.has(kMultishot) ||
-                          ((edges & kRecvEdge) != 0 && Any(events & kPollReadable)) ||
-                          ((edges & kSendEdge) != 0 && Any(events & kPollWritable));
-    if (concerns) operation.poll.due = true;
-  }
-  for (uint32_t link = connection.first_poll; link != 0;) {
-    Operation& operation = operations_[link - 1];
-    link = operation.next;
-    if (!operation.poll.due || operation.has(kEnding)) continue;
-    if (!HasRoom()) {
-      connection.set(kPollsDue);
-      return PushReady(connection);
-    }
-    operation.poll.due = false;
-    LookAtPoll(operation);
-  }
+    return is_over || !operation.has(kMultishot) ||
+           ((edges & kRecvEdge) != 0 && Any(events & kPollReadable)) ||
+           ((edges & kSendEdge) != 0 && Any(events & kPollWritable));
+  });
 }
 
 // ---- Cancelling and closing.

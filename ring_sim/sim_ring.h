@@ -79,12 +79,14 @@ class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private 
   // What EmulatedRing asks for.
   int64_t ClockNanos() const;
   static constexpr CallResult kWouldBlock = sim::kWouldBlock;
+  static constexpr CallResult kWasCancelled = Failed(Error::kCanceled);
   static constexpr CallResult kNoBufferSpace = Failed(Error::kNoBuffers);
   static constexpr CallResult kTooLong = Failed(Error::kMessageTooLong);
   static bool ToAddress(const Endpoint& endpoint, Endpoint* address) {
     *address = endpoint;
     return endpoint.family() != Endpoint::Family::kNone;
   }
+  static Endpoint ToEndpoint(const Endpoint& address) { return address; }
   static void SetUpTransfer(Connection& /*connection*/, uint32_t /*length*/,
                             TransferTraits /*traits*/, bool /*is_send*/, Operation* /*operation*/) {
   }
@@ -132,7 +134,6 @@ class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private 
   CallResult TryPeek(Connection& connection) { return network_.Peek(SocketOf(connection)); }
   static void WaitToRecv(Connection& /*connection*/) {}
   void AfterShot(Connection& connection, bool /*is_full*/) { PushReady(connection); }
-  void EndCancelled(Connection& connection, bool is_send);
 
   // Other operations: sim_operation.cc.
   void BeginConnect(Operation& operation);

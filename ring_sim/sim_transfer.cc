@@ -2,7 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "ring/error.h"
+#include "ring/endpoint.h"
 #include "ring_sim/sim_ring.h"
 
 namespace ioring::sim {
@@ -10,7 +10,7 @@ namespace ioring::sim {
 // ---- Trying. Each needs room for completions (HasRoom).
 
 void SimRing::RunRecv(Connection& connection) {
-  if (connection.has(kRecvCancelled)) return EndCancelled(connection, /*is_send=*/false);
+  if (connection.has(kRecvCancelled)) return EndHalf(connection, /*is_send=*/false, kWasCancelled);
   switch (connection.recv_kind) {
     case Transfer::kPlain: {
       const CallResult result = TryRecv(connection, connection.recv.data, connection.recv.length);
@@ -36,7 +36,7 @@ CallResult SimRing::TrySend(Connection& connection, const std::byte* data, uint3
 }
 
 void SimRing::RunSend(Connection& connection) {
-  if (connection.has(kSendCancelled)) return EndCancelled(connection, /*is_send=*/true);
+  if (connection.has(kSendCancelled)) return EndHalf(connection, /*is_send=*/true, kWasCancelled);
   if (connection.send_kind == Transfer::kPlain) {
     const CallResult result = TrySend(connection, connection.send.data, connection.send.length);
     if (result != kWouldBlock) EndPlain</*kIsSend=*/true>(connection, result);
@@ -69,11 +69,12 @@ void SimRing::RunTransferAll(Connection& connection, Operation& operation, bool 
 }
 
 void SimRing::RunRecvFrom(Connection& connection, Operation& operation) {
-  const Operation::Message& message = operation.message;
+  Operation::Message& message = operation.message;
   statistics_.kernel_submissions.Add(1);
+  message.address = Endpoint();  // where it ends without a message
   const CallResult result =
-      network_.RecvFrom(SocketOf(connection), message.data, message.length, message.source);
-  if (result != kWouldBlock) EndTransfer(connection, operation, /*is_send=*/false, result);
+      network_.RecvFrom(SocketOf(connection), message.data, message.length, &message.address);
+  if (result != kWouldBlock) EndRecvFrom(connection, operation, result);
 }
 
 void SimRing::RunSendTo(Connection& connection, Operation& operation) {
@@ -81,28 +82,6 @@ void SimRing::RunSendTo(Connection& connection, Operation& operation) {
   statistics_.kernel_submissions.Add(1);
   EndTransfer(connection, operation, /*is_send=*/true,
               network_.SendTo(SocketOf(connection), message.data, message.length, message.address));
-}
-
-// ---- Ending what was asked to stop. A transfer of all that has moved something ends with that.
-
-void SimRing::EndCancelled(Connection& connection, bool is_send) {
-  constexpr CallResult kCancelled = Failed(Error::kCanceled);
-  if (connection.kind(is_send) == Transfer::kPlain) {
-    return is_send ? EndPlain<true>(connection, kCancelled)
-                   : EndPlain<false>(connection, kCancelled);
-  }
-  if (connection.kind(is_send) == Transfer::kManaged) {
-    return EndManagedRecv(connection, ToResult(Error::kCanceled));
-  }
-  Operation& operation = operations_[connection.half(is_send).operation];
-  if (operation.kind == OperationKind::kConnect) {
-    return EndConnect(operation, ToResult(Error::kCanceled));
-  }
-  const bool is_all =
-      operation.kind == OperationKind::kRecvAll || operation.kind == OperationKind::kSendAll;
-  const bool has_bytes = is_all && operation.transfer.done != 0;
-  EndTransfer(connection, operation, is_send,
-              has_bytes ? CallResult{operation.transfer.done} : kCancelled);
 }
 
 }  // namespace ioring::sim

@@ -34,8 +34,7 @@ using enum emulated::ConnectionFlags;
 using enum emulated::OperationFlags;
 
 enum OwnFlags : uint16_t {
-  kPollsDue = emulated::kFirstOwnFlag << 0,  // an edge came: polls are to look
-  kDatagrams = emulated::kFirstOwnFlag << 1,
+  kDatagrams = emulated::kFirstOwnFlag << 0,
 };
 
 struct Connection {

@@ -58,8 +58,9 @@ enum ConnectionFlags : uint16_t {
   kPromised = 1 << 8,       // it may have the buffer that it waited for
   kOnReadyList = 1 << 9,    // to be run
   kReset = 1 << 10,         // closes with a reset
+  kPollsDue = 1 << 11,      // polls are to look (RunDuePolls)
 };
-inline constexpr uint16_t kFirstOwnFlag = 1 << 11;
+inline constexpr uint16_t kFirstOwnFlag = 1 << 12;
 
 // The flags of one direction.
 constexpr uint16_t BegunFlag(bool is_send) { return is_send ? kSendBegun : kRecvBegun; }

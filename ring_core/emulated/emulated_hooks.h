@@ -30,6 +30,8 @@ constexpr void EmulatedRing<Backend, Types>::CheckPreparing() {
                          TransferTraits traits, bool is_send, PollEvents events) {
     // False where there is no such address.
     { Backend::ToAddress(endpoint, address) } -> same_as<bool>;
+    // The other way round, of what a receive stored there.
+    { Backend::ToEndpoint(*address) } -> same_as<Endpoint>;
     // One of the connection itself (kPlain), or, where the operation is not null, of that (kAll).
     { backend.SetUpTransfer(connection, length, traits, is_send, &operation) } -> same_as<void>;
     // The connection is new.
@@ -99,7 +101,9 @@ constexpr void EmulatedRing<Backend, Types>::CheckTurns() {
     // A multishot receive brought bytes, which filled the buffer or did not; it continues.
     { backend.AfterShot(connection, is_full) } -> same_as<void>;
     // The system's codes. kTooLong: a message was longer than the memory, and is gone.
+    // kWasCancelled: what was asked to stop has.
     requires same_as<decltype(Backend::kWouldBlock), const CallResult>;
+    requires same_as<decltype(Backend::kWasCancelled), const CallResult>;
     requires same_as<decltype(Backend::kNoBufferSpace), const CallResult>;
     requires same_as<decltype(Backend::kTooLong), const CallResult>;
   });
@@ -108,28 +112,30 @@ constexpr void EmulatedRing<Backend, Types>::CheckTurns() {
 template <typename Backend, typename Types>
 constexpr void EmulatedRing<Backend, Types>::CheckEnding() {
   using std::same_as;
-  static_assert(
-      requires(Backend & backend, Connection & connection, Operation & operation, bool is_send) {
-        // Asks what is in flight in the direction to end. False: it is not begun, or past that.
-        { backend.Stop(connection, is_send) } -> same_as<bool>;
-        { backend.CancelPoll(operation) } -> same_as<bool>;
-        // True where it was taken back before it began: then it was given to EndSoon. Of what may
-        // wait for ever (kOwnPosition of a pipe) also while it waits.
-        { backend.CancelFile(operation) } -> same_as<bool>;
-        // (EmulatedRing's will do.)
-        { backend.BeginClose(connection) } -> same_as<void>;
-        { backend.IsStream(connection) } -> same_as<bool>;
-        // Of a stream. False: there is no connection any more.
-        { backend.SendEnd(connection) } -> same_as<bool>;
-        // Receives, and drops the bytes.
-        { backend.DropUnread(connection) } -> same_as<CallResult>;
-        // Whether the peer has what was sent, once the end was.
-        { backend.AllAcknowledged(connection) } -> same_as<Acknowledged>;
-        // Runs the connection when the peer sends something, if the system tells.
-        { backend.WaitForPeer(connection) } -> same_as<void>;
-        // Closes the socket and frees the slot.
-        { backend.FreeConnection(connection) } -> same_as<void>;
-      });
+  static_assert(requires(Backend & backend, Connection & connection, Operation & operation,
+                         bool is_send, int32_t result) {
+    // Asks what is in flight in the direction to end. False: it is not begun, or past that.
+    { backend.Stop(connection, is_send) } -> same_as<bool>;
+    { backend.CancelPoll(operation) } -> same_as<bool>;
+    // A connect failed with a completion's result: frees the connection, ends the operation.
+    { backend.EndConnect(operation, result) } -> same_as<void>;
+    // True where it was taken back before it began: then it was given to EndSoon. Of what may
+    // wait for ever (kOwnPosition of a pipe) also while it waits.
+    { backend.CancelFile(operation) } -> same_as<bool>;
+    // (EmulatedRing's will do.)
+    { backend.BeginClose(connection) } -> same_as<void>;
+    { backend.IsStream(connection) } -> same_as<bool>;
+    // Of a stream. False: there is no connection any more.
+    { backend.SendEnd(connection) } -> same_as<bool>;
+    // Receives, and drops the bytes.
+    { backend.DropUnread(connection) } -> same_as<CallResult>;
+    // Whether the peer has what was sent, once the end was.
+    { backend.AllAcknowledged(connection) } -> same_as<Acknowledged>;
+    // Runs the connection when the peer sends something, if the system tells.
+    { backend.WaitForPeer(connection) } -> same_as<void>;
+    // Closes the socket and frees the slot.
+    { backend.FreeConnection(connection) } -> same_as<void>;
+  });
   static_assert(requires(Backend & backend, uint32_t slot, std::span<std::byte> memory) {
     // Whether the system has the memory from now on.
     { backend.RegisterMemory(slot, memory) } -> same_as<bool>;

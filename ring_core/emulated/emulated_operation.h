@@ -4,6 +4,7 @@
 #define IORING_RING_CORE_EMULATED_EMULATED_OPERATION_H_
 
 #include <cstdint>
+#include <utility>
 
 #include "absl/base/attributes.h"
 #include "absl/log/log.h"
@@ -138,6 +139,39 @@ void EmulatedRing<Backend, Types>::LinkPoll(Operation& operation) {
   operation.set(kLinked);
   operation.next = connection.first_poll;
   connection.first_poll = operations_.IndexOf(operation) + 1;
+}
+
+template <typename Backend, typename Types>
+bool EmulatedRing<Backend, Types>::TellPoll(Operation& operation, int32_t events) {
+  if (!operation.has(kMultishot)) {
+    EndOperation(operation, events);
+    return true;
+  }
+  CompleteShot(operation, events);
+  return false;
+}
+
+template <typename Backend, typename Types>
+template <typename Concerns>
+void EmulatedRing<Backend, Types>::RunDuePolls(Connection& connection, Concerns concerns) {
+  connection.clear(kPollsDue);
+  const auto edges = std::exchange(connection.poll_edges, uint8_t{0});
+  for (uint32_t link = edges == 0 ? 0 : connection.first_poll; link != 0;) {
+    Operation& operation = operations_[link - 1];
+    link = operation.next;
+    if (concerns(edges, operation)) operation.poll.due = true;
+  }
+  for (uint32_t link = connection.first_poll; link != 0;) {
+    Operation& operation = operations_[link - 1];
+    link = operation.next;
+    if (!operation.poll.due || operation.has(kEnding)) continue;
+    if (!HasRoom()) {
+      connection.set(kPollsDue);
+      return PushReady(connection);
+    }
+    operation.poll.due = false;
+    backend().LookAtPoll(operation);
+  }
 }
 
 template <typename Backend, typename Types>

@@ -144,6 +144,11 @@ class EmulatedRing : public Ring, protected RingState {
   void EndManagedRecv(Connection& connection, int32_t result, uint32_t flags = 0);
   void EndManagedRecv(Connection& connection, const ManagedBuffer& buffer);
   void EndTransfer(Connection& connection, Operation& operation, bool is_send, CallResult result);
+  // The end of a RecvFrom, whose source is in the operation's address where it brought a message.
+  void EndRecvFrom(Connection& connection, Operation& operation, CallResult result);
+  // The direction ends, if it does anything, with the negative of one of the system's codes. A
+  // transfer of all that has moved something ends with that, if `keeps_bytes`.
+  void EndHalf(Connection& connection, bool is_send, CallResult result, bool keeps_bytes = true);
   // Nothing is in flight in the direction any more.
   void FreeHalf(Connection& connection, bool is_send) {
     connection.kind(is_send) = Transfer::kIdle;
@@ -158,6 +163,13 @@ class EmulatedRing : public Ring, protected RingState {
     EndOperation(operation, static_cast<int32_t>(file.index), uint32_t{file.generation} << 16);
   }
   void LinkPoll(Operation& operation);
+  // These hold of what the poll asks for: some of poll(2)'s events. True when it ended.
+  bool TellPoll(Operation& operation, int32_t events);
+  // Has the polls look that are due. `edges` are what came since the last time;
+  // `concerns(edges, operation)` says whether they make a poll due. For backends with LookAtPoll,
+  // whose connections have `poll_edges`, and whose polls have `due`.
+  template <typename Concerns>
+  void RunDuePolls(Connection& connection, Concerns concerns);
   void OnTimer(Operation& operation);
   // The operation ends. `flags` are without kMore.
   void Complete(Token token, int32_t result, uint32_t flags) {

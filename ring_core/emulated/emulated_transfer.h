@@ -75,6 +75,43 @@ void EmulatedRing<Backend, Types>::EndTransfer(Connection& connection, Operation
                result == 0 && !is_send ? FlagsOfNothing(connection) : 0);
 }
 
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::EndRecvFrom(Connection& connection, Operation& operation,
+                                               CallResult result) {
+  if (result >= 0 || result == Backend::kTooLong) {
+    *operation.message.source = Backend::ToEndpoint(operation.message.address);
+  }
+  EndTransfer(connection, operation, /*is_send=*/false, result);
+}
+
+template <typename Backend, typename Types>
+void EmulatedRing<Backend, Types>::EndHalf(Connection& connection, bool is_send, CallResult result,
+                                           bool keeps_bytes) {
+  const auto code = [&](Token token, const char* what) {
+    return result == Backend::kWasCancelled ? ToResult(Error::kCanceled)
+                                            : Fail(token, result, what);
+  };
+  switch (connection.kind(is_send)) {
+    case Transfer::kIdle:
+      return;
+    case Transfer::kPlain:
+      return is_send ? EndPlain<true>(connection, result) : EndPlain<false>(connection, result);
+    case Transfer::kManaged:
+      return EndManagedRecv(connection, code(Token{connection.recv.token}, "managed recv"));
+    case Transfer::kOperation:
+      break;
+  }
+  Operation& operation = operations_[connection.half(is_send).operation];
+  if (operation.kind == OperationKind::kConnect) {
+    return backend().EndConnect(operation, code(operation.token, "connect"));
+  }
+  const bool is_all =
+      operation.kind == OperationKind::kRecvAll || operation.kind == OperationKind::kSendAll;
+  const bool has_bytes = keeps_bytes && is_all && operation.transfer.done != 0;
+  EndTransfer(connection, operation, is_send,
+              has_bytes ? CallResult{operation.transfer.done} : result);
+}
+
 // ---- Managed receives.
 
 template <typename Backend, typename Types>

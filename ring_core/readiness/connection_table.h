@@ -21,9 +21,8 @@ using enum emulated::ConnectionFlags;
 enum WatchFlags : uint16_t {
   kOnWatchList = emulated::kFirstOwnFlag << 0,   // to be watched before the next sleep
   kWatched = emulated::kFirstOwnFlag << 1,       // the poller has it, or never will (watch_error)
-  kPollsDue = emulated::kFirstOwnFlag << 2,      // an event came: polls are to look
-  kShortEmpties = emulated::kFirstOwnFlag << 3,  // posix::StreamKind::kTcp
-  kMessages = emulated::kFirstOwnFlag << 4,      // kPackets, kDatagrams
+  kShortEmpties = emulated::kFirstOwnFlag << 2,  // posix::StreamKind::kTcp
+  kMessages = emulated::kFirstOwnFlag << 3,      // kPackets, kDatagrams
 };
 
 // What came for the polls of a connection: ReadyBits of edges, and this.

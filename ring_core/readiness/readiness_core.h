@@ -122,10 +122,14 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   // What EmulatedRing asks for.
   static int64_t ClockNanos() { return NowNanos(); }
   static constexpr CallResult kWouldBlock = -EAGAIN;
+  static constexpr CallResult kWasCancelled = -ECANCELED;
   static constexpr CallResult kNoBufferSpace = -ENOBUFS;
   static constexpr CallResult kTooLong = -EMSGSIZE;
   static bool ToAddress(const Endpoint& endpoint, Address* address) {
     return posix::ToSocketAddress(endpoint, address);
+  }
+  static Endpoint ToEndpoint(const Address& address) {
+    return posix::FromSocketAddress(address.get(), address.size);
   }
   static void SetUpTransfer(Connection& /*connection*/, uint32_t /*length*/,
                             TransferTraits /*traits*/, bool /*is_send*/, Operation* /*operation*/) {
@@ -193,9 +197,6 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   void RunTransferAll(Connection& connection, Operation& operation, bool is_send);
   void RunRecvFrom(Connection& connection, Operation& operation);
   void RunSendTo(Connection& connection, Operation& operation);
-  // The direction ends with the negative of an errno. A transfer of all that has moved something
-  // ends with that, if `keeps_bytes`.
-  void EndHalf(Connection& connection, bool is_send, CallResult result, bool keeps_bytes);
 
   // The operation table: readiness_operation.cc.
   void BeginConnect(Operation& operation);

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
-#include <utility>
 #include <variant>
 
 #include "absl/log/check.h"
@@ -133,12 +132,7 @@ bool ReadinessCore::LookAtPoll(Operation& operation) {
     EndOperation(operation, Fail(operation.token, events, "poll"));
     return true;
   }
-  if (!operation.has(kMultishot)) {
-    EndOperation(operation, static_cast<int32_t>(events));
-    return true;
-  }
-  CompleteShot(operation, static_cast<int32_t>(events));
-  return false;
+  return TellPoll(operation, static_cast<int32_t>(events));
 }
 
 void ReadinessCore::BeginPoll(Operation& operation) {
@@ -185,26 +179,7 @@ bool ReadinessCore::Concerns(uint8_t edges, const Operation& operation) {
          ((edges & kReadyToSend) != 0 && Any(events & kPollWritable));
 }
 
-void ReadinessCore::RunPolls(Connection& connection) {
-  connection.clear(kPollsDue);
-  const uint8_t edges = std::exchange(connection.poll_edges, uint8_t{0});
-  for (uint32_t link = edges == 0 ? 0 : connection.first_poll; link != 0;) {
-    Operation& operation = operations_[link - 1];
-    link = operation.next;
-    if (Concerns(edges, operation)) operation.poll.due = true;
-  }
-  for (uint32_t link = connection.first_poll; link != 0;) {
-    Operation& operation = operations_[link - 1];
-    link = operation.next;
-    if (!operation.poll.due || operation.has(kEnding)) continue;
-    if (!HasRoom()) {
-      connection.set(kPollsDue);
-      return PushReady(connection);
-    }
-    operation.poll.due = false;
-    LookAtPoll(operation);
-  }
-}
+void ReadinessCore::RunPolls(Connection& connection) { RunDuePolls(connection, &Concerns); }
 
 void ReadinessCore::BeginShutdown(Operation& operation) {
   Connection& connection = connections_[operation.connection];

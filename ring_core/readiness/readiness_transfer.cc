@@ -6,18 +6,17 @@
 
 #include "absl/base/attributes.h"
 #include "absl/base/optimization.h"
-#include "ring/completion.h"
 #include "ring/options.h"
 #include "ring_core/posix/calls.h"
-#include "ring_core/posix/socket_address.h"
 #include "ring_core/readiness/readiness_core.h"
 
 namespace ioring::readiness {
+
 // ---- Trying. Each needs room for completions (HasRoom).
 
 void ReadinessCore::RunRecv(Connection& connection) {
   if (ABSL_PREDICT_FALSE(connection.has(kRecvCancelled)))
-    return EndHalf(connection, false, -ECANCELED, true);
+    return EndHalf(connection, /*is_send=*/false, kWasCancelled);
   if ((connection.ready & kReadyToRecv) == 0) return WaitForEvents(connection);
   statistics_.kernel_submissions.Add(1);
   switch (connection.recv_kind) {
@@ -61,7 +60,7 @@ auto ReadinessCore::TryPeek(Connection& connection) -> CallResult {
 
 void ReadinessCore::RunSend(Connection& connection) {
   if (ABSL_PREDICT_FALSE(connection.has(kSendCancelled)))
-    return EndHalf(connection, true, -ECANCELED, true);
+    return EndHalf(connection, /*is_send=*/true, kWasCancelled);
   if ((connection.ready & kReadyToSend) == 0) return WaitForEvents(connection);
   statistics_.kernel_submissions.Add(1);
   if (connection.send_kind == Transfer::kPlain) {
@@ -105,10 +104,7 @@ void ReadinessCore::RunRecvFrom(Connection& connection, Operation& operation) {
       connection,
       posix::RecvFrom(connection.descriptor, message.data, message.length, &message.address));
   if (result == -EAGAIN) return WaitForEvents(connection);
-  if (result >= 0 || result == -EMSGSIZE) {
-    *message.source = posix::FromSocketAddress(message.address.get(), message.address.size);
-  }
-  EndTransfer(connection, operation, /*is_send=*/false, result);
+  EndRecvFrom(connection, operation, result);
 }
 
 void ReadinessCore::RunSendTo(Connection& connection, Operation& operation) {
@@ -120,30 +116,6 @@ void ReadinessCore::RunSendTo(Connection& connection, Operation& operation) {
     return WaitForEvents(connection);
   }
   EndTransfer(connection, operation, /*is_send=*/true, result);
-}
-
-// ---- Ending what waits.
-
-void ReadinessCore::EndHalf(Connection& connection, bool is_send, CallResult result,
-                            bool keeps_bytes) {
-  if (connection.kind(is_send) == Transfer::kPlain) {
-    return is_send ? EndPlain<true>(connection, result) : EndPlain<false>(connection, result);
-  }
-  if (connection.kind(is_send) == Transfer::kManaged) {
-    const Token token{connection.recv.token};
-    return EndManagedRecv(connection, result == -ECANCELED ? ToResult(Error::kCanceled)
-                                                           : Fail(token, result, "managed recv"));
-  }
-  Operation& operation = operations_[connection.half(is_send).operation];
-  if (operation.kind == OperationKind::kConnect) {
-    return EndConnect(operation, result == -ECANCELED ? ToResult(Error::kCanceled)
-                                                      : Fail(operation.token, result, "connect"));
-  }
-  const bool is_all =
-      operation.kind == OperationKind::kRecvAll || operation.kind == OperationKind::kSendAll;
-  const bool has_bytes = keeps_bytes && is_all && operation.transfer.done != 0;
-  EndTransfer(connection, operation, is_send,
-              has_bytes ? CallResult{operation.transfer.done} : result);
 }
 
 }  // namespace ioring::readiness
