@@ -24,6 +24,7 @@
 #include "examples/example_main.h"
 #include "pool/buffer_group.h"
 #include "program/program_output.h"
+#include "ring/acceptor.h"
 #include "ring/completion.h"
 #include "ring/drain.h"
 #include "ring/endpoint.h"
@@ -47,8 +48,6 @@ constexpr std::chrono::seconds kConnectTime{10};
 constexpr std::chrono::seconds kGraceTime{5};
 // Longer than a graceful close takes.
 constexpr std::chrono::seconds kDrainTime{10};
-// After a failed accept, such as for want of descriptors.
-constexpr std::chrono::milliseconds kAcceptPause{100};
 
 struct ProxyOptions {
   Endpoint upstream;
@@ -88,7 +87,7 @@ class Proxy {
     absl::PrintF("listening on %s; to %s; %s\n", endpoint->ToString(), options_.upstream.ToString(),
                  report_);
     if (absl::Status status = FlushOutput(); !status.ok()) return status;
-    Accept();
+    acceptor_.Start(listener_);
     while (!given_up_ && !(stopping_ && open_ == 0)) {
       ring_->SubmitAndWait();
       for (const Completion& done : ring_->Completions()) Handle(done);
@@ -102,7 +101,6 @@ class Proxy {
   // Of a connection, if any, its token has: for what moves bytes, the one that they come from.
   enum class Kind : uint8_t {
     kAccept,
-    kAcceptAgain,
     kConnect,  // the client
     kRecv,
     kSend,
@@ -135,14 +133,13 @@ class Proxy {
       : options_(options),
         report_(std::move(created.report)),
         ring_(std::move(created.ring)),
-        retries_(*ring_) {}
+        retries_(*ring_),
+        acceptor_(retries_, MakeToken(Kind::kAccept)) {}
 
   void Handle(const Completion& done) {
     switch (KindOf<Kind>(done.token)) {
       case Kind::kAccept:
         return OnAccept(done);
-      case Kind::kAcceptAgain:
-        return Accept();
       case Kind::kConnect:
       case Kind::kRecv:
       case Kind::kSend:
@@ -186,22 +183,12 @@ class Proxy {
   }
 
   void OnAccept(const Completion& done) {
-    if (done.ok()) {
-      const ConnectionId id = done.connection();
-      pairs_[id.index] = std::make_shared<Pair>();
-      pairs_[id.index]->client.id = id;
-      ++open_;
-      if (stopping_) {
-        Close(*pairs_[id.index], CloseMode::kReset);
-      } else {
-        Connect(id);
-      }
-    }
-    if (done.more() || stopping_) return;
-    if (done.ok()) return Accept();
-    retries_.Prepare([](Ring& on) {
-      return on.PrepareTimeout(kAcceptPause, Shots::kOneShot, MakeToken(Kind::kAcceptAgain));
-    });
+    if (acceptor_.Handle(done) != AcceptOutcome::kAccepted) return;
+    const ConnectionId id = done.connection();
+    pairs_[id.index] = std::make_shared<Pair>();
+    pairs_[id.index]->client.id = id;
+    ++open_;
+    stopping_ ? Close(*pairs_[id.index], CloseMode::kReset) : Connect(id);
   }
 
   void OnConnect(Pair& pair, const Completion& done) {
@@ -267,6 +254,7 @@ class Proxy {
 
   void OnStop() {
     if (std::exchange(stopping_, true)) return;
+    acceptor_.Stop();
     CHECK_OK(ring_->CloseListener(listener_));
     for (const std::shared_ptr<Pair>& pair : pairs_) {
       if (pair == nullptr || pair->closing) continue;
@@ -280,13 +268,6 @@ class Proxy {
     }
     retries_.Prepare([](Ring& on) {
       return on.PrepareTimeout(kGraceTime, Shots::kOneShot, MakeToken(Kind::kGiveUp));
-    });
-  }
-
-  void Accept() {
-    if (stopping_) return;
-    retries_.Prepare([listener = listener_](Ring& on) {
-      return on.PrepareAccept(listener, Shots::kMultishot, MakeToken(Kind::kAccept));
     });
   }
 
@@ -344,6 +325,7 @@ class Proxy {
   const std::unique_ptr<Ring> ring_;
   std::unique_ptr<BufferGroup> group_;
   Retries retries_;
+  Acceptor acceptor_;
   ListenerId listener_;
   // By ConnectionId::index: both connections of a pair have it, until they are closed.
   std::vector<std::shared_ptr<Pair>> pairs_;

@@ -17,6 +17,7 @@
 #include "examples/example_main.h"
 #include "pool/buffer_group.h"
 #include "program/program_output.h"
+#include "ring/acceptor.h"
 #include "ring/completion.h"
 #include "ring/drain.h"
 #include "ring/endpoint.h"
@@ -35,8 +36,6 @@ namespace {
 constexpr std::chrono::seconds kGraceTime{5};
 // Longer than a graceful close takes.
 constexpr std::chrono::seconds kDrainTime{10};
-// After a failed accept, such as for want of descriptors.
-constexpr std::chrono::milliseconds kAcceptPause{100};
 
 constexpr uint32_t kConnectionsMax = 1000;
 // Of a connection's replies that wait to be sent: from there on no request is answered.
@@ -69,7 +68,7 @@ class StreamServer {
     if (!endpoint.ok()) return endpoint.status();
     absl::PrintF("listening on %s; %s\n", endpoint->ToString(), report_);
     if (absl::Status status = FlushOutput(); !status.ok()) return status;
-    Accept();
+    acceptor_.Start(listener_);
     while (!given_up_ && !(stopping_ && open_ == 0)) {
       ring_->SubmitAndWait();
       for (const Completion& done : ring_->Completions()) Handle(done);
@@ -82,7 +81,6 @@ class StreamServer {
  private:
   enum class Kind : uint8_t {
     kAccept,
-    kAcceptAgain,
     kRecv,
     kSend,
     kDeadline,
@@ -112,7 +110,8 @@ class StreamServer {
         make_protocol_(std::move(make_protocol)),
         report_(std::move(created.report)),
         ring_(std::move(created.ring)),
-        retries_(*ring_) {}
+        retries_(*ring_),
+        acceptor_(retries_, MakeToken(Kind::kAccept)) {}
 
   absl::Status Start(const Endpoint& listen) {
     // A buffer is returned as soon as it was copied from, so that few serve all.
@@ -135,8 +134,6 @@ class StreamServer {
     switch (KindOf<Kind>(done.token)) {
       case Kind::kAccept:
         return OnAccept(done);
-      case Kind::kAcceptAgain:
-        return Accept();
       case Kind::kRecv:
         return OnRecv(*connections_[index], done);
       case Kind::kSend:
@@ -157,21 +154,15 @@ class StreamServer {
   }
 
   void OnAccept(const Completion& done) {
-    if (done.ok()) {
-      const ConnectionId id = done.connection();
-      std::unique_ptr<Connection>& place = connections_[id.index];
-      place = std::make_unique<Connection>();
-      place->id = id;
-      place->protocol = make_protocol_();
-      place->closing = stopping_;
-      ++open_;
-      GoOn(*place);
-    }
-    if (done.more() || stopping_) return;
-    if (done.ok()) return Accept();
-    retries_.Prepare([](Ring& on) {
-      return on.PrepareTimeout(kAcceptPause, Shots::kOneShot, MakeToken(Kind::kAcceptAgain));
-    });
+    if (acceptor_.Handle(done) != AcceptOutcome::kAccepted) return;
+    const ConnectionId id = done.connection();
+    std::unique_ptr<Connection>& place = connections_[id.index];
+    place = std::make_unique<Connection>();
+    place->id = id;
+    place->protocol = make_protocol_();
+    place->closing = stopping_;
+    ++open_;
+    GoOn(*place);
   }
 
   void OnRecv(Connection& connection, const Completion& done) {
@@ -204,6 +195,7 @@ class StreamServer {
 
   void OnStop() {
     if (std::exchange(stopping_, true)) return;
+    acceptor_.Stop();
     CHECK_OK(ring_->CloseListener(listener_));
     for (const std::unique_ptr<Connection>& connection : connections_) {
       if (connection == nullptr) continue;
@@ -249,13 +241,6 @@ class StreamServer {
     } else if (!full && !connection.input_ended) {
       Receive(connection);
     }
-  }
-
-  void Accept() {
-    if (stopping_) return;
-    retries_.Prepare([listener = listener_](Ring& on) {
-      return on.PrepareAccept(listener, Shots::kMultishot, MakeToken(Kind::kAccept));
-    });
   }
 
   void Receive(Connection& connection) {
@@ -308,6 +293,7 @@ class StreamServer {
   const std::unique_ptr<Ring> ring_;
   std::unique_ptr<BufferGroup> group_;
   Retries retries_;
+  Acceptor acceptor_;
   ListenerId listener_;
   std::vector<std::unique_ptr<Connection>> connections_;  // by ConnectionId::index
   uint32_t open_ = 0;

@@ -24,19 +24,12 @@
 #include <cstdint>
 
 #include "absl/log/check.h"
+#include "ring/acceptor.h"
 #include "ring/completion.h"
 #include "ring/options.h"
 #include "ring/prepared.h"
 
 namespace ioring {
-
-// The meaning of an accept's completion.
-enum class AcceptOutcome : uint8_t {
-  kAccepted,  // there is a new connection
-  kRefused,   // the ring had no id for the connection, and closed it
-  kFailed,    // descriptors or memory were short
-  kNothing,   // the peer left before it was accepted, or the accept was cancelled
-};
 
 class AcceptGate {
  public:

@@ -32,6 +32,7 @@
 #include "echo/server/server_options.h"
 #include "echo/server/server_statistics.h"
 #include "echo/server/starvation_watch.h"
+#include "ring/acceptor.h"
 #include "ring/completion.h"
 #include "ring/drain.h"
 #include "ring/id.h"
