@@ -14,7 +14,8 @@ namespace ioring::rio {
 bool RioRing::Stop(Connection& connection, bool is_send) {
   if (!connection.has(BegunFlag(is_send))) return false;
   const Pending pending = connection.pending(is_send);
-  if (pending == Pending::kRio && connection.state != ConnectionState::kClosing) {
+  if (pending == Pending::kRio && connection.state != ConnectionState::kClosing &&
+      connection.kind(is_send) == Transfer::kPlain) {
     // Past stopping, see rio_ring.h. (A receive ends by itself: there were bytes.)
     return false;
   }
@@ -31,7 +32,7 @@ bool RioRing::Stop(Connection& connection, bool is_send) {
       poller_->Cancel(&connection.request(is_send));
       break;
     case Pending::kRio:
-      break;  // the close of the socket ends it
+      break;  // the close of the socket ends it; of a transfer of all, this is the last piece
   }
   return true;
 }

@@ -14,7 +14,8 @@
 //  - Registered I/O transfers slices of registered memory. It cannot cancel a request, and the
 //    contract is kept so: a receive is handed to it when there is something to receive, so that
 //    it ends at once; a send that it has is past stopping (kNotFound), like a zero-copy send,
-//    until its connection is closed, which drops it.
+//    until its connection is closed, which drops it. A kAll transfer that is cancelled ends with
+//    the piece that Registered I/O has.
 //  - A socket that another ring's port has (Windows cannot change that) is polled and called.
 //  - Reads and writes of files are overlapped calls, one for each part; a few threads make what
 //    Windows has only as calls that block (ring_rio/file_call.h).

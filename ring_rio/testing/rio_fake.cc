@@ -125,6 +125,7 @@ RioFakeCounts CountRioFake() { return World().Count(); }
 RioFakeTotals RioFakeSoFar() { return World().Totals(); }
 void FailRio(RioFunction function, int code, int times) { World().Fail(function, code, times); }
 void FailNextRioResult(bool is_send, int code) { World().FailNextResult(is_send, code); }
+void HoldRioResults(bool hold) { World().HoldResults(hold); }
 void CorruptRioQueues() { World().CorruptQueues(); }
 void FaultlessAgain() { World().Faultless(); }
 

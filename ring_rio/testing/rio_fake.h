@@ -59,6 +59,8 @@ enum class RioFunction : uint8_t { kReceive, kSend, kCreateRequestQueue, kRegist
 void FailRio(RioFunction function, int code, int times);
 // The next result taken of `is_send`'s direction is this failure, whatever happened.
 void FailNextRioResult(bool is_send, int code);
+// Results are not there yet, however long they are waited for, or are again.
+void HoldRioResults(bool hold);
 // Every completion queue is corrupt from now on.
 void CorruptRioQueues();
 void FaultlessAgain();

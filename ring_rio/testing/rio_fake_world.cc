@@ -192,7 +192,7 @@ ULONG RioFakeWorld::Dequeue(RIO_CQ id, RIORESULT* results, ULONG size) {
     }
   }
   ULONG count = 0;
-  while (count < size && !queue->results.empty()) {
+  while (count < size && !queue->results.empty() && !holds_results_) {
     results[count++] = queue->results.front();
     queue->results.pop_front();
   }
@@ -218,7 +218,7 @@ int RioFakeWorld::Notify(RIO_CQ id) {
 
 // Once for each RIONotify.
 void RioFakeWorld::Tell(FakeCompletionQueue& completions) {
-  if (!std::exchange(completions.is_armed, false)) return;
+  if (holds_results_ || !std::exchange(completions.is_armed, false)) return;
   ++totals_.notifications;
   const RIO_NOTIFICATION_COMPLETION& how = completions.notification;
   if (how.Type == RIO_EVENT_COMPLETION) {
@@ -433,7 +433,16 @@ void RioFakeWorld::CorruptQueues() {
   for (const auto& [queue, owner] : completions_) queue->is_corrupt = true;
 }
 
+void RioFakeWorld::HoldResults(bool hold) {
+  process::MutexLock lock(mutex_);
+  holds_results_ = hold;
+  for (const auto& [queue, owner] : completions_) {
+    if (!queue->results.empty()) Tell(*queue);
+  }
+}
+
 void RioFakeWorld::Faultless() {
+  HoldResults(false);
   process::MutexLock lock(mutex_);
   faults_.clear();
   result_faults_ = {};

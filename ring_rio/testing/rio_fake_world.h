@@ -94,6 +94,7 @@ class RioFakeWorld {
   RioFakeTotals Totals();
   void Fail(RioFunction function, int code, int times);
   void FailNextResult(bool is_send, int code);
+  void HoldResults(bool hold);
   void CorruptQueues();
   void Faultless();
 
@@ -129,6 +130,7 @@ class RioFakeWorld {
   std::map<FakeRequestQueue*, std::unique_ptr<FakeRequestQueue>> requests_ ABSL_GUARDED_BY(mutex_);
   std::map<RioFunction, Fault> faults_ ABSL_GUARDED_BY(mutex_);
   std::array<int, 2> result_faults_ ABSL_GUARDED_BY(mutex_) = {};
+  bool holds_results_ ABSL_GUARDED_BY(mutex_) = false;
   DWORD marks_ ABSL_GUARDED_BY(mutex_) = 0;  // given so far
   RioFakeTotals totals_ ABSL_GUARDED_BY(mutex_);
 };

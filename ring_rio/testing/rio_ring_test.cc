@@ -34,6 +34,7 @@ using rio::FailRio;
 using rio::RioFakeCounts;
 using rio::RioFakeSoFar;
 using rio::RioFunction;
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
@@ -81,6 +82,20 @@ class RioRingTest : public testing::Test {
     EXPECT_EQ(ring_->Await(StartSendSlice(pair.client, buffer.Slice(0, 4))).result(), 4);
     EXPECT_EQ(ring_->Await(recv).result(), 4);
     EXPECT_TRUE(Pattern(3).Matches(buffer.memory.subspan(8, 4), 0));
+  }
+
+  // A receive of all 64 bytes, of which Registered I/O has got 4, and does not tell yet.
+  Token StartPieceOfAll(const Pair& pair, const TestBuffer& buffer) {
+    ExpectSlicesWork(pair, buffer);
+    const Token recv = StartRecvSlice(pair.server, buffer.Slice(0, 64), TransferFlags::kAll);
+    ring_->Submit();
+    const uint64_t before = RioFakeSoFar().recvs;
+    rio::HoldRioResults(true);
+    EXPECT_EQ(ring_->Send(pair.client, "some").result(), 4);
+    const steady_clock::time_point deadline = steady_clock::now() + kPatience;
+    while (RioFakeSoFar().recvs == before && steady_clock::now() < deadline) ring_->Pump();
+    EXPECT_EQ(RioFakeSoFar().recvs, before + 1);
+    return recv;
   }
 
   std::unique_ptr<TestRing> ring_;
@@ -235,6 +250,39 @@ TEST_F(RioRingTest, ASendIsPastStopping) {
     EXPECT_EQ(ring_->UsesInFlight(buffer.id, 0), 0u);
     EXPECT_TRUE(ring_->UnregisterBuffer(buffer.id).ok());
   }
+}
+
+// A transfer of all ends with the piece that Registered I/O has, and asks for no further one.
+TEST_F(RioRingTest, ATransferOfAllIsCancelled) {
+  const Pair pair = ring_->MakePair();
+  const TestBuffer buffer = ring_->MakeBuffer(4096);
+  for (const bool by_connection : {false, true}) {
+    const Token recv = StartPieceOfAll(pair, buffer);
+    const Arrival cancel = ring_->Run([&](Token token) {
+      return by_connection ? ring_->PrepareCancelConnection(pair.server, Direction::kRecv, token)
+                           : ring_->PrepareCancel(recv, token);
+    });
+    EXPECT_EQ(cancel.result(), by_connection ? 1 : 0);
+    EXPECT_FALSE(ring_->HasArrived(recv)) << "Registered I/O has its memory";
+    rio::HoldRioResults(false);
+    EXPECT_EQ(ring_->Await(recv).result(), 4);
+    ExpectSlicesWork(pair, buffer);
+  }
+}
+
+TEST_F(RioRingTest, ATransferOfAllHasADeadline) {
+  const Pair pair = ring_->MakePair();
+  const TestBuffer buffer = ring_->MakeBuffer(4096);
+  const Token recv = StartPieceOfAll(pair, buffer);
+  const Token deadline = ring_->Start(
+      [&](Token token) { return ring_->PrepareDeadline(recv, milliseconds(1), token); });
+  const Token later = ring_->StartTimeout(milliseconds(5));
+  EXPECT_EQ(ring_->Await(later).result(), 0);
+  EXPECT_FALSE(ring_->HasArrived(deadline)) << "it ends after what it is on";
+  rio::HoldRioResults(false);
+  EXPECT_EQ(ring_->Await(recv).result(), 4);
+  EXPECT_EQ(ring_->Await(deadline).error(), Error::kTimedOut);
+  ExpectSlicesWork(pair, buffer);
 }
 
 // ---- Failures.
