@@ -34,12 +34,13 @@ enum RequestFlags : uint32_t {
   kCommitSend = emulated::kFirstOwnFlag << 1,  // Registered I/O
   kRecvByRio = emulated::kFirstOwnFlag << 2,   // kPlain: memory that Registered I/O may transfer
   kSendByRio = emulated::kFirstOwnFlag << 3,
-  kOnPort = emulated::kFirstOwnFlag << 4,      // overlapped calls give packets to the ring's port
-  kSkipsDone = emulated::kFirstOwnFlag << 5,   // ... but those that are done at once give none
-  kIsStream = emulated::kFirstOwnFlag << 6,    // has no messages
-  kRecvMayRun = emulated::kFirstOwnFlag << 7,  // there is something: Registered I/O may have it
-  kNoRio = emulated::kFirstOwnFlag << 8,       // a request queue could not be made
-  kLingers = emulated::kFirstOwnFlag << 9,     // was handed in with SO_LINGER
+  kOnPort = emulated::kFirstOwnFlag << 4,        // overlapped calls give packets to the ring's port
+  kSkipsDone = emulated::kFirstOwnFlag << 5,     // ... but those that are done at once give none
+  kIsStream = emulated::kFirstOwnFlag << 6,      // has no messages
+  kRecvMayRun = emulated::kFirstOwnFlag << 7,    // there is something: Registered I/O may have it
+  kNoRio = emulated::kFirstOwnFlag << 8,         // a request queue could not be made
+  kLingers = emulated::kFirstOwnFlag << 9,       // was handed in with SO_LINGER
+  kMadeNoDelay = emulated::kFirstOwnFlag << 10,  // ... without TCP_NODELAY
 };
 
 // The first two cache lines are all that a message touches.

@@ -1,6 +1,7 @@
 // Traps of Windows, each with the remedy that the ring has for it; and that everything which was
 // taken of the system is given back.
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -41,8 +42,8 @@ using std::chrono::steady_clock;
 constexpr RingOptions kOptions{
     .submission_entries = 64, .max_connections = 64, .max_operations = 128};
 
-std::unique_ptr<RioRing> MakeRing() {
-  absl::StatusOr<std::unique_ptr<RioRing>> ring = RioRing::CreateIocp(kOptions);
+std::unique_ptr<RioRing> MakeRing(const RingOptions& options = kOptions) {
+  absl::StatusOr<std::unique_ptr<RioRing>> ring = RioRing::CreateIocp(options);
   CHECK_OK(ring.status());
   return *std::move(ring);
 }
@@ -67,6 +68,13 @@ sockaddr_in AddressOf(const Endpoint& endpoint) {
   rio::SocketAddress address;
   CHECK(rio::ToSocketAddress(endpoint, &address));
   return address.ipv4;
+}
+
+bool HasNoDelay(SOCKET socket) {
+  DWORD value = 0;
+  int size = sizeof(value);
+  CHECK_EQ(getsockopt(socket, IPPROTO_TCP, TCP_NODELAY, reinterpret_cast<char*>(&value), &size), 0);
+  return value != 0;
 }
 
 // Trap 11: with SO_REUSEADDR any program takes over a port that somebody listens on.
@@ -204,6 +212,42 @@ TEST_F(IocpTrapTest, AClosedListenerGivesItsRequestsBack) {
   EXPECT_EQ(inner_->RequestsOutstanding(), before);
 }
 
+// A socket is given back as it came: with Nagle's delay, where it had that.
+TEST_F(IocpTrapTest, ASocketIsGivenBackAsItCame) {
+  for (const DWORD before : {DWORD{0}, DWORD{1}}) {
+    const SOCKET socket = rio::NewSocket(AF_INET, SOCK_STREAM);
+    ASSERT_EQ(setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, reinterpret_cast<const char*>(&before),
+                         sizeof(before)),
+              0);
+    const absl::StatusOr<ConnectionId> id =
+        ring_->RegisterSocket(static_cast<NativeHandle>(socket));
+    ASSERT_TRUE(id.ok()) << id.status();
+    EXPECT_TRUE(HasNoDelay(socket));
+    const absl::StatusOr<NativeHandle> handle = ring_->UnregisterSocket(*id);
+    ASSERT_TRUE(handle.ok()) << handle.status();
+    EXPECT_EQ(HasNoDelay(socket), before != 0);
+    closesocket(socket);
+  }
+}
+
+// Also where the ring has no room for it.
+TEST_F(IocpTrapTest, ASocketThatIsRefusedStaysAsItIs) {
+  const RingOptions options = {.submission_entries = 8, .max_connections = 1, .max_operations = 8};
+  TestRing small(MakeRing(options), options);
+  const SOCKET socket = rio::NewSocket(AF_INET, SOCK_STREAM);
+  std::vector<ConnectionId> others;
+  absl::StatusOr<ConnectionId> id = small.OpenDatagram(Endpoint::Ipv4Loopback(0));
+  while (id.ok()) {
+    others.push_back(*id);
+    id = small.OpenDatagram(Endpoint::Ipv4Loopback(0));
+  }
+  EXPECT_FALSE(small.RegisterSocket(static_cast<NativeHandle>(socket)).ok());
+  EXPECT_FALSE(HasNoDelay(socket));
+  closesocket(socket);
+  for (const ConnectionId other : others) small.Close(other);
+  small.Finish();
+}
+
 // ---- Remedies that make no difference under Wine: the calls themselves are looked at.
 
 #if defined(__MINGW32__)
@@ -256,6 +300,21 @@ SOCKET WSAAPI SeeSocket(int family, int type, int protocol, LPWSAPROTOCOL_INFOW 
   return make(family, type, protocol, info, group, flags);
 }
 
+// The next polls of sockets that are not begun.
+std::atomic<int> polls_to_fail = 0;
+
+BOOL WINAPI SeeDeviceControl(HANDLE device, DWORD code, LPVOID in, DWORD in_size, LPVOID out,
+                             DWORD out_size, LPDWORD bytes, LPOVERLAPPED overlapped) {
+  static const auto control = reinterpret_cast<decltype(&DeviceIoControl)>(
+      reinterpret_cast<void*>(GetProcAddress(GetModuleHandleA("kernel32.dll"), "DeviceIoControl")));
+  if (polls_to_fail > 0) {
+    --polls_to_fail;
+    SetLastError(WSAENOBUFS);
+    return FALSE;
+  }
+  return control(device, code, in, in_size, out, out_size, bytes, overlapped);
+}
+
 int OptionsSeen(int level, int name) {
   process::MutexLock lock(Seen().mutex);
   const std::pair<int, int> wanted{level, name};
@@ -301,6 +360,40 @@ TEST_F(IocpTrapTest, SocketsMayHaveRequestQueues) {
   for (const DWORD flags : Seen().socket_flags) {
     EXPECT_EQ(flags & WSA_FLAG_REGISTERED_IO, DWORD{WSA_FLAG_REGISTERED_IO});
   }
+}
+
+// Polls that have told of everything, and cannot look again, end as there is room for it.
+TEST_F(IocpTrapTest, PollsThatCannotLookAgainWaitForRoom) {
+  constexpr int kPolls = 40;  // more than the completion queue holds
+  const RingOptions options = {.submission_entries = 8,
+                               .completion_entries = 16,
+                               .max_connections = 8,
+                               .max_operations = 64};
+  TestRing ring(MakeRing(options), options);
+  const Pair pair = ring.MakePair();
+  std::vector<Token> polls;
+  for (int i = 0; i < kPolls; ++i) {
+    polls.push_back(ring.Start([&](Token token) {
+      return ring.PreparePollAdd(pair.client, kPollWritable, Shots::kMultishot, token);
+    }));
+    EXPECT_EQ(ring.Next(polls.back()).poll_events(), kPollWritable);
+  }
+  EXPECT_EQ(ring.Close(pair.server, CloseMode::kReset).result(), 0);
+  for (const Token poll : polls) {
+    PollEvents told = kPollNone;
+    while (!HasFailure() && !(Any(told & kPollHangUp) && Any(told & kPollError))) {
+      told |= ring.Next(poll).poll_events();
+    }
+  }
+  polls_to_fail = kPolls;
+  EXPECT_FALSE(ring.Send(pair.client, "x").ok());
+  for (const Token poll : polls) {
+    const Arrival last = ring.Await(poll);
+    EXPECT_FALSE(last.ok());
+    EXPECT_FALSE(last.more());
+  }
+  EXPECT_EQ(polls_to_fail, 0);
+  ring.Finish();
 }
 
 // Trap: the error of an earlier datagram (SIO_UDP_CONNRESET).
@@ -371,7 +464,7 @@ TEST(IocpHandleTest, FailuresLeaveNoHandleBehind) {
 }  // namespace ioring
 
 #if defined(__MINGW32__)
-// Where calls of the functions of those names go: first here, then into Winsock.
+// Where calls of the functions of those names go: first here, then into the system.
 extern "C" {
 extern decltype(&setsockopt) __imp_setsockopt;
 decltype(&setsockopt) __imp_setsockopt = ioring::SeeOption;
@@ -379,5 +472,7 @@ extern decltype(&WSAIoctl) __imp_WSAIoctl;
 decltype(&WSAIoctl) __imp_WSAIoctl = ioring::SeeControl;
 extern decltype(&WSASocketW) __imp_WSASocketW;
 decltype(&WSASocketW) __imp_WSASocketW = ioring::SeeSocket;
+extern decltype(&DeviceIoControl) __imp_DeviceIoControl;
+decltype(&DeviceIoControl) __imp_DeviceIoControl = ioring::SeeDeviceControl;
 }
 #endif

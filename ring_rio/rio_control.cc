@@ -57,12 +57,18 @@ absl::StatusOr<ConnectionId> RioRing::AddSocket(const SocketSource& source) {
 }
 
 absl::StatusOr<ConnectionId> RioRing::TakeOver(SOCKET socket) {
-  bool is_stream = false;
   if (absl::Status status = RefuseOwn(socket); !status.ok()) return status;
-  absl::Status status = PrepareTakenOverSocket(socket, &is_stream);
-  if (!status.ok()) return status;
-  absl::StatusOr<ConnectionId> id = AddConnection(socket, is_stream);
-  if (id.ok() && Lingers(socket)) connections_[id->index].set(kLingers);
+  TakenOver taken;
+  absl::Status status = TakeOverSocket(socket, &taken);
+  absl::StatusOr<ConnectionId> id =
+      status.ok() ? AddConnection(socket, taken.is_stream) : std::move(status);
+  if (!id.ok()) {
+    GiveBackSocket(socket, taken.no_delay);
+    return id;
+  }
+  Connection& connection = connections_[id->index];
+  if (taken.no_delay) connection.set(kMadeNoDelay);
+  if (Lingers(socket)) connection.set(kLingers);
   return id;
 }
 
@@ -73,6 +79,7 @@ absl::StatusOr<NativeHandle> RioRing::UnregisterSocket(ConnectionId id) {
   if (connection == nullptr) return StaleId("connection");
   if (!connection->idle()) return ConnectionInFlight();
   const SOCKET socket = std::exchange(connection->socket, INVALID_SOCKET);
+  GiveBackSocket(socket, connection->has(kMadeNoDelay));
   FreeConnection(*connection);
   return static_cast<NativeHandle>(socket);
 }

@@ -49,14 +49,15 @@ void RioRing::BeginPoll(Operation& operation) {
   StartPoll(operation);
 }
 
-// Asks for what was not told yet, if there is such.
+// Asks for what was not told yet, if there is such. Needs no room for completions: many polls may
+// look again at once.
 void RioRing::StartPoll(Operation& operation) {
   const PollEvents events = (operation.poll.wanted | kBrokenEvents) & ~operation.poll.reported;
   if (!Any(events)) return;
   statistics_.kernel_submissions.Add(1);
   const SOCKET socket = connections_[operation.connection].socket;
   if (!poller_->Start(socket, SocketEventsFor(events), &operation.poll.info, &operation.request)) {
-    return EndOperation(operation, Fail(operation.token, -CallResult{WSAGetLastError()}, "poll"));
+    return EndSoon(operation, Fail(operation.token, -CallResult{WSAGetLastError()}, "poll"));
   }
   operation.set(kPending);
   ++requests_out_;

@@ -27,6 +27,12 @@ bool SetOption(SOCKET socket, int level, int name, T value) {
   return setsockopt(socket, level, name, reinterpret_cast<const char*>(&value), sizeof(value)) == 0;
 }
 
+template <typename T>
+bool GetOption(SOCKET socket, int level, int name, T* value) {
+  int size = sizeof(*value);
+  return getsockopt(socket, level, name, reinterpret_cast<char*>(value), &size) == 0;
+}
+
 template <typename Function>
 bool Load(SOCKET socket, GUID id, Function* function) {
   DWORD bytes = 0;
@@ -36,9 +42,7 @@ bool Load(SOCKET socket, GUID id, Function* function) {
 
 bool IsSystemHandle(SOCKET socket) {
   WSAPROTOCOL_INFOW info;
-  int size = sizeof(info);
-  return getsockopt(socket, SOL_SOCKET, SO_PROTOCOL_INFOW, reinterpret_cast<char*>(&info), &size) ==
-             0 &&
+  return GetOption(socket, SOL_SOCKET, SO_PROTOCOL_INFOW, &info) &&
          (info.dwServiceFlags1 & XP1_IFS_HANDLES) != 0;
 }
 
@@ -193,19 +197,25 @@ absl::StatusOr<SOCKET> OpenDatagram(const Endpoint& local) {
   return socket;
 }
 
-absl::Status PrepareTakenOverSocket(SOCKET socket, bool* is_stream) {
+absl::Status TakeOverSocket(SOCKET socket, TakenOver* taken) {
   int type = 0;
-  int size = sizeof(type);
-  if (getsockopt(socket, SOL_SOCKET, SO_TYPE, reinterpret_cast<char*>(&type), &size) != 0) {
+  if (!GetOption(socket, SOL_SOCKET, SO_TYPE, &type)) {
     const int code = WSAGetLastError();
     return absl::InvalidArgumentError(
         absl::StrCat("the handle to register is no open socket (", NativeErrorText(code), ")"));
   }
-  *is_stream = type == SOCK_STREAM;
-  if (!(*is_stream ? SetUpStream(socket) : SetNonBlocking(socket))) {
+  taken->is_stream = type == SOCK_STREAM;
+  DWORD no_delay = 0;
+  taken->no_delay =
+      taken->is_stream && GetOption(socket, IPPROTO_TCP, TCP_NODELAY, &no_delay) && no_delay == 0;
+  if (!(taken->is_stream ? SetUpStream(socket) : SetNonBlocking(socket))) {
     return NativeStatus(WSAGetLastError(), "the socket to register cannot be made non-blocking");
   }
   return absl::OkStatus();
+}
+
+void GiveBackSocket(SOCKET socket, bool no_delay) {
+  if (no_delay) SetOption(socket, IPPROTO_TCP, TCP_NODELAY, BOOL{FALSE});
 }
 
 absl::StatusOr<Endpoint> LocalEndpoint(SOCKET socket) {
@@ -218,9 +228,7 @@ absl::StatusOr<Endpoint> PeerEndpoint(SOCKET socket) {
 
 bool Lingers(SOCKET socket) {
   linger state = {};
-  int size = sizeof(state);
-  return getsockopt(socket, SOL_SOCKET, SO_LINGER, reinterpret_cast<char*>(&state), &size) == 0 &&
-         state.l_onoff != 0;
+  return GetOption(socket, SOL_SOCKET, SO_LINGER, &state) && state.l_onoff != 0;
 }
 
 void StopLingering(SOCKET socket) { SetOption(socket, SOL_SOCKET, SO_LINGER, linger{0, 0}); }

@@ -38,8 +38,17 @@ bool SetNonBlocking(SOCKET socket);
 
 absl::StatusOr<SOCKET> OpenListener(const Endpoint& endpoint, const ListenerOptions& options);
 absl::StatusOr<SOCKET> OpenDatagram(const Endpoint& local);
-// Checks and sets up a socket made elsewhere. `*is_stream`: it has no messages.
-absl::Status PrepareTakenOverSocket(SOCKET socket, bool* is_stream);
+// What a socket made elsewhere is, and what was changed of it. (That it does not block any more is
+// not noted: Winsock does not tell whether it did.)
+struct TakenOver {
+  bool is_stream = false;  // it has no messages
+  bool no_delay = false;
+};
+
+// Checks and sets up a socket made elsewhere.
+absl::Status TakeOverSocket(SOCKET socket, TakenOver* taken);
+// Changes back what was changed, for whom the socket goes back to.
+void GiveBackSocket(SOCKET socket, bool no_delay);
 
 absl::StatusOr<Endpoint> LocalEndpoint(SOCKET socket);
 absl::StatusOr<Endpoint> PeerEndpoint(SOCKET socket);
