@@ -56,6 +56,13 @@ CallResult Received(SOCKET socket, DWORD bytes) {
   return bytes != 0 ? CallResult{bytes} : EndOf(socket);
 }
 
+// Where it has none, a send of a datagram fails with WSAENOTCONN on Windows, and with WSAEINVAL
+// under Wine.
+bool HasPeer(SOCKET socket) {
+  SocketAddress address = AnyAddress(AF_INET6);
+  return getpeername(socket, address.get(), &address.size) == 0;
+}
+
 int FamilyOf(SOCKET socket) {
   SocketAddress address = AnyAddress(AF_INET6);
   return getsockname(socket, address.get(), &address.size) == 0 ? address.family() : AF_UNSPEC;
@@ -78,7 +85,9 @@ CallResult SendNow(SOCKET socket, const std::byte* data, uint32_t bytes) {
   WSABUF buffer{std::min(bytes, kSendMaxBytes), Chars(data)};
   DWORD sent = 0;
   const int failed = WSASend(socket, &buffer, 1, &sent, 0, nullptr, nullptr);
-  return failed == 0 ? CallResult{sent} : LastSocketError();
+  if (failed == 0) return sent;
+  const CallResult error = LastSocketError();
+  return error == -WSAEINVAL && !HasPeer(socket) ? -CallResult{WSAENOTCONN} : error;
 }
 
 CallResult PeekByte(SOCKET socket) {

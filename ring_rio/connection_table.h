@@ -92,7 +92,8 @@ struct alignas(64) Connection {
   void clear(uint32_t flag) { flags &= ~flag; }
   // Winsock's sequenced packets have no transport in TCP/IP: what is no stream has datagrams.
   bool has_messages() const { return !has(kIsStream); }
-  bool is_datagram() const { return !has(kIsStream); }
+  // After a shutdown of receiving 0 bytes are an end.
+  bool is_datagram() const { return !has(kIsStream) && !recv_shut; }
   bool idle() const {
     return recv_kind == Transfer::kIdle && send_kind == Transfer::kIdle && other_operations == 0;
   }

@@ -78,10 +78,11 @@ void RioRing::OnRioResult(const RIORESULT& result) {
   // Winsock's code, or NTSTATUS where it is the transport's.
   const int code =
       result.Status < 0 ? NativeFromStatus(result.Status) : static_cast<int>(result.Status);
-  const CallResult outcome = code == 0 ? CallResult{result.BytesTransferred} : -CallResult{code};
+  const bool is_send = RioQueue::IsSend(result);
+  CallResult outcome = code == 0 ? CallResult{result.BytesTransferred} : -CallResult{code};
+  if (!is_send) outcome = OrEnd(connection, outcome);
   // The close of the socket ended it, whatever it says.
   const bool dropped = outcome < 0 && connection.state == ConnectionState::kClosing;
-  const bool is_send = RioQueue::IsSend(result);
   connection.pending(is_send) = Pending::kNothing;
   if (dropped) {
     EndHalf(connection, is_send, kWasCancelled);

@@ -165,6 +165,10 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   void RunStreamSend(Connection& connection);
   void RunRecvFrom(Connection& connection, Operation& operation);
   void RunSendTo(Connection& connection, Operation& operation);
+  // A receive after receiving was shut down here finds the end, which Windows calls a failure.
+  static CallResult OrEnd(const Connection& connection, CallResult result) {
+    return result == -WSAESHUTDOWN && connection.recv_shut ? 0 : result;
+  }
   Piece NextPiece(Connection& connection, bool is_send) const;
   bool OnTransferred(Connection& connection, bool is_send, CallResult result);
   CallResult TryRecv(Connection& connection, std::byte* data, uint32_t bytes);

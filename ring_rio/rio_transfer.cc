@@ -93,7 +93,8 @@ void RioRing::RunRecv(Connection& connection) {
 void RioRing::RunStreamRecv(Connection& connection) {
   for (int i = 0; i < kPiecesPerTurn; ++i) {
     const Piece piece = NextPiece(connection, /*is_send=*/false);
-    if (UsesRio(connection, piece)) {
+    // Of what is shut down, no event would tell that Registered I/O may have a receive.
+    if (!connection.recv_shut && UsesRio(connection, piece)) {
       // It cannot be cancelled, so it must not wait.
       if (!connection.has(kRecvMayRun)) return WaitReadable(connection);
       connection.clear(kRecvMayRun);
@@ -115,7 +116,7 @@ void RioRing::RunStreamRecv(Connection& connection) {
                    : RecvMessageNow(connection.socket, piece.data, piece.length);
       if (result == -WSAEWOULDBLOCK) return WaitReadable(connection);
     }
-    if (OnTransferred(connection, /*is_send=*/false, result)) return;
+    if (OnTransferred(connection, /*is_send=*/false, OrEnd(connection, result))) return;
   }
   PushReady(connection);
 }
@@ -132,7 +133,7 @@ void RioRing::WaitReadable(Connection& connection) {
     if (result == kPacketComes) {
       connection.recv_pending = Pending::kReadable;
       ++requests_out_;
-    } else if (result < 0) {
+    } else if (OrEnd(connection, result) < 0) {
       EndHalf(connection, /*is_send=*/false, result);
     } else {
       connection.set(kRecvMayRun);
@@ -147,13 +148,14 @@ void RioRing::WaitReadable(Connection& connection) {
 
 CallResult RioRing::TryRecv(Connection& connection, std::byte* data, uint32_t bytes) {
   statistics_.kernel_submissions.Add(1);
-  return connection.has(kIsStream) ? RecvNow(connection.socket, data, bytes)
-                                   : RecvMessageNow(connection.socket, data, bytes);
+  return OrEnd(connection, connection.has(kIsStream)
+                               ? RecvNow(connection.socket, data, bytes)
+                               : RecvMessageNow(connection.socket, data, bytes));
 }
 
 CallResult RioRing::TryPeek(Connection& connection) {
   statistics_.kernel_submissions.Add(1);
-  return PeekByte(connection.socket);
+  return OrEnd(connection, PeekByte(connection.socket));
 }
 
 // A full buffer: there may be more. It comes in the next turn, after the others'.
@@ -166,8 +168,8 @@ void RioRing::AfterShot(Connection& connection, bool is_full) {
 void RioRing::RunRecvFrom(Connection& connection, Operation& operation) {
   Operation::Message& message = operation.message;
   statistics_.kernel_submissions.Add(1);
-  const CallResult result =
-      RecvFromNow(connection.socket, message.data, message.length, &message.address);
+  const CallResult result = OrEnd(
+      connection, RecvFromNow(connection.socket, message.data, message.length, &message.address));
   if (result == -WSAEWOULDBLOCK) return WaitReadable(connection);
   EndRecvFrom(connection, operation, result);
 }

@@ -120,8 +120,9 @@ void RioRing::OnRecvPacket(Connection& connection, const OVERLAPPED_ENTRY& packe
     }
     return AfterPacket(connection);
   }
-  const CallResult result = pending == Pending::kCall ? RecvResultOf(connection.socket, packet)
-                                                      : ResultOf(connection.socket, packet);
+  const CallResult result =
+      OrEnd(connection, pending == Pending::kCall ? RecvResultOf(connection.socket, packet)
+                                                  : ResultOf(connection.socket, packet));
   const bool failed = result < 0;
   if (failed && connection.has(kRecvCancelled) && IsAborted(static_cast<int>(-result))) {
     EndHalf(connection, /*is_send=*/false, kWasCancelled);

@@ -312,6 +312,24 @@ TEST_P(RingConformance, ShutdownSendWakesTheReceiver) {
   EXPECT_EQ(ring.Await(recv).result(), 0);
 }
 
+// Receives after it find the end, of whichever kind they are; sends go on.
+TEST_P(RingConformance, ShutdownRecv) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const TestGroup group = ring.MakeGroup(2, 64);
+  const TestBuffer buffer = ring.MakeBuffer(64);
+  EXPECT_EQ(ring.Await(StartShutdown(ring, pair.server, Direction::kRecv)).result(), 0);
+  EXPECT_EQ(ring.RecvEnd(pair.server).result(), 0);
+  EXPECT_EQ(ring.RecvEnd(pair.server).result(), 0) << "the end stays";
+  EXPECT_EQ(ring.Await(ring.StartManaged(pair.server, group.id, Shots::kMultishot)).result(), 0);
+  const Arrival slice = ring.Run([&](Token token) {
+    return ring.PrepareRecvBuffer(pair.server, buffer.Slice(0, 64), token, TransferFlags::kAll);
+  });
+  EXPECT_EQ(slice.result(), 0);
+  EXPECT_EQ(ring.Send(pair.server, "heard").result(), 5);
+  EXPECT_EQ(ring.RecvText(pair.client, 5), "heard");
+}
+
 TEST_P(RingConformance, ShutdownBoth) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
