@@ -10,7 +10,7 @@ namespace ioring::rio {
 WorkThreads::~WorkThreads() {
   {
     process::MutexLock lock(mutex_);
-    CHECK(first_ == nullptr) << "file operations are still queued";
+    CHECK(queued_.empty()) << "file operations are still queued";
     stopping_ = true;
   }
   for (const HANDLE thread : threads_) {
@@ -23,10 +23,8 @@ void WorkThreads::Start(WorkItem* item) {
   bool all_busy;
   {
     process::MutexLock lock(mutex_);
-    all_busy = idle_ == 0 || first_ != nullptr;
-    item->next = nullptr;
-    (last_ != nullptr ? last_->next : first_) = item;
-    last_ = item;
+    all_busy = idle_ == 0 || !queued_.empty();
+    queued_.Push(item);
   }
   if (all_busy && threads_.size() < kThreadsMax) {
     const HANDLE thread = CreateThread(nullptr, 0, &RunThread, this, 0, nullptr);
@@ -50,10 +48,8 @@ void WorkThreads::Run() {
       ++idle_;
       mutex_.Await(absl::Condition(this, &WorkThreads::HasWork));
       --idle_;
-      if (first_ == nullptr) return;  // stopping
-      item = first_;
-      first_ = item->next;
-      if (first_ == nullptr) last_ = nullptr;
+      if (queued_.empty()) return;  // stopping
+      item = queued_.Pop();
     }
     Finish(item);
   }
@@ -69,16 +65,7 @@ void WorkThreads::Finish(WorkItem* item) {
 
 bool WorkThreads::Withdraw(WorkItem* item) {
   process::MutexLock lock(mutex_);
-  WorkItem* previous = nullptr;
-  for (WorkItem* other = first_; other != nullptr; other = other->next) {
-    if (other == item) {
-      (previous != nullptr ? previous->next : first_) = item->next;
-      if (last_ == item) last_ = previous;
-      return true;
-    }
-    previous = other;
-  }
-  return false;
+  return queued_.Remove(item);
 }
 
 }  // namespace ioring::rio

@@ -7,6 +7,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "ring_core/table/item_list.h"
 #include "ring_rio/completion_port.h"
 #include "ring_rio/windows_headers.h"
 
@@ -44,14 +45,13 @@ class WorkThreads {
   void Run();
   void Finish(WorkItem* item);
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return stopping_ || first_ != nullptr;
+    return stopping_ || !queued_.empty();
   }
 
   CompletionPort& port_;
   std::vector<HANDLE> threads_;
   absl::Mutex mutex_;
-  WorkItem* first_ ABSL_GUARDED_BY(mutex_) = nullptr;
-  WorkItem* last_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  ItemList<WorkItem> queued_ ABSL_GUARDED_BY(mutex_);
   int idle_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 };

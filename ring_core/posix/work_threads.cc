@@ -32,32 +32,6 @@ bool OpenBell(std::array<int, 2>& bell) {
 
 }  // namespace
 
-void WorkThreads::List::Push(WorkItem* item) {
-  item->next = nullptr;
-  (last != nullptr ? last->next : first) = item;
-  last = item;
-}
-
-WorkItem* WorkThreads::List::Pop() {
-  WorkItem* item = first;
-  first = item->next;
-  if (first == nullptr) last = nullptr;
-  return item;
-}
-
-bool WorkThreads::List::Remove(WorkItem* item) {
-  WorkItem* previous = nullptr;
-  for (WorkItem* other = first; other != nullptr; other = other->next) {
-    if (other == item) {
-      (previous != nullptr ? previous->next : first) = item->next;
-      if (last == item) last = previous;
-      return true;
-    }
-    previous = other;
-  }
-  return false;
-}
-
 WorkThreads::WorkThreads(absl::AnyInvocable<void() const> bell) : bell_(std::move(bell)) {
   threads_.reserve(kThreadsMax);
 }
@@ -73,8 +47,7 @@ void WorkThreads::Stop() {
   if (std::exchange(stopped_, true)) return;
   {
     process::MutexLock lock(mutex_);
-    CHECK(queued_.first == nullptr && waiting_.first == nullptr)
-        << "work is still queued or waits for a descriptor";
+    CHECK(queued_.empty() && waiting_.empty()) << "work is still queued or waits for a descriptor";
     stopping_ = true;
   }
   for (const pthread_t thread : threads_) pthread_join(thread, nullptr);
@@ -99,7 +72,7 @@ void WorkThreads::Queue(WorkItem* item) {
   bool all_busy;
   {
     process::MutexLock lock(mutex_);
-    all_busy = idle_ == 0 || queued_.first != nullptr;
+    all_busy = idle_ == 0 || !queued_.empty();
     queued_.Push(item);
   }
   pthread_t thread;
@@ -140,7 +113,7 @@ void WorkThreads::Run() {
       ++idle_;
       mutex_.Await(absl::Condition(this, &WorkThreads::HasWork));
       --idle_;
-      if (queued_.first == nullptr) return;  // stopping
+      if (queued_.empty()) return;  // stopping
       item = queued_.Pop();
     }
     RunOne(item);
@@ -177,7 +150,7 @@ WorkItem* WorkThreads::TakeDone() {
   if (!has_done()) return nullptr;
   process::MutexLock lock(mutex_);
   has_done_.store(false, std::memory_order_relaxed);
-  return std::exchange(done_, List{}).first;
+  return done_.TakeAll();
 }
 
 // ---- Waiting.
@@ -229,7 +202,7 @@ bool WorkThreads::FillPolled() {
   process::MutexLock lock(mutex_);
   if (stopping_) return false;
   polled_.assign(1, pollfd{waiter_bell_[0], POLLIN, 0});
-  for (WorkItem* item = waiting_.first; item != nullptr; item = item->next) {
+  for (WorkItem* item = waiting_.first(); item != nullptr; item = item->next) {
     item->place = static_cast<uint32_t>(polled_.size());
     polled_.push_back(pollfd{item->wait_descriptor, item->wait_events, 0});
   }
@@ -242,7 +215,7 @@ void WorkThreads::TakeReady() {
   while (read(waiter_bell_[0], rings.data(), rings.size()) > 0) {
   }
   process::MutexLock lock(mutex_);
-  for (WorkItem* item = waiting_.first; item != nullptr;) {
+  for (WorkItem* item = waiting_.first(); item != nullptr;) {
     WorkItem* next = item->next;
     if (item->place != 0 && polled_[item->place].revents != 0) {
       waiting_.Remove(item);

@@ -16,6 +16,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/synchronization/mutex.h"
+#include "ring_core/table/item_list.h"
 
 namespace ioring::posix {
 
@@ -65,14 +66,6 @@ class WorkThreads {
   WorkItem* TakeDone();
 
  private:
-  struct List {
-    WorkItem* first = nullptr;
-    WorkItem* last = nullptr;
-    void Push(WorkItem* item);
-    WorkItem* Pop();
-    bool Remove(WorkItem* item);
-  };
-
   static void* RunThread(void* threads);
   static void* RunWaiter(void* threads);
   void Run();
@@ -89,7 +82,7 @@ class WorkThreads {
   void TakeReady();
   void RingWaiter() const;
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return stopping_ || queued_.first != nullptr;
+    return stopping_ || !queued_.empty();
   }
 
   const absl::AnyInvocable<void() const> bell_;
@@ -103,9 +96,9 @@ class WorkThreads {
   std::vector<pollfd> polled_;  // that thread's
 
   absl::Mutex mutex_;
-  List queued_ ABSL_GUARDED_BY(mutex_);
-  List waiting_ ABSL_GUARDED_BY(mutex_);
-  List done_ ABSL_GUARDED_BY(mutex_);
+  ItemList<WorkItem> queued_ ABSL_GUARDED_BY(mutex_);
+  ItemList<WorkItem> waiting_ ABSL_GUARDED_BY(mutex_);
+  ItemList<WorkItem> done_ ABSL_GUARDED_BY(mutex_);
   int idle_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 };
