@@ -212,6 +212,22 @@ TEST_F(IocpTrapTest, AClosedListenerGivesItsRequestsBack) {
   EXPECT_EQ(inner_->RequestsOutstanding(), before);
 }
 
+// Trap: a receive fails after a shutdown of receiving, where other systems say the end. So it is
+// also where the ring does not know of the shutdown.
+TEST_F(IocpTrapTest, ReceivesFindTheEndAfterAShutdownElsewhere) {
+  const Pair pair = ring_->MakePair();
+  const absl::StatusOr<NativeHandle> handle = ring_->UnregisterSocket(pair.server);
+  ASSERT_TRUE(handle.ok()) << handle.status();
+  EXPECT_EQ(shutdown(static_cast<SOCKET>(*handle), SD_RECEIVE), 0);
+  const absl::StatusOr<ConnectionId> again = ring_->RegisterSocket(*handle);
+  ASSERT_TRUE(again.ok()) << again.status();
+  const TestGroup group = ring_->MakeGroup(2, 64);
+  EXPECT_EQ(ring_->Await(ring_->StartManaged(*again, group.id, Shots::kOneShot)).result(), 0);
+  EXPECT_EQ(ring_->RecvEnd(*again).result(), 0);
+  EXPECT_EQ(ring_->Send(*again, "heard").result(), 5);
+  EXPECT_EQ(ring_->RecvText(pair.client, 5), "heard");
+}
+
 // A socket is given back as it came: with Nagle's delay, where it had that.
 TEST_F(IocpTrapTest, ASocketIsGivenBackAsItCame) {
   for (const DWORD before : {DWORD{0}, DWORD{1}}) {

@@ -165,9 +165,12 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   void RunStreamSend(Connection& connection);
   void RunRecvFrom(Connection& connection, Operation& operation);
   void RunSendTo(Connection& connection, Operation& operation);
-  // A receive after receiving was shut down here finds the end, which Windows calls a failure.
-  static CallResult OrEnd(const Connection& connection, CallResult result) {
-    return result == -WSAESHUTDOWN && connection.recv_shut ? 0 : result;
+  // A receive after receiving was shut down finds the end, which Windows calls a failure. Whoever
+  // had the socket before may have shut it down.
+  static CallResult OrEnd(Connection& connection, CallResult result) {
+    if (result != -WSAESHUTDOWN) return result;
+    connection.recv_shut = true;
+    return 0;
   }
   Piece NextPiece(Connection& connection, bool is_send) const;
   bool OnTransferred(Connection& connection, bool is_send, CallResult result);
