@@ -8,15 +8,18 @@
 #include "ring/conformance/masks.h"
 #include "ring/options.h"
 #include "ring_rio/rio_ring.h"
+#include "ring_rio/testing/fuzz_sockets.h"
 #include "ring_rio/testing/rio_fake.h"
 
 namespace ioring {
 namespace {
 
 FuzzBackend Rio() {
-  return {.create = [](const RingOptions& options) {
-    return RioRing::CreateRio(options, rio::RioFake());
-  }};
+  return {
+      .create =
+          [](const RingOptions& options) { return RioRing::CreateRio(options, rio::RioFake()); },
+      .sockets = rio::SocketsForFuzzing(),
+  };
 }
 
 std::vector<BackendMask> Masks() {
