@@ -5,14 +5,20 @@
 //  - A client that shuts down sending gets all that is still to come, and then the end.
 //  - When the server has stopped, nothing is in flight, all buffers are back, and no host has a
 //    socket left.
-// Environment: IORING_ECHO_WORLD_SEED, the first seed (1); IORING_ECHO_WORLD_SEEDS, how many
-// (1000).
+// A seed that fails is shrunk, and told with the commands that run it again.
+// Environment:
+//   IORING_ECHO_WORLD_SEED   the first seed (1)
+//   IORING_ECHO_WORLD_SEEDS  how many (1000)
+//   IORING_ECHO_WORLD_TRIAL  of the first seed, this smaller world alone, as a failure tells it
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -23,6 +29,7 @@
 #include "echo/server/server.h"
 #include "echo/server/server_options.h"
 #include "echo/server/server_statistics.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "ring/endpoint.h"
 #include "ring_sim/options.h"
@@ -30,6 +37,7 @@
 #include "ring_sim/shrink.h"
 #include "ring_sim/simulated_world.h"
 #include "ring_sim/testing/echo_client.h"
+#include "ring_sim/testing/parse_trial.h"
 #include "ring_sim/testing/simulated_native.h"
 
 namespace ioring::sim {
@@ -38,11 +46,14 @@ namespace {
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using testing::EndsWith;
+using testing::HasSubstr;
 
 const Endpoint kServer = Endpoint::Ipv4({10, 0, 0, 1}, 7);
 constexpr std::chrono::nanoseconds kDrainDeadline = seconds{60};
 constexpr uint32_t kClientsMax = 3;
 constexpr uint32_t kConnectionsMax = 3 * kClientsMax;
+constexpr uint32_t kMessagesMax = 20;  // of a connection
 
 // ---- What a seed makes.
 
@@ -95,11 +106,32 @@ ServerOptions DrawServer(Random& random, bool is_harmless) {
 
 EchoScript DrawScript(Random& random, uint32_t number) {
   return {.number = number,
-          .messages = 1 + random.Below(20),
+          .messages = 1 + random.Below(kMessagesMax),
           .shape = {.message_bytes = static_cast<uint32_t>(1 + random.Below(1'500)),
                     .depth = static_cast<uint32_t>(1 + random.Below(4))},
           .end = static_cast<EchoEnd>(random.Below(3)),
           .read_delay = milliseconds(random.Below(4) == 0 ? random.Below(20) : 0)};
+}
+
+// What a seed says of a run.
+struct EchoPlan {
+  bool is_harmless = false;
+  bool stops_early = false;
+  // Its length is the most messages of all connections together.
+  Trial trial;
+};
+
+EchoPlan DrawPlan(uint64_t seed) {
+  Random dice(~seed);
+  EchoPlan plan;
+  plan.is_harmless = dice.Below(2) == 0;
+  plan.stops_early = dice.Below(3) == 0;
+  plan.trial = {.seed = seed, .length = uint64_t{kConnectionsMax} * kMessagesMax};
+  WorldOptions& options = plan.trial.options;
+  options.faults = Harmless(dice);
+  if (!plan.is_harmless) AddHarm(dice, options.faults);
+  if (dice.Below(2) == 0) options.recv_buffer_bytes = options.send_buffer_bytes = 2'048;
+  return plan;
 }
 
 // ---- A run.
@@ -113,13 +145,15 @@ struct EchoRun {
 
 class EchoWorld {
  public:
-  EchoWorld(uint64_t seed, const WorldOptions& options, bool is_harmless, bool stops_early)
-      : dice_(seed),
-        may_be_silent_(options.faults.partition_max_ns >= kPatience.count() / 2 ||
-                       options.faults.clock_jump != 0),
-        is_harmless_(is_harmless),
-        stops_early_(stops_early),
-        world_(seed, options),
+  // `trial` is the plan's, or a smaller one.
+  EchoWorld(const EchoPlan& plan, const Trial& trial)
+      : dice_(trial.seed),
+        may_be_silent_(trial.options.faults.partition_max_ns >= kPatience.count() / 2 ||
+                       trial.options.faults.clock_jump != 0),
+        is_harmless_(plan.is_harmless),
+        stops_early_(plan.stops_early),
+        messages_left_(trial.length),
+        world_(trial.seed, trial.options),
         server_host_(world_.AddHost("server", {kServer})),
         native_(world_, server_host_) {}
 
@@ -167,8 +201,20 @@ class EchoWorld {
       hosts_.push_back(world_.AddHost(absl::StrCat("client ", i), {address}));
       std::vector<EchoScript> scripts(1 + dice_.Below(kConnectionsMax / kClientsMax));
       for (EchoScript& script : scripts) script = DrawScript(dice_, number++);
+      Shorten(scripts);
+      if (scripts.empty()) continue;
       clients_.push_back(std::make_unique<EchoClient>(world_, hosts_.back(), kServer, scripts));
     }
+  }
+
+  // Takes from the messages that are left.
+  void Shorten(std::vector<EchoScript>& scripts) {
+    for (EchoScript& script : scripts) {
+      script.messages = std::min(script.messages, messages_left_);
+      messages_left_ -= script.messages;
+    }
+    const auto is_empty = [](const EchoScript& script) { return script.messages == 0; };
+    scripts.erase(std::remove_if(scripts.begin(), scripts.end(), is_empty), scripts.end());
   }
 
   bool AllDone() const {
@@ -234,6 +280,7 @@ class EchoWorld {
   const bool may_be_silent_;  // for longer than clients wait
   const bool is_harmless_;
   const bool stops_early_;
+  uint64_t messages_left_;
   World world_;
   const HostId server_host_;
   const NativeHost native_;
@@ -246,39 +293,126 @@ class EchoWorld {
   std::string problem_;
 };
 
-EchoRun RunSeed(uint64_t seed) {
-  Random dice(~seed);
-  const bool is_harmless = dice.Below(2) == 0;
-  const bool stops_early = dice.Below(3) == 0;
-  WorldOptions options;
-  options.faults = Harmless(dice);
-  if (!is_harmless) AddHarm(dice, options.faults);
-  if (dice.Below(2) == 0) options.recv_buffer_bytes = options.send_buffer_bytes = 2'048;
-  EchoRun run = EchoWorld(seed, options, is_harmless, stops_early).Run();
-  if (!run.problem.empty()) {
-    run.problem = absl::StrCat(run.problem, " (", is_harmless ? "harmless, " : "",
-                               stops_early ? "stopped early, " : "",
-                               Describe({.seed = seed, .options = options}), ")");
-  }
+// What runs, for a run that ends the process.
+const EchoPlan* running_plan = nullptr;
+const Trial* running_trial = nullptr;
+
+EchoRun RunTrial(const EchoPlan& plan, const Trial& trial) {
+  running_plan = &plan;
+  running_trial = &trial;
+  EchoRun run = EchoWorld(plan, trial).Run();
+  running_plan = nullptr;
   return run;
 }
+
+EchoRun RunSeed(uint64_t seed) {
+  const EchoPlan plan = DrawPlan(seed);
+  return RunTrial(plan, plan.trial);
+}
+
+// ---- A run that fails.
+
+// The command that runs it again; `trial` is empty where it is the seed's own.
+std::string ReplayCommand(uint64_t seed, std::string_view trial) {
+  std::string command = absl::StrCat(
+      "  ./bazelw test //ring_sim/testing:echo_world_test --test_output=all "
+      "--test_filter=EchoWorld.EveryByteComesBackOnce --test_env=IORING_ECHO_WORLD_SEED=",
+      seed);
+  if (trial.empty()) return absl::StrCat(command, " --test_env=IORING_ECHO_WORLD_SEEDS=1");
+  return absl::StrCat(command, " \"--test_env=IORING_ECHO_WORLD_TRIAL=", trial, "\"");
+}
+
+std::string Explain(const EchoPlan& plan, const EchoRun& run) {
+  const Shrunk shrunk = Shrink(
+      plan.trial, [&plan](const Trial& trial) { return RunTrial(plan, trial).problem.empty(); });
+  const std::string smaller = Describe(shrunk.trial);
+  const EchoRun rest = RunTrial(plan, shrunk.trial);
+  const uint64_t seed = plan.trial.seed;
+  return absl::StrCat(run.problem, "\n", Describe(plan.trial), plan.is_harmless ? ", harmless" : "",
+                      plan.stops_early ? ", stopped early" : "", "\n", ReplayCommand(seed, ""),
+                      "\nand, after ", shrunk.runs, " runs, shrunk: ", rest.problem, "\n", smaller,
+                      "\n", ReplayCommand(seed, smaller), "\n", rest.log);
+}
+
+// The process is lost anyway, so that what no signal handler may do is worth its risk.
+void TellOfEnd(int signal) {
+  if (const EchoPlan* const plan = running_plan; plan != nullptr) {
+    const bool is_whole = running_trial == &plan->trial;
+    const std::string command =
+        ReplayCommand(plan->trial.seed, is_whole ? "" : Describe(*running_trial));
+    std::fprintf(stderr, "The world that ended the process:\n%s\n", command.c_str());
+    std::fflush(stderr);
+  }
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
+
+// ---- Tests.
 
 uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   const char* const text = std::getenv(name);
   uint64_t value = 0;
-  return text != nullptr && absl::SimpleAtoi(text, &value) ? value : otherwise;
+  if (text == nullptr) return otherwise;
+  EXPECT_TRUE(absl::SimpleAtoi(text, &value)) << name << " is no number: " << text;
+  return value;
 }
 
 TEST(EchoWorld, EveryByteComesBackOnce) {
   const uint64_t first = FromEnvironment("IORING_ECHO_WORLD_SEED", 1);
   const uint64_t seeds = FromEnvironment("IORING_ECHO_WORLD_SEEDS", 1'000);
+  std::signal(SIGABRT, TellOfEnd);  // a check that failed
+  std::signal(SIGTERM, TellOfEnd);  // the time is up: it runs for ever
+  if (const char* const text = std::getenv("IORING_ECHO_WORLD_TRIAL"); text != nullptr) {
+    const EchoPlan plan = DrawPlan(first);
+    const absl::StatusOr<Trial> trial = ParseTrial(plan.trial, text);
+    ASSERT_TRUE(trial.ok()) << trial.status();
+    const EchoRun run = RunTrial(plan, *trial);
+    ASSERT_EQ(run.problem, "") << run.log;
+    return;
+  }
   uint64_t bytes = 0;
   for (uint64_t seed = first; seed < first + seeds; ++seed) {
-    const EchoRun run = RunSeed(seed);
+    const EchoPlan plan = DrawPlan(seed);
+    const EchoRun run = RunTrial(plan, plan.trial);
     bytes += run.bytes;
-    ASSERT_EQ(run.problem, "") << "IORING_ECHO_WORLD_SEED=" << seed << "\n" << run.log;
+    ASSERT_TRUE(run.problem.empty())
+        << "after " << seed - first << " seeds: " << Explain(plan, run);
   }
+  std::printf("%llu seeds of the echo world ran, from %llu on; %llu bytes came back\n",
+              static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(first),
+              static_cast<unsigned long long>(bytes));
   EXPECT_GT(bytes, 1'000 * seeds) << "too little for a test";
+}
+
+// The defect is the plan's: it says that nothing breaks connections, but something does.
+TEST(EchoWorld, AFailureIsShrunkAndCanBeHadAgain) {
+  EchoPlan plan;
+  EchoRun run;
+  for (uint64_t seed = 1; seed < 100 && run.problem.empty(); ++seed) {
+    plan = DrawPlan(seed);
+    if (!plan.is_harmless || plan.stops_early) continue;
+    plan.trial.options.faults.reset = 10'000;
+    run = RunTrial(plan, plan.trial);
+  }
+  ASSERT_FALSE(run.problem.empty());
+  const std::string text = Explain(plan, run);
+  EXPECT_THAT(text, HasSubstr(ReplayCommand(plan.trial.seed, "")));
+  const size_t begin = text.find("_TRIAL=");
+  ASSERT_NE(begin, std::string::npos) << text;
+  const size_t end = text.find('"', begin);
+  const std::string smaller = text.substr(begin + 7, end - begin - 7);
+  const absl::StatusOr<Trial> trial = ParseTrial(plan.trial, smaller);
+  ASSERT_TRUE(trial.ok()) << trial.status();
+  EXPECT_EQ(Describe(*trial), smaller);
+  EXPECT_THAT(smaller, EndsWith(", faults_max 1, reset 10000"));
+  EXPECT_LT(trial->length, 10u);
+  const EchoRun rest = RunTrial(plan, *trial);
+  EXPECT_FALSE(rest.problem.empty());
+  EXPECT_THAT(text, EndsWith(rest.log));
+  for (const char* const wrong :
+       {"", "seed", "seed x", "length 0", "resets 1", "reset 5000000000"}) {
+    EXPECT_FALSE(ParseTrial(plan.trial, wrong).ok()) << wrong;
+  }
 }
 
 // All share a few buffers, of which the one that does not read would keep all.
