@@ -37,8 +37,9 @@ enum class TargetId {
   kAcquireOneSlab,
   kAcquireManySlabs,
   kRegistration,
+  kSimulation,
 };
-inline constexpr size_t kTargetIds = static_cast<size_t>(TargetId::kRegistration) + 1;
+inline constexpr size_t kTargetIds = static_cast<size_t>(TargetId::kSimulation) + 1;
 
 // Promises that have one explanation where they are not kept. See findings.h.
 enum class Topic {
@@ -219,6 +220,13 @@ inline constexpr ComponentTarget kComponentTargets[] = {
      .of = {{{"name", "Register/as_a_slab/buffers/1024"}}},
      .base = {{{"name", "Register/as_one_region/buffers/1024"}}},
      .limit = 1.2},
+    {.id = TargetId::kSimulation,
+     .what = "a simulated operation, ns (1,000: a million a second)",
+     .load = "echo, 50 connections",
+     .component = "simulation_benchmark",
+     .member = "cpu_time",
+     .of = {{{"name", "Echo/connections/50"}}},
+     .limit = 1000},
 };
 
 // ---- Both.
