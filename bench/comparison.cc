@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "absl/log/check.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -33,7 +34,7 @@ absl::StatusOr<Shape> Shape::Parse(std::string_view text) {
                     shape.connections > 0 && shape.message_bytes > 0 && shape.depth > 0;
   if (good) return shape;
   return absl::InvalidArgumentError(
-      absl::StrCat("\"", text, "\" is no shape: write CONNECTIONSxBYTES or ",
+      absl::StrCat("\"", absl::CHexEscape(text), "\" is no shape: write CONNECTIONSxBYTES or ",
                    "CONNECTIONSxBYTESxDEPTH, such as 50x64 or 50x1024x16"));
 }
 
@@ -108,7 +109,7 @@ absl::StatusOr<Limit> Limit::Parse(std::string_view text) {
     }
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("\"", text, "\" is no limit: write NAME/BASE=RATIO"));
+      absl::StrCat("\"", absl::CHexEscape(text), "\" is no limit: write NAME/BASE=RATIO"));
 }
 
 absl::Status CheckLimit(std::span<const Series> all, const Limit& limit) {

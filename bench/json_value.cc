@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -163,7 +164,8 @@ absl::Status JsonValue::Parser::ReadMember(JsonValue& object, int depth) {
   std::string name;
   if (absl::Status status = ReadString(name); !status.ok()) return status;
   if (object.Find(name) != nullptr) {
-    return Error(absl::StrCat("expected one member called \"", name, "\", found another"));
+    return Error(
+        absl::StrCat("expected one member called \"", absl::CHexEscape(name), "\", found another"));
   }
   SkipSpace();
   if (!Skip(':')) return Expected("':'");

@@ -1,7 +1,6 @@
 #include "ring/fuzzing/fuzz.h"
 
 #include <algorithm>
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -15,18 +14,8 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest-spi.h"
 #include "gtest/gtest.h"
+#include "ring/fuzzing/at_death.h"
 #include "ring/fuzzing/program.h"
-
-#if defined(__SANITIZE_ADDRESS__) && !defined(_MSC_VER)
-#define IORING_FUZZ_HAS_DEATH_CALLBACK
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define IORING_FUZZ_HAS_DEATH_CALLBACK
-#endif
-#endif
-#ifdef IORING_FUZZ_HAS_DEATH_CALLBACK
-#include <sanitizer/common_interface_defs.h>
-#endif
 
 namespace ioring {
 namespace {
@@ -57,20 +46,6 @@ void Tell() {
   for (size_t i = from; i < log.size(); ++i) std::fprintf(stderr, "%s\n", log[i].c_str());
   std::fflush(stderr);
   running = nullptr;
-}
-
-// The process is lost anyway, so that what no signal handler may do is worth its risk.
-void TellOfAbort(int signal) {
-  Tell();
-  std::signal(signal, SIG_DFL);
-  std::raise(signal);
-}
-
-void TellOfDeaths() {
-  std::signal(SIGABRT, TellOfAbort);
-#ifdef IORING_FUZZ_HAS_DEATH_CALLBACK
-  __sanitizer_set_death_callback(Tell);
-#endif
 }
 
 // What was wrong, and the steps that it took. `program` is left to whatever is still in flight.
@@ -146,7 +121,7 @@ TEST_P(RingFuzz, RandomPrograms) {
   limits.trace = FromEnvironment("IORING_FUZZ_TRACE", 0) != 0;
   uint64_t failures_left = FromEnvironment("IORING_FUZZ_FAILURES", 1);
   const bool shorten = failures_left == 1;
-  TellOfDeaths();
+  TellAtDeath(&Tell);
   for (uint64_t seed = first; seed < first + programs && failures_left > 0; ++seed) {
     Verdict verdict = RunOne(backend, seed, limits);
     if (verdict.failure.empty()) continue;
