@@ -24,7 +24,7 @@ void Tell() {
 }
 
 // The process is lost anyway, so that what no signal handler may do is worth its risk.
-void OnAbort(int signal) {
+void OnSignal(int signal) {
   Tell();
   std::signal(signal, SIG_DFL);
   std::raise(signal);
@@ -34,7 +34,8 @@ void OnAbort(int signal) {
 
 void TellAtDeath(void (*tell)()) {
   last_word = tell;
-  std::signal(SIGABRT, OnAbort);
+  std::signal(SIGABRT, OnSignal);
+  std::signal(SIGTERM, OnSignal);
 #ifdef IORING_FUZZ_HAS_DEATH_CALLBACK
   __sanitizer_set_death_callback(Tell);
 #endif

@@ -12,7 +12,6 @@
 //   IORING_ECHO_WORLD_TRIAL  of the first seed, this smaller world alone, as a failure tells it
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -32,6 +31,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "ring/endpoint.h"
+#include "ring/fuzzing/at_death.h"
 #include "ring_sim/options.h"
 #include "ring_sim/random.h"
 #include "ring_sim/shrink.h"
@@ -334,17 +334,13 @@ std::string Explain(const EchoPlan& plan, const EchoRun& run) {
                       "\n", ReplayCommand(seed, smaller), "\n", rest.log);
 }
 
-// The process is lost anyway, so that what no signal handler may do is worth its risk.
-void TellOfEnd(int signal) {
-  if (const EchoPlan* const plan = running_plan; plan != nullptr) {
-    const bool is_whole = running_trial == &plan->trial;
-    const std::string command =
-        ReplayCommand(plan->trial.seed, is_whole ? "" : Describe(*running_trial));
-    std::fprintf(stderr, "The world that ended the process:\n%s\n", command.c_str());
-    std::fflush(stderr);
-  }
-  std::signal(signal, SIG_DFL);
-  std::raise(signal);
+void Tell() {
+  if (running_plan == nullptr) return;
+  const bool is_whole = running_trial == &running_plan->trial;
+  const std::string command =
+      ReplayCommand(running_plan->trial.seed, is_whole ? "" : Describe(*running_trial));
+  std::fprintf(stderr, "The world that ended the process:\n%s\n", command.c_str());
+  std::fflush(stderr);
 }
 
 // ---- Tests.
@@ -360,8 +356,7 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 TEST(EchoWorld, EveryByteComesBackOnce) {
   const uint64_t first = FromEnvironment("IORING_ECHO_WORLD_SEED", 1);
   const uint64_t seeds = FromEnvironment("IORING_ECHO_WORLD_SEEDS", 1'000);
-  std::signal(SIGABRT, TellOfEnd);  // a check that failed
-  std::signal(SIGTERM, TellOfEnd);  // the time is up: it runs for ever
+  TellAtDeath(&Tell);
   if (const char* const text = std::getenv("IORING_ECHO_WORLD_TRIAL"); text != nullptr) {
     const EchoPlan plan = DrawPlan(first);
     const absl::StatusOr<Trial> trial = ParseTrial(plan.trial, text);
