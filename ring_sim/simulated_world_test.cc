@@ -408,6 +408,19 @@ TEST(SimulatedWorld, HostsAreApart) {
   EXPECT_FALSE(two.client->OpenFile("/data", {}).ok());
 }
 
+// Trap 9: a handle was cut to 32 bits.
+TEST(SimulatedWorld, LargeHandlesAreNobodys) {
+  Two two(1);
+  two.Listen();
+  EXPECT_EQ(two.client->PrepareConnect(kServer, Token{1}), Prepared::kAccepted);
+  const absl::StatusOr<NativeHandle> handle =
+      two.client->UnregisterSocket(Next(*two.client).connection());
+  ASSERT_TRUE(handle.ok()) << handle.status();
+  const auto large = static_cast<NativeHandle>(int64_t{*handle} + (int64_t{1} << 32));
+  EXPECT_EQ(two.client->RegisterSocket(large).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(two.client->RegisterSocket(*handle).ok());
+}
+
 // What the closer sent is delivered, and its end, after it is gone.
 TEST(SimulatedWorld, AClosedSocketGoesOnSending) {
   RingOptions options = Small();

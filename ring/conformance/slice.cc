@@ -193,7 +193,9 @@ TEST_P(RingConformance, UsesEndWithTheConnection) {
         StartRecvBuffer(ring, pair.client, buffer.Slice(50, 50), TransferFlags::kAll);
     ring.Submit();
     EXPECT_EQ(ring.UsesInFlight(buffer.id, 0), 2u);
-    EXPECT_EQ(ring.Close(pair.server, mode).result(), 0);
+    const Token close = ring.StartClose(pair.server, mode);
+    EXPECT_EQ(ring.UsesInFlight(buffer.id, 0), 2u) << "the system has the memory still";
+    EXPECT_EQ(ring.Await(close).result(), 0);
     EXPECT_EQ(ring.Await(mine).error(), Error::kCanceled);
     ring.Await(peers);
     EXPECT_EQ(ring.UsesInFlight(buffer.id, 0), 0u);

@@ -1,5 +1,6 @@
 // The part of the conformance suite that is about descriptors, which POSIX systems have: those
-// that a ring has already.
+// that a ring has already, and those that a program inherits.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -49,6 +50,18 @@ TEST_P(RingConformance, WhatTheRingMadeIsNotRegistered) {
   ring.ExpectAlive(pair);
   ring.ExpectAlive(ring.MakePair(listener));
   EXPECT_TRUE(ring.CloseFile(*file).ok());
+}
+
+// Trap 11: a program that is started from this one does not get its connections.
+TEST_P(RingConformance, AcceptedSocketsAreClosedOnExec) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  for (const ConnectionId connection : {pair.client, pair.server}) {
+    const absl::StatusOr<NativeHandle> handle = ring.UnregisterSocket(connection);
+    ASSERT_TRUE(handle.ok()) << handle.status();
+    EXPECT_NE(fcntl(static_cast<int>(*handle), F_GETFD) & FD_CLOEXEC, 0);
+    EXPECT_TRUE(ring.RegisterSocket(*handle).ok());  // which closes it in the end
+  }
 }
 
 }  // namespace
