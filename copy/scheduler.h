@@ -29,10 +29,10 @@ class Operation {
  public:
   Operation(const Operation&) = delete;
   Operation& operator=(const Operation&) = delete;
+  virtual ~Operation() = default;
 
  protected:
   Operation() = default;
-  ~Operation() = default;
 
   virtual Prepared Prepare(Ring& ring, Token token) = 0;
 
