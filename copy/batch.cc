@@ -31,6 +31,7 @@ namespace {
 constexpr uint64_t kBlockBytes = 512;  // of st_blocks
 // Of a smaller file a hole saves nothing.
 constexpr uint64_t kHoleBytesMin = 4096;
+constexpr mode_t kAllPermissions = 0777;
 
 bool HasHoles(const struct stat& info) {
   const auto size = static_cast<uint64_t>(info.st_size);
@@ -62,10 +63,11 @@ ssize_t ReadUpTo(int file, std::byte* memory, size_t size, size_t expected) {
   return static_cast<ssize_t>(done);
 }
 
-int WriteAll(int file, const std::byte* memory, size_t size) {
+int WriteAll(int file, const std::byte* memory, size_t size, uint64_t offset) {
   size_t done = 0;
   while (done < size) {
-    const ssize_t count = pwrite(file, memory + done, size - done, static_cast<off_t>(done));
+    const ssize_t count =
+        pwrite(file, memory + done, size - done, static_cast<off_t>(offset + done));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return -errno;
     done += static_cast<size_t>(count);
@@ -73,13 +75,24 @@ int WriteAll(int file, const std::byte* memory, size_t size) {
   return 0;
 }
 
+// What a batch learns from one entry for the next.
+struct Progress {
+  uint64_t bytes = 0;
+  // Owner and permissions of a new file of the destination that was asked to have kAllPermissions:
+  // those that a umask, or a default list of access control, leaves.
+  bool knows_new_files = false;
+  struct stat new_file {};
+};
+
 // One entry on its way.
 class EntryCopier {
  public:
-  EntryCopier(const Batch& batch, BatchEntry& entry, std::byte* memory, std::byte* compared)
+  EntryCopier(const Batch& batch, BatchEntry& entry, Progress& progress, std::byte* memory,
+              std::byte* compared)
       : batch_(batch),
         options_(*batch.options),
         entry_(entry),
+        progress_(progress),
         memory_(memory),
         compared_(compared) {}
 
@@ -152,17 +165,23 @@ class EntryCopier {
     if (fstat(from, &info_) != 0) return Fail("it cannot be looked at", errno);
     if (!S_ISREG(info_.st_mode)) return Fail("it became another kind of file meanwhile");
     const auto size = static_cast<uint64_t>(info_.st_size);
-    const bool has_method =
-        options_.method == Method::kReflink || options_.method == Method::kKernel;
-    if (info_.st_nlink > 1 || size > kSmallFileBytes || HasHoles(info_) ||
-        (size > 0 && has_method)) {
+    if (info_.st_nlink > 1 || HasHoles(info_) || size > LargestSize()) {
       entry_.outcome = Outcome::kLargeFile;
       return;
     }
     const bool has_target = LookAtTarget();
     if (has_target && IsRefused()) return;
     if (has_target && options_.resume && !options_.verify && LooksComplete()) return Skip();
+    if (size > kSmallFileBytes) return CopyMediumFile(from);
     CopyOpenFile(from, has_target);
+  }
+
+  // Of a file that this batch copies.
+  uint64_t LargestSize() const {
+    if (options_.method == Method::kReflink || options_.method == Method::kKernel) return 0;
+    const bool takes_medium = options_.method == Method::kAuto && !options_.verify &&
+                              options_.direct != Direct::kAlways && progress_.bytes < kBatchBytes;
+    return takes_medium ? kMediumFileBytes : kSmallFileBytes;
   }
 
   void CopyOpenFile(int from, bool has_target) {
@@ -177,12 +196,58 @@ class EntryCopier {
     if (has_target && options_.resume && options_.verify && LooksComplete() && IsEqual(size)) {
       return Skip();
     }
-    if (!WriteFile(from, size)) return;
+    PendingFile file;
+    int error = Create(file);
+    if (error == 0) error = WriteAll(file.descriptor(), memory_, size, 0);
+    if (error == 0 && options_.verify && !HasContent(file.descriptor(), size)) {
+      return Fail("the copy does not have the bytes that were written to it");
+    }
+    if (error == 0) error = Finish(from, file);
+    if (error != 0) return Fail("the copy cannot be written", -error);
+    Succeed(size, size != static_cast<size_t>(info_.st_size));
+  }
+
+  void CopyMediumFile(int from) {
+    PendingFile file;
+    if (const int error = Create(file); error != 0) {
+      return Fail("the copy cannot be written", -error);
+    }
+    const auto size = static_cast<uint64_t>(info_.st_size);
+    const int copied = options_.reflink ? CopyInKernel(from, file.descriptor(), size) : -ENOTSUP;
+    uint64_t done = static_cast<uint64_t>(std::max(copied, 0));
+    if (copied < 0 && !CopyPieces(from, file.descriptor(), size, &done)) return;
+    if (const int error = Finish(from, file); error != 0) {
+      return Fail("the copy cannot be written", -error);
+    }
+    struct stat now;
+    const bool is_changed =
+        fstat(from, &now) == 0 && (now.st_size != info_.st_size || !IsSameTime(now, info_));
+    Succeed(done, is_changed || done != size);
+  }
+
+  bool CopyPieces(int from, int to, uint64_t size, uint64_t* done) {
+    while (*done < size) {
+      const size_t piece = std::min<uint64_t>(size - *done, kSmallFileBytes);
+      const ssize_t read = pread(from, memory_, piece, static_cast<off_t>(*done));
+      if (read < 0 && errno == EINTR) continue;
+      if (read < 0) return Fail("it cannot be read", errno), false;
+      if (read == 0) break;
+      const auto count = static_cast<size_t>(read);
+      if (const int error = WriteAll(to, memory_, count, *done); error != 0) {
+        return Fail("the copy cannot be written", -error), false;
+      }
+      *done += count;
+    }
+    return true;
+  }
+
+  void Succeed(uint64_t bytes, bool is_changed) {
     entry_.outcome = Outcome::kFile;
-    entry_.bytes = size;
-    if (size != static_cast<size_t>(info_.st_size)) {
+    entry_.bytes = bytes;
+    progress_.bytes += bytes;
+    if (is_changed) {
       entry_.reason = absl::StrCat("it changed while it was copied: it had ", info_.st_size,
-                                   " bytes, and ", size, " were copied");
+                                   " bytes, and ", bytes, " were copied");
     }
   }
 
@@ -203,20 +268,30 @@ class EntryCopier {
     return read == static_cast<ssize_t>(size) && std::memcmp(memory_, compared_, size) == 0;
   }
 
-  bool WriteFile(int from, size_t size) {
-    PendingFile file;
-    int error = file.Create(batch_.to);
-    if (error == 0) error = WriteAll(file.descriptor(), memory_, size);
-    if (error == 0 && options_.verify && !HasContent(file.descriptor(), size)) {
-      Fail("the copy does not have the bytes that were written to it");
-      return false;
+  // With the source's permissions at once, as far as it gets them: it has no name yet.
+  int Create(PendingFile& file) {
+    const mode_t wanted =
+        progress_.knows_new_files ? info_.st_mode & kAllPermissions : kAllPermissions;
+    if (const int error = file.Create(batch_.to, wanted); error != 0) return error;
+    if (!file.is_unnamed()) return 0;
+    if (!progress_.knows_new_files) {
+      if (fstat(file.descriptor(), &progress_.new_file) != 0) return -errno;
+      progress_.knows_new_files = true;
     }
-    if (error == 0) error = CopyMetadata(from, info_, file.descriptor());
-    if (error == 0 && options_.sync && fsync(file.descriptor()) != 0) error = -errno;
-    if (error == 0) error = file.Publish(target_name());
-    if (error == 0) error = file.Close();
-    if (error != 0) Fail("the copy cannot be written", -error);
-    return error == 0;
+    has_ = progress_.new_file;
+    has_.st_mode &= wanted;
+    knows_copy_ = true;
+    return 0;
+  }
+
+  int Finish(int from, PendingFile& file) {
+    const struct stat* const has = knows_copy_ ? &has_ : nullptr;
+    if (const int error = CopyMetadata(from, info_, file.descriptor(), has); error != 0) {
+      return error;
+    }
+    if (options_.sync && fsync(file.descriptor()) != 0) return -errno;
+    if (const int error = file.Publish(target_name()); error != 0) return error;
+    return file.Close();
   }
 
   // A symbolic link or a special file.
@@ -266,10 +341,13 @@ class EntryCopier {
   const Batch& batch_;
   const Options& options_;
   BatchEntry& entry_;
+  Progress& progress_;
   std::byte* const memory_;    // kSmallFileBytes + 1
   std::byte* const compared_;  // the same, where anything is compared
   struct stat info_ {};
   struct stat target_ {};
+  struct stat has_ {};  // owner and permissions of the copy so far, where they are known
+  bool knows_copy_ = false;
 };
 
 // A thread's own, so that a batch allocates none. It stays until the thread ends.
@@ -287,9 +365,10 @@ std::string ErrnoText(int error) { return std::generic_category().message(error)
 void CopyBatch(Batch& batch) {
   std::byte* const memory = ThreadMemory(false);
   std::byte* const compared = batch.options->verify ? ThreadMemory(true) : nullptr;
+  Progress progress;
   for (BatchEntry& entry : batch.entries) {
     if (batch.stop->load(std::memory_order_relaxed)) return;
-    EntryCopier(batch, entry, memory, compared).Copy();
+    EntryCopier(batch, entry, progress, memory, compared).Copy();
   }
 }
 

@@ -17,6 +17,12 @@ namespace ioring::copy {
 
 inline constexpr size_t kBatchEntries = 32;
 inline constexpr size_t kSmallFileBytes = 65536;
+// Up to here it copies with Method::kAuto, in the kernel or piece by piece: what a ring does in
+// parallel for a file costs more than it saves.
+inline constexpr size_t kMediumFileBytes = 1 << 20;
+// Once a batch has copied this much, it passes on what is larger than kSmallFileBytes: other
+// threads copy meanwhile.
+inline constexpr size_t kBatchBytes = 2 << 20;
 
 enum class Outcome : uint8_t {
   kNotTried,  // the copy was stopped before
@@ -25,7 +31,7 @@ enum class Outcome : uint8_t {
   kSpecialFile,
   kSkipped,    // complete already
   kDirectory,  // to be copied by others, as the next
-  kLargeFile,  // large, with holes, or with several names
+  kLargeFile,  // large, with holes, or with several names, or of a method that others know
   kFailed,     // nothing is there; `reason` says why
 };
 

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -52,7 +53,7 @@ TEST_F(BatchTest, CopiesSmallFilesWhetherOrNotItKnowsThatTheyAre) {
 
 TEST_F(BatchTest, PassesOnWhatOthersCopy) {
   from_.Write("most", std::string(kSmallFileBytes, 'x'));
-  from_.Write("large", std::string(kSmallFileBytes + 1, 'x'));
+  from_.Write("large", std::string(kMediumFileBytes + 1, 'x'));
   from_.Write("linked", "text");
   ASSERT_EQ(linkat(from_.handle(), "linked", from_.handle(), "also", 0), 0);
   from_.Write("holes", "");
@@ -64,6 +65,87 @@ TEST_F(BatchTest, PassesOnWhatOthersCopy) {
   EXPECT_EQ(Copy("holes").outcome, Outcome::kLargeFile);
   EXPECT_EQ(Copy("directory").outcome, Outcome::kDirectory);
   EXPECT_EQ(to_.Count(), 1);
+}
+
+TEST_F(BatchTest, CopiesMediumFilesWhereTheMethodIsItsChoice) {
+  std::string content(kMediumFileBytes, 'x');
+  content[kSmallFileBytes] = 'y';
+  from_.Write("medium", content);
+  for (const bool reflink : {true, false}) {
+    options_.reflink = reflink;
+    const BatchEntry entry = Copy("medium");
+    EXPECT_EQ(entry.outcome, Outcome::kFile);
+    EXPECT_EQ(entry.bytes, content.size());
+    EXPECT_EQ(entry.reason, "");
+    EXPECT_TRUE(to_.Read("medium") == content);
+    ASSERT_EQ(unlinkat(to_.handle(), "medium", 0), 0);
+  }
+  options_.method = Method::kFixed;
+  EXPECT_EQ(Copy("medium").outcome, Outcome::kLargeFile);
+  options_.method = Method::kAuto;
+  options_.verify = true;
+  EXPECT_EQ(Copy("medium").outcome, Outcome::kLargeFile);
+  options_.verify = false;
+  options_.direct = Direct::kAlways;
+  EXPECT_EQ(Copy("medium").outcome, Outcome::kLargeFile);
+}
+
+TEST_F(BatchTest, PassesMediumFilesOnOnceItHasCopiedMuch) {
+  Batch batch{.from = from_.handle(), .to = to_.handle(), .options = &options_, .stop = &stop_};
+  batch.entries.resize(5);
+  for (size_t i = 0; i < 4; ++i) {
+    batch.entries[i].name = std::string(1, static_cast<char>('a' + i));
+    from_.Write(batch.entries[i].name, std::string(kMediumFileBytes, 'x'));
+  }
+  batch.entries[4].name = "small";
+  from_.Write("small", "text");
+  CopyBatch(batch);
+  EXPECT_EQ(batch.entries[1].outcome, Outcome::kFile);
+  EXPECT_EQ(batch.entries[2].outcome, Outcome::kLargeFile);
+  EXPECT_EQ(batch.entries[4].outcome, Outcome::kFile);
+}
+
+TEST_F(BatchTest, PermissionsAreTheSourcesWhateverTheUmask) {
+  Batch batch{.from = from_.handle(), .to = to_.handle(), .options = &options_, .stop = &stop_};
+  const mode_t modes[] = {0644, 0400, 0666, 04755, 0002, 0700};
+  for (const mode_t mode : modes) {
+    BatchEntry entry;
+    entry.name = std::to_string(mode);
+    from_.Write(entry.name, "text");
+    ASSERT_EQ(fchmodat(from_.handle(), entry.name.c_str(), mode, 0), 0);
+    batch.entries.push_back(entry);
+  }
+  const mode_t before = umask(027);
+  CopyBatch(batch);
+  umask(before);
+  for (const BatchEntry& entry : batch.entries) {
+    if (geteuid() != 0 && entry.outcome == Outcome::kFailed) continue;  // it cannot be read
+    ASSERT_EQ(entry.outcome, Outcome::kFile) << entry.reason;
+    EXPECT_EQ(to_.Look(entry.name).st_mode, from_.Look(entry.name).st_mode);
+    EXPECT_EQ(to_.Look(entry.name).st_uid, from_.Look(entry.name).st_uid);
+    EXPECT_EQ(to_.Look(entry.name).st_gid, from_.Look(entry.name).st_gid);
+  }
+}
+
+TEST_F(BatchTest, OwnersAreTheSources) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root gives files away";
+  Batch batch{.from = from_.handle(), .to = to_.handle(), .options = &options_, .stop = &stop_};
+  for (uid_t owner = 0; owner < 4; ++owner) {
+    BatchEntry entry;
+    entry.name = std::to_string(owner);
+    from_.Write(entry.name, "text");
+    ASSERT_EQ(fchownat(from_.handle(), entry.name.c_str(), owner, owner / 2, 0), 0);
+    batch.entries.push_back(entry);
+  }
+  // New files get this group, which is none of the process's.
+  ASSERT_EQ(fchown(to_.handle(), 0, 5), 0);
+  ASSERT_EQ(fchmod(to_.handle(), 02777), 0);
+  CopyBatch(batch);
+  for (const BatchEntry& entry : batch.entries) {
+    EXPECT_EQ(to_.Look(entry.name).st_uid, from_.Look(entry.name).st_uid);
+    EXPECT_EQ(to_.Look(entry.name).st_gid, from_.Look(entry.name).st_gid);
+    EXPECT_EQ(to_.Look(entry.name).st_mode, from_.Look(entry.name).st_mode);
+  }
 }
 
 TEST_F(BatchTest, CopiesLinksAndSpecialFiles) {

@@ -3,61 +3,62 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <new>
+#include <utility>
 
 #include "absl/log/check.h"
 #include "absl/memory/memory.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "buffer/memory_region.h"
 #include "copy/options.h"
 #include "copy/scheduler.h"
 #include "ring/id.h"
 #include "ring/ring.h"
 
 namespace ioring::copy {
-namespace {
 
-// Whole pages of every system.
-constexpr std::align_val_t kAlignment{65536};
-
-}  // namespace
-
-void Chunks::Release::operator()(std::byte* memory) const { ::operator delete(memory, kAlignment); }
-
-Chunks::OwnedMemory Chunks::Allocate(size_t bytes) {
-  return OwnedMemory(static_cast<std::byte*>(::operator new(bytes, kAlignment)));
-}
-
-Chunks::Chunks(Scheduler& scheduler, const Options& options)
+Chunks::Chunks(Scheduler& scheduler, const ChunksOptions& options, MemoryRegion memory)
     : ring_(scheduler.ring()),
       gate_(scheduler.ready(), options.depth),
+      depth_(options.depth),
       chunk_bytes_(options.chunk_bytes),
       bytes_(size_t{options.depth} * options.chunk_bytes),
-      memory_(Allocate(bytes_)) {
-  if (options.verify) compared_ = Allocate(bytes_);
+      memory_(std::move(memory)) {
   for (uint32_t chunk = options.depth; chunk-- > 0;) free_.push_back(chunk);
 }
 
 absl::StatusOr<std::unique_ptr<Chunks>> Chunks::Create(Scheduler& scheduler,
-                                                       const Options& options) {
-  std::unique_ptr<Chunks> chunks = absl::WrapUnique(new Chunks(scheduler, options));
-  if (absl::Status status = chunks->Register(options.method); !status.ok()) return status;
+                                                       const ChunksOptions& options) {
+  absl::StatusOr<MemoryRegion> memory =
+      MemoryRegion::Create(size_t{options.depth} * options.chunk_bytes);
+  if (!memory.ok()) return memory.status();
+  std::unique_ptr<Chunks> chunks =
+      absl::WrapUnique(new Chunks(scheduler, options, *std::move(memory)));
+  if (absl::Status status = chunks->Complete(options); !status.ok()) return status;
   return chunks;
 }
 
-absl::Status Chunks::Register(Method method) {
-  if (method == Method::kAuto || method == Method::kFixed) {
-    const absl::StatusOr<BufferId> buffer =
-        ring_.RegisterBuffer({.memory = {memory_.get(), bytes_}, .unit_bytes = chunk_bytes_});
-    if (!buffer.ok()) return buffer.status();
-    buffer_ = *buffer;
+absl::Status Chunks::Complete(const ChunksOptions& options) {
+  if (options.verify) {
+    absl::StatusOr<MemoryRegion> region = MemoryRegion::Create(bytes_);
+    if (!region.ok()) return region.status();
+    compared_ = *std::move(region);
   }
-  if (method == Method::kManaged) {
-    managed_ = Allocate(bytes_);
+  if (options.method == Method::kAuto || options.method == Method::kFixed) {
+    const absl::StatusOr<BufferId> buffer = ring_.RegisterBuffer(
+        {.memory = memory_.memory().first(bytes_), .unit_bytes = chunk_bytes_});
+    // Locked memory may be short (setrlimit(2)); without a registration it works, too.
+    if (!buffer.ok() && options.method == Method::kFixed) return buffer.status();
+    if (buffer.ok()) buffer_ = *buffer;
+  }
+  if (options.method == Method::kManaged) {
+    absl::StatusOr<MemoryRegion> region = MemoryRegion::Create(bytes_);
+    if (!region.ok()) return region.status();
+    managed_ = *std::move(region);
     const absl::StatusOr<BufferGroupId> group =
-        ring_.RegisterBufferGroup({.memory = {managed_.get(), bytes_},
+        ring_.RegisterBufferGroup({.memory = managed_->memory().first(bytes_),
                                    .buffer_bytes = chunk_bytes_,
-                                   .max_buffers = static_cast<uint32_t>(free_.size())});
+                                   .max_buffers = depth_});
     if (!group.ok()) return group.status();
     group_ = *group;
   }

@@ -33,10 +33,25 @@ failure reflink,method "--reflink" "${COPY[@]}" --reflink=never --method=kernel 
 failure reflink,method "--reflink=always" "${COPY[@]}" --reflink=always --method=plain "${PATHS[@]}"
 
 effect_in_json depth depth 3 "${COPY[@]}" --depth=3
-failure depth "--depth" "${COPY[@]}" --depth=0 "${PATHS[@]}"
+effect_in_json depth depth 32 "${COPY[@]}" --depth=0
 failure depth "--depth" "${COPY[@]}" --depth=1025 "${PATHS[@]}"
 effect_in_json chunk chunk_bytes 8192 "${COPY[@]}" --chunk=8192
+effect_in_json chunk chunk_bytes 65536 "${COPY[@]}" --chunk=0
 failure chunk "--chunk" "${COPY[@]}" --chunk=5000 "${PATHS[@]}"
+
+# Where the file system of the tests has direct I/O.
+if dd if="${FOLDER}/from/large" of=/dev/null iflag=direct bs=4096 count=1 status=none 2>/dev/null; then
+  effect_in_json direct files_direct 1 "${COPY[@]}" --direct=always
+  cmp "${FOLDER}/from/large" "${FOLDER}/to/large" || fail "--direct=always copies something else"
+else
+  failure direct "direct I/O" "${COPY[@]}" --direct=always "${PATHS[@]}"
+fi
+effect_in_json direct files_direct 0 "${COPY[@]}" --direct=never
+effect_in_json direct files_direct 0 "${COPY[@]}" --direct=auto
+failure direct "--direct" "${COPY[@]}" --direct=sometimes "${PATHS[@]}"
+failure direct,method "--direct" "${COPY[@]}" --direct=always --method=kernel "${PATHS[@]}"
+effect rings "copied 2 files" "${COPY[@]}" --rings=3 "${PATHS[@]}"
+failure rings "--rings" "${COPY[@]}" --rings=65 "${PATHS[@]}"
 
 effect_in_json verify verified true "${COPY[@]}" --verify
 failure verify "verify" "${COPY[@]}" --verify=perhaps "${PATHS[@]}"

@@ -3,10 +3,12 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -30,6 +32,8 @@
 #include "program/program_output.h"
 #include "program/stop_request.h"
 #include "program/terminal.h"
+#include "ring/options.h"
+#include "ring/ring.h"
 #include "ring_native/create_ring.h"
 
 ABSL_FLAG(std::string, method, "auto",
@@ -37,8 +41,17 @@ ABSL_FLAG(std::string, method, "auto",
           "buffers), managed (buffers that the ring picks) or plain.");
 ABSL_FLAG(std::string, reflink, "auto",
           "never: no blocks are shared. always: as --method=reflink.");
-ABSL_FLAG(uint32_t, depth, 32, "Chunks on their way at once.");
-ABSL_FLAG(uint32_t, chunk, 65536, "Bytes of a chunk: a multiple of 4096.");
+ABSL_FLAG(std::string, direct, "auto",
+          "Direct I/O (O_DIRECT), which bypasses the page cache, for files of more than 64 KiB. "
+          "auto: where a file has at least a quarter of the memory. always or never.");
+ABSL_FLAG(uint32_t, depth, 0,
+          "Chunks on their way at once. 0: what measures best, 32, and 8 with direct I/O.");
+ABSL_FLAG(uint32_t, chunk, 0,
+          "Bytes of a chunk: a multiple of 4096. 0: what measures best, 64 KiB, and 1 MiB with "
+          "direct I/O.");
+ABSL_FLAG(uint32_t, rings, 0,
+          "Rings that share a tree's directories, each on a thread of its own. 0: one for every "
+          "four processors.");
 ABSL_FLAG(bool, verify, false, "Compares each copy with its source before it gets its name.");
 ABSL_FLAG(bool, sync, false, "Brings each file and directory to the disk before it counts.");
 ABSL_FLAG(
@@ -125,8 +138,18 @@ absl::StatusOr<Options> OptionsFromFlags() {
   }
   options.method = *method;
   if (absl::Status status = ReadReflink(options); !status.ok()) return status;
-  options.depth = absl::GetFlag(FLAGS_depth);
-  options.chunk_bytes = absl::GetFlag(FLAGS_chunk);
+  const absl::StatusOr<Direct> direct = ParseDirect(absl::GetFlag(FLAGS_direct));
+  if (!direct.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--direct: ", direct.status().message()));
+  }
+  options.direct = *direct;
+  if (const uint32_t depth = absl::GetFlag(FLAGS_depth); depth != 0) {
+    options.depth = options.direct_depth = depth;
+  }
+  if (const uint32_t chunk_bytes = absl::GetFlag(FLAGS_chunk); chunk_bytes != 0) {
+    options.chunk_bytes = options.direct_chunk_bytes = chunk_bytes;
+  }
+  options.rings = absl::GetFlag(FLAGS_rings);
   options.verify = absl::GetFlag(FLAGS_verify);
   options.sync = absl::GetFlag(FLAGS_sync);
   options.resume = absl::GetFlag(FLAGS_resume);
@@ -134,7 +157,7 @@ absl::StatusOr<Options> OptionsFromFlags() {
   options.on_problem = &TellProblem;
   if (absl::Status status = CheckOptions(options); !status.ok()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--depth, --chunk or --reflink: ", status.message()));
+        absl::StrCat("--depth, --chunk, --rings, --direct or --reflink: ", status.message()));
   }
   return options;
 }
@@ -167,10 +190,16 @@ absl::Status Run(std::vector<std::string> paths) {
       ResultFile::Open("json", path == kStandardOutput ? std::string() : path);
   if (!json.ok()) return json.status();
   // Those of the ring, of listings and of the work on threads.
-  RaiseDescriptorLimit(2 * kFilesNeeded);
-  const absl::StatusOr<CreatedRing> created = CreateRing(RingOptionsOf(*options), *backend);
-  if (!created.ok()) return created.status();
-  Engine engine(*created->ring, *options);
+  RaiseDescriptorLimit(2 * kFilesNeeded * RingsOf(*options));
+  std::string used = "none: small files need no ring";
+  Engine engine(
+      [&](const RingOptions& wanted) -> absl::StatusOr<std::unique_ptr<Ring>> {
+        absl::StatusOr<CreatedRing> created = CreateRing(wanted, *backend);
+        if (!created.ok()) return created.status();
+        used = created->report;
+        return std::move(created->ring);
+      },
+      *options);
   stopping_engine = &engine;
   OnStopRequest(&OnStop);
   std::optional<ProgressLine> progress;
@@ -181,7 +210,7 @@ absl::Status Run(std::vector<std::string> paths) {
   progress.reset();
   stopping_engine = nullptr;
   if (!status.ok()) return status;
-  if (absl::Status told = Tell(*options, created->report, engine.report(), *json); !told.ok()) {
+  if (absl::Status told = Tell(*options, used, engine.report(), *json); !told.ok()) {
     return told;
   }
   const bool is_whole = engine.report().counters.problems == 0 && !engine.report().is_stopped;

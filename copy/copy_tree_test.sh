@@ -91,11 +91,18 @@ equal() {
 }
 
 readonly METHODS=(auto fixed managed plain kernel)
+# Where the file system of the tests has direct I/O.
+printf 'x' >"${FOLDER}/direct"
+DIRECT=never
+! dd if="${FOLDER}/direct" of=/dev/null iflag=direct bs=4096 count=1 status=none 2>/dev/null || DIRECT=always
+readonly DIRECT
 for ((tree = 0; tree < TREES; ++tree)); do
   make_tree "${FOLDER}/from" 3
   for backend in auto epoll; do
     flags=(--backend="${backend}" --method="${METHODS[RANDOM % ${#METHODS[@]}]}" --depth="$((RANDOM % 40 + 1))" --chunk="$(((RANDOM % 32 + 1) * 4096))")
     ((RANDOM % 2)) || flags+=(--verify)
+    flags+=(--rings="$((RANDOM % 3 + 1))")
+    [[ ${flags[1]} == *kernel || ${flags[1]} == *managed || $((RANDOM % 2)) == 0 ]] || flags+=(--direct="${DIRECT}")
     "${COPY}" "${flags[@]}" "${FOLDER}/from" "${FOLDER}/to" >"${FOLDER}/said" 2>&1 || fail "${flags[*]}: $(<"${FOLDER}/said")"
     equal "${FOLDER}/from" "${FOLDER}/to" "${flags[*]}"
     # Again over what is there, and again with nothing to do.

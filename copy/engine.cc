@@ -1,23 +1,32 @@
 #include "copy/engine.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
-#include "copy/chunks.h"
+#include "copy/batch.h"
 #include "copy/options.h"
 #include "copy/places.h"
 #include "copy/report.h"
 #include "copy/scheduler.h"
+#include "copy/shared.h"
 #include "copy/task.h"
 #include "copy/tree_copier.h"
-#include "ring/file.h"
+#include "copy/visit.h"
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/ring.h"
@@ -25,64 +34,160 @@
 namespace ioring::copy {
 namespace {
 
-// All sources, one after the other: each has enough in it, or is over soon.
-Task<bool> CopyPlaces(Ring& ring, TreeCopier& copier, const Places& places, FileId top,
-                      const Options& options, Report& report) {
-  for (const Place& place : places.places) {
-    const absl::StatusOr<FileId> from = ring.OpenFile(place.source.directory, {.directory = true});
-    if (!from.ok()) {
-      Count(report.counters.problems);
-      report.problems.push_back({place.path, std::string(from.status().message())});
-      if (options.on_problem) options.on_problem(place.path, from.status().message());
-      continue;
-    }
-    TreeCopier::Directory directory{.from = *from, .to = top};
-    directory.path = place.source.directory;
-    if (directory.path == "." && !place.source.name.empty()) directory.path.clear();
-    if (place.source.name.empty()) {
-      co_await copier.CopyContent(directory);
-    } else {
-      co_await copier.CopyEntry(directory, place.source.name, place.target_name);
-    }
-    CHECK_OK(ring.CloseFile(*from));
-  }
-  report.counters.is_listed = true;
-  co_return true;
-}
-
-}  // namespace
-
 RingOptions RingOptionsOf(const Options& options) {
   RingOptions ring;
   ring.max_files = kFilesNeeded;
   ring.max_connections = 1;
   ring.max_listeners = 1;
   ring.max_buffers = 16;
-  ring.max_operations = 2 * options.depth + 4096;
+  ring.max_operations = 2 * (options.depth + options.direct_depth) + 4096;
   return ring;
+}
+
+OwnedDescriptor OpenDirectory(const std::string& path) {
+  return OwnedDescriptor(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+// Of the directory that the source is an entry of, for messages.
+std::string PathOf(const Place& place) {
+  const bool is_working_directory = place.source.directory == "." && !place.source.name.empty();
+  return is_working_directory ? std::string() : place.source.directory;
+}
+
+}  // namespace
+
+struct Engine::Remainder {
+  const Place* place;
+  BatchEntry entry;  // of a place that has a name
+};
+
+struct Engine::Worker {
+  Worker(std::unique_ptr<Ring> own_ring, Shared& shared)
+      : ring(std::move(own_ring)), scheduler(*ring), copier(scheduler, shared) {}
+
+  std::unique_ptr<Ring> ring;
+  Scheduler scheduler;
+  TreeCopier copier;
+};
+
+absl::StatusOr<std::unique_ptr<Engine::Worker>> Engine::MakeWorker(Shared& shared) {
+  absl::StatusOr<std::unique_ptr<Ring>> ring = make_ring_(RingOptionsOf(options_));
+  if (!ring.ok()) return ring.status();
+  return std::make_unique<Worker>(*std::move(ring), shared);
+}
+
+// All that is left, one after the other: each has enough in it, or is over soon.
+Task<bool> Engine::CopyRemainders(Worker& worker, Shared& shared,
+                                  std::vector<Remainder>& remainders, FileId top) {
+  Ring& ring = *worker.ring;
+  for (Remainder& remainder : remainders) {
+    const Place& place = *remainder.place;
+    const absl::StatusOr<FileId> from = ring.OpenFile(place.source.directory, {.directory = true});
+    if (!from.ok()) {
+      shared.Tell(place.path, from.status().message());
+      continue;
+    }
+    TreeCopier::Directory directory{.from = *from, .to = top, .path = PathOf(place)};
+    if (place.source.name.empty()) {
+      co_await worker.copier.CopyContent(directory);
+    } else {
+      co_await worker.copier.CopyEntry(directory, std::move(remainder.entry));
+    }
+    CHECK_OK(ring.CloseFile(*from));
+  }
+  shared.handovers.Close();
+  co_return true;
+}
+
+absl::Status Engine::CopyByRings(Shared& shared, std::vector<Remainder>& remainders) {
+  std::vector<std::unique_ptr<Worker>> workers;
+  const bool has_directories =
+      std::any_of(remainders.begin(), remainders.end(), [](const Remainder& remainder) {
+        return remainder.entry.outcome == Outcome::kDirectory ||
+               remainder.place->source.name.empty();
+      });
+  const uint32_t wanted = has_directories ? RingsOf(options_) : 1;
+  while (workers.size() < wanted) {
+    absl::StatusOr<std::unique_ptr<Worker>> worker = MakeWorker(shared);
+    if (!worker.ok() && workers.empty()) return worker.status();
+    if (!worker.ok()) break;  // the others do
+    workers.push_back(*std::move(worker));
+  }
+  Worker& first = *workers.front();
+  const absl::StatusOr<FileId> top =
+      first.ring->RegisterFile(fcntl(shared.top, F_DUPFD_CLOEXEC, 0));
+  if (!top.ok()) return top.status();
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < workers.size(); ++i) {
+    threads.emplace_back([&worker = *workers[i]] {
+      Group group(worker.scheduler.ready());
+      group.Spawn(worker.copier.Serve());
+      worker.scheduler.Run(group);
+    });
+  }
+  {
+    Group group(first.scheduler.ready());
+    group.Spawn(CopyRemainders(first, shared, remainders, *top));
+    if (!threads.empty()) group.Spawn(first.copier.Serve());
+    first.scheduler.Run(group);
+  }
+  // Before any of the rings goes: one may still be woken by another's thread.
+  for (std::thread& thread : threads) thread.join();
+  return first.ring->CloseFile(*top);
+}
+
+// Copies the place at once if that is soon done, and says whether it was.
+bool Engine::CopyAtOnce(Shared& shared, const Place& place, Remainder& remainder) {
+  const OwnedDescriptor from = OpenDirectory(place.source.directory);
+  if (!from.is_open()) {
+    shared.Tell(place.path, ErrnoText(errno));
+    return true;
+  }
+  if (place.source.name.empty()) return false;
+  Batch batch{.from = from.get(), .to = shared.top, .options = &options_, .stop = &stop_};
+  batch.entries.push_back(std::move(remainder.entry));
+  CopyBatch(batch);
+  remainder.entry = std::move(batch.entries.front());
+  if (remainder.entry.outcome == Outcome::kDirectory ||
+      remainder.entry.outcome == Outcome::kLargeFile) {
+    return false;
+  }
+  shared.Tally(PathOf(place), remainder.entry);
+  return true;
 }
 
 absl::Status Engine::Run(const std::vector<std::string>& sources, const std::string& destination) {
   if (absl::Status status = CheckOptions(options_); !status.ok()) return status;
   const absl::StatusOr<Places> places = FindPlaces(sources, destination);
   if (!places.ok()) return places.status();
-  Scheduler scheduler(ring_);
-  const absl::StatusOr<std::unique_ptr<Chunks>> chunks = Chunks::Create(scheduler, options_);
-  if (!chunks.ok()) return chunks.status();
-  const absl::StatusOr<FileId> top = ring_.OpenFile(places->directory, {.directory = true});
-  if (!top.ok()) return top.status();
+  const OwnedDescriptor top = OpenDirectory(places->directory);
+  struct stat info;
+  if (!top.is_open() || fstat(top.get(), &info) != 0) {
+    return absl::ErrnoToStatus(errno, places->directory);
+  }
 
   const auto begin = std::chrono::steady_clock::now();
+  absl::Status status;
   {
-    TreeCopier copier(scheduler, options_, **chunks, report_, stop_, *top);
-    Group group(scheduler.ready());
-    group.Spawn(CopyPlaces(ring_, copier, *places, *top, options_, report_));
-    scheduler.Run(group);
+    Shared shared(options_, report_, stop_, top.get(), info);
+    std::vector<Remainder> remainders;
+    for (const Place& place : places->places) {
+      Remainder remainder{&place, {}};
+      remainder.entry.name = place.source.name;
+      remainder.entry.target_name = place.target_name;
+      if (!place.source.name.empty()) Count(report_.counters.found);
+      // In their order: what comes after one that takes longer waits for it.
+      if (!remainders.empty() || !CopyAtOnce(shared, place, remainder)) {
+        remainders.push_back(std::move(remainder));
+      }
+    }
+    if (!remainders.empty()) status = CopyByRings(shared, remainders);
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  report_.counters.is_listed = true;
   report_.seconds = took.count();
   report_.is_stopped = stop_.load(std::memory_order_relaxed);
-  return ring_.CloseFile(*top);
+  return status;
 }
 
 }  // namespace ioring::copy

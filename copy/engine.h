@@ -1,40 +1,51 @@
-// Engine: copies files and trees on one ring.
+// Engine: copies files and trees.
 //
-//   absl::StatusOr<CreatedRing> created = CreateRing(copy::RingOptionsOf(options));
-//   copy::Engine engine(*created->ring, options);
+//   copy::Engine engine(make_ring, options);
 //   absl::Status status = engine.Run({"source"}, "destination");
 //   if (engine.report().counters.problems != 0) ...
 //
-// Requirements: the ring was made with RingOptionsOf, nothing else uses it, and it lives longer.
+// Rings are made when there is something for them: small files alone need none, and several rings
+// (Options::rings) share the directories of a tree.
+//
 // Effects: sources go into `destination` where that is a directory; else one source gets that name.
 // A source that ends with "/." goes into it with its content alone. What is there already is
 // replaced, file by file, each in one step; directories are merged. Permissions, times, owners
 // (where this process may set them), extended attributes, symbolic and hard links, special files
 // and holes are kept.
 // Errors: of one entry: a problem in the report, and the others go on. Run fails, before it writes
-// anything, where the options or the paths as a whole make no sense.
-// Threads: Run on the ring's. The counters, and Stop, from any thread; Stop in a signal handler
-// too. Memory: copy/README.md.
+// anything, where the options or the paths as a whole make no sense; and where there is no ring.
+// Threads: Run on one. The counters, and Stop, from any thread; Stop in a signal handler too.
+// Memory: copy/README.md.
 #ifndef IORING_COPY_ENGINE_H_
 #define IORING_COPY_ENGINE_H_
 
 #include <atomic>
+#include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "copy/options.h"
+#include "copy/places.h"
 #include "copy/report.h"
+#include "copy/shared.h"
+#include "copy/task.h"
+#include "ring/id.h"
 #include "ring/options.h"
 #include "ring/ring.h"
 
 namespace ioring::copy {
 
-RingOptions RingOptionsOf(const Options& options);
+// Makes a ring with these options. Called on Run's thread.
+using MakeRing = std::function<absl::StatusOr<std::unique_ptr<Ring>>(const RingOptions& options)>;
 
 class Engine {
  public:
-  Engine(Ring& ring, const Options& options) : ring_(ring), options_(options) {}
+  Engine(MakeRing make_ring, const Options& options)
+      : make_ring_(std::move(make_ring)), options_(options) {}
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
@@ -47,7 +58,16 @@ class Engine {
   const Report& report() const { return report_; }
 
  private:
-  Ring& ring_;
+  struct Worker;
+  struct Remainder;  // a place that was not copied at once
+
+  bool CopyAtOnce(Shared& shared, const Place& place, Remainder& remainder);
+  absl::Status CopyByRings(Shared& shared, std::vector<Remainder>& remainders);
+  Task<bool> CopyRemainders(Worker& worker, Shared& shared, std::vector<Remainder>& remainders,
+                            FileId top);
+  absl::StatusOr<std::unique_ptr<Worker>> MakeWorker(Shared& shared);
+
+  const MakeRing make_ring_;
   const Options options_;
   std::atomic<bool> stop_ = false;
   Report report_;

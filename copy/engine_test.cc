@@ -1,23 +1,27 @@
 #include "copy/engine.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "copy/options.h"
 #include "copy/report.h"
+#include "copy/system.h"
 #include "copy/test_folder.h"
 #include "gtest/gtest.h"
+#include "ring/options.h"
 #include "ring/ring.h"
 #include "ring_native/create_ring.h"
 
@@ -46,11 +50,24 @@ class EngineTest : public testing::TestWithParam<Case> {
     options_.method = GetParam().method;
     std::vector<std::string> paths;
     for (const std::string& source : sources) paths.push_back(folder_.Path(source));
-    absl::StatusOr<CreatedRing> created = CreateRing(RingOptionsOf(options_), GetParam().backend);
-    CHECK_OK(created.status());
-    ring_ = std::move(created->ring);
-    engine_ = std::make_unique<Engine>(*ring_, options_);
+    engine_ = std::make_unique<Engine>(Maker(), options_);
     return engine_->Run(paths, folder_.Path(destination));
+  }
+  MakeRing Maker() {
+    return [this](const RingOptions& wanted) -> absl::StatusOr<std::unique_ptr<Ring>> {
+      absl::StatusOr<CreatedRing> created = CreateRing(wanted, GetParam().backend);
+      if (!created.ok()) return created.status();
+      ++rings_;
+      return std::move(created->ring);
+    };
+  }
+  // Whether the tests' file system has direct I/O.
+  bool HasDirect() const {
+    folder_.Write("direct", "");
+    const int file = openat(folder_.handle(), "direct", O_RDONLY | O_CLOEXEC);
+    const bool has = SetDirect(file, true) == 0;
+    close(file);
+    return has;
   }
   const Report& report() const { return engine_->report(); }
   std::string Problems() const {
@@ -60,14 +77,10 @@ class EngineTest : public testing::TestWithParam<Case> {
     }
     return text;
   }
-  ~EngineTest() override {
-    engine_.reset();
-    ring_.reset();
-  }
 
   TestFolder folder_;
   Options options_;
-  std::unique_ptr<Ring> ring_;
+  int rings_ = 0;  // made
   std::unique_ptr<Engine> engine_;
 };
 
@@ -122,6 +135,45 @@ TEST_P(EngineTest, CopiesATreeOfManyDirectoriesAndNames) {
   EXPECT_TRUE(folder_.Read("to" + deep.substr(4) + "/file") == Content(70000));
 }
 
+TEST_P(EngineTest, DirectCopiesAreWholeWhateverTheirSize) {
+  if (!HasDirect()) GTEST_SKIP() << "the tests' file system has no direct I/O";
+  options_.direct_chunk_bytes = 8192;
+  options_.direct_depth = 3;
+  options_.direct = Direct::kAlways;
+  const bool has_it = GetParam().method != Method::kKernel && GetParam().method != Method::kManaged;
+  for (const size_t size : {65537u, 65536u + 4096u, 1000003u}) {
+    folder_.Write("from", Content(size));
+    for (const bool verify : {false, true}) {
+      options_.verify = verify;
+      ASSERT_EQ(Copy({"from"}, "to").ok(), has_it);
+      if (!has_it) continue;
+      EXPECT_EQ(Problems(), "");
+      EXPECT_EQ(report().counters.direct_files, 1u);
+      EXPECT_TRUE(folder_.Read("to") == folder_.Read("from"));
+    }
+  }
+}
+
+TEST_P(EngineTest, DirectCopiesKeepHoles) {
+  if (!HasDirect()) GTEST_SKIP() << "the tests' file system has no direct I/O";
+  options_.direct = Direct::kAuto;
+  options_.direct_bytes_min = 100000;
+  const bool has_it = GetParam().method != Method::kKernel && GetParam().method != Method::kManaged;
+  folder_.Write("from", Content(5000));
+  ASSERT_EQ(truncate(folder_.Path("from").c_str(), 8 << 20), 0);
+  std::ofstream(folder_.Path("from"), std::ios::app) << "the end";
+  ASSERT_TRUE(Copy({"from"}, "to").ok());
+  EXPECT_EQ(Problems(), "");
+  EXPECT_EQ(report().counters.direct_files, has_it ? 1u : 0u);
+  EXPECT_EQ(folder_.Look("to").st_size, (8 << 20) + 7);
+  EXPECT_LT(folder_.Look("to").st_blocks * 512, 1 << 20);
+  EXPECT_TRUE(folder_.Read("to") == folder_.Read("from"));
+  // What the cache holds goes through it.
+  folder_.Write("from", Content(99999));
+  ASSERT_TRUE(Copy({"from"}, "to").ok());
+  EXPECT_EQ(report().counters.direct_files, 0u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Methods, EngineTest,
                          testing::Values(Case{BackendKind::kAuto, Method::kAuto},
                                          Case{BackendKind::kAuto, Method::kFixed},
@@ -144,6 +196,52 @@ INSTANTIATE_TEST_SUITE_P(Backends, EngineErrorsTest,
                          [](const testing::TestParamInfo<Case>& parameter) {
                            return std::string(BackendKindName(parameter.param.backend));
                          });
+
+TEST_P(EngineErrorsTest, SmallFilesNeedNoRing) {
+  folder_.Write("one", "text");
+  folder_.Write("two", "more");
+  folder_.MakeDirectory("to");
+  ASSERT_TRUE(Copy({"one", "two"}, "to").ok());
+  EXPECT_EQ(rings_, 0);
+  EXPECT_EQ(folder_.Read("to/two"), "more");
+  EXPECT_EQ(report().counters.found, 2u);
+  EXPECT_TRUE(report().counters.is_listed);
+}
+
+TEST_P(EngineErrorsTest, SeveralRingsShareATree) {
+  // Each directory has more than one visit takes, so that it can be handed over, and names of files
+  // that others copy.
+  std::vector<std::string> folders;
+  for (int i = 0; i < 6; ++i) {
+    for (int j = 0; j < 4; ++j) folders.push_back(absl::StrCat("from/", i, "/", j));
+  }
+  for (const std::string& folder : folders) {
+    folder_.MakeDirectory(folder);
+    for (int i = 0; i < 40; ++i) {
+      folder_.Write(absl::StrCat(folder, "/", i), absl::StrCat(folder, i));
+    }
+    const std::string first = folder_.Path(folders.front() + "/0");
+    if (folder != folders.front()) {
+      ASSERT_EQ(link(first.c_str(), folder_.Path(folder + "/linked").c_str()), 0);
+    }
+  }
+  options_.rings = 3;
+  for (int round = 0; round < 5; ++round) {
+    const std::string to = absl::StrCat("to", round);
+    ASSERT_TRUE(Copy({"from"}, to).ok());
+    EXPECT_EQ(Problems(), "");
+    EXPECT_EQ(report().counters.directories, 31u);
+    EXPECT_EQ(report().counters.files, 24u * 40u);
+    EXPECT_EQ(report().counters.hard_links, 23u);
+    EXPECT_EQ(folder_.Look(to + "/0/0/0").st_nlink, 24u);
+    for (const std::string& folder : folders) {
+      ASSERT_EQ(folder_.Read(absl::StrCat(to, folder.substr(4), "/39")), absl::StrCat(folder, 39));
+      ASSERT_EQ(ModifiedTime(folder_.Look(to + folder.substr(4))).tv_nsec,
+                ModifiedTime(folder_.Look(folder)).tv_nsec);
+    }
+  }
+  EXPECT_EQ(rings_, 15);
+}
 
 TEST_P(EngineErrorsTest, TellsWhatCannotBeCopiedAndCopiesTheRest) {
   folder_.MakeDirectory("from/sub");
@@ -209,9 +307,7 @@ TEST_P(EngineErrorsTest, ADryRunCountsAndWritesNothing) {
 
 TEST_P(EngineErrorsTest, WhatIsStoppedBeforehandCopiesNothing) {
   folder_.Write("from", Content(100000));
-  absl::StatusOr<CreatedRing> created = CreateRing(RingOptionsOf(options_), GetParam().backend);
-  ASSERT_TRUE(created.ok());
-  Engine engine(*created->ring, options_);
+  Engine engine(Maker(), options_);
   engine.Stop();
   ASSERT_TRUE(engine.Run({folder_.Path("from")}, folder_.Path("to")).ok());
   EXPECT_TRUE(engine.report().is_stopped);

@@ -1,16 +1,15 @@
 #include "copy/file_copier.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <span>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/log/check.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "copy/batch.h"
 #include "copy/chunks.h"
@@ -21,11 +20,11 @@
 #include "copy/scheduler.h"
 #include "copy/system.h"
 #include "copy/task.h"
+#include "copy/transfer.h"
 #include "ring/completion.h"
 #include "ring/error.h"
 #include "ring/file.h"
 #include "ring/id.h"
-#include "ring/options.h"
 #include "ring/ring.h"
 #include "ring/token.h"
 
@@ -38,53 +37,18 @@ constexpr uint32_t kKernelPiecesAtOnce = 4;
 // Ranges with data that are asked for at once.
 constexpr size_t kRangesAtOnce = 64;
 
-bool IsFailure(Error error) { return error != Error::kOk; }
+// Where the system does not tell what direct I/O asks for (ring/file.h).
+constexpr uint32_t kUsualAlignment = 4096;
+// What the memory of chunks has, and their size is a multiple of.
+constexpr uint32_t kAlignmentMax = 4096;
+
+uint32_t AlignmentOf(const FileInfo& info) {
+  const uint32_t alignment =
+      std::max(info.direct_io_memory_alignment, info.direct_io_offset_alignment);
+  return alignment != 0 ? alignment : kUsualAlignment;
+}
 
 }  // namespace
-
-// The content of one file on its way, or the comparison of two.
-struct FileCopier::Transfer {
-  FileId from;
-  FileId to;
-  uint64_t size = 0;
-  Method method = Method::kFixed;
-  uint64_t piece = 0;
-  bool is_comparing = false;
-
-  // Pieces that were not taken yet.
-  std::vector<DataRange> ranges;
-  size_t range = 0;
-  uint64_t next = 0;
-
-  uint64_t end = 0;  // where the source ended, if that is before `size`
-  bool differs = false;
-  bool is_stopped = false;
-  std::string failure;
-
-  bool IsOver() const { return is_stopped || differs || !failure.empty(); }
-  void SetRanges(std::vector<DataRange> to_copy) {
-    ranges = std::move(to_copy);
-    range = 0;
-    next = 0;
-  }
-  uint64_t Pieces() const {
-    uint64_t count = 0;
-    for (const DataRange& one : ranges) count += (one.finish - one.begin) / piece + 1;
-    return count;
-  }
-  // The next piece; false where there is none.
-  bool Take(uint64_t* offset, uint64_t* length) {
-    for (; range < ranges.size(); ++range) {
-      *offset = std::max(next, ranges[range].begin);
-      const uint64_t finish = std::min(ranges[range].finish, end);
-      if (*offset >= finish) continue;
-      *length = std::min(piece - *offset % piece, finish - *offset);
-      next = *offset + *length;
-      return true;
-    }
-    return false;
-  }
-};
 
 // The copy before it has its name.
 struct FileCopier::Target {
@@ -137,7 +101,7 @@ Task<bool> FileCopier::IsComplete(const FilePlace& place) {
   });
   if (!opened.ok()) co_return false;
   Transfer transfer{.from = place.from, .to = opened.file(), .size = info.size};
-  const bool is_equal = co_await CompareAll(transfer);
+  const bool is_equal = TakeChunks(transfer) && co_await CompareAll(transfer);
   co_await Close(transfer.to);
   co_return is_equal;
 }
@@ -160,6 +124,7 @@ Task<bool> FileCopier::CopyTo(const FilePlace& place, Target& target, FileResult
     co_return false;
   }
   result.method = transfer.method;
+  result.is_direct = transfer.is_direct;
   result.bytes = transfer.end;
   if (!co_await Finish(place, target, result)) co_return false;
   co_return co_await TellChanges(place, transfer, result);
@@ -281,27 +246,86 @@ Task<bool> FileCopier::CopyContent(const FilePlace& place, Transfer& transfer) {
     if (co_await ShareBlocks(place, transfer)) co_return true;
     if (options_.method == Method::kReflink) co_return false;
   }
-  transfer.piece = transfer.method == Method::kKernel ? kKernelPiece : chunks_.chunk_bytes();
+  if (!co_await BeginDirect(place, transfer) || !TakeChunks(transfer)) co_return false;
+  transfer.piece =
+      transfer.method == Method::kKernel ? kKernelPiece : transfer.chunks->chunk_bytes();
   const bool has_holes = place.info->allocated_bytes < transfer.size;
-  if (has_holes) {
-    const Completion extended = co_await scheduler_.Call([&](Ring& ring, Token token) {
-      return ring.PrepareTruncate(transfer.to, transfer.size, token);
-    });
-    if (!extended.ok()) {
-      transfer.failure = absl::StrCat("the copy cannot have its size: ", Explain(extended));
-      co_return false;
-    }
-  }
+  if (has_holes && !co_await Resize(transfer, transfer.size)) co_return false;
+  if (!has_holes && transfer.is_direct && !co_await Reserve(transfer)) co_return false;
   if (!co_await CopyRanges(transfer, has_holes)) co_return false;
-  if (transfer.end < transfer.size) {
-    // Pieces behind the new end may have been written before it was seen.
-    const Completion cut = co_await scheduler_.Call([&](Ring& ring, Token token) {
-      return ring.PrepareTruncate(transfer.to, transfer.end, token);
-    });
-    if (!cut.ok()) transfer.failure = absl::StrCat("the copy cannot be cut: ", Explain(cut));
-    co_return cut.ok();
+  // Pieces behind the new end may have been written before it was seen.
+  if (transfer.end < transfer.size || transfer.is_padded) {
+    co_return co_await Resize(transfer, transfer.end);
   }
   co_return true;
+}
+
+Task<bool> FileCopier::Resize(Transfer& transfer, uint64_t size) {
+  const Completion resized = co_await scheduler_.Call(
+      [&](Ring& ring, Token token) { return ring.PrepareTruncate(transfer.to, size, token); });
+  if (!resized.ok()) {
+    transfer.failure = absl::StrCat("the copy cannot have its size: ", Explain(resized));
+  }
+  co_return resized.ok();
+}
+
+// The memory that the transfer goes through.
+bool FileCopier::TakeChunks(Transfer& transfer) {
+  if (transfer.method == Method::kKernel && !options_.verify) return true;
+  std::unique_ptr<Chunks>& chunks = transfer.is_direct ? direct_chunks_ : chunks_;
+  if (chunks == nullptr) {
+    const ChunksOptions wanted{
+        .depth = transfer.is_direct ? options_.direct_depth : options_.depth,
+        .chunk_bytes = transfer.is_direct ? options_.direct_chunk_bytes : options_.chunk_bytes,
+        .method = options_.method,
+        .verify = options_.verify};
+    absl::StatusOr<std::unique_ptr<Chunks>> made = Chunks::Create(scheduler_, wanted);
+    if (!made.ok()) {
+      transfer.failure = absl::StrCat("there is no memory for it: ", made.status().message());
+      return false;
+    }
+    chunks = *std::move(made);
+  }
+  transfer.chunks = chunks.get();
+  if (transfer.method == Method::kFixed && !chunks->is_registered()) {
+    transfer.method = Method::kPlain;
+  }
+  return true;
+}
+
+// ---- Direct I/O.
+
+Task<bool> FileCopier::BeginDirect(const FilePlace& place, Transfer& transfer) {
+  const bool is_forced = options_.direct == Direct::kAlways;
+  const bool has_chunks = transfer.method == Method::kFixed || transfer.method == Method::kPlain;
+  if (!is_forced &&
+      (options_.direct == Direct::kNever || !has_chunks || transfer.size < direct_bytes_min_)) {
+    co_return true;
+  }
+  FileInfo target;
+  const Completion looked = co_await scheduler_.Call(
+      [&](Ring& ring, Token token) { return ring.PrepareStatFile(transfer.to, &target, token); });
+  transfer.alignment = std::max(AlignmentOf(*place.info), AlignmentOf(target));
+  transfer.is_direct = true;
+  const auto from = static_cast<int>(*scheduler_.ring().FileHandle(transfer.from));
+  const auto to = static_cast<int>(*scheduler_.ring().FileHandle(transfer.to));
+  // Neither blocks.
+  const bool can = looked.ok() && kAlignmentMax % transfer.alignment == 0 &&
+                   SetDirect(from, true) == 0 && SetDirect(to, true) == 0;
+  transfer.is_padded = can && transfer.size % transfer.alignment != 0;
+  co_return can || LeaveDirect(transfer);
+}
+
+// The copy's space, in one step: writes at the end of a file exclude each other.
+Task<bool> FileCopier::Reserve(Transfer& transfer) {
+  const uint64_t bytes = RoundUp(transfer.size, transfer.alignment);
+  const Completion reserved = co_await scheduler_.Call([&](Ring& ring, Token token) {
+    return ring.PrepareAllocate(transfer.to, AllocateMode::kExtend, 0, bytes, token);
+  });
+  if (reserved.ok()) co_return true;
+  if (reserved.error() == Error::kNotSupported) co_return co_await Resize(transfer, bytes);
+  transfer.failure = absl::StrCat("the copy cannot have its space: ", Explain(reserved));
+  co_return false;
 }
 
 Task<bool> FileCopier::ShareBlocks(const FilePlace& place, Transfer& transfer) {
@@ -351,7 +375,11 @@ Task<bool> FileCopier::CopyRanges(Transfer& transfer, bool has_holes) {
     }
     // A hole counts as done where the next data is known.
     uint64_t data = 0;
-    for (const DataRange& range : ranges) data += range.finish - range.begin;
+    for (DataRange& range : ranges) {
+      data += range.finish - range.begin;
+      range.begin -= range.begin % transfer.alignment;
+      range.finish = std::min(RoundUp(range.finish, transfer.alignment), transfer.size);
+    }
     Count(counters_.done_bytes, at - begin - data);
     transfer.SetRanges(std::move(ranges));
     co_await RunPieces(transfer);
@@ -362,7 +390,7 @@ Task<bool> FileCopier::CopyRanges(Transfer& transfer, bool has_holes) {
 Task<bool> FileCopier::RunPieces(Transfer& transfer) {
   const uint32_t most = transfer.method == Method::kKernel && !transfer.is_comparing
                             ? kKernelPiecesAtOnce
-                            : options_.depth;
+                            : transfer.chunks->depth();
   const uint64_t workers = std::min<uint64_t>(most, transfer.Pieces());
   Group group(scheduler_.ready());
   for (uint64_t i = 0; i < workers; ++i) group.Spawn(Work(transfer));
@@ -373,176 +401,10 @@ Task<bool> FileCopier::RunPieces(Transfer& transfer) {
 // Whether `from` and `to` have the same bytes, up to `size`.
 Task<bool> FileCopier::CompareAll(Transfer& transfer) {
   transfer.is_comparing = true;
-  transfer.piece = chunks_.chunk_bytes();
+  transfer.piece = transfer.chunks->chunk_bytes();
   transfer.end = transfer.size;
   transfer.SetRanges({{0, transfer.size}});
   co_return co_await RunPieces(transfer);
-}
-
-Task<bool> FileCopier::Work(Transfer& transfer) {
-  const bool needs_memory = transfer.is_comparing || transfer.method != Method::kKernel;
-  while (true) {
-    uint32_t chunk = 0;
-    if (needs_memory) {
-      co_await chunks_.Enter();
-      chunk = chunks_.Take();
-    }
-    uint64_t offset = 0;
-    uint64_t length = 0;
-    if (stop_.load(std::memory_order_relaxed)) transfer.is_stopped = true;
-    const bool has_piece = !transfer.IsOver() && transfer.Take(&offset, &length);
-    if (has_piece) {
-      if (transfer.is_comparing) {
-        co_await ComparePiece(transfer, chunk, offset, static_cast<uint32_t>(length));
-      } else if (transfer.method == Method::kKernel) {
-        co_await CopyInKernel(transfer, offset, length);
-      } else if (transfer.method == Method::kManaged) {
-        co_await CopyManaged(transfer, offset, static_cast<uint32_t>(length));
-      } else {
-        co_await CopyPiece(transfer, chunk, offset, static_cast<uint32_t>(length));
-      }
-      if (!transfer.is_comparing) Count(counters_.done_bytes, length);
-    }
-    if (needs_memory) chunks_.Give(chunk);
-    if (!has_piece) co_return true;
-  }
-}
-
-// ---- Pieces.
-
-Task<bool> FileCopier::CopyPiece(Transfer& transfer, uint32_t chunk, uint64_t offset,
-                                 uint32_t length) {
-  const bool is_fixed = transfer.method == Method::kFixed;
-  uint32_t done = 0;
-  while (done < length) {
-    BufferSlice slice = chunks_.Slice(chunk, length - done);
-    const std::span<std::byte> memory = chunks_.Memory(chunk).first(length - done);
-    const Completion read = co_await scheduler_.Call([&](Ring& ring, Token token) {
-      return is_fixed ? ring.PrepareReadBuffer(transfer.from, offset + done, slice, token)
-                      : ring.PrepareRead(transfer.from, offset + done, memory, token);
-    });
-    if (!read.ok()) {
-      transfer.failure = absl::StrCat("it cannot be read at ", offset + done, ": ", Explain(read));
-      co_return false;
-    }
-    if (read.result == 0) {
-      transfer.end = std::min(transfer.end, offset + done);
-      co_return true;
-    }
-    const auto count = static_cast<uint32_t>(read.result);
-    if (!is_fixed) {
-      if (!co_await WriteFully(transfer, offset + done, memory.first(count))) co_return false;
-    }
-    for (uint32_t written = 0; is_fixed && written < count;) {
-      BufferSlice rest = chunks_.Slice(chunk, count - written);
-      rest.offset += written;
-      const Completion write = co_await scheduler_.Call([&](Ring& ring, Token token) {
-        return ring.PrepareWriteBuffer(transfer.to, offset + done + written, rest, token);
-      });
-      if (!write.ok()) {
-        transfer.failure = absl::StrCat("the copy cannot be written: ", Explain(write));
-        co_return false;
-      }
-      written += static_cast<uint32_t>(write.result);
-    }
-    done += count;
-  }
-  co_return true;
-}
-
-Task<bool> FileCopier::WriteFully(Transfer& transfer, uint64_t offset,
-                                  std::span<const std::byte> memory) {
-  while (!memory.empty()) {
-    const Completion write = co_await scheduler_.Call([&](Ring& ring, Token token) {
-      return ring.PrepareWrite(transfer.to, offset, memory, token);
-    });
-    if (!write.ok()) {
-      transfer.failure = absl::StrCat("the copy cannot be written: ", Explain(write));
-      co_return false;
-    }
-    offset += static_cast<uint32_t>(write.result);
-    memory = memory.subspan(static_cast<size_t>(write.result));
-  }
-  co_return true;
-}
-
-Task<bool> FileCopier::CopyManaged(Transfer& transfer, uint64_t offset, uint32_t length) {
-  Ring& ring_of_all = scheduler_.ring();
-  uint32_t done = 0;
-  while (done < length) {
-    const Completion read = co_await scheduler_.Call([&](Ring& ring, Token token) {
-      return ring.PrepareReadManaged(transfer.from, offset + done, chunks_.group(), token);
-    });
-    if (!read.ok()) {
-      transfer.failure = absl::StrCat("it cannot be read at ", offset + done, ": ", Explain(read));
-      co_return false;
-    }
-    if (read.result == 0) {
-      transfer.end = std::min(transfer.end, offset + done);
-      co_return true;
-    }
-    const ManagedBuffer buffer = ring_of_all.TakeBuffer(read);
-    // The buffer is filled as far as the file goes: also with what lies behind this piece.
-    const uint32_t count = std::min(buffer.size, length - done);
-    const bool is_written =
-        co_await WriteFully(transfer, offset + done, std::span(buffer.data, count));
-    ring_of_all.ReturnBuffer(buffer);
-    if (!is_written) co_return false;
-    done += count;
-  }
-  co_return true;
-}
-
-Task<bool> FileCopier::CopyInKernel(Transfer& transfer, uint64_t offset, uint64_t length) {
-  const uint64_t finish = offset + length;
-  while (offset < finish) {
-    const Completion copied = co_await scheduler_.Call([&](Ring& ring, Token token) {
-      return ring.PrepareCopyRange(transfer.from, offset, transfer.to, offset, finish - offset,
-                                   CopyMode::kCopy, token);
-    });
-    if (!copied.ok()) {
-      transfer.failure = absl::StrCat("the kernel cannot copy it: ", Explain(copied));
-      co_return false;
-    }
-    if (copied.result == 0) {
-      transfer.end = std::min(transfer.end, offset);
-      co_return true;
-    }
-    offset += static_cast<uint32_t>(copied.result);
-  }
-  co_return true;
-}
-
-Task<int32_t> FileCopier::ReadFully(Transfer& transfer, FileId file, uint64_t offset,
-                                    std::span<std::byte> memory) {
-  size_t done = 0;
-  while (done < memory.size()) {
-    const std::span<std::byte> rest = memory.subspan(done);
-    const Completion read = co_await scheduler_.Call([&](Ring& ring, Token token) {
-      return ring.PrepareRead(file, offset + done, rest, token);
-    });
-    if (IsFailure(read.error())) {
-      transfer.failure = absl::StrCat("it cannot be read again: ", Explain(read));
-      co_return read.result;
-    }
-    if (read.result == 0) break;
-    done += static_cast<size_t>(read.result);
-  }
-  co_return static_cast<int32_t>(done);
-}
-
-Task<bool> FileCopier::ComparePiece(Transfer& transfer, uint32_t chunk, uint64_t offset,
-                                    uint32_t length) {
-  const std::span<std::byte> source = chunks_.Memory(chunk).first(length);
-  const std::span<std::byte> copy = chunks_.Compared(chunk).first(length);
-  const int32_t from = co_await ReadFully(transfer, transfer.from, offset, source);
-  const int32_t to = co_await ReadFully(transfer, transfer.to, offset, copy);
-  if (from < 0 || to < 0) co_return false;
-  if (from != to || std::memcmp(source.data(), copy.data(), static_cast<size_t>(from)) != 0 ||
-      static_cast<uint32_t>(from) != length) {
-    transfer.differs = true;
-  }
-  co_return !transfer.differs;
 }
 
 }  // namespace ioring::copy

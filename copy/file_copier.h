@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <span>
 #include <string>
@@ -16,6 +17,7 @@
 #include "copy/options.h"
 #include "copy/report.h"
 #include "copy/scheduler.h"
+#include "copy/system.h"
 #include "copy/task.h"
 #include "ring/completion.h"
 #include "ring/file.h"
@@ -27,6 +29,7 @@ struct FileResult {
   enum class Kind : uint8_t { kCopied, kSkipped, kFailed, kStopped };
   Kind kind = Kind::kFailed;
   Method method = Method::kFixed;  // that was used
+  bool is_direct = false;          // past the page cache
   uint64_t bytes = 0;
   // Why it failed, or that the source changed while it was copied.
   std::string reason;
@@ -46,13 +49,14 @@ struct FilePlace {
 
 class FileCopier {
  public:
-  FileCopier(Scheduler& scheduler, const Options& options, Chunks& chunks, Counters& counters,
+  FileCopier(Scheduler& scheduler, const Options& options, Counters& counters,
              const std::atomic<bool>& stop)
       : scheduler_(scheduler),
         options_(options),
-        chunks_(chunks),
         counters_(counters),
-        stop_(stop) {}
+        stop_(stop),
+        direct_bytes_min_(options.direct_bytes_min != 0 ? options.direct_bytes_min
+                                                        : MemoryBytes() / 4) {}
   FileCopier(const FileCopier&) = delete;
   FileCopier& operator=(const FileCopier&) = delete;
 
@@ -68,6 +72,12 @@ class FileCopier {
   Task<bool> CopyTo(const FilePlace& place, Target& target, FileResult& result);
   Task<bool> OpenTarget(FileId directory, Target& target, FileResult& result);
   Task<bool> CopyContent(const FilePlace& place, Transfer& transfer);
+  // Direct I/O, where the options ask for it.
+  Task<bool> BeginDirect(const FilePlace& place, Transfer& transfer);
+  Task<bool> Reserve(Transfer& transfer);
+  bool LeaveDirect(Transfer& transfer);
+  bool TakeChunks(Transfer& transfer);
+  Task<bool> Resize(Transfer& transfer, uint64_t size);
   Task<bool> ShareBlocks(const FilePlace& place, Transfer& transfer);
   Task<bool> CopyRanges(Transfer& transfer, bool has_holes);
   Task<bool> RunPieces(Transfer& transfer);
@@ -83,18 +93,25 @@ class FileCopier {
   Task<bool> CopyInKernel(Transfer& transfer, uint64_t offset, uint64_t length);
   Task<bool> CopyManaged(Transfer& transfer, uint64_t offset, uint32_t length);
   Task<bool> ComparePiece(Transfer& transfer, uint32_t chunk, uint64_t offset, uint32_t length);
-  // The bytes that were read, fewer only at the end of the file; or the negative of an Error.
+  // The bytes that were read, at most `length`, into the chunk; 0 at the end of the file, negative
+  // for a failure.
+  Task<int32_t> ReadPart(Transfer& transfer, uint32_t chunk, uint64_t offset, uint32_t length);
+  Task<bool> WritePart(Transfer& transfer, uint32_t chunk, uint64_t offset, uint32_t length);
+  // The bytes that were read, fewer than `length` only at the end of the file; or negative.
   Task<int32_t> ReadFully(Transfer& transfer, FileId file, uint64_t offset,
-                          std::span<std::byte> memory);
+                          std::span<std::byte> memory, uint32_t length);
   Task<bool> WriteFully(Transfer& transfer, uint64_t offset, std::span<const std::byte> memory);
   Task<bool> Close(FileId file);
   std::string Explain(const Completion& completion) const;
 
   Scheduler& scheduler_;
   const Options& options_;
-  Chunks& chunks_;
   Counters& counters_;
   const std::atomic<bool>& stop_;
+  const uint64_t direct_bytes_min_;
+  // Made for the first file that needs them: for the page cache, and for direct I/O.
+  std::unique_ptr<Chunks> chunks_;
+  std::unique_ptr<Chunks> direct_chunks_;
   // Pairs of devices between which no reflink works.
   std::set<std::pair<uint64_t, uint64_t>> without_reflink_;
 };

@@ -8,17 +8,20 @@
 // while it is being copied await its end. Where it failed, the next one is copied instead.
 //
 // Memory: a record for each file whose names were not all met yet.
-// Threads: the ring's.
+// Threads: any; a coroutine goes on by its own ReadyList.
 #ifndef IORING_COPY_LINK_TABLE_H_
 #define IORING_COPY_LINK_TABLE_H_
 
 #include <coroutine>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <string>
 #include <utility>
-#include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "copy/task.h"
 
 namespace ioring::copy {
@@ -34,44 +37,50 @@ class LinkTable {
     Key identity;
   };
 
-  // For the implementation.
-  struct File {
-    uint64_t missing = 0;  // names
-    bool is_busy = false;
-    Copy copy;
-    std::vector<std::coroutine_handle<>> waiting;
-  };
+  LinkTable() = default;
+  LinkTable(const LinkTable&) = delete;
+  LinkTable& operator=(const LinkTable&) = delete;
 
-  explicit LinkTable(ReadyList& ready) : ready_(ready) {}
-
-  // Awaits `key`'s turn: `co_await table.Enter(key, links)` gives the copy to be named once more,
-  // or null where the caller is to copy. Either way the caller ends its turn by Leave.
+  // Awaits `key`'s turn: `co_await table.Enter(key, links, ready)` gives the copy to be named once
+  // more, or null where the caller is to copy. Either way the caller ends its turn by Leave.
+  // `ready` is the caller's.
   class Turn {
    public:
-    Turn(LinkTable& table, const Key& key, uint64_t links)
-        : file_(table.files_.try_emplace(key).first->second) {
-      if (file_.missing == 0) file_.missing = links;
-    }
-    bool await_ready() {
-      if (file_.is_busy) return false;
-      file_.is_busy = true;
-      return true;
-    }
-    void await_suspend(std::coroutine_handle<> handle) { file_.waiting.push_back(handle); }
-    const Copy* await_resume() { return file_.copy.path.empty() ? nullptr : &file_.copy; }
+    Turn(LinkTable& table, const Key& key, uint64_t links, ReadyList& ready)
+        : table_(table), key_(key), links_(links), ready_(ready) {}
+    bool await_ready() const { return false; }
+    // Whether it has to wait.
+    bool await_suspend(std::coroutine_handle<> handle);
+    const Copy* await_resume();
 
    private:
-    File& file_;
+    LinkTable& table_;
+    const Key key_;
+    const uint64_t links_;
+    ReadyList& ready_;
   };
-  Turn Enter(const Key& key, uint64_t links) { return Turn(*this, key, links); }
+  Turn Enter(const Key& key, uint64_t links, ReadyList& ready) {
+    return Turn(*this, key, links, ready);
+  }
   // `copy`: what was copied; null where nothing was, or it was only named.
   void Leave(const Key& key, Copy* copy);
 
-  size_t size() const { return files_.size(); }
+  size_t size() const;
 
  private:
-  ReadyList& ready_;
-  std::map<Key, File> files_;
+  struct Waiting {
+    ReadyList* ready;
+    std::coroutine_handle<> handle;
+  };
+  struct File {
+    uint64_t missing = 0;  // names
+    bool is_busy = false;
+    Copy copy;  // written and read in a turn
+    std::deque<Waiting> waiting;
+  };
+
+  mutable absl::Mutex mutex_;
+  std::map<Key, File> files_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace ioring::copy

@@ -13,15 +13,16 @@ namespace {
 constexpr LinkTable::Key kFile(1, 2);
 
 // Takes a turn, and says which copy it was given; "-" for none.
-Task<int> TakeTurn(LinkTable& table, uint64_t links, std::vector<std::string>* given) {
-  const LinkTable::Copy* const copy = co_await table.Enter(kFile, links);
+Task<int> TakeTurn(LinkTable& table, uint64_t links, ReadyList& ready,
+                   std::vector<std::string>* given) {
+  const LinkTable::Copy* const copy = co_await table.Enter(kFile, links, ready);
   given->push_back(copy == nullptr ? "-" : copy->path);
   co_return 0;
 }
 
 class LinkTableTest : public testing::Test {
  protected:
-  void Enter(uint64_t links) { group_.Spawn(TakeTurn(table_, links, &given_)); }
+  void Enter(uint64_t links) { group_.Spawn(TakeTurn(table_, links, ready_, &given_)); }
   void LeaveWith(const std::string& path) {
     LinkTable::Copy copy{path, {3, 4}};
     table_.Leave(kFile, &copy);
@@ -33,7 +34,7 @@ class LinkTableTest : public testing::Test {
   }
 
   ReadyList ready_;
-  LinkTable table_{ready_};
+  LinkTable table_;
   Group group_{ready_};
   std::vector<std::string> given_;
 };

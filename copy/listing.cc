@@ -37,9 +37,9 @@ int Listing::Open(int directory) {
   return -error;
 }
 
-int Listing::Next(size_t count, std::vector<ListedEntry>* entries) {
+int Listing::Next(std::vector<ListedEntry>* entries) {
   entries->clear();
-  while (entries->size() < count) {
+  while (entries->size() < kNamesAtOnce) {
     errno = 0;
     const dirent* entry = readdir(stream_.get());
     if (entry == nullptr) return -errno;

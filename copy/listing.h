@@ -20,13 +20,17 @@ struct ListedEntry {
   Kind kind = Kind::kUnknown;
 };
 
+// Names that are listed at once.
+inline constexpr size_t kNamesAtOnce = 256;
+
 class Listing {
  public:
   // `directory` stays the caller's. 0, or the negative of errno.
   int Open(int directory);
-  // The next names, at most `count`, without "." and ".."; none: the directory ends. 0, or the
+  // The next names, without "." and ".."; fewer than kNamesAtOnce: the directory ends. 0, or the
   // negative of errno.
-  int Next(size_t count, std::vector<ListedEntry>* entries);
+  int Next(std::vector<ListedEntry>* entries);
+  void Close() { stream_.reset(); }
 
  private:
   struct Closer {

@@ -20,15 +20,17 @@ bool IsForbidden(int error) { return error == EPERM || error == EINVAL; }
 
 }  // namespace
 
-int CopyMetadata(int from, const struct stat& info, int to) {
+int CopyMetadata(int from, const struct stat& info, int to, const struct stat* has) {
   mode_t permissions = info.st_mode & kPermissions;
+  const bool is_owned = has != nullptr && has->st_uid == info.st_uid && has->st_gid == info.st_gid;
   // Before the permissions: it clears bits of theirs.
-  if (fchown(to, info.st_uid, info.st_gid) != 0) {
+  if (!is_owned && fchown(to, info.st_uid, info.st_gid) != 0) {
     if (!IsForbidden(errno)) return -errno;
     permissions &= ~kOwnersBits;
   }
   if (const int error = CopyAttributes(from, to); error != 0) return error;
-  if (fchmod(to, permissions) != 0) return -errno;
+  const bool has_permissions = is_owned && (has->st_mode & kPermissions) == permissions;
+  if (!has_permissions && fchmod(to, permissions) != 0) return -errno;
   const timespec times[] = {AccessedTime(info), ModifiedTime(info)};
   return futimens(to, times) == 0 ? 0 : -errno;
 }

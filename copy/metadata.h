@@ -8,8 +8,9 @@ namespace ioring::copy {
 
 // Gives `to` the owner, extended attributes, permissions and times of `from`, which `info`
 // describes. Where this process may not give files away, the owner stays, and the file gets no
-// set-user-ID and set-group-ID bits, which would be another owner's.
-int CopyMetadata(int from, const struct stat& info, int to);
+// set-user-ID and set-group-ID bits, which would be another owner's. `has`: the owner and the
+// permissions that `to` is known to have, which saves calls; null where nothing is known.
+int CopyMetadata(int from, const struct stat& info, int to, const struct stat* has = nullptr);
 
 // The same for an entry that cannot be opened: a symbolic link or a special file. It gets no
 // extended attributes.

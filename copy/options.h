@@ -26,6 +26,19 @@ std::string_view MethodName(Method method);
 // InvalidArgument for a name that is none.
 absl::StatusOr<Method> ParseMethod(std::string_view name);
 
+// Which large files bypass the page cache (O_DIRECT, open(2)). Reflinks come first all the same.
+enum class Direct : uint8_t {
+  kNever,
+  // Those that the cache could not hold anyway: see direct_bytes_min. Where a file system has no
+  // direct I/O, through the cache.
+  kAuto,
+  kAlways,  // all; an error where the file systems cannot
+};
+
+// "never", "auto", "always".
+std::string_view DirectName(Direct direct);
+absl::StatusOr<Direct> ParseDirect(std::string_view name);
+
 struct Options {
   Method method = Method::kAuto;
   // False: no blocks are shared. kReflink and kKernel, which may share some, are refused then.
@@ -34,6 +47,14 @@ struct Options {
   uint32_t depth = 32;
   // 4096 to 64 MiB, a multiple of 4096. Memory: `depth` of these.
   uint32_t chunk_bytes = 65536;
+  // The same for direct I/O.
+  Direct direct = Direct::kAuto;
+  uint64_t direct_bytes_min = 0;  // of kAuto; 0: a quarter of the machine's memory
+  uint32_t direct_depth = 8;
+  uint32_t direct_chunk_bytes = 1 << 20;
+  // Rings, each on a thread of its own, that share a tree's directories; 1 to 64. 0: one for every
+  // four processors, because a ring has four threads for work that blocks.
+  uint32_t rings = 0;
   // Compares each copy with its source before it gets its name.
   bool verify = false;
   // Each file and directory is on the disk when it counts as copied.
@@ -43,9 +64,12 @@ struct Options {
   bool resume = false;
   // Looks, and writes nothing.
   bool dry_run = false;
-  // Called for each problem, on the ring's thread.
+  // Called for each problem, on any ring's thread, by one at a time.
   std::function<void(std::string_view path, std::string_view reason)> on_problem;
 };
+
+// How many rings these options mean on this machine.
+uint32_t RingsOf(const Options& options);
 
 // InvalidArgument with a sentence for what contradicts itself or is out of range.
 absl::Status CheckOptions(const Options& options);

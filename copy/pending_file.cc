@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -49,9 +50,9 @@ PendingFile::~PendingFile() {
   if (!temporary_.empty()) static_cast<void>(unlinkat(directory_, temporary_.c_str(), 0));
 }
 
-int PendingFile::Create(int directory) {
+int PendingFile::Create(int directory, mode_t permissions) {
   directory_ = directory;
-  file_ = OpenUnnamed(directory);
+  file_ = OpenUnnamed(directory, permissions);
   if (file_ >= 0) return 0;
   if (file_ != -ENOTSUP) return std::exchange(file_, -1);
   std::string temporary = NewTemporaryName();

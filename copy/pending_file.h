@@ -11,6 +11,8 @@
 #ifndef IORING_COPY_PENDING_FILE_H_
 #define IORING_COPY_PENDING_FILE_H_
 
+#include <sys/types.h>
+
 #include <string>
 #include <string_view>
 
@@ -31,8 +33,11 @@ class PendingFile {
   PendingFile& operator=(const PendingFile&) = delete;
   ~PendingFile();
 
-  // `directory` stays the caller's, and open.
-  int Create(int directory);
+  // `directory` stays the caller's, and open. A file without a name gets `permissions` (the umask,
+  // or the directory's default list of access control, takes bits away); under a temporary name
+  // nobody else may open it.
+  int Create(int directory, mode_t permissions);
+  bool is_unnamed() const { return file_ >= 0 && temporary_.empty(); }
   // Its descriptor, to be read and written, until Close.
   int descriptor() const { return file_; }
   // At most once: where it fails, the file is gone.

@@ -14,7 +14,7 @@ namespace {
 TEST(PendingFileTest, HasItsNameOnlyWhenItIsPublished) {
   const TestFolder folder;
   PendingFile file;
-  ASSERT_EQ(file.Create(folder.handle()), 0);
+  ASSERT_EQ(file.Create(folder.handle(), 0600), 0);
   ASSERT_EQ(write(file.descriptor(), "text", 4), 4);
   EXPECT_FALSE(folder.Has("name"));
   ASSERT_EQ(file.Publish("name"), 0);
@@ -27,7 +27,7 @@ TEST(PendingFileTest, ReplacesAFile) {
   const TestFolder folder;
   folder.Write("name", "old");
   PendingFile file;
-  ASSERT_EQ(file.Create(folder.handle()), 0);
+  ASSERT_EQ(file.Create(folder.handle(), 0600), 0);
   ASSERT_EQ(write(file.descriptor(), "new", 3), 3);
   ASSERT_EQ(file.Publish("name"), 0);
   EXPECT_EQ(folder.Read("name"), "new");
@@ -38,7 +38,7 @@ TEST(PendingFileTest, DoesNotReplaceADirectory) {
   const TestFolder folder;
   folder.MakeDirectory("name");
   PendingFile file;
-  ASSERT_EQ(file.Create(folder.handle()), 0);
+  ASSERT_EQ(file.Create(folder.handle(), 0600), 0);
   EXPECT_EQ(file.Publish("name"), -EISDIR);
   EXPECT_EQ(folder.Count(), 1) << "a temporary name is left";
 }
@@ -47,7 +47,7 @@ TEST(PendingFileTest, LeavesNothingWhereItIsNotPublished) {
   const TestFolder folder;
   {
     PendingFile file;
-    ASSERT_EQ(file.Create(folder.handle()), 0);
+    ASSERT_EQ(file.Create(folder.handle(), 0600), 0);
     ASSERT_EQ(write(file.descriptor(), "text", 4), 4);
   }
   EXPECT_EQ(folder.Count(), 0);

@@ -104,6 +104,7 @@ std::string ReportJson(const Options& options, std::string_view backend, const R
       {"files_reflink", Get(counters.reflinked_files)},
       {"files_kernel", Get(counters.kernel_files)},
       {"files_buffers", Get(counters.buffered_files)},
+      {"files_direct", Get(counters.direct_files)},
       {"directories", Get(counters.directories)},
       {"hard_links", Get(counters.hard_links)},
       {"symbolic_links", Get(counters.symbolic_links)},

@@ -12,7 +12,7 @@
 
 namespace ioring::copy {
 
-// Written by the ring's thread, read by any.
+// Written by the rings' threads, read by any.
 struct Counters {
   std::atomic<uint64_t> found{0};        // entries that were listed
   std::atomic<uint64_t> found_bytes{0};  // of files that were looked at
@@ -23,6 +23,7 @@ struct Counters {
   std::atomic<uint64_t> reflinked_files{0};  // of `files`
   std::atomic<uint64_t> kernel_files{0};     // of `files`: by copy_file_range
   std::atomic<uint64_t> buffered_files{0};   // of `files`: through chunks of memory
+  std::atomic<uint64_t> direct_files{0};     // of `buffered_files`: past the page cache
   std::atomic<uint64_t> directories{0};
   std::atomic<uint64_t> hard_links{0};
   std::atomic<uint64_t> symbolic_links{0};

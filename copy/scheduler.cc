@@ -50,6 +50,7 @@ void Scheduler::Run(const Group& group) {
       operation.handle_.resume();
       ready_.Run();
     }
+    ready_.Run();  // what other threads posted
     Offer();
   }
 }

@@ -47,7 +47,7 @@ class Operation {
 
 class Scheduler {
  public:
-  explicit Scheduler(Ring& ring) : ring_(ring) {}
+  explicit Scheduler(Ring& ring) : ring_(ring), ready_([&ring] { ring.Wake(); }) {}
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 

@@ -39,8 +39,8 @@ int CopyAttribute(int from, int to, const char* name, std::vector<char>& value) 
 
 }  // namespace
 
-int OpenUnnamed(int directory) {
-  const int file = openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+int OpenUnnamed(int directory, mode_t permissions) {
+  const int file = openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, permissions);
   if (file >= 0) return file;
   // A kernel without it sees an open of a directory for writing.
   const bool is_lacking = errno == EISDIR || errno == EOPNOTSUPP || errno == ENOENT;
@@ -72,6 +72,20 @@ int CopyAttributes(int from, int to) {
   return 0;
 }
 
+int CopyInKernel(int from, int to, uint64_t size) {
+  uint64_t done = 0;
+  while (done < size) {
+    off_t from_offset = static_cast<off_t>(done);
+    off_t to_offset = from_offset;
+    const ssize_t count = copy_file_range(from, &from_offset, to, &to_offset, size - done, 0);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 || (count == 0 && done == 0)) return -ENOTSUP;
+    if (count == 0) break;
+    done += static_cast<uint64_t>(count);
+  }
+  return static_cast<int>(done);
+}
+
 int FindData(int file, uint64_t from, uint64_t end, DataRange* range) {
   *range = {from, end};
   if (from >= end) return 0;
@@ -85,6 +99,22 @@ int FindData(int file, uint64_t from, uint64_t end, DataRange* range) {
   range->begin = std::min(static_cast<uint64_t>(begin), end);
   range->finish = std::min(static_cast<uint64_t>(finish), end);
   return 0;
+}
+
+int SetDirect(int file, bool is_direct) {
+  const int flags = fcntl(file, F_GETFL);
+  if (flags < 0) return -errno;
+  const int wanted = is_direct ? flags | O_DIRECT : flags & ~O_DIRECT;
+  if (wanted == flags || fcntl(file, F_SETFL, wanted) == 0) return 0;
+  return errno == EINVAL ? -ENOTSUP : -errno;
+}
+
+uint64_t MemoryBytes() {
+  const long pages = sysconf(_SC_PHYS_PAGES);
+  const long page_bytes = sysconf(_SC_PAGESIZE);
+  return pages > 0 && page_bytes > 0
+             ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(page_bytes)
+             : 0;
 }
 
 int OpenBelow(int directory, const char* path) {

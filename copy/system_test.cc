@@ -64,6 +64,35 @@ TEST(FindDataTest, StopsAtTheEndThatIsAskedFor) {
   EXPECT_EQ(range.begin, range.finish);
 }
 
+TEST(SetDirectTest, LetsOnlyMultiplesThrough) {
+  const TestFolder folder;
+  const OpenedFile file(folder, "file");
+  ASSERT_EQ(pwrite(file.get(), "text", 4, 0), 4);
+  if (const int error = SetDirect(file.get(), true); error != 0) {
+    ASSERT_EQ(error, -ENOTSUP);
+    GTEST_SKIP() << "the tests' file system has no direct I/O";
+  }
+  EXPECT_NE(fcntl(file.get(), F_GETFL) & O_DIRECT, 0);
+  ASSERT_EQ(SetDirect(file.get(), false), 0);
+  EXPECT_EQ(fcntl(file.get(), F_GETFL) & O_DIRECT, 0);
+  EXPECT_EQ(fcntl(file.get(), F_GETFL) & O_ACCMODE, O_RDWR);
+  EXPECT_EQ(SetDirect(-1, true), -EBADF);
+}
+
+TEST(MemoryBytesTest, IsWhatAMachineHas) { EXPECT_GT(MemoryBytes(), uint64_t{16} << 20); }
+
+TEST(CopyInKernelTest, CopiesAsMuchAsThereIs) {
+  const TestFolder folder;
+  const OpenedFile from(folder, "from");
+  const OpenedFile to(folder, "to");
+  ASSERT_EQ(pwrite(from.get(), "0123456789", 10, 0), 10);
+  EXPECT_EQ(CopyInKernel(from.get(), to.get(), 4), 4);
+  EXPECT_EQ(folder.Read("to"), "0123");
+  EXPECT_EQ(CopyInKernel(from.get(), to.get(), 20), 10);
+  EXPECT_EQ(folder.Read("to"), "0123456789");
+  EXPECT_EQ(CopyInKernel(from.get(), folder.handle(), 4), -ENOTSUP);
+}
+
 TEST(OpenBelowTest, FollowsNoLink) {
   const TestFolder folder;
   folder.MakeDirectory("a/b");
@@ -100,6 +129,22 @@ TEST(CopyMetadataTest, CopiesPermissionsTimesAndAttributes) {
   char value[8];
   ASSERT_EQ(fgetxattr(to.get(), "user.key", value, sizeof(value)), 5);
   EXPECT_EQ(std::string(value, 5), "value");
+}
+
+TEST(CopyMetadataTest, BelievesWhatItIsTold) {
+  const TestFolder folder;
+  const OpenedFile from(folder, "from");
+  const OpenedFile to(folder, "to");
+  ASSERT_EQ(fchmod(from.get(), 0640), 0);
+  struct stat info;
+  ASSERT_EQ(fstat(from.get(), &info), 0);
+  // No call for what the copy has: it keeps its 0600.
+  ASSERT_EQ(CopyMetadata(from.get(), info, to.get(), &info), 0);
+  EXPECT_EQ(folder.Look("to").st_mode & 07777, 0600u);
+  struct stat other = info;
+  other.st_mode = 0600;
+  ASSERT_EQ(CopyMetadata(from.get(), info, to.get(), &other), 0);
+  EXPECT_EQ(folder.Look("to").st_mode & 07777, 0640u);
 }
 
 TEST(CopyMetadataTest, OfALinkIsTheLinksOwn) {

@@ -3,21 +3,26 @@
 //   Task<int> Read(...) { ... co_return n; }
 //   Task<int> Copy(...) { const int n = co_await Read(...); ... }
 //
-// Requirements: all on one thread. A Task is awaited at most once. What a coroutine refers to lives
-// until it has ended.
-// Effects: a Task begins when it is awaited. Spawn begins one that nobody awaits.
-// Cost: one allocation for each coroutine.
+// Requirements: all on one thread, but for ReadyList::Post. A Task is awaited at most once. What a
+// coroutine refers to lives until it has ended. Effects: a Task begins when it is awaited. Spawn
+// begins one that nobody awaits. Cost: one allocation for each coroutine.
 #ifndef IORING_COPY_TASK_H_
 #define IORING_COPY_TASK_H_
 
+#include <atomic>
 #include <coroutine>
 #include <cstdint>
 #include <cstdlib>
 #include <deque>
 #include <optional>
 #include <utility>
+#include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/log/check.h"
+#include "absl/synchronization/mutex.h"
+#include "process/mutex_lock.h"
 
 namespace ioring::copy {
 
@@ -25,19 +30,46 @@ namespace ioring::copy {
 // would nest without a bound.)
 class ReadyList {
  public:
+  // `bell` is called by Post, on its thread: Run has something to do.
+  explicit ReadyList(absl::AnyInvocable<void() const> bell = [] {}) : bell_(std::move(bell)) {}
+  ReadyList(const ReadyList&) = delete;
+  ReadyList& operator=(const ReadyList&) = delete;
+
   void Add(std::coroutine_handle<> handle) { handles_.push_back(handle); }
-  bool empty() const { return handles_.empty(); }
+  // From any thread.
+  void Post(std::coroutine_handle<> handle) {
+    {
+      process::MutexLock lock(mutex_);
+      posted_.push_back(handle);
+      has_posted_.store(true, std::memory_order_release);
+    }
+    bell_();
+  }
   // Resumes until none is left.
   void Run() {
+    TakePosted();
     while (!handles_.empty()) {
       const std::coroutine_handle<> handle = handles_.front();
       handles_.pop_front();
       handle.resume();
+      TakePosted();
     }
   }
 
  private:
+  void TakePosted() {
+    if (!has_posted_.load(std::memory_order_acquire)) return;
+    process::MutexLock lock(mutex_);
+    for (const std::coroutine_handle<> handle : posted_) handles_.push_back(handle);
+    posted_.clear();
+    has_posted_.store(false, std::memory_order_relaxed);
+  }
+
+  const absl::AnyInvocable<void() const> bell_;
   std::deque<std::coroutine_handle<>> handles_;
+  std::atomic<bool> has_posted_ = false;
+  absl::Mutex mutex_;
+  std::vector<std::coroutine_handle<>> posted_ ABSL_GUARDED_BY(mutex_);
 };
 
 template <typename T>

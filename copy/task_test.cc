@@ -1,7 +1,9 @@
 #include "copy/task.h"
 
+#include <atomic>
 #include <coroutine>
 #include <cstdint>
+#include <thread>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -109,6 +111,32 @@ TEST(GateTest, LetsInAsManyAsItHasPlacesAndTheOthersInTheirOrder) {
   EXPECT_FALSE(gate.TryEnter());
   gate.Leave();
   EXPECT_TRUE(gate.TryEnter());
+}
+
+Task<int> AwaitPost(std::coroutine_handle<>* handle, bool* went_on) {
+  struct Awaiter {
+    bool await_ready() const { return false; }
+    void await_suspend(std::coroutine_handle<> suspended) { *handle = suspended; }
+    void await_resume() const {}
+    std::coroutine_handle<>* handle;
+  };
+  co_await Awaiter{handle};
+  *went_on = true;
+  co_return 0;
+}
+
+TEST(ReadyListTest, AnotherThreadPostsAndRingsTheBell) {
+  std::atomic<int> rung = 0;
+  ReadyList ready([&] { ++rung; });
+  Group group(ready);
+  std::coroutine_handle<> handle;
+  bool went_on = false;
+  group.Spawn(AwaitPost(&handle, &went_on));
+  std::thread([&] { ready.Post(handle); }).join();
+  EXPECT_EQ(rung, 1);
+  EXPECT_FALSE(went_on) << "on the other thread";
+  ready.Run();
+  EXPECT_TRUE(went_on);
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <string>
@@ -13,19 +12,21 @@
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "copy/batch.h"
-#include "copy/chunks.h"
 #include "copy/file_copier.h"
+#include "copy/handovers.h"
 #include "copy/link_table.h"
 #include "copy/listing.h"
-#include "copy/metadata.h"
 #include "copy/options.h"
 #include "copy/pending_file.h"
 #include "copy/report.h"
 #include "copy/scheduler.h"
+#include "copy/shared.h"
 #include "copy/system.h"
 #include "copy/task.h"
+#include "copy/visit.h"
 #include "ring/completion.h"
 #include "ring/error.h"
 #include "ring/file.h"
@@ -39,12 +40,6 @@ namespace {
 constexpr uint32_t kBatchesAtOnce = 8;
 constexpr uint32_t kFilesAtOnce = 8;
 constexpr uint32_t kDirectoriesAtOnce = 16;
-constexpr size_t kNamesAtOnce = 256;
-
-std::string Join(std::string_view directory, std::string_view name) {
-  if (directory.empty()) return std::string(name);
-  return absl::StrCat(directory, directory.back() == '/' ? "" : "/", name);
-}
 
 }  // namespace
 
@@ -53,32 +48,26 @@ struct TreeCopier::Walk {
 
   Group group;
   std::vector<BatchEntry> entries;  // of the next batch
+  // What is listed, and was not looked at yet.
+  std::vector<ListedEntry> listed;
+  Listing listing;
+  bool is_open = false;    // `listing`
+  bool is_listed = false;  // there is no more
 };
 
-TreeCopier::TreeCopier(Scheduler& scheduler, const Options& options, Chunks& chunks, Report& report,
-                       const std::atomic<bool>& stop, FileId top)
+TreeCopier::TreeCopier(Scheduler& scheduler, Shared& shared)
     : scheduler_(scheduler),
-      options_(options),
-      report_(report),
-      counters_(report.counters),
-      stop_(stop),
-      top_(top),
-      file_copier_(scheduler, options, chunks, report.counters, stop),
-      links_(scheduler.ready()),
+      shared_(shared),
+      options_(shared.options),
+      counters_(shared.report.counters),
+      file_copier_(scheduler, options_, counters_, shared.stop),
+      party_(scheduler.ready()),
       batches_(scheduler.ready(), kBatchesAtOnce),
       files_(scheduler.ready(), kFilesAtOnce),
       directories_(scheduler.ready(), kDirectoriesAtOnce) {}
 
 std::string TreeCopier::Explain(const Completion& completion) const {
   return scheduler_.ring().ExplainError(completion);
-}
-
-void TreeCopier::Tell(std::string_view path, std::string_view reason) {
-  Count(counters_.problems);
-  if (report_.problems.size() < kProblemsKept) {
-    report_.problems.push_back({std::string(path), std::string(reason)});
-  }
-  if (options_.on_problem) options_.on_problem(path, reason);
 }
 
 int TreeCopier::Descriptor(FileId file) const {
@@ -92,24 +81,16 @@ Task<bool> TreeCopier::Close(FileId file) {
   co_return closed.ok();
 }
 
-Task<FileId> TreeCopier::OpenDirectory(PathAt path, Completion* opened) {
-  const FileOptions options{.directory = true, .follow_link = false};
-  *opened = co_await scheduler_.Call(
-      [&](Ring& ring, Token token) { return ring.PrepareOpen(path, options, token); });
-  co_return opened->ok() ? opened->file() : FileId();
-}
-
 // ---- Directories.
 
-Task<bool> TreeCopier::CopyEntry(const Directory& directory, std::string name,
-                                 std::string target_name) {
-  Count(counters_.found);
+Task<bool> TreeCopier::CopyEntry(const Directory& directory, BatchEntry entry) {
   Walk walk(scheduler_.ready());
-  BatchEntry entry;
-  entry.name = std::move(name);
-  entry.target_name = std::move(target_name);
-  walk.entries.push_back(std::move(entry));
-  co_await StartBatch(directory, walk);
+  if (entry.outcome == Outcome::kNotTried) {
+    walk.entries.push_back(std::move(entry));
+    co_await StartBatch(directory, walk);
+  } else {
+    co_await Distribute(directory, walk, entry);
+  }
   co_await walk.group;
   co_return true;
 }
@@ -119,84 +100,101 @@ Task<bool> TreeCopier::CopyDirectory(const Directory& parent, std::string name,
   const absl::Cleanup leaver = [&] {
     if (has_place) directories_.Leave();
   };
-  Directory directory;
-  directory.path = Join(parent.path, name);
-  directory.below = Join(parent.below, target_name);
+  Visit visit;
+  visit.path = Join(parent.path, name);
+  visit.below = Join(parent.below, target_name);
   if (open_directories_ == kDirectoriesMax) {
-    Tell(directory.path, "more directories lie inside each other than can be open at once");
+    Tell(visit.path, "more directories lie inside each other than can be open at once");
     co_return false;
   }
+  visit.parent_from = Descriptor(parent.from);
+  visit.parent_to = Descriptor(parent.to);
+  visit.parent_is_new = parent.is_new;
+  visit.name = std::move(name);
+  visit.target_name = std::move(target_name);
+  visit.top = shared_.top_info;
+  visit.batch.options = &options_;
+  visit.batch.stop = &shared_.stop;
   ++open_directories_;
-  if (co_await OpenPair(parent, name, target_name, directory)) co_await CopyContent(directory);
-  co_await Close(directory.from);
-  co_await Close(directory.to);
+  ++party_.walks;
+  const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
+    VisitDirectory(visit);
+    return 0;
+  });
+  if (worked != 0) visit.reason = ErrorText(ToError(worked));
+  if (!visit.reason.empty()) Tell(visit.path, visit.reason);
+  if (visit.is_entered && !co_await HandOver(visit)) co_await CopyVisited(visit);
+  --party_.walks;
   --open_directories_;
   co_return true;
 }
 
-Task<bool> TreeCopier::OpenPair(const Directory& parent, const std::string& name,
-                                const std::string& target_name, Directory& directory) {
-  Completion opened;
-  directory.from = co_await OpenDirectory({parent.from, name.c_str()}, &opened);
-  if (!opened.ok()) {
-    Tell(directory.path, opened.error() == Error::kNotFound
-                             ? "it vanished before it was copied"
-                             : absl::StrCat("it cannot be opened: ", Explain(opened)));
+// To a ring that has nothing to do, where this one has something else to do.
+Task<bool> TreeCopier::HandOver(Visit& visit) {
+  if (visit.is_finished || party_.walks == 1 || !shared_.handovers.IsWanted(party_)) {
     co_return false;
   }
-  directory.is_new = parent.is_new && options_.dry_run;
-  if (!parent.to.is_set()) co_return true;  // a dry run
-  if (!co_await OpenTarget(parent, target_name, directory)) co_return false;
-  co_return co_await IsAllowed(directory);
+  Handovers::Job job{.visit = &visit};
+  --party_.walks;
+  const bool is_done = co_await shared_.handovers.Give(job, party_);
+  ++party_.walks;
+  co_return is_done;
 }
 
-Task<bool> TreeCopier::OpenTarget(const Directory& parent, const std::string& target_name,
-                                  Directory& directory) {
-  const PathAt path(parent.to, target_name.c_str());
-  Completion made;
-  if (!options_.dry_run) {
-    constexpr uint32_t kOnlyOurs = 0700;  // until it has the source's
-    made = co_await scheduler_.Call(
-        [&](Ring& ring, Token token) { return ring.PrepareMakeDirectory(path, kOnlyOurs, token); });
-    directory.is_new = made.ok();
-    if (!made.ok() && made.error() != Error::kAlreadyExists) {
-      Tell(directory.path, absl::StrCat("the copy cannot be made: ", Explain(made)));
-      co_return false;
-    }
+Task<bool> TreeCopier::Serve() {
+  while (const Handovers::Job* job = co_await shared_.handovers.Take(party_)) {
+    ++open_directories_;
+    ++party_.walks;
+    co_await CopyVisited(*job->visit);
+    --party_.walks;
+    --open_directories_;
+    Handovers::Finish(*job);
   }
-  Completion opened;
-  directory.to = co_await OpenDirectory(path, &opened);
-  if (opened.ok() || options_.dry_run) co_return true;
-  Tell(directory.path, absl::StrCat("the copy cannot be opened as a directory: ", Explain(opened)));
-  co_return false;
+  co_return true;
 }
 
-// Whether it is not what is being written.
-Task<bool> TreeCopier::IsAllowed(const Directory& directory) {
-  if (!directory.to.is_set()) co_return true;
-  struct stat from;
-  struct stat to;
-  struct stat top;
-  const int descriptors[] = {Descriptor(directory.from), Descriptor(directory.to),
-                             Descriptor(top_)};
-  const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
-    const bool is_known = fstat(descriptors[0], &from) == 0 && fstat(descriptors[1], &to) == 0 &&
-                          fstat(descriptors[2], &top) == 0;
-    return is_known ? 0 : ToResult(Error::kInputOutput);
-  });
-  const auto is_same = [&](const struct stat& other) {
-    return from.st_dev == other.st_dev && from.st_ino == other.st_ino;
-  };
-  if (worked != 0) {
-    Tell(directory.path, "it cannot be looked at");
-  } else if (is_same(to)) {
-    Tell(directory.path, "the source and the destination are the same directory");
-  } else if (is_same(top)) {
-    Tell(directory.path, "it is the destination, which lies inside the source");
-  } else {
+bool TreeCopier::Adopt(OwnedDescriptor& descriptor, const std::string& path, FileId* file) {
+  if (!descriptor.is_open()) return true;
+  const absl::StatusOr<FileId> adopted = scheduler_.ring().RegisterFile(descriptor.get());
+  if (!adopted.ok()) {
+    Tell(path, adopted.status().message());
+    return false;
+  }
+  descriptor.Release();
+  *file = *adopted;
+  return true;
+}
+
+// The rest of a directory that was visited.
+Task<bool> TreeCopier::CopyVisited(Visit& visit) {
+  Directory directory;
+  directory.path = visit.path;
+  directory.below = visit.below;
+  directory.is_new = visit.batch.is_new;
+  Count(counters_.found, visit.found);
+  Walk walk(scheduler_.ready());
+  if (visit.is_finished) {
+    for (const BatchEntry& entry : visit.batch.entries) shared_.Tally(visit.path, entry);
+    if (visit.reason.empty()) Count(counters_.directories);
     co_return true;
   }
-  co_return false;
+  bool goes_on = Adopt(visit.from, visit.path, &directory.from);
+  goes_on = goes_on && Adopt(visit.to, visit.path, &directory.to);
+  if (goes_on) {
+    walk.listing = std::move(visit.listing);
+    walk.is_open = true;
+    walk.listed = std::move(visit.rest);
+    walk.is_listed = visit.is_listed;
+    for (BatchEntry& entry : visit.batch.entries) co_await Distribute(directory, walk, entry);
+    co_await WalkDirectory(directory, walk);
+    --party_.walks;
+    co_await walk.group;
+    ++party_.walks;
+    co_await FinishDirectory(directory, visit.info);
+  }
+  co_await Close(directory.from);
+  co_await Close(directory.to);
+  co_return goes_on;
 }
 
 Task<bool> TreeCopier::CopyContent(const Directory& directory) {
@@ -208,34 +206,24 @@ Task<bool> TreeCopier::CopyContent(const Directory& directory) {
     co_return false;
   }
   if (options_.resume && !options_.dry_run && !directory.is_new) {
-    co_await RemoveLeftovers(directory);
+    const int to = Descriptor(directory.to);
+    co_await scheduler_.Work([&]() -> int32_t {
+      RemoveLeftovers(to);
+      return 0;
+    });
   }
   Walk walk(scheduler_.ready());
+  ++party_.walks;
   co_await WalkDirectory(directory, walk);
+  --party_.walks;
   co_await walk.group;
-  co_return co_await FinishDirectory(directory, info);
+  co_return co_await FinishDirectory(directory, ToStat(info));
 }
 
 Task<bool> TreeCopier::WalkDirectory(const Directory& directory, Walk& walk) {
   const int descriptor = Descriptor(directory.from);
-  Listing listing;
-  bool is_open = false;
-  std::vector<ListedEntry> entries;
   while (!IsStopped()) {
-    int error = 0;
-    const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
-      if (!is_open) error = listing.Open(descriptor);
-      if (error == 0) error = listing.Next(kNamesAtOnce, &entries);
-      return 0;
-    });
-    is_open = true;
-    if (worked != 0 || error != 0) {
-      Tell(directory.path, absl::StrCat("it cannot be listed: ", ErrnoText(-error)));
-      break;
-    }
-    if (entries.empty()) break;
-    Count(counters_.found, entries.size());
-    for (ListedEntry& entry : entries) {
+    for (ListedEntry& entry : walk.listed) {
       if (IsStopped()) break;
       if (entry.kind == ListedEntry::Kind::kDirectory) {
         co_await StartDirectory(directory, walk, std::move(entry.name));
@@ -247,6 +235,21 @@ Task<bool> TreeCopier::WalkDirectory(const Directory& directory, Walk& walk) {
       walk.entries.push_back(std::move(one));
       if (walk.entries.size() == kBatchEntries) co_await StartBatch(directory, walk);
     }
+    walk.listed.clear();
+    if (walk.is_listed) break;
+    int error = 0;
+    const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
+      if (!walk.is_open) error = walk.listing.Open(descriptor);
+      if (error == 0) error = walk.listing.Next(&walk.listed);
+      return 0;
+    });
+    walk.is_open = true;
+    if (worked != 0 || error != 0) {
+      Tell(directory.path, absl::StrCat("it cannot be listed: ", ErrnoText(-error)));
+      break;
+    }
+    walk.is_listed = walk.listed.size() < kNamesAtOnce;
+    Count(counters_.found, walk.listed.size());
   }
   if (!walk.entries.empty()) co_await StartBatch(directory, walk);
   co_return true;
@@ -260,16 +263,14 @@ Task<bool> TreeCopier::StartDirectory(const Directory& directory, Walk& walk, st
   co_return co_await CopyDirectory(directory, name, name, /*has_place=*/false);
 }
 
-Task<bool> TreeCopier::FinishDirectory(const Directory& directory, const FileInfo& info) {
+Task<bool> TreeCopier::FinishDirectory(const Directory& directory, const struct stat& info) {
   if (IsStopped()) co_return false;
   int error = 0;
   if (directory.to.is_set() && !options_.dry_run) {
     const int from = Descriptor(directory.from);
     const int to = Descriptor(directory.to);
-    const struct stat before = ToStat(info);
     const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
-      error = CopyMetadata(from, before, to);
-      if (error == 0 && options_.sync && fsync(to) != 0) error = -errno;
+      error = FinishDirectoryAt(from, info, to, options_);
       return 0;
     });
     if (worked != 0) error = -EIO;
@@ -281,22 +282,6 @@ Task<bool> TreeCopier::FinishDirectory(const Directory& directory, const FileInf
                                       ErrnoText(-error)));
   }
   co_return error == 0;
-}
-
-Task<bool> TreeCopier::RemoveLeftovers(const Directory& directory) {
-  const int to = Descriptor(directory.to);
-  const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
-    Listing listing;
-    std::vector<ListedEntry> entries;
-    if (listing.Open(to) != 0) return 0;
-    while (listing.Next(kNamesAtOnce, &entries) == 0 && !entries.empty()) {
-      for (const ListedEntry& entry : entries) {
-        if (IsTemporaryName(entry.name)) static_cast<void>(unlinkat(to, entry.name.c_str(), 0));
-      }
-    }
-    return 0;
-  });
-  co_return worked == 0;
 }
 
 // ---- Batches.
@@ -314,7 +299,7 @@ Task<bool> TreeCopier::RunBatch(const Directory& directory, Walk& walk,
   batch.to = Descriptor(directory.to);
   batch.is_new = directory.is_new;
   batch.options = &options_;
-  batch.stop = &stop_;
+  batch.stop = &shared_.stop;
   batch.entries = std::move(entries);
   const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
     CopyBatch(batch);
@@ -327,35 +312,13 @@ Task<bool> TreeCopier::RunBatch(const Directory& directory, Walk& walk,
 }
 
 Task<bool> TreeCopier::Distribute(const Directory& directory, Walk& walk, BatchEntry& entry) {
-  if (!entry.reason.empty()) Tell(Join(directory.path, entry.name), entry.reason);
+  shared_.Tally(directory.path, entry);
   if (entry.target_name.empty()) entry.target_name = entry.name;
-  Count(counters_.found_bytes, entry.bytes);
-  Count(counters_.done_bytes, entry.bytes);
-  switch (entry.outcome) {
-    case Outcome::kNotTried:
-    case Outcome::kFailed:
-      break;
-    case Outcome::kFile:
-      Count(counters_.files);
-      Count(counters_.small_files);
-      Count(counters_.copied_bytes, entry.bytes);
-      break;
-    case Outcome::kSymbolicLink:
-      Count(counters_.symbolic_links);
-      break;
-    case Outcome::kSpecialFile:
-      Count(counters_.special_files);
-      break;
-    case Outcome::kSkipped:
-      Count(counters_.skipped);
-      break;
-    case Outcome::kDirectory:
-      co_await CopyDirectory(directory, entry.name, entry.target_name, /*has_place=*/false);
-      break;
-    case Outcome::kLargeFile:
-      co_await files_.Enter();
-      walk.group.Spawn(CopyLargeFile(directory, entry.name, entry.target_name));
-      break;
+  if (entry.outcome == Outcome::kDirectory) {
+    co_await CopyDirectory(directory, entry.name, entry.target_name, /*has_place=*/false);
+  } else if (entry.outcome == Outcome::kLargeFile) {
+    co_await files_.Enter();
+    walk.group.Spawn(CopyLargeFile(directory, entry.name, entry.target_name));
   }
   co_return true;
 }
@@ -433,6 +396,7 @@ Task<FileResult> TreeCopier::CopyFile(const FilePlace& place, const std::string&
     Count(result.method == Method::kReflink  ? counters_.reflinked_files
           : result.method == Method::kKernel ? counters_.kernel_files
                                              : counters_.buffered_files);
+    if (result.is_direct) Count(counters_.direct_files);
   }
   co_return result;
 }
@@ -440,11 +404,12 @@ Task<FileResult> TreeCopier::CopyFile(const FilePlace& place, const std::string&
 Task<bool> TreeCopier::CopyLinked(const Directory& directory, const FilePlace& place,
                                   const std::string& path) {
   const LinkTable::Key key(place.info->device, place.info->file_number);
-  const LinkTable::Copy* const known = co_await links_.Enter(key, place.info->links);
+  const LinkTable::Copy* const known =
+      co_await shared_.links.Enter(key, place.info->links, scheduler_.ready());
   if (known != nullptr) {
     const bool is_named = co_await NameCopy(directory, *known, place.name, path);
     Count(counters_.done_bytes, place.info->size);
-    links_.Leave(key, nullptr);
+    shared_.links.Leave(key, nullptr);
     co_return is_named;
   }
   const FileResult result = co_await CopyFile(place, path);
@@ -458,14 +423,14 @@ Task<bool> TreeCopier::CopyLinked(const Directory& directory, const FilePlace& p
     });
     if (looked.ok()) copy = {Join(directory.below, place.name), {info.device, info.file_number}};
   }
-  links_.Leave(key, copy.path.empty() ? nullptr : &copy);
+  shared_.links.Leave(key, copy.path.empty() ? nullptr : &copy);
   co_return !copy.path.empty();
 }
 
 // Gives the copy a further name, if it still lies where it was put.
 Task<bool> TreeCopier::NameCopy(const Directory& directory, const LinkTable::Copy& copy,
                                 const char* name, const std::string& path) {
-  const int top = Descriptor(top_);
+  const int top = shared_.top;
   const int to = Descriptor(directory.to);
   const size_t slash = copy.path.rfind('/');
   const std::string folder = slash == std::string::npos ? "" : copy.path.substr(0, slash);

@@ -4,21 +4,26 @@
 #ifndef IORING_COPY_TREE_COPIER_H_
 #define IORING_COPY_TREE_COPIER_H_
 
-#include <atomic>
+#include <sys/stat.h>
+
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "copy/batch.h"
-#include "copy/chunks.h"
 #include "copy/file_copier.h"
+#include "copy/handovers.h"
 #include "copy/link_table.h"
+#include "copy/listing.h"
 #include "copy/options.h"
 #include "copy/report.h"
 #include "copy/scheduler.h"
+#include "copy/shared.h"
 #include "copy/task.h"
+#include "copy/visit.h"
 #include "ring/completion.h"
 #include "ring/file.h"
 #include "ring/id.h"
@@ -43,16 +48,16 @@ class TreeCopier {
   // A file by its device and number.
   using Identity = std::pair<uint64_t, uint64_t>;
 
-  // `top`: the copy's topmost directory, which links are found from.
-  TreeCopier(Scheduler& scheduler, const Options& options, Chunks& chunks, Report& report,
-             const std::atomic<bool>& stop, FileId top);
+  TreeCopier(Scheduler& scheduler, Shared& shared);
   TreeCopier(const TreeCopier&) = delete;
   TreeCopier& operator=(const TreeCopier&) = delete;
 
-  // Copies the entry `name` of `directory`, which gets the name `target_name`.
-  Task<bool> CopyEntry(const Directory& directory, std::string name, std::string target_name);
+  // Copies an entry of `directory` that a batch has passed on, or not tried yet.
+  Task<bool> CopyEntry(const Directory& directory, BatchEntry entry);
   // Copies what is in `directory`, and at last its metadata.
   Task<bool> CopyContent(const Directory& directory);
+  // Copies directories that other rings hand over, until those end.
+  Task<bool> Serve();
 
  private:
   // What is listed of a directory, and started.
@@ -60,18 +65,15 @@ class TreeCopier {
 
   Task<bool> CopyDirectory(const Directory& parent, std::string name, std::string target_name,
                            bool has_place);
-  Task<bool> OpenPair(const Directory& parent, const std::string& name,
-                      const std::string& target_name, Directory& directory);
-  Task<bool> OpenTarget(const Directory& parent, const std::string& target_name,
-                        Directory& directory);
-  Task<bool> IsAllowed(const Directory& directory);
+  Task<bool> HandOver(Visit& visit);
+  Task<bool> CopyVisited(Visit& visit);
   Task<bool> WalkDirectory(const Directory& directory, Walk& walk);
   Task<bool> StartBatch(const Directory& directory, Walk& walk);
   Task<bool> StartDirectory(const Directory& directory, Walk& walk, std::string name);
   Task<bool> RunBatch(const Directory& directory, Walk& walk, std::vector<BatchEntry> entries);
   Task<bool> Distribute(const Directory& directory, Walk& walk, BatchEntry& entry);
-  Task<bool> FinishDirectory(const Directory& directory, const FileInfo& info);
-  Task<bool> RemoveLeftovers(const Directory& directory);
+  Task<bool> FinishDirectory(const Directory& directory, const struct stat& info);
+  bool Adopt(OwnedDescriptor& descriptor, const std::string& path, FileId* file);
 
   Task<bool> CopyLargeFile(const Directory& directory, std::string name, std::string target_name);
   Task<bool> CopyOpenFile(const Directory& directory, FileId from, const std::string& name,
@@ -83,21 +85,18 @@ class TreeCopier {
   Task<FileResult> CopyFile(const FilePlace& place, const std::string& path);
   bool IsOtherFile(const FilePlace& place, const FileInfo& target, const std::string& path);
 
-  Task<FileId> OpenDirectory(PathAt path, Completion* opened);
   Task<bool> Close(FileId file);
   int Descriptor(FileId file) const;  // -1 where it is not set
   std::string Explain(const Completion& completion) const;
-  bool IsStopped() const { return stop_.load(std::memory_order_relaxed); }
-  void Tell(std::string_view path, std::string_view reason);
+  bool IsStopped() const { return shared_.IsStopped(); }
+  void Tell(std::string_view path, std::string_view reason) { shared_.Tell(path, reason); }
 
   Scheduler& scheduler_;
+  Shared& shared_;
   const Options& options_;
-  Report& report_;
   Counters& counters_;
-  const std::atomic<bool>& stop_;
-  const FileId top_;
   FileCopier file_copier_;
-  LinkTable links_;
+  Handovers::Party party_;
   Gate batches_;
   Gate files_;
   Gate directories_;

@@ -1,0 +1,55 @@
+#include "copy/shared.h"
+
+#include <string>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "copy/batch.h"
+#include "copy/report.h"
+#include "process/mutex_lock.h"
+
+namespace ioring::copy {
+
+std::string Join(std::string_view directory, std::string_view name) {
+  if (directory.empty()) return std::string(name);
+  return absl::StrCat(directory, directory.back() == '/' ? "" : "/", name);
+}
+
+void Shared::Tell(std::string_view path, std::string_view reason) {
+  process::MutexLock lock(problems_mutex_);
+  Count(report.counters.problems);
+  if (report.problems.size() < kProblemsKept) {
+    report.problems.push_back({std::string(path), std::string(reason)});
+  }
+  if (options.on_problem) options.on_problem(path, reason);
+}
+
+void Shared::Tally(std::string_view path, const BatchEntry& entry) {
+  if (!entry.reason.empty()) Tell(Join(path, entry.name), entry.reason);
+  Counters& counters = report.counters;
+  Count(counters.found_bytes, entry.bytes);
+  Count(counters.done_bytes, entry.bytes);
+  switch (entry.outcome) {
+    case Outcome::kNotTried:
+    case Outcome::kFailed:
+    case Outcome::kDirectory:
+    case Outcome::kLargeFile:
+      break;
+    case Outcome::kFile:
+      Count(counters.files);
+      Count(counters.small_files);
+      Count(counters.copied_bytes, entry.bytes);
+      break;
+    case Outcome::kSymbolicLink:
+      Count(counters.symbolic_links);
+      break;
+    case Outcome::kSpecialFile:
+      Count(counters.special_files);
+      break;
+    case Outcome::kSkipped:
+      Count(counters.skipped);
+      break;
+  }
+}
+
+}  // namespace ioring::copy

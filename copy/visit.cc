@@ -1,0 +1,152 @@
+#include "copy/visit.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "copy/batch.h"
+#include "copy/listing.h"
+#include "copy/metadata.h"
+#include "copy/options.h"
+#include "copy/pending_file.h"
+
+namespace ioring::copy {
+namespace {
+
+constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+// Until it has the source's permissions.
+constexpr mode_t kOnlyOurs = 0700;
+
+bool IsSame(const struct stat& a, const struct stat& b) {
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+bool OpenSource(Visit& visit) {
+  visit.from = OwnedDescriptor(openat(visit.parent_from, visit.name.c_str(), kDirectoryFlags));
+  if (!visit.from.is_open()) {
+    visit.reason = errno == ENOENT ? "it vanished before it was copied"
+                                   : absl::StrCat("it cannot be opened: ", ErrnoText(errno));
+  } else if (fstat(visit.from.get(), &visit.info) != 0) {
+    visit.reason = absl::StrCat("it cannot be looked at: ", ErrnoText(errno));
+  }
+  return visit.reason.empty();
+}
+
+bool OpenTarget(Visit& visit) {
+  const bool is_dry = visit.batch.options->dry_run;
+  visit.batch.is_new = visit.parent_is_new && is_dry;
+  if (visit.parent_to < 0) return true;
+  const char* const name = visit.target_name.c_str();
+  if (!is_dry) {
+    visit.batch.is_new = mkdirat(visit.parent_to, name, kOnlyOurs) == 0;
+    if (!visit.batch.is_new && errno != EEXIST) {
+      visit.reason = absl::StrCat("the copy cannot be made: ", ErrnoText(errno));
+      return false;
+    }
+  }
+  visit.to = OwnedDescriptor(openat(visit.parent_to, name, kDirectoryFlags));
+  if (visit.to.is_open() || is_dry) return true;
+  visit.reason = absl::StrCat("the copy cannot be opened as a directory: ", ErrnoText(errno));
+  return false;
+}
+
+// Whether it is not what is being written.
+bool IsAllowed(Visit& visit) {
+  struct stat to;
+  if (!visit.to.is_open()) return true;
+  if (fstat(visit.to.get(), &to) != 0) {
+    visit.reason = absl::StrCat("the copy cannot be looked at: ", ErrnoText(errno));
+  } else if (IsSame(visit.info, to)) {
+    visit.reason = "the source and the destination are the same directory";
+  } else if (IsSame(visit.info, visit.top)) {
+    visit.reason = "it is the destination, which lies inside the source";
+  }
+  return visit.reason.empty();
+}
+
+// Takes the first entries that are no directories.
+void FillBatch(Visit& visit) {
+  std::vector<ListedEntry> listed = std::move(visit.rest);
+  visit.rest.clear();
+  visit.found = listed.size();
+  for (ListedEntry& entry : listed) {
+    if (entry.kind == ListedEntry::Kind::kDirectory ||
+        visit.batch.entries.size() == kBatchEntries) {
+      visit.rest.push_back(std::move(entry));
+      continue;
+    }
+    BatchEntry one;
+    one.name = std::move(entry.name);
+    one.is_file = entry.kind == ListedEntry::Kind::kFile;
+    visit.batch.entries.push_back(std::move(one));
+  }
+}
+
+bool IsWhole(const Visit& visit) {
+  if (!visit.is_listed || !visit.rest.empty()) return false;
+  return std::none_of(
+      visit.batch.entries.begin(), visit.batch.entries.end(), [](const BatchEntry& entry) {
+        return entry.outcome == Outcome::kNotTried || entry.outcome == Outcome::kDirectory ||
+               entry.outcome == Outcome::kLargeFile;
+      });
+}
+
+}  // namespace
+
+int FinishDirectoryAt(int from, const struct stat& info, int to, const Options& options) {
+  if (const int error = CopyMetadata(from, info, to); error != 0) return error;
+  return options.sync && fsync(to) != 0 ? -errno : 0;
+}
+
+void RemoveLeftovers(int directory) {
+  Listing listing;
+  std::vector<ListedEntry> entries;
+  if (listing.Open(directory) != 0) return;
+  while (listing.Next(&entries) == 0 && !entries.empty()) {
+    for (const ListedEntry& entry : entries) {
+      if (!IsTemporaryName(entry.name)) continue;
+      static_cast<void>(unlinkat(directory, entry.name.c_str(), 0));
+    }
+  }
+}
+
+void VisitDirectory(Visit& visit) {
+  if (!OpenSource(visit) || !OpenTarget(visit) || !IsAllowed(visit)) return;
+  visit.is_entered = true;
+  Batch& batch = visit.batch;
+  const Options& options = *batch.options;
+  batch.from = visit.from.get();
+  batch.to = visit.to.get();
+  const bool writes = batch.to >= 0 && !options.dry_run;
+  if (options.resume && writes && !batch.is_new) RemoveLeftovers(batch.to);
+  int error = visit.listing.Open(batch.from);
+  if (error == 0) error = visit.listing.Next(&visit.rest);
+  if (error != 0) {
+    visit.reason = absl::StrCat("it cannot be listed: ", ErrnoText(-error));
+    visit.rest.clear();
+  }
+  visit.is_listed = visit.rest.size() < kNamesAtOnce;
+  FillBatch(visit);
+  CopyBatch(batch);
+  if (!IsWhole(visit) || batch.stop->load(std::memory_order_relaxed)) return;
+  error = writes ? FinishDirectoryAt(batch.from, visit.info, batch.to, options) : 0;
+  if (error != 0) {
+    visit.reason =
+        absl::StrCat("owner, permissions or times of the copy cannot be set: ", ErrnoText(-error));
+  }
+  visit.is_finished = true;
+  visit.listing.Close();
+  visit.from.Close();
+  visit.to.Close();
+}
+
+}  // namespace ioring::copy

@@ -1,0 +1,80 @@
+// Visit: a directory and its copy are opened, and the first entries are copied, in one piece of
+// blocking work. Most directories of a tree have no more than that.
+#ifndef IORING_COPY_VISIT_H_
+#define IORING_COPY_VISIT_H_
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "copy/batch.h"
+#include "copy/listing.h"
+
+namespace ioring::copy {
+
+// A descriptor that is closed at the end.
+class OwnedDescriptor {
+ public:
+  explicit OwnedDescriptor(int descriptor = -1) : descriptor_(descriptor) {}
+  OwnedDescriptor(OwnedDescriptor&& other) noexcept : descriptor_(other.Release()) {}
+  OwnedDescriptor& operator=(OwnedDescriptor&& other) noexcept {
+    std::swap(descriptor_, other.descriptor_);
+    return *this;
+  }
+  ~OwnedDescriptor() { Close(); }
+
+  int get() const { return descriptor_; }
+  bool is_open() const { return descriptor_ >= 0; }
+  int Release() { return std::exchange(descriptor_, -1); }
+  void Close() {
+    if (is_open()) close(Release());
+  }
+
+ private:
+  int descriptor_;
+};
+
+struct Visit {
+  // Asked for. `batch` has the options and the stop; its directories are the visit's.
+  int parent_from = -1;
+  int parent_to = -1;  // not set in a dry run that has none
+  bool parent_is_new = false;
+  std::string name;
+  std::string target_name;
+  std::string path;    // of the source, for messages
+  std::string below;   // the copy, seen from the destination's top
+  struct stat top {};  // the destination's top directory
+
+  // Found. What is wrong; empty where nothing is.
+  std::string reason;
+  bool is_entered = false;  // it and its copy could be opened
+  OwnedDescriptor from;
+  OwnedDescriptor to;
+  struct stat info {};  // of the source
+  size_t found = 0;     // entries
+  // The entries that were tried, with what became of them.
+  Batch batch;
+  // Entries that were not: directories, and what comes after the first kBatchEntries.
+  std::vector<ListedEntry> rest;
+  Listing listing;
+  bool is_listed = false;    // there are no more
+  bool is_finished = false;  // all is copied, with the directory's metadata; both are closed
+};
+
+// Blocks; any thread.
+void VisitDirectory(Visit& visit);
+
+// Gives the copy of a directory, all of which is copied, the metadata of `from`, and brings it to
+// the disk where the options say so. 0 or the negative of errno. Blocks; any thread.
+int FinishDirectoryAt(int from, const struct stat& info, int to, const Options& options);
+
+// Removes what a killed copy left in the directory. Blocks; any thread.
+void RemoveLeftovers(int directory);
+
+}  // namespace ioring::copy
+
+#endif  // IORING_COPY_VISIT_H_
