@@ -10,12 +10,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/log/check.h"
-#include "absl/synchronization/mutex.h"
-#include "process/mutex_lock.h"
 
 namespace ioring::posix {
 namespace {
@@ -46,14 +45,18 @@ WorkThreads::~WorkThreads() {
 void WorkThreads::Stop() {
   if (std::exchange(stopped_, true)) return;
   {
-    process::MutexLock lock(mutex_);
-    CHECK(queued_.empty() && waiting_.empty()) << "work is still queued or waits for a descriptor";
+    const std::lock_guard lock(mutex_);
+    CHECK(queued_.empty() && waiting_.empty())
+        << "work is still queued or waits for a descriptor";
     stopping_ = true;
+    pthread_cond_broadcast(&work_came_);
   }
   for (const pthread_t thread : threads_) pthread_join(thread, nullptr);
-  if (!has_waiter_) return;
-  RingWaiter();
-  pthread_join(waiter_, nullptr);
+  if (has_waiter_) {
+    RingWaiter();
+    pthread_join(waiter_, nullptr);
+  }
+  pthread_cond_destroy(&work_came_);
 }
 
 void WorkThreads::Start(WorkItem* item) {
@@ -71,9 +74,10 @@ void WorkThreads::Start(WorkItem* item) {
 void WorkThreads::Queue(WorkItem* item) {
   bool all_busy;
   {
-    process::MutexLock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     all_busy = idle_ == 0 || !queued_.empty();
     queued_.Push(item);
+    if (idle_ != 0) pthread_cond_signal(&work_came_);
   }
   pthread_t thread;
   if (all_busy && threads_.size() < kThreadsMax && MakeThread(&RunThread, &thread)) {
@@ -109,9 +113,9 @@ void WorkThreads::Run() {
   for (;;) {
     WorkItem* item;
     {
-      process::MutexLock lock(mutex_);
+      const std::lock_guard lock(mutex_);
       ++idle_;
-      mutex_.Await(absl::Condition(this, &WorkThreads::HasWork));
+      while (!HasWork()) pthread_cond_wait(&work_came_, mutex_.native_handle());
       --idle_;
       if (queued_.empty()) return;  // stopping
       item = queued_.Pop();
@@ -133,7 +137,7 @@ void WorkThreads::RunOne(WorkItem* item) {
 void WorkThreads::Finish(WorkItem* item) {
   bool ring_bell;
   {
-    process::MutexLock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     done_.Push(item);
     ring_bell = !has_done_.load(std::memory_order_relaxed);
     has_done_.store(true, std::memory_order_release);
@@ -142,13 +146,13 @@ void WorkThreads::Finish(WorkItem* item) {
 }
 
 bool WorkThreads::Withdraw(WorkItem* item) {
-  process::MutexLock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   return queued_.Remove(item);
 }
 
 WorkItem* WorkThreads::TakeDone() {
   if (!has_done()) return nullptr;
-  process::MutexLock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   has_done_.store(false, std::memory_order_relaxed);
   return done_.TakeAll();
 }
@@ -166,7 +170,7 @@ bool WorkThreads::BeginWaiting() {
 bool WorkThreads::StartWaiting(WorkItem* item) {
   if (item->wait_descriptor < 0 || !has_waiter_) return false;
   {
-    process::MutexLock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     item->place = 0;
     waiting_.Push(item);
   }
@@ -176,7 +180,7 @@ bool WorkThreads::StartWaiting(WorkItem* item) {
 
 bool WorkThreads::Interrupt(WorkItem* item) {
   {
-    process::MutexLock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     if (!waiting_.Remove(item)) return false;
   }
   RingWaiter();  // so that the descriptor is polled no more
@@ -199,7 +203,7 @@ void WorkThreads::WaitForDescriptors() {
 
 // False when it is to end.
 bool WorkThreads::FillPolled() {
-  process::MutexLock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   if (stopping_) return false;
   polled_.assign(1, pollfd{waiter_bell_[0], POLLIN, 0});
   for (WorkItem* item = waiting_.first(); item != nullptr; item = item->next) {
@@ -214,12 +218,13 @@ void WorkThreads::TakeReady() {
   std::array<char, 64> rings;
   while (read(waiter_bell_[0], rings.data(), rings.size()) > 0) {
   }
-  process::MutexLock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   for (WorkItem* item = waiting_.first(); item != nullptr;) {
     WorkItem* next = item->next;
     if (item->place != 0 && polled_[item->place].revents != 0) {
       waiting_.Remove(item);
       queued_.Push(item);
+      pthread_cond_signal(&work_came_);
     }
     item = next;
   }

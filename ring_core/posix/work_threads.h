@@ -11,11 +11,10 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
-#include "absl/synchronization/mutex.h"
 #include "ring_core/table/item_list.h"
 
 namespace ioring::posix {
@@ -81,9 +80,8 @@ class WorkThreads {
   bool FillPolled();
   void TakeReady();
   void RingWaiter() const;
-  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return stopping_ || !queued_.empty();
-  }
+  // With the mutex.
+  bool HasWork() const { return stopping_ || !queued_.empty(); }
 
   const absl::AnyInvocable<void() const> bell_;
   std::vector<pthread_t> threads_;
@@ -95,12 +93,17 @@ class WorkThreads {
   std::array<int, 2> waiter_bell_{-1, -1};
   std::vector<pollfd> polled_;  // that thread's
 
-  absl::Mutex mutex_;
-  ItemList<WorkItem> queued_ ABSL_GUARDED_BY(mutex_);
-  ItemList<WorkItem> waiting_ ABSL_GUARDED_BY(mutex_);
-  ItemList<WorkItem> done_ ABSL_GUARDED_BY(mutex_);
-  int idle_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  // No absl::Mutex: the first wait of a process for one measures the processor's clock, which takes
+  // 3 ms where the kernel does not tell it; a whole run may be shorter. No std::condition_variable:
+  // in the child of a fork its destructor would wait for the parent's threads.
+  std::mutex mutex_;
+  pthread_cond_t work_came_ = PTHREAD_COND_INITIALIZER;
+  // With the mutex.
+  ItemList<WorkItem> queued_;
+  ItemList<WorkItem> waiting_;
+  ItemList<WorkItem> done_;
+  int idle_ = 0;
+  bool stopping_ = false;
 };
 
 }  // namespace ioring::posix
