@@ -191,7 +191,7 @@ absl::Status Run(std::vector<std::string> paths) {
   if (!json.ok()) return json.status();
   // Those of the ring, of listings and of the work on threads.
   RaiseDescriptorLimit(2 * kFilesNeeded * RingsOf(*options));
-  std::string used = "none: small files need no ring";
+  std::string used = "none: so little needs no ring";
   Engine engine(
       [&](const RingOptions& wanted) -> absl::StatusOr<std::unique_ptr<Ring>> {
         absl::StatusOr<CreatedRing> created = CreateRing(wanted, *backend);

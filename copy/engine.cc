@@ -58,7 +58,8 @@ std::string PathOf(const Place& place) {
 
 struct Engine::Remainder {
   const Place* place;
-  BatchEntry entry;  // of a place that has a name
+  BatchEntry entry;              // of a place that has a name
+  std::unique_ptr<Visit> visit;  // of a directory that was begun
 };
 
 struct Engine::Worker {
@@ -82,6 +83,10 @@ Task<bool> Engine::CopyRemainders(Worker& worker, Shared& shared,
   Ring& ring = *worker.ring;
   for (Remainder& remainder : remainders) {
     const Place& place = *remainder.place;
+    if (remainder.visit != nullptr) {
+      co_await worker.copier.CopyRest(*remainder.visit);
+      continue;
+    }
     const absl::StatusOr<FileId> from = ring.OpenFile(place.source.directory, {.directory = true});
     if (!from.ok()) {
       shared.Tell(place.path, from.status().message());
@@ -148,12 +153,30 @@ bool Engine::CopyAtOnce(Shared& shared, const Place& place, Remainder& remainder
   batch.entries.push_back(std::move(remainder.entry));
   CopyBatch(batch);
   remainder.entry = std::move(batch.entries.front());
-  if (remainder.entry.outcome == Outcome::kDirectory ||
-      remainder.entry.outcome == Outcome::kLargeFile) {
-    return false;
+  if (remainder.entry.outcome == Outcome::kLargeFile) return false;
+  if (remainder.entry.outcome == Outcome::kDirectory) {
+    remainder.visit = Begin(shared, place, from.get());
+    return remainder.visit == nullptr;
   }
   shared.Tally(PathOf(place), remainder.entry);
   return true;
+}
+
+// Copies as much of a directory as is soon done. Null where that is all.
+std::unique_ptr<Visit> Engine::Begin(Shared& shared, const Place& place, int from) {
+  auto visit = std::make_unique<Visit>();
+  visit->parent_from = from;
+  visit->parent_to = shared.top;
+  visit->name = place.source.name;
+  visit->target_name = visit->below = place.target_name;
+  visit->path = Join(PathOf(place), place.source.name);
+  visit->top = shared.top_info;
+  visit->batch.options = &options_;
+  visit->batch.stop = &stop_;
+  VisitDirectory(*visit);
+  if (!visit->reason.empty()) shared.Tell(visit->path, visit->reason);
+  if (visit->is_finished) shared.TallyFinished(*visit);
+  return visit->is_entered && !visit->is_finished ? std::move(visit) : nullptr;
 }
 
 absl::Status Engine::Run(const std::vector<std::string>& sources, const std::string& destination) {
@@ -172,7 +195,7 @@ absl::Status Engine::Run(const std::vector<std::string>& sources, const std::str
     Shared shared(options_, report_, stop_, top.get(), info);
     std::vector<Remainder> remainders;
     for (const Place& place : places->places) {
-      Remainder remainder{&place, {}};
+      Remainder remainder{&place, {}, nullptr};
       remainder.entry.name = place.source.name;
       remainder.entry.target_name = place.target_name;
       if (!place.source.name.empty()) Count(report_.counters.found);

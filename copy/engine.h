@@ -4,8 +4,8 @@
 //   absl::Status status = engine.Run({"source"}, "destination");
 //   if (engine.report().counters.problems != 0) ...
 //
-// Rings are made when there is something for them: small files alone need none, and several rings
-// (Options::rings) share the directories of a tree.
+// Rings are made when there is something for them: small files, and small directories of these,
+// need none. Several (Options::rings) share the directories of a tree.
 //
 // Effects: sources go into `destination` where that is a directory; else one source gets that name.
 // A source that ends with "/." goes into it with its content alone. What is there already is
@@ -33,6 +33,7 @@
 #include "copy/report.h"
 #include "copy/shared.h"
 #include "copy/task.h"
+#include "copy/visit.h"
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/ring.h"
@@ -62,6 +63,7 @@ class Engine {
   struct Remainder;  // a place that was not copied at once
 
   bool CopyAtOnce(Shared& shared, const Place& place, Remainder& remainder);
+  std::unique_ptr<Visit> Begin(Shared& shared, const Place& place, int from);
   absl::Status CopyByRings(Shared& shared, std::vector<Remainder>& remainders);
   Task<bool> CopyRemainders(Worker& worker, Shared& shared, std::vector<Remainder>& remainders,
                             FileId top);

@@ -206,6 +206,20 @@ TEST_P(EngineErrorsTest, SmallFilesNeedNoRing) {
   EXPECT_EQ(folder_.Read("to/two"), "more");
   EXPECT_EQ(report().counters.found, 2u);
   EXPECT_TRUE(report().counters.is_listed);
+  // Nor does a small directory, but one with a directory in it does.
+  folder_.MakeDirectory("small");
+  folder_.Write("small/file", "text");
+  ASSERT_TRUE(Copy({"small"}, "to").ok());
+  EXPECT_EQ(rings_, 0);
+  EXPECT_EQ(folder_.Read("to/small/file"), "text");
+  EXPECT_EQ(report().counters.found, 2u);
+  EXPECT_EQ(report().counters.directories, 1u);
+  folder_.MakeDirectory("small/inside");
+  folder_.Write("small/inside/file", "more");
+  ASSERT_TRUE(Copy({"small"}, "to").ok());
+  EXPECT_EQ(rings_, 1);
+  EXPECT_EQ(folder_.Read("to/small/inside/file"), "more");
+  EXPECT_EQ(report().counters.found, 4u);
 }
 
 TEST_P(EngineErrorsTest, SeveralRingsShareATree) {

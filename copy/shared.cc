@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "copy/batch.h"
 #include "copy/report.h"
+#include "copy/visit.h"
 #include "process/mutex_lock.h"
 
 namespace ioring::copy {
@@ -50,6 +51,12 @@ void Shared::Tally(std::string_view path, const BatchEntry& entry) {
       Count(counters.skipped);
       break;
   }
+}
+
+void Shared::TallyFinished(const Visit& visit) {
+  Count(report.counters.found, visit.found);
+  for (const BatchEntry& entry : visit.batch.entries) Tally(visit.path, entry);
+  if (visit.reason.empty()) Count(report.counters.directories);
 }
 
 }  // namespace ioring::copy

@@ -16,6 +16,7 @@
 #include "copy/link_table.h"
 #include "copy/options.h"
 #include "copy/report.h"
+#include "copy/visit.h"
 
 namespace ioring::copy {
 
@@ -37,6 +38,8 @@ class Shared {
   void Tell(std::string_view path, std::string_view reason);
   // What a batch did with an entry of the directory `path`: counts it, and tells what is wrong.
   void Tally(std::string_view path, const BatchEntry& entry);
+  // The same of a directory that is finished.
+  void TallyFinished(const Visit& visit);
 
   const Options& options;
   Report& report;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "copy/batch.h"
@@ -40,6 +41,7 @@ namespace {
 constexpr uint32_t kBatchesAtOnce = 8;
 constexpr uint32_t kFilesAtOnce = 8;
 constexpr uint32_t kDirectoriesAtOnce = 16;
+constexpr int kAdoptionsMax = 10'000;
 
 }  // namespace
 
@@ -143,43 +145,53 @@ Task<bool> TreeCopier::HandOver(Visit& visit) {
 
 Task<bool> TreeCopier::Serve() {
   while (const Handovers::Job* job = co_await shared_.handovers.Take(party_)) {
-    ++open_directories_;
-    ++party_.walks;
-    co_await CopyVisited(*job->visit);
-    --party_.walks;
-    --open_directories_;
+    co_await CopyRest(*job->visit);
     Handovers::Finish(*job);
   }
   co_return true;
 }
 
-bool TreeCopier::Adopt(OwnedDescriptor& descriptor, const std::string& path, FileId* file) {
-  if (!descriptor.is_open()) return true;
-  const absl::StatusOr<FileId> adopted = scheduler_.ring().RegisterFile(descriptor.get());
+Task<bool> TreeCopier::CopyRest(Visit& visit) {
+  ++open_directories_;
+  ++party_.walks;
+  co_await CopyVisited(visit);
+  --party_.walks;
+  --open_directories_;
+  co_return true;
+}
+
+// Makes the descriptor a file of the ring's.
+Task<bool> TreeCopier::Adopt(OwnedDescriptor& descriptor, const std::string& path, FileId* file) {
+  if (!descriptor.is_open()) co_return true;
+  absl::StatusOr<FileId> adopted = scheduler_.ring().RegisterFile(descriptor.get());
+  // The ring may just have closed a file of that number, and not know yet that it has ended.
+  for (int i = 0; absl::IsAlreadyExists(adopted.status()) && i < kAdoptionsMax; ++i) {
+    co_await scheduler_.Work([]() -> int32_t { return 0; });
+    adopted = scheduler_.ring().RegisterFile(descriptor.get());
+  }
   if (!adopted.ok()) {
     Tell(path, adopted.status().message());
-    return false;
+    co_return false;
   }
   descriptor.Release();
   *file = *adopted;
-  return true;
+  co_return true;
 }
 
 // The rest of a directory that was visited.
 Task<bool> TreeCopier::CopyVisited(Visit& visit) {
+  if (visit.is_finished) {
+    shared_.TallyFinished(visit);
+    co_return true;
+  }
   Directory directory;
   directory.path = visit.path;
   directory.below = visit.below;
   directory.is_new = visit.batch.is_new;
   Count(counters_.found, visit.found);
   Walk walk(scheduler_.ready());
-  if (visit.is_finished) {
-    for (const BatchEntry& entry : visit.batch.entries) shared_.Tally(visit.path, entry);
-    if (visit.reason.empty()) Count(counters_.directories);
-    co_return true;
-  }
-  bool goes_on = Adopt(visit.from, visit.path, &directory.from);
-  goes_on = goes_on && Adopt(visit.to, visit.path, &directory.to);
+  bool goes_on = co_await Adopt(visit.from, visit.path, &directory.from);
+  goes_on = goes_on && co_await Adopt(visit.to, visit.path, &directory.to);
   if (goes_on) {
     walk.listing = std::move(visit.listing);
     walk.is_open = true;

@@ -56,6 +56,8 @@ class TreeCopier {
   Task<bool> CopyEntry(const Directory& directory, BatchEntry entry);
   // Copies what is in `directory`, and at last its metadata.
   Task<bool> CopyContent(const Directory& directory);
+  // Copies what is left of a directory that was visited, and not finished.
+  Task<bool> CopyRest(Visit& visit);
   // Copies directories that other rings hand over, until those end.
   Task<bool> Serve();
 
@@ -73,7 +75,7 @@ class TreeCopier {
   Task<bool> RunBatch(const Directory& directory, Walk& walk, std::vector<BatchEntry> entries);
   Task<bool> Distribute(const Directory& directory, Walk& walk, BatchEntry& entry);
   Task<bool> FinishDirectory(const Directory& directory, const struct stat& info);
-  bool Adopt(OwnedDescriptor& descriptor, const std::string& path, FileId* file);
+  Task<bool> Adopt(OwnedDescriptor& descriptor, const std::string& path, FileId* file);
 
   Task<bool> CopyLargeFile(const Directory& directory, std::string name, std::string target_name);
   Task<bool> CopyOpenFile(const Directory& directory, FileId from, const std::string& name,
