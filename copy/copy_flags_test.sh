@@ -33,10 +33,10 @@ failure reflink,method "--reflink" "${COPY[@]}" --reflink=never --method=kernel 
 failure reflink,method "--reflink=always" "${COPY[@]}" --reflink=always --method=plain "${PATHS[@]}"
 
 effect_in_json depth depth 3 "${COPY[@]}" --depth=3
-effect_in_json depth depth 32 "${COPY[@]}" --depth=0
+effect_in_json depth depth 8 "${COPY[@]}" --depth=0
 failure depth "--depth" "${COPY[@]}" --depth=1025 "${PATHS[@]}"
 effect_in_json chunk chunk_bytes 8192 "${COPY[@]}" --chunk=8192
-effect_in_json chunk chunk_bytes 65536 "${COPY[@]}" --chunk=0
+effect_in_json chunk chunk_bytes 262144 "${COPY[@]}" --chunk=0
 failure chunk "--chunk" "${COPY[@]}" --chunk=5000 "${PATHS[@]}"
 
 # Where the file system of the tests has direct I/O.

@@ -44,9 +44,9 @@ struct Options {
   // False: no blocks are shared. kReflink and kKernel, which may share some, are refused then.
   bool reflink = true;
   // Chunks in flight; 1 to 1024.
-  uint32_t depth = 32;
+  uint32_t depth = 8;
   // 4096 to 64 MiB, a multiple of 4096. Memory: `depth` of these.
-  uint32_t chunk_bytes = 65536;
+  uint32_t chunk_bytes = 262144;
   // The same for direct I/O.
   Direct direct = Direct::kAuto;
   uint64_t direct_bytes_min = 0;  // of kAuto; 0: a quarter of the machine's memory
