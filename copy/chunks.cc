@@ -9,6 +9,7 @@
 #include "absl/memory/memory.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "buffer/map_status.h"
 #include "buffer/memory_region.h"
 #include "copy/options.h"
 #include "copy/scheduler.h"
@@ -30,7 +31,7 @@ Chunks::Chunks(Scheduler& scheduler, const ChunksOptions& options, MemoryRegion 
 absl::StatusOr<std::unique_ptr<Chunks>> Chunks::Create(Scheduler& scheduler,
                                                        const ChunksOptions& options) {
   absl::StatusOr<MemoryRegion> memory =
-      MemoryRegion::Create(size_t{options.depth} * options.chunk_bytes);
+      ToStatusOr(MemoryRegion::Create(size_t{options.depth} * options.chunk_bytes));
   if (!memory.ok()) return memory.status();
   std::unique_ptr<Chunks> chunks =
       absl::WrapUnique(new Chunks(scheduler, options, *std::move(memory)));
@@ -40,7 +41,7 @@ absl::StatusOr<std::unique_ptr<Chunks>> Chunks::Create(Scheduler& scheduler,
 
 absl::Status Chunks::Complete(const ChunksOptions& options) {
   if (options.verify) {
-    absl::StatusOr<MemoryRegion> region = MemoryRegion::Create(bytes_);
+    absl::StatusOr<MemoryRegion> region = ToStatusOr(MemoryRegion::Create(bytes_));
     if (!region.ok()) return region.status();
     compared_ = *std::move(region);
   }
@@ -52,7 +53,7 @@ absl::Status Chunks::Complete(const ChunksOptions& options) {
     if (buffer.ok()) buffer_ = *buffer;
   }
   if (options.method == Method::kManaged) {
-    absl::StatusOr<MemoryRegion> region = MemoryRegion::Create(bytes_);
+    absl::StatusOr<MemoryRegion> region = ToStatusOr(MemoryRegion::Create(bytes_));
     if (!region.ok()) return region.status();
     managed_ = *std::move(region);
     const absl::StatusOr<BufferGroupId> group =

@@ -10,7 +10,7 @@ readonly FOLDER="$(mktemp -d "${TEST_TMPDIR:-/tmp}/copy.XXXXXX")"
 mkdir "${FOLDER}/from"
 printf 'small' >"${FOLDER}/from/small"
 head -c 300000 /dev/urandom >"${FOLDER}/from/large"
-readonly COPY=("$2" --progress=false) PATHS=("${FOLDER}/from/." "${FOLDER}/to")
+readonly COPY=("$(realpath "$2")" --progress=false) PATHS=("${FOLDER}/from/." "${FOLDER}/to")
 mkdir "${FOLDER}/to"
 
 # effect_in_json FLAG NAME VALUE COMMAND...: the summary has this member.
@@ -25,6 +25,8 @@ for method in auto fixed managed plain kernel; do
   cmp "${FOLDER}/from/large" "${FOLDER}/to/large" || fail "--method=${method} copies something else"
 done
 effect_in_json method files_kernel 2 "${COPY[@]}" --method=kernel
+(cd / && BUILD_WORKING_DIRECTORY="${FOLDER}" "${COPY[@]}" from/small seen_from_there) >/dev/null &&
+  cmp "${FOLDER}/from/small" "${FOLDER}/seen_from_there" || fail "paths are not seen from BUILD_WORKING_DIRECTORY"
 failure method "--method" "${COPY[@]}" --method=magic "${PATHS[@]}"
 
 effect_in_json reflink files_reflink 0 "${COPY[@]}" --reflink=never

@@ -1,8 +1,12 @@
 // Copies files and trees.
 
+#include <errno.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,7 +62,7 @@ ABSL_FLAG(
     "Leaves alone what has the same type, size and time (with --verify: and content) already, "
     "and removes what a killed copy left behind.");
 ABSL_FLAG(bool, dry_run, false, "Tells what it would copy, and writes nothing.");
-ABSL_FLAG(std::string, backend, "auto", "auto, io_uring, epoll or kqueue.");
+ABSL_FLAG(std::string, backend, "auto", "auto, io_uring or epoll.");
 ABSL_FLAG(std::string, json, "",
           "Writes the summary to this file as JSON. -: to the standard output, instead of text.");
 ABSL_FLAG(bool, progress, true, "Shows a line of progress, on a terminal only.");
@@ -216,11 +220,18 @@ absl::Status Run(std::vector<std::string> paths) {
   return is_whole ? absl::OkStatus() : absl::AbortedError("");
 }
 
+// Bazel's run starts programs in a folder of its own and tells where it was called: paths are seen
+// from there.
+absl::Status GoWhereBazelWasCalled() {
+  const char* const directory = getenv("BUILD_WORKING_DIRECTORY");
+  if (directory == nullptr || chdir(directory) == 0) return absl::OkStatus();
+  return absl::ErrnoToStatus(errno, absl::StrCat("BUILD_WORKING_DIRECTORY=", directory));
+}
+
 int Main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
       "Copies files and trees, with permissions, times, owners, extended attributes, links, "
-      "special "
-      "files and holes.\n\n"
+      "special files and holes.\n\n"
       "  copy SOURCE... DESTINATION\n"
       "  copy --resume --verify photos /mnt/backup\n"
       "  copy --json=- --sync photos/. /mnt/backup/photos\n\n"
@@ -238,6 +249,7 @@ int Main(int argc, char** argv) {
   absl::Status status = BeginOutput();
   const std::vector<char*> arguments = absl::ParseCommandLine(argc, argv);
   absl::InitializeLog();
+  if (status.ok()) status = GoWhereBazelWasCalled();
   if (status.ok()) status = Run({arguments.begin() + 1, arguments.end()});
   if (status.ok()) return 0;
   if (!status.message().empty()) absl::FPrintF(stderr, "copy: %s\n", status.message());

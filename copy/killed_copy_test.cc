@@ -143,10 +143,13 @@ class KilledCopyTest : public testing::TestWithParam<Options> {
     return RunInChild([&] {
       Options options = GetParam();
       options.resume = resume;
-      const absl::StatusOr<CreatedRing> ring =
-          CreateRing(RingOptionsOf(options), BackendKind::kEpoll);
-      CHECK_OK(ring.status());
-      Engine engine(*ring->ring, options);
+      Engine engine(
+          [](const RingOptions& wanted) -> absl::StatusOr<std::unique_ptr<Ring>> {
+            absl::StatusOr<CreatedRing> created = CreateRing(wanted, BackendKind::kEpoll);
+            if (!created.ok()) return created.status();
+            return std::move(created->ring);
+          },
+          options);
       calls_left = calls;
       const absl::Status status = engine.Run({folder_.Path("from")}, folder_.Path("to"));
       return status.ok() && engine.report().counters.problems == 0;

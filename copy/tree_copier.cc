@@ -41,7 +41,6 @@ namespace {
 constexpr uint32_t kBatchesAtOnce = 8;
 constexpr uint32_t kFilesAtOnce = 8;
 constexpr uint32_t kDirectoriesAtOnce = 16;
-constexpr int kAdoptionsMax = 10'000;
 
 }  // namespace
 
@@ -161,21 +160,16 @@ Task<bool> TreeCopier::CopyRest(Visit& visit) {
 }
 
 // Makes the descriptor a file of the ring's.
-Task<bool> TreeCopier::Adopt(OwnedDescriptor& descriptor, const std::string& path, FileId* file) {
-  if (!descriptor.is_open()) co_return true;
-  absl::StatusOr<FileId> adopted = scheduler_.ring().RegisterFile(descriptor.get());
-  // The ring may just have closed a file of that number, and not know yet that it has ended.
-  for (int i = 0; absl::IsAlreadyExists(adopted.status()) && i < kAdoptionsMax; ++i) {
-    co_await scheduler_.Work([]() -> int32_t { return 0; });
-    adopted = scheduler_.ring().RegisterFile(descriptor.get());
-  }
+bool TreeCopier::Adopt(OwnedDescriptor& descriptor, const std::string& path, FileId* file) {
+  if (!descriptor.is_open()) return true;
+  const absl::StatusOr<FileId> adopted = scheduler_.ring().RegisterFile(descriptor.get());
   if (!adopted.ok()) {
     Tell(path, adopted.status().message());
-    co_return false;
+    return false;
   }
   descriptor.Release();
   *file = *adopted;
-  co_return true;
+  return true;
 }
 
 // The rest of a directory that was visited.
@@ -190,8 +184,8 @@ Task<bool> TreeCopier::CopyVisited(Visit& visit) {
   directory.is_new = visit.batch.is_new;
   Count(counters_.found, visit.found);
   Walk walk(scheduler_.ready());
-  bool goes_on = co_await Adopt(visit.from, visit.path, &directory.from);
-  goes_on = goes_on && co_await Adopt(visit.to, visit.path, &directory.to);
+  bool goes_on = Adopt(visit.from, visit.path, &directory.from);
+  goes_on = goes_on && Adopt(visit.to, visit.path, &directory.to);
   if (goes_on) {
     walk.listing = std::move(visit.listing);
     walk.is_open = true;

@@ -75,7 +75,7 @@ class TreeCopier {
   Task<bool> RunBatch(const Directory& directory, Walk& walk, std::vector<BatchEntry> entries);
   Task<bool> Distribute(const Directory& directory, Walk& walk, BatchEntry& entry);
   Task<bool> FinishDirectory(const Directory& directory, const struct stat& info);
-  Task<bool> Adopt(OwnedDescriptor& descriptor, const std::string& path, FileId* file);
+  bool Adopt(OwnedDescriptor& descriptor, const std::string& path, FileId* file);
 
   Task<bool> CopyLargeFile(const Directory& directory, std::string name, std::string target_name);
   Task<bool> CopyOpenFile(const Directory& directory, FileId from, const std::string& name,

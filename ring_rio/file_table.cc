@@ -127,6 +127,7 @@ bool FileTable::Adopt(HANDLE handle, FileId free_id, CompletionPort& port) {
   file.position = 0;
   file.has_position = GetFileType(handle) == FILE_TYPE_DISK;
   file.is_directory = is_directory;
+  file.is_closing = false;
   return true;
 }
 

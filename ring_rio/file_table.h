@@ -28,6 +28,7 @@ struct FileSlot {
   bool is_moving = false;     // one of these transfers is in flight
   bool has_position = false;  // as disks' files do, and pipes do not
   bool is_directory = false;
+  bool is_closing = false;  // a thread closes it now: the handle may be another file's already
 
   bool is_open() const { return handle != INVALID_HANDLE_VALUE; }
   void Close();
@@ -48,7 +49,8 @@ class FileTable : public FileSlots<FileSlot> {
  private:
   // O(files).
   bool Has(HANDLE handle) const {
-    return std::any_of(begin(), end(), [&](const File& file) { return file.handle == handle; });
+    return std::any_of(begin(), end(),
+                       [&](const File& file) { return file.handle == handle && !file.is_closing; });
   }
 };
 

@@ -98,7 +98,8 @@ void RioRing::SetUpWork(Operation& operation, const request::Work& work) {
   SetUpFileWork(operation, nullptr, nullptr).call = work;
 }
 
-void RioRing::SetUpClose(Operation& operation, const FileTable::File& file) {
+void RioRing::SetUpClose(Operation& operation, FileTable::File& file) {
+  file.is_closing = true;
   SetUpFileWork(operation, &file, nullptr).call = request::CloseFile{};
 }
 

@@ -146,7 +146,7 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
                  const FileTable::File* second);
   void SetUpOpen(Operation& operation, const request::Open& open, const FileTable::File* directory);
   void SetUpWork(Operation& operation, const request::Work& work);
-  void SetUpClose(Operation& operation, const FileTable::File& file);
+  void SetUpClose(Operation& operation, FileTable::File& file);
 
   // Turns, waiting and packets: rio_wait.cc.
   void Turn();

@@ -19,6 +19,7 @@
 #include "ring/ring_limits.h"
 #include "ring_core/posix/calls.h"
 #include "ring_core/posix/errno_table.h"
+#include "ring_core/posix/file.h"
 #include "ring_core/posix/file_table.h"
 #include "ring_core/posix/socket_kind.h"
 #include "ring_core/posix/sockets.h"
@@ -113,8 +114,9 @@ absl::Status UringRing::RefuseOwn(int fd) {
 
 absl::StatusOr<ConnectionId> UringRing::AddSocket(const SocketSource& source) {
   CheckProcess();
-  return source.local != nullptr ? BindDatagram(*source.local)
-                                 : RegisterDescriptor(static_cast<int>(source.handle));
+  if (source.local != nullptr) return BindDatagram(*source.local);
+  const absl::StatusOr<int> descriptor = posix::ToDescriptor(source.handle);
+  return descriptor.ok() ? RegisterDescriptor(*descriptor) : descriptor.status();
 }
 
 absl::StatusOr<ConnectionId> UringRing::RegisterDescriptor(int fd) {
@@ -317,9 +319,10 @@ uint32_t UringRing::FreeBuffers(BufferGroupId id) const {
 
 absl::StatusOr<FileId> UringRing::AddFile(const FileSource& source) {
   CheckProcess();
-  if (source.handle != kNoNativeHandle) {
-    absl::Status status = RefuseOwn(static_cast<int>(source.handle));
-    if (!status.ok()) return status;
+  if (source.path == nullptr) {
+    const absl::StatusOr<int> descriptor = posix::ToDescriptor(source.handle);
+    if (!descriptor.ok()) return descriptor.status();
+    if (absl::Status status = RefuseOwn(*descriptor); !status.ok()) return status;
   }
   return files_.Add(source);
 }

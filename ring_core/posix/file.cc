@@ -12,6 +12,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "ring/file.h"
+#include "ring/options.h"
 #include "ring/request.h"
 #include "ring_core/posix/errno_table.h"
 #include "ring_core/posix/file_call.h"
@@ -66,6 +67,13 @@ absl::StatusOr<int> OpenFile(const std::string& path, const FileOptions& options
   if (result >= 0) return result;
   if (options.direct_io && result == -ENOTSUP) return NoDirectIo(path);
   return Refused(path, -result);
+}
+
+absl::StatusOr<int> ToDescriptor(NativeHandle handle) {
+  const int descriptor = static_cast<int>(handle);
+  if (descriptor == handle) return descriptor;
+  return absl::InvalidArgumentError(
+      absl::StrCat("the handle ", handle, " is no descriptor: those are ints here"));
 }
 
 }  // namespace ioring::posix

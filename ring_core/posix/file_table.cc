@@ -42,16 +42,15 @@ void FileSlot::Close() {
 absl::StatusOr<FileId> FileTable::Add(const FileSource& source) {
   const absl::StatusOr<FileId> id = FreeId();
   if (!id.ok()) return id;
-  absl::StatusOr<int> descriptor = static_cast<int>(source.handle);
+  absl::StatusOr<int> descriptor =
+      source.path == nullptr ? ToDescriptor(source.handle) : OpenFile(source.path, source.options);
+  if (!descriptor.ok()) return descriptor.status();
   if (source.path == nullptr) {
     if (absl::Status status = CheckFile(*descriptor); !status.ok()) return status;
     if (Has(*descriptor)) {
       return absl::AlreadyExistsError(
           absl::StrCat("the ring has descriptor ", *descriptor, " already, as a file"));
     }
-  } else {
-    descriptor = OpenFile(source.path, source.options);
-    if (!descriptor.ok()) return descriptor.status();
   }
   return *Adopt(*descriptor);
 }
@@ -72,6 +71,7 @@ std::optional<FileId> FileTable::Adopt(int descriptor) {
   File& file = (*this)[id->index];
   file.descriptor = descriptor;
   file.waits = FileSlot::Waits::kUnknown;
+  file.is_closing = false;
   return *id;
 }
 

@@ -22,6 +22,7 @@ struct FileSlot {
   int descriptor = -1;
   uint16_t generation = 0;
   Waits waits = Waits::kUnknown;
+  bool is_closing = false;  // a thread closes it now: the number may be another file's already
   uint32_t operations = 0;  // in flight
 
   bool is_open() const { return descriptor >= 0; }
@@ -42,8 +43,9 @@ class FileTable : public FileSlots<FileSlot> {
 
   // O(files).
   bool Has(int descriptor) const {
-    return std::any_of(begin(), end(),
-                       [&](const File& file) { return file.descriptor == descriptor; });
+    return std::any_of(begin(), end(), [&](const File& file) {
+      return file.descriptor == descriptor && !file.is_closing;
+    });
   }
 };
 

@@ -46,8 +46,7 @@ void WorkThreads::Stop() {
   if (std::exchange(stopped_, true)) return;
   {
     const std::lock_guard lock(mutex_);
-    CHECK(queued_.empty() && waiting_.empty())
-        << "work is still queued or waits for a descriptor";
+    CHECK(queued_.empty() && waiting_.empty()) << "work is still queued or waits for a descriptor";
     stopping_ = true;
     pthread_cond_broadcast(&work_came_);
   }

@@ -13,6 +13,7 @@
 #include "ring/request.h"
 #include "ring/ring_limits.h"
 #include "ring_core/posix/calls.h"
+#include "ring_core/posix/file.h"
 #include "ring_core/posix/socket_kind.h"
 #include "ring_core/posix/sockets.h"
 #include "ring_core/readiness/readiness_core.h"
@@ -106,16 +107,17 @@ absl::Status ReadinessCore::RefuseOwn(int descriptor) {
 
 absl::StatusOr<ConnectionId> ReadinessCore::AddSocket(const SocketSource& source) {
   CheckProcess();
-  return source.local != nullptr ? MakeDatagram(*source.local)
-                                 : TakeOver(static_cast<int>(source.handle));
+  if (source.local != nullptr) return MakeDatagram(*source.local);
+  const absl::StatusOr<int> descriptor = posix::ToDescriptor(source.handle);
+  return descriptor.ok() ? TakeOver(*descriptor) : descriptor.status();
 }
 
 absl::StatusOr<FileId> ReadinessCore::AddFile(const FileSource& source) {
   CheckProcess();
   if (source.path == nullptr) {
-    if (absl::Status status = RefuseOwn(static_cast<int>(source.handle)); !status.ok()) {
-      return status;
-    }
+    const absl::StatusOr<int> descriptor = posix::ToDescriptor(source.handle);
+    if (!descriptor.ok()) return descriptor.status();
+    if (absl::Status status = RefuseOwn(*descriptor); !status.ok()) return status;
   }
   return files_.Add(source);
 }

@@ -152,7 +152,7 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
                  const File* second);
   void SetUpOpen(Operation& operation, const request::Open& open, const File* directory);
   void SetUpWork(Operation& operation, const request::Work& work);
-  void SetUpClose(Operation& operation, const File& file);
+  void SetUpClose(Operation& operation, File& file);
   static bool RegisterMemory(uint32_t /*slot*/, std::span<std::byte> /*memory*/) { return false; }
   static void DeregisterMemory(uint32_t /*slot*/) {}
 

@@ -231,7 +231,8 @@ void ReadinessCore::SetUpWork(Operation& operation, const request::Work& work) {
   operation.work->call = work;
 }
 
-void ReadinessCore::SetUpClose(Operation& operation, const File& file) {
+void ReadinessCore::SetUpClose(Operation& operation, File& file) {
+  file.is_closing = true;
   operation.work = works_.Take();
   operation.work->call = request::CloseFile{};
   operation.work->descriptors.first = file.descriptor;

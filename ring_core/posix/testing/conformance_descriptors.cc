@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <iterator>
 #include <string>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "process/testing/open_descriptors.h"
 #include "ring/conformance/suite.h"
@@ -62,6 +65,40 @@ TEST_P(RingConformance, AcceptedSocketsAreClosedOnExec) {
     EXPECT_NE(fcntl(static_cast<int>(*handle), F_GETFD) & FD_CLOEXEC, 0);
     EXPECT_TRUE(ring.RegisterSocket(*handle).ok());  // which closes it in the end
   }
+}
+
+// Trap 9: a handle that was cut to 32 bits named what somebody else has.
+TEST_P(RingConformance, LargeHandlesAreNobodys) {
+  TestRing& ring = MakeRing();
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const auto large = static_cast<NativeHandle>(int64_t{ends[0]} + (int64_t{1} << 32));
+  EXPECT_EQ(ring.RegisterSocket(large).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ring.RegisterFile(large).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(fcntl(ends[0], F_GETFD), -1) << "it was closed";
+  close(ends[0]);
+  close(ends[1]);
+}
+
+// The number of a file that is closed is free before the ring knows that the close has ended.
+TEST_P(RingConformance, NumberOfAClosedFileIsFree) {
+  TestRing& ring = MakeRing();
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const absl::StatusOr<FileId> file = ring.RegisterFile(ends[0]);
+  ASSERT_TRUE(file.ok()) << file.status();
+  const Token close_file =
+      ring.Start([&](Token token) { return ring.PrepareCloseFile(*file, token); });
+  ring.Submit();
+  const absl::Time deadline = absl::Now() + absl::Seconds(20);
+  while (fcntl(ends[0], F_GETFD) != -1 && absl::Now() < deadline) {
+  }
+  ASSERT_EQ(dup2(ends[1], ends[0]), ends[0]);
+  const absl::StatusOr<FileId> next = ring.RegisterFile(ends[0]);
+  EXPECT_TRUE(next.ok()) << next.status();
+  EXPECT_EQ(ring.Await(close_file).result(), 0);
+  EXPECT_TRUE(ring.CloseFile(*next).ok());
+  close(ends[1]);
 }
 
 }  // namespace
