@@ -130,7 +130,7 @@ TEST_F(BatchTest, PermissionsAreTheSourcesWhateverTheUmask) {
 TEST_F(BatchTest, OwnersAreTheSources) {
   from_.Write("given", "");
   if (fchownat(from_.handle(), "given", 3, 1, 0) != 0) {
-    GTEST_SKIP() << "only root gives files away, and not where a sandbox has no other users";
+    GTEST_SKIP() << "only root gives files away";
   }
   Batch batch{.from = from_.handle(), .to = to_.handle(), .options = &options_, .stop = &stop_};
   for (uid_t owner = 0; owner < 4; ++owner) {
