@@ -327,10 +327,37 @@ bool IsUnknownCall(int code) {
          code == ERROR_NOT_SUPPORTED || code == ERROR_CALL_NOT_IMPLEMENTED;
 }
 
+int SetAttributes(HANDLE handle, DWORD bits) {
+  FILE_BASIC_INFO info = {};  // times of 0 stay as they are, and so would attributes
+  info.FileAttributes = bits == 0 ? FILE_ATTRIBUTE_NORMAL : bits;
+  return CodeOf(SetFileInformationByHandle(handle, FileBasicInfo, &info, sizeof(info)));
+}
+
+// As kDispositionIgnoresReadOnly, on systems and file systems without it.
+int RemoveInTheOldWay(HANDLE handle) {
+  int code = SetValue(handle, Information::kDisposition, BOOLEAN{TRUE});
+  const DWORD bits = AttributesOf(handle).bits;
+  const bool is_read_only = (bits & FILE_ATTRIBUTE_READONLY) != 0;
+  if (code == 0 || !is_read_only) return code;
+  if (SetAttributes(handle, bits & ~DWORD{FILE_ATTRIBUTE_READONLY}) != 0) return code;
+  code = SetValue(handle, Information::kDisposition, BOOLEAN{TRUE});
+  if (code != 0) SetAttributes(handle, bits);
+  return code;
+}
+
 int Remove(HANDLE handle) {
   const int code = SetValue(handle, Information::kDispositionEx,
                             kDispositionDelete | kDispositionAsPosix | kDispositionIgnoresReadOnly);
-  return IsUnknownCall(code) ? SetValue(handle, Information::kDisposition, BOOLEAN{TRUE}) : code;
+  return IsUnknownCall(code) ? RemoveInTheOldWay(handle) : code;
+}
+
+constexpr ACCESS_MASK kRemoving = DELETE | FILE_WRITE_ATTRIBUTES;
+
+int OpenToRemove(const PathAt& path, HANDLE directory, OwnedHandle* handle) {
+  const int code = OpenForCall(path, directory, kRemoving, FollowLink::kNo, handle);
+  // Who may remove an entry of a directory need not be one who may change its attributes.
+  if (code != ERROR_ACCESS_DENIED) return code;
+  return OpenForCall(path, directory, DELETE, FollowLink::kNo, handle);
 }
 
 // What a symbolic link says.
@@ -471,14 +498,14 @@ int Make(const request::Symlink& call, const CallHandles& files) {
 
 int Make(const request::Unlink& call, const CallHandles& files) {
   OwnedHandle handle;
-  const int code = OpenForCall(call.path, files.first, DELETE, FollowLink::kNo, &handle);
+  const int code = OpenToRemove(call.path, files.first, &handle);
   if (code != 0) return code;
   return AttributesOf(handle.get()).is_directory() ? kIsADirectory : Remove(handle.get());
 }
 
 int Make(const request::UnlinkDirectory& call, const CallHandles& files) {
   OwnedHandle handle;
-  const int code = OpenForCall(call.path, files.first, DELETE, FollowLink::kNo, &handle);
+  const int code = OpenToRemove(call.path, files.first, &handle);
   if (code != 0) return code;
   return AttributesOf(handle.get()).is_directory() ? Remove(handle.get()) : ERROR_DIRECTORY;
 }

@@ -31,6 +31,8 @@ ln -s / "${folder}/prefix/dosdevices/z:"
 
 export WINEPREFIX="${folder}/prefix" WINEDEBUG=-all WINEDLLOVERRIDES="mscoree,mshtml,winemenubuilder.exe="
 unset DISPLAY WAYLAND_DISPLAY
+# Names of files are UTF-8 to Wine where they are to the locale.
+export LC_ALL=C.UTF-8
 # GoogleTest takes a path without a drive for a relative one.
 [[ -z ${XML_OUTPUT_FILE:-} ]] || export XML_OUTPUT_FILE="Z:${XML_OUTPUT_FILE}"
 
