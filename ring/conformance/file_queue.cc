@@ -38,23 +38,29 @@ struct Sort {
   bool opens = false;
 };
 
+// One piece of memory, described in memory that stays as long.
+std::span<const MemoryPart> NewParts(TestRing& ring) {
+  auto* part = reinterpret_cast<MemoryPart*>(ring.Memory(sizeof(MemoryPart)).data());
+  *part = {ring.Memory(8).data(), 8};
+  return {part, 1};
+}
+
+// Each has memory of its own, since they are in flight at the same time.
 std::vector<Sort> Sorts(FileTree& tree, FileId file, BufferGroupId group) {
   TestRing& ring = tree.ring();
-  const std::span<std::byte> place = ring.Memory(sizeof(MemoryPart));
-  auto* part = reinterpret_cast<MemoryPart*>(place.data());
-  *part = {ring.Memory(8).data(), 8};
-  const std::span<const MemoryPart> parts(part, 1);
-  const std::span<std::byte> memory = ring.Memory(8);
-  FileInfo* info = tree.NewInfo();
   const PathAt path = tree.Name("a");
   return {
-      {"read", [=, &ring](Token token) { return ring.PrepareRead(file, 0, memory, token); }},
-      {"vector", [=, &ring](Token token) { return ring.PrepareReadVector(file, 0, parts, token); }},
+      {"read",
+       [=, &ring](Token token) { return ring.PrepareRead(file, 0, ring.Memory(8), token); }},
+      {"vector",
+       [=, &ring](Token token) { return ring.PrepareReadVector(file, 0, NewParts(ring), token); }},
       {"managed",
        [=, &ring](Token token) { return ring.PrepareReadManaged(file, 0, group, token); }},
       {"sync", [=, &ring](Token token) { return ring.PrepareSync(file, SyncMode::kData, token); }},
       {"stat",
-       [=, &ring](Token token) { return ring.PrepareStat(path, FollowLink::kNo, info, token); }},
+       [=, &ring, &tree](Token token) {
+         return ring.PrepareStat(path, FollowLink::kNo, tree.NewInfo(), token);
+       }},
       {"rename",
        [=, &ring](Token token) {
          return ring.PrepareRename(path, path, RenameMode::kReplace, token);
