@@ -55,7 +55,8 @@
 //     buffers) makes no allocation and takes no lock. Only a submit and a wait enter the kernel,
 //     once each. (Where the system has no operations, as with epoll, each transfer is a call of its
 //     own. Two steps take one further call each: making a socket to connect, and the first step of
-//     a graceful close.)
+//     a graceful close. What a thread of the ring's does takes a lock; operations of files other
+//     than reads and writes allocate where more of them are in flight than ever before.)
 // 12. Before you destroy a ring, bring it to rest: no operation is in flight (`Drain`,
 //     ring/drain.h), and all pools and groups on it are destroyed. If an operation is in flight,
 //     the program ends with a message. The destructor closes open connections, listeners and
@@ -316,7 +317,10 @@ class Ring : public RingFiles {
   }
   // Waits for one completion, without a limit.
   uint32_t SubmitAndWait() { return Enter(EnterMode::kSubmitAndWait, kNoWaitOptions); }
-  // Waits without submitting what is prepared.
+  // Waits without submitting what is prepared. Some operations go on by a further step of the
+  // ring's (on io_uring: the close of a file after its last read, a managed read after its wait,
+  // what a deadline ends). Such a step does not overtake what is prepared: it is made by the next
+  // submit.
   uint32_t WaitCompletions(const WaitOptions& options) { return Enter(EnterMode::kWait, options); }
   // Yields one completion with the wake token. Its `result` is the number of calls that it stands
   // for. A wait in progress returns, and so does every later wait, until the caller consumes that

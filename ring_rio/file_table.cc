@@ -83,7 +83,7 @@ absl::Status CannotJoin(NativeHandle handle, DWORD code) {
 }  // namespace
 
 void FileSlot::Close() {
-  CloseHandle(handle);
+  if (!is_closing) CloseHandle(handle);  // else it may be another's already
   handle = INVALID_HANDLE_VALUE;
 }
 

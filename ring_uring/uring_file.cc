@@ -355,8 +355,7 @@ void UringRing::ContinueFile(Operation& operation) {
   const bool is_call = operation.kind >= OperationKind::kFileCall;
   if ((is_write || is_call) && operation.has(uring::kBegun)) {  // on a thread, to be cancelled
     const bool taken_back =
-        is_write ? threads_.Withdraw(&operation.write) || threads_.Interrupt(&operation.write)
-                 : threads_.Withdraw(operation.call.work);
+        is_write ? threads_.Cancel(&operation.write) : threads_.Cancel(operation.call.work);
     if (taken_back) EndFile(operation, ToResult(Error::kCanceled));
     return;
   }
@@ -375,7 +374,9 @@ void UringRing::TakeWork() {
   for (uint32_t i = 0; i < kAtOnce && done_work_ != nullptr; ++i) {
     posix::WorkItem* item = std::exchange(done_work_, done_work_->next);
     Operation& operation = operations_[item->operation];
-    if (operation.kind == OperationKind::kWrite) {
+    if (operation.kind == OperationKind::kWrite && operation.write.wait_again) {
+      EndFile(operation, ToResult(Error::kCanceled));
+    } else if (operation.kind == OperationKind::kWrite) {
       io_uring_cqe cqe{};
       cqe.res = operation.write.result;
       OnFileTransfer(operation, cqe);
@@ -383,7 +384,8 @@ void UringRing::TakeWork() {
       OnCallResult(operation, static_cast<posix::FileWork*>(item)->result);
     }
   }
-  if (done_work_ != nullptr) RingBell();
+  // What came meanwhile rings no bell of its own: that of before is not taken yet.
+  if (done_work_ != nullptr || threads_.has_done()) RingBell();
 }
 
 // ---- Completions.
@@ -400,8 +402,12 @@ void UringRing::OnCallResult(Operation& operation, int32_t result) {
   if (is_close && result == -EINTR) result = 0;  // it is closed all the same
   if (operation.kind == OperationKind::kWork) return EndFile(operation, result);
   if (result < 0) {
-    const bool again =
-        by_kernel && MayEndOtherwise(-result) && !is_close && !operation.has(uring::kCancelAsked);
+    // Linux makes the file, and then finds that it cannot open it so.
+    const bool no_direct_io = result == -EINVAL && operation.kind == OperationKind::kOpen &&
+                              operation.call.open.options.direct_io;
+    if (no_direct_io) result = -EOPNOTSUPP;
+    const bool again = by_kernel && MayEndOtherwise(-result) && !no_direct_io && !is_close &&
+                       !operation.has(uring::kCancelAsked);
     if (again) return MoveToThread(operation);
     return EndFile(operation, Fail(operation.token, -result, operation.call.name));
   }

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "ring/conformance/file_tree.h"
 #include "ring/conformance/suite.h"
@@ -77,6 +79,35 @@ TEST_P(RingConformance, FileWorkMany) {
   EXPECT_EQ(count, kMany);
   for (const Token read : reads) EXPECT_EQ(ring.Await(read).result(), 7);
   tree.Close(file);
+}
+
+int32_t CountSlowly(void* argument) {
+  const absl::Time end = absl::Now() + absl::Microseconds(50);
+  while (absl::Now() < end) {
+  }
+  return Count(argument);
+}
+
+// More is done before the ring looks than it completes at once, while threads do the rest.
+TEST_P(RingConformance, FileWorkManyDoneAtOnce) {
+  constexpr int32_t kMany = 400;
+  RingOptions options = Options();
+  options.max_operations = 2 * kMany;
+  options.completion_entries = 2 * kMany;
+  TestRing& ring = MakeRing(options);
+  Counter count{0};
+  std::vector<Token> works;
+  for (int32_t i = 0; i < kMany; ++i) {
+    works.push_back(StartWork(ring, CountSlowly, &count));
+    if (i % 64 == 63) ring.Submit();
+  }
+  ring.Submit();
+  // Threads have done half of it by then, where it is threads that do it.
+  const absl::Time deadline = absl::Now() + absl::Milliseconds(100);
+  while (count < kMany / 2 && absl::Now() < deadline) {
+  }
+  for (const Token work : works) EXPECT_GE(ring.Await(work).result(), 1);
+  EXPECT_EQ(count, kMany);
 }
 
 // A cancel that comes in time keeps the work from running; else it completes as ever.

@@ -35,7 +35,7 @@ absl::Status CheckFile(int descriptor) {
 }  // namespace
 
 void FileSlot::Close() {
-  close(descriptor);
+  if (!is_closing) close(descriptor);  // else the number may be another's already
   descriptor = -1;
 }
 

@@ -7,11 +7,13 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/log/check.h"
@@ -27,6 +29,20 @@ bool OpenBell(std::array<int, 2>& bell) {
     fcntl(end, F_SETFL, O_NONBLOCK);
   }
   return true;
+}
+
+// For more descriptors than one call takes: their limit (RLIMIT_NOFILE) is a bound on how many
+// places there are, and the same descriptor may be in several.
+int PollInPieces(std::vector<pollfd>& polled) {
+  constexpr size_t kPiece = 32;
+  constexpr int kPauseMs = 10;
+  int ready = 0;
+  for (size_t begin = 0; begin < polled.size(); begin += kPiece) {
+    const size_t count = std::min(kPiece, polled.size() - begin);
+    ready += std::max(0, poll(&polled[begin], static_cast<nfds_t>(count), 0));
+  }
+  if (ready == 0) poll(polled.data(), 1, kPauseMs);  // the bell
+  return ready;
 }
 
 }  // namespace
@@ -50,41 +66,48 @@ void WorkThreads::Stop() {
     stopping_ = true;
     pthread_cond_broadcast(&work_came_);
   }
-  for (const pthread_t thread : threads_) pthread_join(thread, nullptr);
-  if (has_waiter_) {
+  if (has_waiter_) {  // which makes threads, too
     RingWaiter();
     pthread_join(waiter_, nullptr);
   }
+  for (const pthread_t thread : threads_) pthread_join(thread, nullptr);
   pthread_cond_destroy(&work_came_);
 }
 
 void WorkThreads::Start(WorkItem* item) {
+  item->is_cancelled = false;
   if (item->wait_descriptor >= 0 && BeginWaiting()) {
-    // A thread must be there for what becomes ready: the waiter makes none.
-    if (threads_.empty()) {
-      pthread_t thread;
-      if (MakeThread(&RunThread, &thread)) threads_.push_back(thread);
+    bool has_threads;  // for what becomes ready
+    {
+      const std::lock_guard lock(mutex_);
+      if (threads_.empty()) AddThread();
+      has_threads = !threads_.empty();
     }
-    if (!threads_.empty() && StartWaiting(item)) return;
+    if (has_threads && StartWaiting(item)) return;
   }
   Queue(item);
 }
 
 void WorkThreads::Queue(WorkItem* item) {
-  bool all_busy;
   {
     const std::lock_guard lock(mutex_);
-    all_busy = idle_ == 0 || !queued_.empty();
-    queued_.Push(item);
-    if (idle_ != 0) pthread_cond_signal(&work_came_);
+    Push(item);
+    if (!threads_.empty()) return;
+    queued_.Remove(item);
   }
-  pthread_t thread;
-  if (all_busy && threads_.size() < kThreadsMax && MakeThread(&RunThread, &thread)) {
-    threads_.push_back(thread);
-  }
-  if (!threads_.empty()) return;
-  Withdraw(item);
   RunOne(item);
+}
+
+void WorkThreads::Push(WorkItem* item) {
+  const bool all_busy = idle_ == 0 || !queued_.empty();
+  queued_.Push(item);
+  if (idle_ != 0) pthread_cond_signal(&work_came_);
+  if (all_busy) AddThread();
+}
+
+void WorkThreads::AddThread() {
+  pthread_t thread;
+  if (threads_.size() < kThreadsMax && MakeThread(&RunThread, &thread)) threads_.push_back(thread);
 }
 
 void* WorkThreads::RunThread(void* threads) {
@@ -125,11 +148,17 @@ void WorkThreads::Run() {
 
 // Without a thread that waits, work that would do so tries again until it need not.
 void WorkThreads::RunOne(WorkItem* item) {
-  do {
+  for (;;) {
     item->wait_again = false;
     item->run(*item);
-    if (item->wait_again && StartWaiting(item)) return;
-  } while (item->wait_again && (poll(nullptr, 0, 1), true));
+    if (!item->wait_again) break;
+    if (StartWaiting(item)) return;
+    {
+      const std::lock_guard lock(mutex_);
+      if (item->is_cancelled) break;
+    }
+    poll(nullptr, 0, 1);
+  }
   Finish(item);
 }
 
@@ -144,9 +173,15 @@ void WorkThreads::Finish(WorkItem* item) {
   if (ring_bell) bell_();  // what it rings is there still: Stop joins this thread
 }
 
-bool WorkThreads::Withdraw(WorkItem* item) {
-  const std::lock_guard lock(mutex_);
-  return queued_.Remove(item);
+bool WorkThreads::Cancel(WorkItem* item) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (queued_.Remove(item)) return true;
+    item->is_cancelled = true;
+    if (!waiting_.Remove(item)) return false;
+  }
+  RingWaiter();  // so that the descriptor is polled no more
+  return true;
 }
 
 WorkItem* WorkThreads::TakeDone() {
@@ -166,23 +201,16 @@ bool WorkThreads::BeginWaiting() {
   return has_waiter_;
 }
 
+// False where nothing waits for it: there is no waiter, or the item was cancelled.
 bool WorkThreads::StartWaiting(WorkItem* item) {
   if (item->wait_descriptor < 0 || !has_waiter_) return false;
   {
     const std::lock_guard lock(mutex_);
+    if (item->is_cancelled) return false;
     item->place = 0;
     waiting_.Push(item);
   }
   RingWaiter();
-  return true;
-}
-
-bool WorkThreads::Interrupt(WorkItem* item) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!waiting_.Remove(item)) return false;
-  }
-  RingWaiter();  // so that the descriptor is polled no more
   return true;
 }
 
@@ -195,35 +223,37 @@ void WorkThreads::RingWaiter() const {
 }
 
 void WorkThreads::WaitForDescriptors() {
-  while (FillPolled()) {
-    if (poll(polled_.data(), static_cast<nfds_t>(polled_.size()), -1) > 0) TakeReady();
+  std::vector<pollfd> polled;  // the child of a fork has a copy that is never freed
+  while (FillPolled(polled)) {
+    int ready = poll(polled.data(), static_cast<nfds_t>(polled.size()), -1);
+    if (ready < 0 && errno != EINTR) ready = PollInPieces(polled);
+    if (ready > 0) TakeReady(polled);
   }
 }
 
 // False when it is to end.
-bool WorkThreads::FillPolled() {
+bool WorkThreads::FillPolled(std::vector<pollfd>& polled) {
   const std::lock_guard lock(mutex_);
   if (stopping_) return false;
-  polled_.assign(1, pollfd{waiter_bell_[0], POLLIN, 0});
+  polled.assign(1, pollfd{waiter_bell_[0], POLLIN, 0});
   for (WorkItem* item = waiting_.first(); item != nullptr; item = item->next) {
-    item->place = static_cast<uint32_t>(polled_.size());
-    polled_.push_back(pollfd{item->wait_descriptor, item->wait_events, 0});
+    item->place = static_cast<uint32_t>(polled.size());
+    polled.push_back(pollfd{item->wait_descriptor, item->wait_events, 0});
   }
   return true;
 }
 
 // What has errors or hangs up is ready too: its call tells.
-void WorkThreads::TakeReady() {
+void WorkThreads::TakeReady(const std::vector<pollfd>& polled) {
   std::array<char, 64> rings;
   while (read(waiter_bell_[0], rings.data(), rings.size()) > 0) {
   }
   const std::lock_guard lock(mutex_);
   for (WorkItem* item = waiting_.first(); item != nullptr;) {
     WorkItem* next = item->next;
-    if (item->place != 0 && polled_[item->place].revents != 0) {
+    if (item->place != 0 && polled[item->place].revents != 0) {
       waiting_.Remove(item);
-      queued_.Push(item);
-      pthread_cond_signal(&work_came_);
+      Push(item);
     }
     item = next;
   }

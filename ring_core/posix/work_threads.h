@@ -19,8 +19,8 @@
 
 namespace ioring::posix {
 
-// One piece of work. The owner's memory: between Start and TakeDone, Withdraw or Interrupt nobody
-// but WorkThreads touches it.
+// One piece of work. The owner's memory: between Start and TakeDone or Cancel nobody but
+// WorkThreads touches it.
 struct WorkItem {
   // Does the work, on a thread of WorkThreads.
   void (*run)(WorkItem& item) = nullptr;
@@ -29,8 +29,11 @@ struct WorkItem {
   int32_t wait_descriptor = -1;
   WorkItem* next = nullptr;
   int16_t wait_events = 0;
-  bool wait_again = false;  // set by `run`: it is to wait and to be run once more
-  uint32_t place = 0;       // among what is polled; 0: not yet
+  // Set by `run`: it is to wait and to be run once more. Where it is set in what is done, a Cancel
+  // came meanwhile, and nothing was done.
+  bool wait_again = false;
+  bool is_cancelled = false;  // what WorkThreads knows of it
+  uint32_t place = 0;         // among what is polled; 0: not yet
 };
 
 // All methods belong to one thread; `bell` is called by others.
@@ -54,11 +57,9 @@ class WorkThreads {
   // Queues an item; makes a thread where all are busy and there may be more. Threads that
   // the system does not give are done without; with none, the work is done here.
   void Start(WorkItem* item);
-  // Takes an item back that no thread has begun; false where one has, and for one that waits.
-  // O(queued).
-  bool Withdraw(WorkItem* item);
-  // Takes an item back that waits for its descriptor. False where it does not. O(waiting).
-  bool Interrupt(WorkItem* item);
+  // Takes an item back that no thread has begun, or that waits for its descriptor. False where a
+  // thread has begun: it is done soon, as it does not wait again. O(queued and waiting).
+  bool Cancel(WorkItem* item);
   // Whether TakeDone would give something. A load.
   bool has_done() const { return has_done_.load(std::memory_order_acquire); }
   // What is done, oldest first, linked by `next`.
@@ -72,26 +73,27 @@ class WorkThreads {
   void Finish(WorkItem* item);
   bool MakeThread(void* (*function)(void*), pthread_t* thread);
   void Queue(WorkItem* item);
+  // With the mutex.
+  void Push(WorkItem* item);
+  void AddThread();
 
   // Waiting.
   bool BeginWaiting();
   bool StartWaiting(WorkItem* item);
   void WaitForDescriptors();
-  bool FillPolled();
-  void TakeReady();
+  bool FillPolled(std::vector<pollfd>& polled);
+  void TakeReady(const std::vector<pollfd>& polled);
   void RingWaiter() const;
   // With the mutex.
   bool HasWork() const { return stopping_ || !queued_.empty(); }
 
   const absl::AnyInvocable<void() const> bell_;
-  std::vector<pthread_t> threads_;
   bool stopped_ = false;
   std::atomic<bool> has_done_{false};
   // The thread that waits is made with its bell, a pipe, when something is to wait.
   std::atomic<bool> has_waiter_{false};
   pthread_t waiter_{};
   std::array<int, 2> waiter_bell_{-1, -1};
-  std::vector<pollfd> polled_;  // that thread's
 
   // No absl::Mutex: the first wait of a process for one measures the processor's clock, which takes
   // 3 ms where the kernel does not tell it; a whole run may be shorter. No std::condition_variable:
@@ -99,6 +101,7 @@ class WorkThreads {
   std::mutex mutex_;
   pthread_cond_t work_came_ = PTHREAD_COND_INITIALIZER;
   // With the mutex.
+  std::vector<pthread_t> threads_;
   ItemList<WorkItem> queued_;
   ItemList<WorkItem> waiting_;
   ItemList<WorkItem> done_;

@@ -1,8 +1,10 @@
 #include "ring_core/posix/work_threads.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
@@ -127,13 +129,13 @@ TEST_F(WorkThreadsTest, GivesBackWhatNoThreadHasBegun) {
   std::vector<FileTransferWork> late(2, Request(Kind::kRead, file_.descriptor(), 0, &byte, 1));
   size_t withdrawn = 0;
   for (FileTransferWork& read : reads) threads_.Start(&read);
-  for (FileTransferWork& read : reads) withdrawn += threads_.Withdraw(&read) ? 1 : 0;
+  for (FileTransferWork& read : reads) withdrawn += threads_.Cancel(&read) ? 1 : 0;
   // Whatever was withdrawn is not done, everything else is.
   if (withdrawn < reads.size()) {
     EXPECT_EQ(Await(reads.size() - withdrawn).size(), reads.size() - withdrawn);
   }
   EXPECT_FALSE(threads_.has_done());
-  for (FileTransferWork& read : reads) EXPECT_FALSE(threads_.Withdraw(&read));
+  for (FileTransferWork& read : reads) EXPECT_FALSE(threads_.Cancel(&read));
   for (FileTransferWork& read : late) threads_.Start(&read);
   EXPECT_EQ(Await(late.size()).size(), late.size());
 }
@@ -183,8 +185,8 @@ TEST_F(WorkThreadsTest, WhatWaitsKeepsNothingElseFromRunning) {
   threads_.Start(&write);
   EXPECT_EQ(Await(1), std::vector<WorkItem*>{&write});
   // All but one are taken back while they wait; the one gets the byte.
-  for (size_t i = 1; i < reads.size(); ++i) EXPECT_TRUE(threads_.Interrupt(&reads[i]));
-  EXPECT_FALSE(threads_.Interrupt(&reads[1]));
+  for (size_t i = 1; i < reads.size(); ++i) EXPECT_TRUE(threads_.Cancel(&reads[i]));
+  EXPECT_FALSE(threads_.Cancel(&reads[1]));
   ASSERT_EQ(::write(ends[1], "x", 1), 1);
   EXPECT_EQ(Await(1), std::vector<WorkItem*>{&reads[0]});
   EXPECT_EQ(reads[0].result, 1);
@@ -194,6 +196,85 @@ TEST_F(WorkThreadsTest, WhatWaitsKeepsNothingElseFromRunning) {
   EXPECT_EQ(Await(1), std::vector<WorkItem*>{&reads[1]});
   EXPECT_EQ(reads[1].result, 0);
   close(ends[0]);
+}
+
+// Work that says what it does, on a pipe that is readable.
+struct StagedWork : WorkItem {
+  std::atomic<bool> begun{false};
+  std::atomic<bool> may_end{false};
+  bool waits_again = false;
+
+  static void Run(WorkItem& item) {
+    auto& work = static_cast<StagedWork&>(item);
+    work.begun = true;
+    while (!work.may_end) {
+    }
+    work.wait_again = work.waits_again;
+  }
+};
+
+// What becomes ready gets a thread, as long as there may be more of them.
+TEST_F(WorkThreadsTest, WhatIsReadyDoesNotWaitForABusyThread) {
+  std::array<int, 2> ends;
+  ASSERT_EQ(pipe(ends.data()), 0);
+  StagedWork busy;
+  busy.run = &StagedWork::Run;
+  threads_.Start(&busy);
+  char byte = 0;
+  FileTransferWork read = Request(Kind::kRead, ends[0], kOwnPosition, &byte, 1);
+  WaitFirst(read);
+  threads_.Start(&read);
+  ASSERT_EQ(::write(ends[1], "x", 1), 1);
+  EXPECT_EQ(Await(1), std::vector<WorkItem*>{&read});
+  busy.may_end = true;
+  EXPECT_EQ(Await(1), std::vector<WorkItem*>{&busy});
+  close(ends[0]);
+  close(ends[1]);
+}
+
+// A cancel that comes while the call runs is not forgotten: what would wait again is done.
+TEST_F(WorkThreadsTest, WhatIsCancelledWhileItRunsDoesNotWaitAgain) {
+  std::array<int, 2> ends;
+  ASSERT_EQ(pipe(ends.data()), 0);
+  ASSERT_EQ(::write(ends[1], "x", 1), 1);
+  StagedWork work;
+  work.run = &StagedWork::Run;
+  work.waits_again = true;
+  work.wait_descriptor = ends[0];
+  work.wait_events = POLLIN;
+  threads_.Start(&work);
+  while (!work.begun) {
+  }
+  EXPECT_FALSE(threads_.Cancel(&work));
+  work.may_end = true;
+  EXPECT_EQ(Await(1), std::vector<WorkItem*>{&work});
+  EXPECT_TRUE(work.wait_again);
+  close(ends[0]);
+  close(ends[1]);
+}
+
+// poll(2) refuses more places than a process may have descriptors.
+TEST_F(WorkThreadsTest, MoreMayWaitThanThereAreDescriptors) {
+  constexpr rlim_t kDescriptors = 64;
+  constexpr size_t kReads = 70;
+  std::array<int, 2> ends;
+  ASSERT_EQ(pipe(ends.data()), 0);
+  char bytes[kReads] = {};
+  std::vector<FileTransferWork> reads;
+  for (char& byte : bytes) {
+    reads.push_back(Request(Kind::kRead, ends[0], kOwnPosition, &byte, 1));
+    WaitFirst(reads.back());
+  }
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few{kDescriptors, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  for (FileTransferWork& read : reads) threads_.Start(&read);
+  ASSERT_EQ(::write(ends[1], bytes, kReads), static_cast<ssize_t>(kReads));
+  EXPECT_EQ(Await(kReads).size(), kReads);
+  EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  close(ends[0]);
+  close(ends[1]);
 }
 
 TEST(WorkThreadsLifetimeTest, WithoutWorkThereAreNoThreads) {

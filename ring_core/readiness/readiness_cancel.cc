@@ -24,9 +24,9 @@ bool ReadinessCore::CancelPoll(Operation& operation) {
 bool ReadinessCore::CancelFile(Operation& operation) {
   if (operation.has(kEnding)) return true;
   if (IsTransfer(operation)) {
-    if (!threads_.Withdraw(&operation.file) && !threads_.Interrupt(&operation.file)) return false;
+    if (!threads_.Cancel(&operation.file)) return false;
   } else {
-    if (!threads_.Withdraw(operation.work)) return false;
+    if (!threads_.Cancel(operation.work)) return false;
     works_.Give(operation.work);
   }
   EndSoon(operation, ToResult(Error::kCanceled));

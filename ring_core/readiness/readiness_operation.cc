@@ -260,6 +260,7 @@ void ReadinessCore::BeginFile(Operation& operation) {
 void ReadinessCore::OnTransfer(Operation& operation) {
   const int32_t result = operation.file.result;
   const bool is_write = operation.file.is_write;
+  if (operation.file.wait_again) return EndOperation(operation, ToResult(Error::kCanceled));
   if (result < 0) {
     return EndOperation(operation, Fail(operation.token, result, is_write ? "write" : "read"));
   }
