@@ -236,7 +236,7 @@ class Checked {
         return Resize(random_.Below(kBytesMax));
       case 1: {
         const uint64_t begin = random_.Below(kBytesMax);
-        const uint64_t end = std::min(text_.size(), begin + random_.Below(kBytesMax));
+        const uint64_t end = std::min<uint64_t>(text_.size(), begin + random_.Below(kBytesMax));
         if (begin >= end) return;
         content_.Punch(begin, end);
         std::fill(text_.begin() + static_cast<ptrdiff_t>(begin),
