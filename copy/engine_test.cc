@@ -116,6 +116,16 @@ TEST_P(EngineTest, VerifiesAndResumes) {
   EXPECT_EQ(report().counters.files, 0u);
 }
 
+TEST_P(EngineTest, VerifiesAnEmptyFileOfSeveralNames) {
+  options_.verify = true;
+  folder_.MakeDirectory("from");
+  folder_.Write("from/a", "");
+  ASSERT_EQ(link(folder_.Path("from/a").c_str(), folder_.Path("from/b").c_str()), 0);
+  ASSERT_TRUE(Copy({"from"}, "to").ok());
+  EXPECT_EQ(Problems(), "");
+  EXPECT_EQ(folder_.Look("to/b").st_nlink, 2u);
+}
+
 TEST_P(EngineTest, CopiesATreeOfManyDirectoriesAndNames) {
   std::string deep = "from";
   for (int i = 0; i < 60; ++i) absl::StrAppend(&deep, "/d");
