@@ -36,13 +36,14 @@ int CopyMetadata(int from, const struct stat& info, int to, const struct stat* h
 }
 
 int CopyMetadataAt(const struct stat& info, int directory, const char* name) {
-  mode_t permissions = info.st_mode & kPermissions;
-  if (fchownat(directory, name, info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW) != 0) {
-    if (!IsForbidden(errno)) return -errno;
-    permissions &= ~kOwnersBits;
+  // Set-id bits are of no use to what is no program.
+  const mode_t permissions = info.st_mode & kPermissions & ~kOwnersBits;
+  const int chowned = fchownat(directory, name, info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW);
+  if (chowned != 0 && !IsForbidden(errno)) return -errno;
+  // A symbolic link has no permissions. Somebody may have put one where the special file was made.
+  if (!S_ISLNK(info.st_mode) && fchmodat(directory, name, permissions, AT_SYMLINK_NOFOLLOW) != 0) {
+    return -errno;
   }
-  // A symbolic link has no permissions. The name is one that nobody else knows.
-  if (!S_ISLNK(info.st_mode) && fchmodat(directory, name, permissions, 0) != 0) return -errno;
   const timespec times[] = {AccessedTime(info), ModifiedTime(info)};
   return utimensat(directory, name, times, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
 }

@@ -159,5 +159,17 @@ TEST(CopyMetadataTest, OfALinkIsTheLinksOwn) {
   EXPECT_EQ(ModifiedTime(folder.Look("target")).tv_sec, ModifiedTime(before).tv_sec);
 }
 
+TEST(CopyMetadataTest, FollowsNoLinkThatTookTheNameOfASpecialFile) {
+  const TestFolder folder;
+  folder.Write("target", "text");
+  ASSERT_EQ(fchmodat(folder.handle(), "target", 0600, 0), 0);
+  ASSERT_EQ(symlinkat("target", folder.handle(), "fifo"), 0);
+  struct stat info = folder.Look("target");
+  info.st_mode = S_IFIFO | 0666;
+  // A link has no permissions to set.
+  EXPECT_NE(CopyMetadataAt(info, folder.handle(), "fifo"), 0);
+  EXPECT_EQ(folder.Look("target").st_mode & 07777, 0600u);
+}
+
 }  // namespace
 }  // namespace ioring::copy
