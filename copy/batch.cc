@@ -204,7 +204,7 @@ class EntryCopier {
     }
     if (error == 0) error = Finish(from, file);
     if (error != 0) return Fail("the copy cannot be written", -error);
-    Succeed(size, size != static_cast<size_t>(info_.st_size));
+    Succeed(size, size != static_cast<size_t>(info_.st_size) || IsChanged(from));
   }
 
   void CopyMediumFile(int from) {
@@ -219,10 +219,7 @@ class EntryCopier {
     if (const int error = Finish(from, file); error != 0) {
       return Fail("the copy cannot be written", -error);
     }
-    struct stat now;
-    const bool is_changed =
-        fstat(from, &now) == 0 && (now.st_size != info_.st_size || !IsSameTime(now, info_));
-    Succeed(done, is_changed || done != size);
+    Succeed(done, done != size || IsChanged(from));
   }
 
   bool CopyPieces(int from, int to, uint64_t size, uint64_t* done) {
@@ -239,6 +236,12 @@ class EntryCopier {
       *done += count;
     }
     return true;
+  }
+
+  // Whether somebody wrote to the source since it was looked at, also where its size is the same.
+  bool IsChanged(int from) const {
+    struct stat now;
+    return fstat(from, &now) == 0 && (now.st_size != info_.st_size || !IsSameTime(now, info_));
   }
 
   void Succeed(uint64_t bytes, bool is_changed) {
