@@ -205,6 +205,10 @@ absl::Status Engine::Run(const std::vector<std::string>& sources, const std::str
       }
     }
     if (!remainders.empty()) status = CopyByRings(shared, remainders);
+    // The names of the sources are in it.
+    if (options_.sync && !options_.dry_run && fsync(top.get()) != 0) {
+      shared.Tell(places->directory, ErrnoText(errno));
+    }
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   report_.counters.is_listed = true;
