@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -46,6 +47,12 @@ int Listing::Next(std::vector<ListedEntry>* entries) {
     const std::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
     entries->push_back({entry->d_name, KindOf(entry->d_type)});
+    // Some file systems do not tell. Directories have bounds that batches do not know.
+    struct stat info;
+    if (entry->d_type == DT_UNKNOWN &&
+        fstatat(dirfd(stream_.get()), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0) {
+      entries->back().kind = KindOf(static_cast<unsigned char>(IFTODT(info.st_mode)));
+    }
   }
   return 0;
 }

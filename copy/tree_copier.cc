@@ -311,9 +311,15 @@ Task<bool> TreeCopier::RunBatch(const Directory& directory, Walk& walk,
     CopyBatch(batch);
     return 0;
   });
-  // What it passes on has its own bounds.
+  // It keeps its place while it waits for one of a large file: batches that wait are bounded, too.
+  for (BatchEntry& entry : batch.entries) {
+    if (entry.outcome != Outcome::kDirectory) co_await Distribute(directory, walk, entry);
+  }
+  // Directories have batches of their own, which must find a place.
   batches_.Leave();
-  for (BatchEntry& entry : batch.entries) co_await Distribute(directory, walk, entry);
+  for (BatchEntry& entry : batch.entries) {
+    if (entry.outcome == Outcome::kDirectory) co_await Distribute(directory, walk, entry);
+  }
   co_return worked == 0;
 }
 
