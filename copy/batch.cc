@@ -271,10 +271,11 @@ class EntryCopier {
     return read == static_cast<ssize_t>(size) && std::memcmp(memory_, compared_, size) == 0;
   }
 
-  // With the source's permissions at once, as far as it gets them: it has no name yet.
+  // With the source's permissions at once, as far as it gets them: it has no name yet. Extended
+  // attributes need the owner's permission to write, whatever the descriptor allows.
   int Create(PendingFile& file) {
     const mode_t wanted =
-        progress_.knows_new_files ? info_.st_mode & kAllPermissions : kAllPermissions;
+        progress_.knows_new_files ? (info_.st_mode & kAllPermissions) | S_IWUSR : kAllPermissions;
     if (const int error = file.Create(batch_.to, wanted); error != 0) return error;
     if (!file.is_unnamed()) return 0;
     if (!progress_.knows_new_files) {

@@ -1,6 +1,7 @@
 #include "copy/batch.h"
 
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -124,6 +125,26 @@ TEST_F(BatchTest, PermissionsAreTheSourcesWhateverTheUmask) {
     EXPECT_EQ(to_.Look(entry.name).st_mode, from_.Look(entry.name).st_mode);
     EXPECT_EQ(to_.Look(entry.name).st_uid, from_.Look(entry.name).st_uid);
     EXPECT_EQ(to_.Look(entry.name).st_gid, from_.Look(entry.name).st_gid);
+  }
+}
+
+TEST_F(BatchTest, FilesThatNobodyMayWriteKeepTheirAttributes) {
+  Batch batch{.from = from_.handle(), .to = to_.handle(), .options = &options_, .stop = &stop_};
+  for (const char* const name : {"first", "second"}) {
+    from_.Write(name, "text");
+    if (setxattr(from_.Path(name).c_str(), "user.key", "value", 5, 0) != 0) {
+      GTEST_SKIP() << "the tests' file system has no attributes";
+    }
+    ASSERT_EQ(fchmodat(from_.handle(), name, 0444, 0), 0);
+    BatchEntry entry;
+    entry.name = name;
+    batch.entries.push_back(entry);
+  }
+  CopyBatch(batch);
+  for (const char* const name : {"first", "second"}) {
+    char value[8];
+    EXPECT_EQ(getxattr(to_.Path(name).c_str(), "user.key", value, sizeof(value)), 5) << name;
+    EXPECT_EQ(to_.Look(name).st_mode & 07777, 0444u) << name;
   }
 }
 
