@@ -1,6 +1,11 @@
 #include "copy/file_copier.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -42,6 +47,29 @@ constexpr uint32_t kUsualAlignment = 4096;
 // What the memory of chunks has, and their size is a multiple of.
 constexpr uint32_t kAlignmentMax = 4096;
 
+// Opens a regular file to be read. -1 with a reason where it is none.
+int OpenDescriptor(int directory, const char* name, std::string* reason) {
+  // Not blocking: what was listed as a file may be a FIFO by now, which nobody writes to.
+  const int file = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (file < 0) {
+    *reason = errno == ENOENT ? "it vanished before it was copied"
+                              : absl::StrCat("it cannot be opened: ", ErrnoText(errno));
+    return -1;
+  }
+  struct stat info;
+  if (fstat(file, &info) != 0) {
+    *reason = absl::StrCat("it cannot be looked at: ", ErrnoText(errno));
+  } else if (!S_ISREG(info.st_mode)) {
+    *reason = "it became another kind of file meanwhile";
+  } else if (fcntl(file, F_SETFL, 0) != 0) {
+    *reason = absl::StrCat("it cannot be opened: ", ErrnoText(errno));
+  } else {
+    return file;
+  }
+  close(file);
+  return -1;
+}
+
 uint32_t AlignmentOf(const FileInfo& info) {
   const uint32_t alignment =
       std::max(info.direct_io_memory_alignment, info.direct_io_offset_alignment);
@@ -67,6 +95,26 @@ Task<bool> FileCopier::Close(FileId file) {
 }
 
 // ---- One file.
+
+Task<bool> FileCopier::OpenRegular(FileId directory, const char* name, FileId* file,
+                                   std::string* reason) {
+  const auto below = static_cast<int>(*scheduler_.ring().FileHandle(directory));
+  int opened = -1;
+  const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
+    opened = OpenDescriptor(below, name, reason);
+    return 0;
+  });
+  if (worked != 0) *reason = ErrorText(ToError(worked));
+  if (opened < 0) co_return false;
+  const absl::StatusOr<FileId> adopted = scheduler_.ring().RegisterFile(opened);
+  if (!adopted.ok()) {
+    close(opened);
+    *reason = adopted.status().message();
+    co_return false;
+  }
+  *file = *adopted;
+  co_return true;
+}
 
 Task<FileResult> FileCopier::Copy(FilePlace place) {
   FileResult result;
@@ -95,12 +143,9 @@ Task<bool> FileCopier::IsComplete(const FilePlace& place) {
     co_return false;
   }
   if (!options_.verify) co_return true;
-  const FileOptions options{.follow_link = false};
-  const Completion opened = co_await scheduler_.Call([&](Ring& ring, Token token) {
-    return ring.PrepareOpen({place.to_directory, place.name}, options, token);
-  });
-  if (!opened.ok()) co_return false;
-  Transfer transfer{.from = place.from, .to = opened.file(), .size = info.size};
+  Transfer transfer{.from = place.from, .size = info.size};
+  std::string reason;
+  if (!co_await OpenRegular(place.to_directory, place.name, &transfer.to, &reason)) co_return false;
   const bool is_equal = TakeChunks(transfer) && co_await CompareAll(transfer);
   co_await Close(transfer.to);
   co_return is_equal;

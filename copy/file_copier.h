@@ -60,6 +60,9 @@ class FileCopier {
   FileCopier(const FileCopier&) = delete;
   FileCopier& operator=(const FileCopier&) = delete;
 
+  // Opens a file to be read, if it is a regular one; else `reason` says what is wrong. The caller
+  // closes it.
+  Task<bool> OpenRegular(FileId directory, const char* name, FileId* file, std::string* reason);
   // A copy of the content, with all metadata, under its name; or nothing.
   Task<FileResult> Copy(FilePlace place);
 

@@ -341,18 +341,14 @@ Task<bool> TreeCopier::CopyLargeFile(const Directory& directory, std::string nam
                                      std::string target_name) {
   const absl::Cleanup leaver = [&] { files_.Leave(); };
   if (IsStopped()) co_return false;
-  const FileOptions options{.follow_link = false};
-  const Completion opened = co_await scheduler_.Call([&](Ring& ring, Token token) {
-    return ring.PrepareOpen({directory.from, name.c_str()}, options, token);
-  });
-  if (!opened.ok()) {
-    Tell(Join(directory.path, name), opened.error() == Error::kNotFound
-                                         ? "it vanished before it was copied"
-                                         : absl::StrCat("it cannot be opened: ", Explain(opened)));
+  FileId from;
+  std::string reason;
+  if (!co_await file_copier_.OpenRegular(directory.from, name.c_str(), &from, &reason)) {
+    Tell(Join(directory.path, name), reason);
     co_return false;
   }
-  const bool is_copied = co_await CopyOpenFile(directory, opened.file(), name, target_name);
-  co_await Close(opened.file());
+  const bool is_copied = co_await CopyOpenFile(directory, from, name, target_name);
+  co_await Close(from);
   co_return is_copied;
 }
 
