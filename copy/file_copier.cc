@@ -204,17 +204,23 @@ Task<bool> FileCopier::Finish(const FilePlace& place, Target& target, FileResult
   const auto from = static_cast<int>(*scheduler_.ring().FileHandle(place.from));
   const auto to = static_cast<int>(*scheduler_.ring().FileHandle(target.file));
   int error = 0;
+  int written = 0;
   struct stat info;
   // Of the source as it was before: what changed meanwhile must not look complete.
   const struct stat before = ToStat(*place.info);
   const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
     error = CopyMetadata(from, before, to);
     if (error == 0 && fstat(to, &info) != 0) error = -errno;
+    if (error == 0 && !target.temporary.empty()) written = CheckWrites(to);
     return 0;
   });
   if (worked != 0 || error != 0) {
     result.reason = absl::StrCat("owner, permissions or times of the copy cannot be set: ",
                                  error != 0 ? ErrnoText(-error) : ErrorText(ToError(worked)));
+    co_return false;
+  }
+  if (written != 0) {
+    result.reason = absl::StrCat("the copy cannot be written: ", ErrnoText(-written));
     co_return false;
   }
   result.device = info.st_dev;

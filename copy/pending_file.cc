@@ -45,6 +45,12 @@ int RenameIntoPlace(int directory, const std::string& temporary, const char* nam
   return -error;
 }
 
+int CheckWrites(int file) {
+  const int duplicate = fcntl(file, F_DUPFD_CLOEXEC, 0);
+  if (duplicate < 0) return -errno;
+  return close(duplicate) == 0 ? 0 : -errno;
+}
+
 PendingFile::~PendingFile() {
   static_cast<void>(Close());
   if (!temporary_.empty()) static_cast<void>(unlinkat(directory_, temporary_.c_str(), 0));
@@ -74,6 +80,8 @@ int PendingFile::Publish(const char* name) {
     }
     return RenameIntoPlace(directory_, temporary, name);
   }
+  // File systems with unnamed files are local, and tell it at each write.
+  if (const int error = CheckWrites(file_); error != 0) return error;
   return RenameIntoPlace(directory_, std::exchange(temporary_, {}), name);
 }
 

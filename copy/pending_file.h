@@ -26,6 +26,10 @@ bool IsTemporaryName(std::string_view name);
 // `temporary`.
 int RenameIntoPlace(int directory, const std::string& temporary, const char* name);
 
+// What writes to the open file did not tell yet: network file systems tell it at a close, too late
+// for who has given the file its name by then. So this closes a duplicate.
+int CheckWrites(int file);
+
 class PendingFile {
  public:
   PendingFile() = default;
@@ -40,7 +44,7 @@ class PendingFile {
   bool is_unnamed() const { return file_ >= 0 && temporary_.empty(); }
   // Its descriptor, to be read and written, until Close.
   int descriptor() const { return file_; }
-  // At most once: where it fails, the file is gone.
+  // At most once: where it fails, the file is gone with this object.
   int Publish(const char* name);
   // What a write could not tell may show here.
   int Close();

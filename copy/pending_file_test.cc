@@ -53,6 +53,15 @@ TEST(PendingFileTest, LeavesNothingWhereItIsNotPublished) {
   EXPECT_EQ(folder.Count(), 0);
 }
 
+TEST(PendingFileTest, ChecksWritesAndStaysOpen) {
+  const TestFolder folder;
+  PendingFile file;
+  ASSERT_EQ(file.Create(folder.handle(), 0600), 0);
+  EXPECT_EQ(CheckWrites(file.descriptor()), 0);
+  EXPECT_EQ(write(file.descriptor(), "text", 4), 4);
+  EXPECT_EQ(CheckWrites(-1), -EBADF);
+}
+
 TEST(TemporaryNameTest, IsKnownAgainAndNeverTheSame) {
   const std::string name = NewTemporaryName();
   EXPECT_TRUE(IsTemporaryName(name));
