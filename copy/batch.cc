@@ -82,6 +82,7 @@ struct Progress {
   // those that a umask, or a default list of access control, leaves.
   bool knows_new_files = false;
   struct stat new_file {};
+  bool new_files_have_list = false;  // of access control
 };
 
 // One entry on its way.
@@ -280,6 +281,7 @@ class EntryCopier {
     if (!file.is_unnamed()) return 0;
     if (!progress_.knows_new_files) {
       if (fstat(file.descriptor(), &progress_.new_file) != 0) return -errno;
+      progress_.new_files_have_list = HasAccessList(file.descriptor());
       progress_.knows_new_files = true;
     }
     has_ = progress_.new_file;
@@ -290,11 +292,11 @@ class EntryCopier {
 
   int Finish(int from, PendingFile& file) {
     const struct stat* const has = knows_copy_ ? &has_ : nullptr;
-    if (const int error = CopyMetadata(from, info_, file.descriptor(), has); error != 0) {
-      return error;
-    }
+    const bool has_list = !knows_copy_ || progress_.new_files_have_list;
+    const int error = CopyMetadata(from, info_, file.descriptor(), has, has_list);
+    if (error != 0) return error;
     if (options_.sync && fsync(file.descriptor()) != 0) return -errno;
-    if (const int error = file.Publish(target_name()); error != 0) return error;
+    if (const int failure = file.Publish(target_name()); failure != 0) return failure;
     return file.Close();
   }
 

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -145,6 +146,35 @@ TEST_F(BatchTest, FilesThatNobodyMayWriteKeepTheirAttributes) {
     char value[8];
     EXPECT_EQ(getxattr(to_.Path(name).c_str(), "user.key", value, sizeof(value)), 5) << name;
     EXPECT_EQ(to_.Look(name).st_mode & 07777, 0444u) << name;
+  }
+}
+
+TEST_F(BatchTest, ADefaultListOfAccessControlIsNotTheCopys) {
+  // acl(5), as the system has it: a version, and a tag, permissions and an id for each entry.
+  struct Entry {
+    uint16_t tag, permissions;
+    uint32_t id;
+  };
+  const struct {
+    uint32_t version = 2;
+    Entry entries[5] = {{1, 7, ~0u}, {2, 7, 1}, {4, 5, ~0u}, {16, 7, ~0u}, {32, 5, ~0u}};
+  } list;
+  if (fsetxattr(to_.handle(), "system.posix_acl_default", &list, sizeof(list), 0) != 0) {
+    GTEST_SKIP() << "the tests' file system has no lists";
+  }
+  Batch batch{.from = from_.handle(), .to = to_.handle(), .options = &options_, .stop = &stop_};
+  for (const mode_t mode : {0640, 0604}) {
+    BatchEntry entry;
+    entry.name = std::to_string(mode);
+    from_.Write(entry.name, "text");
+    ASSERT_EQ(fchmodat(from_.handle(), entry.name.c_str(), mode, 0), 0);
+    batch.entries.push_back(entry);
+  }
+  CopyBatch(batch);
+  for (const BatchEntry& entry : batch.entries) {
+    const std::string path = to_.Path(entry.name);
+    EXPECT_LT(getxattr(path.c_str(), "system.posix_acl_access", nullptr, 0), 0) << entry.name;
+    EXPECT_EQ(to_.Look(entry.name).st_mode, from_.Look(entry.name).st_mode);
   }
 }
 

@@ -20,7 +20,7 @@ bool IsForbidden(int error) { return error == EPERM || error == EINVAL; }
 
 }  // namespace
 
-int CopyMetadata(int from, const struct stat& info, int to, const struct stat* has) {
+int CopyMetadata(int from, const struct stat& info, int to, const struct stat* has, bool has_list) {
   mode_t permissions = info.st_mode & kPermissions;
   const bool is_owned = has != nullptr && has->st_uid == info.st_uid && has->st_gid == info.st_gid;
   // Before the permissions: it clears bits of theirs.
@@ -29,6 +29,7 @@ int CopyMetadata(int from, const struct stat& info, int to, const struct stat* h
     permissions &= ~kOwnersBits;
   }
   if (const int error = CopyAttributes(from, to); error != 0) return error;
+  if (const int error = has_list ? RemoveOtherLists(from, to) : 0; error != 0) return error;
   const bool has_permissions = is_owned && (has->st_mode & kPermissions) == permissions;
   if (!has_permissions && fchmod(to, permissions) != 0) return -errno;
   const timespec times[] = {AccessedTime(info), ModifiedTime(info)};

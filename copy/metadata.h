@@ -10,7 +10,9 @@ namespace ioring::copy {
 // describes. Where this process may not give files away, the owner stays, and the file gets no
 // set-user-ID and set-group-ID bits, which would be another owner's. `has`: the owner and the
 // permissions that `to` is known to have, which saves calls; null where nothing is known.
-int CopyMetadata(int from, const struct stat& info, int to, const struct stat* has = nullptr);
+// `has_list`: it may have lists of access control from its directory, which `from` may lack.
+int CopyMetadata(int from, const struct stat& info, int to, const struct stat* has = nullptr,
+                 bool has_list = true);
 
 // The same for an entry that cannot be opened: a symbolic link or a special file. It gets no
 // extended attributes.

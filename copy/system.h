@@ -23,6 +23,11 @@ int NameUnnamed(int file, int directory, const char* name);
 // Those of file systems that have none, or of a kind that needs privileges, are left out.
 int CopyAttributes(int from, int to);
 
+// Whether the file has a list of access control. A new one has that which its directory gives.
+bool HasAccessList(int file);
+// Removes the lists of access control that `to` has from its directory, and `from` lacks.
+int RemoveOtherLists(int from, int to);
+
 // Copies up to `size` bytes, less than 2 GiB, which the file systems may share from then on. The
 // bytes, fewer where `from` has fewer; -ENOTSUP where it copied none, or failed, to be tried in
 // another way.

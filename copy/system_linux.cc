@@ -24,6 +24,10 @@ namespace {
 // The largest list of names, and the largest value, that Linux has (xattr(7)).
 constexpr size_t kAttributeBytesMax = 65536;
 
+// Lists of access control: of a file, and of what is made in a directory (acl(5)).
+constexpr char kAccessList[] = "system.posix_acl_access";
+constexpr char kDefaultList[] = "system.posix_acl_default";
+
 // Kinds that a file system or a process lacks.
 bool MayBeLeftOut(int error) {
   return error == ENOTSUP || error == EPERM || error == EACCES || error == ENODATA;
@@ -68,6 +72,16 @@ int CopyAttributes(int from, int to) {
   const char* const end = names.data() + size;
   for (const char* name = names.data(); name < end; name += std::strlen(name) + 1) {
     if (const int error = CopyAttribute(from, to, name, value); error != 0) return error;
+  }
+  return 0;
+}
+
+bool HasAccessList(int file) { return fgetxattr(file, kAccessList, nullptr, 0) >= 0; }
+
+int RemoveOtherLists(int from, int to) {
+  for (const char* const name : {kAccessList, kDefaultList}) {
+    if (fgetxattr(from, name, nullptr, 0) >= 0 || fremovexattr(to, name) == 0) continue;
+    if (!MayBeLeftOut(errno)) return -errno;
   }
   return 0;
 }
