@@ -255,6 +255,7 @@ Task<bool> TreeCopier::WalkDirectory(const Directory& directory, Walk& walk) {
       break;
     }
     walk.is_listed = walk.listed.size() < kNamesAtOnce;
+    if (walk.is_listed) walk.listing.Close();
     Count(counters_.found, walk.listed.size());
   }
   if (!walk.entries.empty()) co_await StartBatch(directory, walk);

@@ -135,6 +135,8 @@ void VisitDirectory(Visit& visit) {
     visit.rest.clear();
   }
   visit.is_listed = visit.rest.size() < kNamesAtOnce;
+  // Of directories that lie inside each other many are open at once.
+  if (visit.is_listed) visit.listing.Close();
   FillBatch(visit);
   CopyBatch(batch);
   if (!IsWhole(visit) || batch.stop->load(std::memory_order_relaxed)) return;
@@ -144,7 +146,6 @@ void VisitDirectory(Visit& visit) {
         absl::StrCat("owner, permissions or times of the copy cannot be set: ", ErrnoText(-error));
   }
   visit.is_finished = true;
-  visit.listing.Close();
   visit.from.Close();
   visit.to.Close();
 }
