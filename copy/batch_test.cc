@@ -8,8 +8,10 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "copy/options.h"
 #include "copy/system.h"
@@ -268,6 +270,22 @@ TEST_F(BatchTest, TellsWhatVanishedAndWhatIsTheSame) {
   ASSERT_EQ(symlinkat("x", from_.handle(), "link"), 0);
   ASSERT_EQ(linkat(from_.handle(), "link", to_.handle(), "link", 0), 0);
   EXPECT_EQ(Copy("link").reason, "the source and the destination are the same file");
+}
+
+TEST_F(BatchTest, TellsThatAFileOfTheSameSizeChangesMeanwhile) {
+  from_.Write("name", "text");
+  std::atomic<bool> ends = false;
+  std::thread writer([&] {
+    for (time_t now = 0; !ends; ++now) {
+      const timespec times[] = {{now, 0}, {now, 0}};
+      ASSERT_EQ(utimensat(from_.handle(), "name", times, 0), 0);
+    }
+  });
+  std::string reason;
+  for (int tries = 0; tries < 10000 && reason.empty(); ++tries) reason = Copy("name").reason;
+  ends = true;
+  writer.join();
+  EXPECT_EQ(reason, "it changed while it was copied: it had 4 bytes, and 4 were copied");
 }
 
 TEST_F(BatchTest, TriesNothingOnceItIsStopped) {

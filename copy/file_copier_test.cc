@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <memory>
 #include <string>
 
 #include "absl/log/check.h"
