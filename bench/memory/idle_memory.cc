@@ -137,7 +137,15 @@ absl::Status AwaitEcho(int socket) {
   char byte = 'x';
   const timeval patience = {.tv_sec = 30};
   setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-  if (send(socket, &byte, 1, MSG_NOSIGNAL) == 1 && recv(socket, &byte, 1, 0) == 1) {
+  // A wait with a time limit is interrupted when the process was stopped and goes on (signal(7)).
+  const auto receive = [&] {
+    ssize_t received;
+    do {
+      received = recv(socket, &byte, 1, 0);
+    } while (received < 0 && errno == EINTR);
+    return received;
+  };
+  if (send(socket, &byte, 1, MSG_NOSIGNAL) == 1 && receive() == 1) {
     return absl::OkStatus();
   }
   return absl::ErrnoToStatus(errno, "the server does not answer its last connection");
