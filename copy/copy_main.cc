@@ -48,7 +48,8 @@ ABSL_FLAG(std::string, reflink, "auto",
 ABSL_FLAG(std::string, direct, "auto",
           "Direct I/O (O_DIRECT), which bypasses the page cache, for files of more than 64 KiB. "
           "auto: where a file has at least a quarter of the memory. always or never.");
-ABSL_FLAG(uint32_t, depth, 0, "Chunks on their way at once. 0: what measures best, 8.");
+ABSL_FLAG(uint32_t, depth, 0,
+          "Chunks on their way at once. 0: what measures best, 4, and 8 with direct I/O.");
 ABSL_FLAG(uint32_t, chunk, 0,
           "Bytes of a chunk: a multiple of 4096. 0: what measures best, 256 KiB, and 1 MiB with "
           "direct I/O.");

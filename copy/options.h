@@ -44,7 +44,7 @@ struct Options {
   // False: no blocks are shared. kReflink and kKernel, which may share some, are refused then.
   bool reflink = true;
   // Chunks in flight; 1 to 1024.
-  uint32_t depth = 8;
+  uint32_t depth = 4;
   // 4096 to 64 MiB, a multiple of 4096. Memory: `depth` of these.
   uint32_t chunk_bytes = 262144;
   // The same for direct I/O.
