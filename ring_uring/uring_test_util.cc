@@ -2,9 +2,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <liburing.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "process/testing/open_descriptors.h"
 #include "ring/drain.h"
 
 namespace ioring {
@@ -169,6 +172,19 @@ std::string ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
+
+SubmissionEntries::SubmissionEntries(size_t count) {
+  const std::vector<int> open = OpenDescriptors();
+  const auto is_ring = [](int fd) { return DescriptorTarget(fd) == "anon_inode:[io_uring]"; };
+  CHECK_EQ(std::count_if(open.begin(), open.end(), is_ring), 1);
+  const int ring = *std::find_if(open.begin(), open.end(), is_ring);
+  void* const memory = mmap(nullptr, count * sizeof(io_uring_sqe), PROT_READ | PROT_WRITE,
+                            MAP_SHARED, ring, IORING_OFF_SQES);
+  PCHECK(memory != MAP_FAILED);
+  entries_ = {static_cast<io_uring_sqe*>(memory), count};
+}
+
+SubmissionEntries::~SubmissionEntries() { munmap(entries_.data(), entries_.size_bytes()); }
 
 UringTester::UringTester(const RingOptions& options) {
   constexpr RingOptions kDefaults;

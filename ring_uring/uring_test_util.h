@@ -6,6 +6,7 @@
 #ifndef IORING_RING_URING_URING_TEST_UTIL_H_
 #define IORING_RING_URING_URING_TEST_UTIL_H_
 
+#include <liburing.h>
 #include <sys/types.h>
 
 #include <chrono>
@@ -93,6 +94,23 @@ std::string Pattern(size_t size);
 // What the descriptor refers to, as /proc says: "anon_inode:[io_uring]".
 std::string DescriptorTarget(int fd);
 std::string ReadFile(const std::string& path);
+
+// The submission entries of the only ring that this process has, mapped a second time: a test sees
+// what the ring is about to submit, and may change it.
+class SubmissionEntries {
+ public:
+  // `count`: of the ring's options, a power of two.
+  explicit SubmissionEntries(size_t count);
+  SubmissionEntries(const SubmissionEntries&) = delete;
+  SubmissionEntries& operator=(const SubmissionEntries&) = delete;
+  ~SubmissionEntries();
+
+  // Those not yet submitted, and old ones.
+  std::span<io_uring_sqe> all() const { return entries_; }
+
+ private:
+  std::span<io_uring_sqe> entries_;
+};
 
 // A ring without some features, for tests that run over several.
 struct Mask {
