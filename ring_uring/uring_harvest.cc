@@ -91,14 +91,24 @@ void UringRing::OnManagedNothing(Connection& connection, const io_uring_cqe& cqe
   EndManagedRecv(connection, cqe.res == 0 ? 0 : Fail(token, -cqe.res, "managed recv"));
 }
 
-// Also failures may take a buffer (liburing issue 359), and of a buffer that is filled piece by
-// piece some bytes, although there are none in them: only the kernel knows.
+// Also failures may take a buffer (liburing issue 359).
+//
+// Of a buffer that is filled piece by piece they should take nothing. The kernel moves on in it
+// when a receive has got bytes (io_recv in io_uring/net.c); it does so before that, by a length
+// that no completion tells, only on a worker thread and for files that cannot be polled
+// (io_should_commit in io_uring/kbuf.c). Neither is the case here: a multishot receive of a socket
+// goes back from a worker thread to its poll (io_wq_submit_work in io_uring/io_uring.c), all others
+// do not wait in the kernel, see PollsFirst. Should it happen all the same, the kernel's position
+// is taken from then on. That goes wrong where completions of the buffer have not found room in the
+// kernel's queue: they come after `cqe`, and BytesToCome does not see them.
 void UringRing::GiveBackUnfilled(const Connection& connection, const io_uring_cqe& cqe) {
   uring::ProvidedGroup& buffers = *groups_[connection.recv_group].buffers;
   const uint32_t buffer = cqe.flags >> IORING_CQE_BUFFER_SHIFT;
   if (buffers.mode() != uring::ProvidedGroup::Mode::kIncremental) {
     buffers.ConsumeNothing(buffer);
   } else if (buffers.in_kernel(buffer)) {
+    DCHECK(AgreesWithKernel(connection.recv_group, buffer, cqe))
+        << "a receive without bytes has moved the kernel on in buffer " << buffer;
     const uint32_t to_come = BytesToCome(connection.recv_group, buffer, cqe);
     buffers.SetFill(buffer, buffers.KernelFill(buffer) - to_come);
   }
@@ -122,14 +132,17 @@ uint32_t UringRing::BytesToCome(uint32_t group, uint32_t buffer, const io_uring_
   return bytes;
 }
 
-// Whether the library's count of what is in the buffer is where the kernel stands. With deferred
-// task work the kernel stands still while this looks.
+// Whether the library's count of what is in the buffer is where the kernel stands. The kernel may
+// be further on where completions have found no room in its queue, and without deferred task work,
+// where it does not stand still while this looks.
 bool UringRing::AgreesWithKernel(uint32_t group, uint32_t buffer, const io_uring_cqe& cqe) const {
   const uring::ProvidedGroup& buffers = *groups_[group].buffers;
+  if (!buffers.in_kernel(buffer)) return true;
   const bool overflowed =
       (__atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW) != 0;
-  if (!Has(Capability::kDeferredTaskRun) || overflowed || !buffers.in_kernel(buffer)) return true;
-  return buffers.fill(buffer) + BytesToCome(group, buffer, cqe) == buffers.KernelFill(buffer);
+  const uint32_t reported = buffers.fill(buffer) + BytesToCome(group, buffer, cqe);
+  const uint32_t kernel = buffers.KernelFill(buffer);
+  return Has(Capability::kDeferredTaskRun) && !overflowed ? reported == kernel : reported <= kernel;
 }
 
 // A message of a socket that keeps messages apart: one completion, and a buffer of its own.

@@ -1,4 +1,6 @@
 // What bit others on io_uring: buffers that the kernel picks.
+#include <sys/socket.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -166,6 +168,90 @@ INSTANTIATE_TEST_SUITE_P(
                     Mask{"OneShot",
                          {Capability::kIncrementalBuffers, Capability::kBundles,
                           Capability::kMultishotRecv}},
+                    Mask{"Emulated", {Capability::kProvidedBuffers}},
+                    Mask{"Linux515", CapabilitiesNewerThan5_15()}),
+    MaskName);
+
+// Many receives of one group, and the smallest queues.
+class ManagedOverflowTest : public testing::TestWithParam<Mask> {
+ protected:
+  struct Stream {
+    UringTester::Accepted connection;
+    Token receive;
+    std::string text;
+  };
+
+  void Start(size_t count, BufferGroupId group) {
+    for (size_t i = 0; i < count; ++i) {
+      UringTester::Accepted connection = ring_.Register(UnixPair());
+      if (ring_->SubmissionQueueSpace() == 0) ring_->Submit();
+      const Token receive = ring_.Start([&](Token token) {
+        return ring_->PrepareRecvManaged(connection.id, group, Shots::kMultishot, token);
+      });
+      streams_.push_back({std::move(connection), receive, Pattern(100 + i).substr(i, 40 + i)});
+    }
+    ring_->Submit();
+  }
+  void ExpectEnd(const Stream& stream) {
+    const Event end = ring_.Next(stream.receive);
+    EXPECT_EQ(end.result, 0);
+    EXPECT_EQ(end.flags & (kBuffer | kMore), 0u);
+    EXPECT_EQ(ring_.Close(stream.connection.id).result, 0);
+  }
+  void ExpectText(const Stream& stream) {
+    for (size_t done = 0; done < stream.text.size();) {
+      const Event event = ring_.Next(stream.receive);
+      ASSERT_NE(event.flags & kBuffer, 0u) << "result " << event.result;
+      ASSERT_EQ(AsText({event.buffer.data, event.buffer.size}),
+                stream.text.substr(done, event.buffer.size));
+      done += event.buffer.size;
+      ring_->ReturnBuffer(event.buffer);
+    }
+  }
+
+  UringTester ring_{
+      {.submission_entries = 8, .completion_entries = 1, .disabled = GetParam().disabled}};
+  std::vector<Stream> streams_;
+};
+
+// The end of a stream is reported while the kernel keeps completions with bytes, which found no
+// room in its queue. Those bytes are where they were put, whatever the end did to their buffer.
+TEST_P(ManagedOverflowTest, AnEndMovesNoBytes) {
+  constexpr size_t kStreams = 40;
+  std::array<std::byte, 16'384> memory;
+  const absl::StatusOr<BufferGroupId> group =
+      ring_->RegisterBufferGroup({.memory = memory, .buffer_bytes = 256});
+  ASSERT_TRUE(group.ok()) << group.status();
+  Start(kStreams, *group);
+  while (streams_.size() > kStreams / 2) {
+    const Stream ended = std::move(streams_.back());
+    streams_.pop_back();
+    if (streams_.size() % 2 == 0) {
+      ASSERT_TRUE(SendAll(ended.connection.peer.get(), ended.text));
+    }
+    ASSERT_EQ(shutdown(ended.connection.peer.get(), SHUT_WR), 0);
+    for (const Stream& stream : streams_) {
+      ASSERT_TRUE(SendAll(stream.connection.peer.get(), stream.text));
+    }
+    if (streams_.size() % 2 == 0) ExpectText(ended);
+    ExpectEnd(ended);
+    for (const Stream& stream : streams_) ExpectText(stream);
+    if (HasFailure()) return;
+  }
+  EXPECT_GT(ring_->GetStatistics().overflows, 0u);
+  for (const Stream& stream : streams_) {
+    EXPECT_EQ(ring_.Close(stream.connection.id).result, 0);
+    EXPECT_EQ(ring_.Next(stream.receive).error(), Error::kCanceled);
+  }
+  EXPECT_EQ(ring_->FreeBuffers(*group), 64u);
+  EXPECT_TRUE(ring_->UnregisterBufferGroup(*group).ok());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Masks, ManagedOverflowTest,
+    testing::Values(Mask{"Native", {}}, Mask{"NoDeferredTaskRun", {Capability::kDeferredTaskRun}},
+                    Mask{"Bundles", {Capability::kIncrementalBuffers}},
+                    Mask{"WholeBuffers", {Capability::kIncrementalBuffers, Capability::kBundles}},
                     Mask{"Emulated", {Capability::kProvidedBuffers}},
                     Mask{"Linux515", CapabilitiesNewerThan5_15()}),
     MaskName);
