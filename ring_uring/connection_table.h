@@ -56,6 +56,7 @@ enum ConnectionFlags : uint16_t {
   // What RegisterSocket changed, see changes().
   kMadeCloseOnExec = 1 << 11,
   kMadeNoDelay = 1 << 12,
+  kDropsUnsent = 1 << 13,  // is being reset, so that the memory of zero-copy sends is freed
 };
 // What the ring is to do for the connection at the next kernel entry.
 enum ConnectionTasks : uint8_t {
@@ -79,6 +80,7 @@ enum class LingerStep : uint8_t {
   kAsk,      // nothing is: is all that was sent acknowledged?
   kWait,     // for more, or the end
   kStop,     // ends the wait
+  kFree,     // nothing of it is in the kernel: waits until the memory of zero-copy sends is free
 };
 
 // One direction of a connection. Which of the names hold depends on its Transfer. A deadline is an

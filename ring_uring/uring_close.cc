@@ -47,8 +47,7 @@ Prepared UringRing::Begin(const request::Close& close, Token token) {
   if (close.mode == CloseMode::kReset) connection->set(uring::kReset);
   Accepted();
   const uint32_t space = EntrySpace();
-  const bool idle = connection->recv == Transfer::kIdle && connection->send == Transfer::kIdle &&
-                    connection->other_operations == 0;
+  const bool idle = IsIdle(*connection);
   if (!idle && EntrySpace() >= 2) {
     CancelOnConnection(*connection);
   } else if (!idle) {
@@ -66,18 +65,68 @@ Prepared UringRing::Begin(const request::Close& close, Token token) {
   return Prepared::kAccepted;
 }
 
+// Nothing is in flight but, perhaps, zero-copy sends that have sent and whose memory is in use.
+bool UringRing::IsIdle(const Connection& connection) const {
+  if (connection.recv != Transfer::kIdle || connection.send != Transfer::kIdle) return false;
+  return connection.other_operations == 0 ||
+         connection.other_operations == SendsWithMemoryInUse(connection);
+}
+
+uint32_t UringRing::SendsWithMemoryInUse(const Connection& connection) const {
+  const uint32_t index = connections_.IndexOf(connection);
+  uint32_t sends = 0;
+  for (uint32_t i = 0; i < operations_.used_end(); ++i) {
+    const Operation& operation = operations_[i];
+    sends += operation.kind == OperationKind::kZeroCopySend && operation.has(uring::kHasSent) &&
+             operation.connection == index;
+  }
+  return sends;
+}
+
 // Once nothing is in flight: until then the socket's file is kept by what is, and closing the
 // descriptor would send no FIN (liburing issue 932).
 void UringRing::ContinueClose(Connection& connection) {
   if (connection.state == uring::ConnectionState::kLingering) return ContinueLinger(connection);
   if (connection.state != uring::ConnectionState::kClosing) return;
-  if (connection.kernel_entries != 0 || connection.other_operations != 0) return;
-  if (connection.recv != Transfer::kIdle || connection.send != Transfer::kIdle) return;
+  if (connection.kernel_entries != 0 || !IsIdle(connection)) return;
   if (EntrySpace() < 2) {
     DeferConnection(connection);
     return;
   }
-  Lingers(connection) ? BeginLinger(connection) : SubmitClose(connection);
+  if (Lingers(connection)) return BeginLinger(connection);
+  connection.other_operations == 0 ? SubmitClose(connection) : AwaitMemory(connection);
+}
+
+// What zero-copy sends have sent may still reach the peer, and frees their memory then.
+void UringRing::AwaitMemory(Connection& connection) {
+  if (!lingers_.is_on()) connection.set(uring::kReset);
+  if (connection.has(uring::kReset)) return DropUnsent(connection);
+  connection.state = uring::ConnectionState::kLingering;
+  connection.recv_half.linger_step = LingerStep::kFree;
+  const uint32_t index = connections_.IndexOf(connection);
+  lingers_.Begin(index, NowNanos());
+  lingers_.LookAtEnd(index);
+}
+
+// A peer that does not read leaves the memory of zero-copy sends in use without end, and a close of
+// the descriptor would not change that soon. Ends the connection, which frees what was not
+// delivered (connect(2), AF_UNSPEC). The close goes on when the kernel has told of the memory.
+void UringRing::DropUnsent(Connection& connection) {
+  if (connection.has(uring::kDropsUnsent)) return;
+  connection.set(uring::kDropsUnsent);
+  static const sockaddr kNoAddress{.sa_family = AF_UNSPEC, .sa_data = {}};
+  io_uring_sqe* entry = NewEntry(Source::kIgnored, 0, 0);
+  io_uring_prep_connect(entry, 0, &kNoAddress, sizeof(kNoAddress));
+  SetDescriptor(entry, connection);
+}
+
+// The memory of a zero-copy send, whose result was told before, is free.
+void UringRing::OnMemoryFree(Connection& connection) {
+  --connection.other_operations;
+  if (connection.state == uring::ConnectionState::kClosing) return ContinueClose(connection);
+  const bool awaited = connection.state == uring::ConnectionState::kLingering &&
+                       connection.recv_half.linger_step == LingerStep::kFree;
+  if (awaited && connection.other_operations == 0) EndLinger(connection);
 }
 
 // ---- Lingering: ring_core/posix/linger.h says what for. All by entries, but for the end, which
@@ -124,6 +173,7 @@ void UringRing::ContinueLinger(Connection& connection) {
       io_uring_prep_poll_add(entry, 0, POLLIN | POLLRDHUP);
       break;
     case LingerStep::kStop:
+    case LingerStep::kFree:
       break;
   }
   SetDescriptor(entry, connection);
@@ -148,6 +198,8 @@ void UringRing::OnLinger(Connection& connection, int32_t result) {
       return ContinueLinger(connection);
     case LingerStep::kStop:
       return EndLinger(connection);
+    case LingerStep::kFree:
+      return;  // no step of it is in the kernel
   }
 }
 
@@ -188,6 +240,7 @@ void UringRing::OnLingerAsked(Connection& connection, Acknowledged acknowledged)
 
 // It is time to look.
 void UringRing::LookAtLinger(Connection& connection, int64_t now_ns) {
+  if (connection.recv_half.linger_step == LingerStep::kFree) return EndLinger(connection);
   if (connection.recv_half.linger_step != LingerStep::kWait) return;  // what it does ends by itself
   const uint32_t index = connections_.IndexOf(connection);
   if (lingers_.IsOver(index, now_ns)) return StopLinger(connection);
@@ -214,9 +267,18 @@ void UringRing::StopLinger(Connection& connection) {
   ContinueLinger(connection);
 }
 
+// But for zero-copy sends: see AwaitMemory.
 void UringRing::EndLinger(Connection& connection) {
-  lingers_.End(connections_.IndexOf(connection));
+  const uint32_t index = connections_.IndexOf(connection);
   UndeferConnection(connection);
+  if (connection.other_operations != 0) {
+    if (!lingers_.IsOver(index, NowNanos())) {
+      connection.recv_half.linger_step = LingerStep::kFree;
+      return lingers_.LookAtEnd(index);
+    }
+    connection.set(uring::kReset);
+  }
+  lingers_.End(index);
   connection.state = uring::ConnectionState::kClosing;
   connection.stream = posix::StreamKind::kNone;  // closes, now
   ContinueClose(connection);

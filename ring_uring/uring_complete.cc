@@ -253,19 +253,20 @@ void UringRing::OnZeroCopySend(Operation& operation, const io_uring_cqe& cqe) {
     return DropKernelEntry(connection);
   }
   if ((cqe.flags & IORING_CQE_F_NOTIF) != 0) {
-    --connection.other_operations;
     EndOperation(operation, 0, kMemoryFree);
-    return DropKernelEntry(connection);
+    return OnMemoryFree(connection);
   }
   connection.End(Direction::kSend);
   if (cqe.res > 0) statistics_.bytes_sent.Add(static_cast<uint32_t>(cqe.res));
   const int32_t result = cqe.res >= 0 ? cqe.res : Fail(operation.token, -cqe.res, "send");
   if (notification_follows) {
+    operation.set(uring::kHasSent);
     ++connection.other_operations;
     CompleteMore(operation, result);
-    return;
+  } else {
+    EndOperation(operation, result);
   }
-  EndOperation(operation, result);
+  // What follows keeps no hold of the socket.
   DropKernelEntry(connection);
 }
 

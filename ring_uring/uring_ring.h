@@ -430,6 +430,11 @@ class UringRing final : public Ring, private RingState {
   void StopLinger(Connection& connection);
   void EndLinger(Connection& connection);
   void ContinueClose(Connection& connection);
+  bool IsIdle(const Connection& connection) const;
+  uint32_t SendsWithMemoryInUse(const Connection& connection) const;
+  void AwaitMemory(Connection& connection);
+  void DropUnsent(Connection& connection);
+  void OnMemoryFree(Connection& connection);
   void FinishClose(Connection& connection);
   void CloseSilently(Connection& connection);
 

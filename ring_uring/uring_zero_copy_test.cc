@@ -1,6 +1,9 @@
 // Zero-copy sends: the result comes before the memory is free.
+#include <errno.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -47,6 +50,15 @@ std::string ReceiveFromSlow(int peer, size_t size) {
   return ReceiveExactly(peer, size);
 }
 
+// Reads what has arrived. Whether the end was a reset.
+bool IsReset(int peer) {
+  char bytes[4096];
+  ssize_t received;
+  while ((received = recv(peer, bytes, sizeof(bytes), 0)) > 0) {
+  }
+  return received < 0 && errno == ECONNRESET;
+}
+
 class ZeroCopyTest : public testing::Test {
  protected:
   ZeroCopyTest() {
@@ -64,6 +76,17 @@ class ZeroCopyTest : public testing::Test {
   void SetUp() override {
     ASSERT_TRUE(ring_->Capabilities().Has(Capability::kZeroCopySend))
         << ring_->Capabilities().ToString();
+  }
+
+  // Sends to a peer that takes it slowly. Returns when the memory is what is waited for.
+  Token SendSlowly(UringTester& ring, ConnectionId connection) {
+    const Token send = ring.Start([&](Token token) {
+      return ring->PrepareSend(connection, region_->memory().first(kBytes), token);
+    });
+    const Event sent = ring.Next(send);
+    EXPECT_EQ(sent.result, static_cast<int32_t>(kBytes)) << ring->ExplainError(sent);
+    EXPECT_TRUE(sent.more());
+    return send;
   }
 
   std::unique_ptr<MemoryRegion> region_;
@@ -131,6 +154,54 @@ TEST_F(ZeroCopyTest, AConnectionThatIsClosedDeliversWhatWasSent) {
   EXPECT_NE(ring_.Next(send).flags & kMemoryFree, 0u);
   EXPECT_EQ(ring_.Next(close).result, 0);
   EXPECT_TRUE(ReceivesEnd(connection.peer.get()));
+}
+
+// A peer that takes nothing keeps the memory in use without end, but not the close.
+TEST_F(ZeroCopyTest, AResetDoesNotWaitForThePeer) {
+  const UringTester::Accepted connection = ring_.Register(SlowPair());
+  const Token send = SendSlowly(ring_, connection.id);
+  const Token close = ring_.Start(
+      [&](Token token) { return ring_->PrepareClose(connection.id, CloseMode::kReset, token); });
+  EXPECT_NE(ring_.Next(send).flags & kMemoryFree, 0u);
+  EXPECT_EQ(ring_.Next(close).result, 0);
+  EXPECT_EQ(ring_->InFlight(), 0u);
+  EXPECT_TRUE(IsReset(connection.peer.get()));
+}
+
+TEST_F(ZeroCopyTest, AGracefulCloseWaitsForThePeerForItsTime) {
+  UringTester ring(
+      {.linger_time = std::chrono::milliseconds(100), .zero_copy_threshold_bytes = kThreshold});
+  for (const bool peer_ends : {false, true}) {
+    const UringTester::Accepted connection = ring.Register(SlowPair());
+    if (peer_ends) {
+      ASSERT_EQ(shutdown(connection.peer.get(), SHUT_WR), 0);
+      std::byte none;
+      const Token end = ring.Start([&](Token token) {
+        return ring->PrepareRecv(connection.id, {&none, 1}, token);
+      });
+      ASSERT_EQ(ring.Next(end).result, 0);
+    }
+    const Token send = SendSlowly(ring, connection.id);
+    const auto begin = std::chrono::steady_clock::now();
+    const Token close = ring.Start([&](Token token) {
+      return ring->PrepareClose(connection.id, CloseMode::kGraceful, token);
+    });
+    EXPECT_NE(ring.Next(send).flags & kMemoryFree, 0u);
+    EXPECT_EQ(ring.Next(close).result, 0);
+    EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(100));
+    EXPECT_TRUE(IsReset(connection.peer.get()));
+  }
+}
+
+TEST_F(ZeroCopyTest, AGracefulCloseWithoutTimeDoesNotWait) {
+  UringTester ring(
+      {.linger_time = std::chrono::nanoseconds(0), .zero_copy_threshold_bytes = kThreshold});
+  const UringTester::Accepted connection = ring.Register(SlowPair());
+  const Token send = SendSlowly(ring, connection.id);
+  const Token close = ring.Start(
+      [&](Token token) { return ring->PrepareClose(connection.id, CloseMode::kGraceful, token); });
+  EXPECT_NE(ring.Next(send).flags & kMemoryFree, 0u);
+  EXPECT_EQ(ring.Next(close).result, 0);
 }
 
 TEST_F(ZeroCopyTest, UnixDomainSocketsFallBackToPlainSends) {

@@ -63,6 +63,7 @@ class LingerTable {
     LookAt(index, std::min(SaturatingAdd(now_ns, entry.delay_ns), entry.end_ns));
     return false;
   }
+  void LookAtEnd(uint32_t index) { LookAt(index, entries_[index].end_ns); }
   void LookAt(uint32_t index, int64_t time_ns) {
     Entry& entry = entries_[index];
     looks_.Remove(entry);
