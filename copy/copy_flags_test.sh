@@ -35,7 +35,7 @@ failure reflink,method "--reflink" "${COPY[@]}" --reflink=never --method=kernel 
 failure reflink,method "--reflink=always" "${COPY[@]}" --reflink=always --method=plain "${PATHS[@]}"
 
 effect_in_json depth depth 3 "${COPY[@]}" --depth=3
-effect_in_json depth depth 8 "${COPY[@]}" --depth=0
+effect_in_json depth depth 4 "${COPY[@]}" --depth=0
 failure depth "--depth" "${COPY[@]}" --depth=1025 "${PATHS[@]}"
 effect_in_json chunk chunk_bytes 8192 "${COPY[@]}" --chunk=8192
 effect_in_json chunk chunk_bytes 262144 "${COPY[@]}" --chunk=0
