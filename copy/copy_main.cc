@@ -16,13 +16,8 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
-#include "absl/flags/usage_config.h"
-#include "absl/log/initialize.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/notification.h"
@@ -33,6 +28,7 @@
 #include "copy/report.h"
 #include "copy/tree_copier.h"
 #include "process/process_limits.h"
+#include "program/command_line.h"
 #include "program/program_output.h"
 #include "program/stop_request.h"
 #include "program/terminal.h"
@@ -41,32 +37,45 @@
 #include "ring_native/create_ring.h"
 
 ABSL_FLAG(std::string, method, "auto",
-          "How large files are copied: auto, reflink, kernel (copy_file_range), fixed (registered "
-          "buffers), managed (buffers that the ring picks) or plain.");
+          "How large files are copied. auto: by a reflink where the file systems can, else as "
+          "measures best. reflink: the files share their blocks. kernel: copy_file_range. fixed: "
+          "through registered buffers. managed: through buffers that the ring picks. plain: "
+          "through memory that is not registered. A method that the file systems lack is an "
+          "error for each file.");
 ABSL_FLAG(std::string, reflink, "auto",
-          "never: no blocks are shared. always: as --method=reflink.");
+          "Whether copies may share blocks with their sources. auto: where the file systems can. "
+          "never: each copy has blocks of its own. always: the same as --method=reflink.");
 ABSL_FLAG(std::string, direct, "auto",
           "Direct I/O (O_DIRECT), which bypasses the page cache, for files of more than 64 KiB. "
-          "auto: where a file has at least a quarter of the memory. always or never.");
-ABSL_FLAG(uint32_t, depth, 0,
-          "Chunks on their way at once. 0: what measures best, 4, and 8 with direct I/O.");
-ABSL_FLAG(uint32_t, chunk, 0,
-          "Bytes of a chunk: a multiple of 4096. 0: what measures best, 256 KiB, and 1 MiB with "
-          "direct I/O.");
-ABSL_FLAG(uint32_t, rings, 0,
-          "Rings that share a tree's directories, each on a thread of its own. 0: one for every "
-          "four processors.");
-ABSL_FLAG(bool, verify, false, "Compares each copy with its source before it gets its name.");
-ABSL_FLAG(bool, sync, false, "Brings each file and directory to the disk before it counts.");
+          "auto: for files of at least a quarter of the machine's memory, which the cache could "
+          "not hold. always: for all, and an error where the file systems cannot. never.");
 ABSL_FLAG(
-    bool, resume, false,
-    "Leaves alone what has the same type, size and time (with --verify: and content) already, "
-    "and removes what a killed copy left behind.");
-ABSL_FLAG(bool, dry_run, false, "Tells what it would copy, and writes nothing.");
-ABSL_FLAG(std::string, backend, "auto", "auto, io_uring or epoll.");
+    uint32_t, depth, 0,
+    "Chunks of large files that are on their way at once on each ring, 1 to 1024. 0: 4, and 8 with "
+    "direct I/O.");
+ABSL_FLAG(uint32_t, chunk, 0,
+          "Bytes of a chunk: a multiple of 4096, up to 64 MiB. 0: 256 KiB, and 1 MiB with direct "
+          "I/O. A ring takes --depth times --chunk of memory, twice that with --verify.");
+ABSL_FLAG(uint32_t, rings, 0,
+          "Rings that share the directories of a tree, each on a thread of its own, up to 64. 0: "
+          "one for every four processors.");
+ABSL_FLAG(bool, verify, false,
+          "Reads each copy again and compares it with its source before it gets its name. With "
+          "--resume: compares the content of files that look complete, too.");
+ABSL_FLAG(bool, sync, false,
+          "Brings each file and directory to the disk (fsync) before it counts as copied. Slow "
+          "for many small files.");
+ABSL_FLAG(bool, resume, false,
+          "Goes on after a copy that was interrupted or killed: skips what has the same type, "
+          "size and time already, and removes the temporary files that were left.");
+ABSL_FLAG(bool, dry_run, false, "Prints what it would copy, and writes nothing.");
+ABSL_FLAG(std::string, backend, "auto",
+          "What the rings run on: io_uring, epoll, or auto, which is io_uring where that is.");
 ABSL_FLAG(std::string, json, "",
-          "Writes the summary to this file as JSON. -: to the standard output, instead of text.");
-ABSL_FLAG(bool, progress, true, "Shows a line of progress, on a terminal only.");
+          "Writes the summary to this file, as JSON. -: to standard output, instead of the text.");
+ABSL_FLAG(bool, progress, true,
+          "Shows bytes, files, rate and time left while it copies, where standard error is a "
+          "terminal.");
 
 namespace ioring::copy {
 namespace {
@@ -229,29 +238,27 @@ absl::Status GoWhereBazelWasCalled() {
   return absl::ErrnoToStatus(errno, absl::StrCat("BUILD_WORKING_DIRECTORY=", directory));
 }
 
+constexpr std::string_view kUsage =
+    "Copies files and trees, with permissions, times, owners, extended attributes, links, special "
+    "files and holes.\n\n"
+    "  copy SOURCE... DESTINATION\n"
+    "  copy photos /mnt/backup              to /mnt/backup/photos, where /mnt/backup is there\n"
+    "  copy photos/. /mnt/backup            what is in photos, to /mnt/backup\n"
+    "  copy --resume photos /mnt/backup     the same as the first one, what is missing of it\n"
+    "  copy --sync --verify --json=- photos /mnt/backup\n\n"
+    "Where the destination is a directory, the sources go into it. Otherwise there must be one "
+    "source, whose copy\ngets the destination's name. Directories are merged, files are replaced. "
+    "Nothing is deleted.\n\n"
+    "Each file is complete, or as it was before, at any moment, also when the copy is killed; "
+    "run it again with\n--resume then. SIGINT or SIGTERM ends it with the summary so far.\n\n"
+    "What cannot be copied, or changes meanwhile, is told with its path and the reason, and the "
+    "rest is copied.\nEnds with 0 where everything was copied, else with 1.";
+
 int Main(int argc, char** argv) {
-  absl::SetProgramUsageMessage(
-      "Copies files and trees, with permissions, times, owners, extended attributes, links, "
-      "special files and holes.\n\n"
-      "  copy SOURCE... DESTINATION\n"
-      "  copy --resume --verify photos /mnt/backup\n"
-      "  copy --json=- --sync photos/. /mnt/backup/photos\n\n"
-      "Where the destination is a directory, the sources go into it; else one source gets its "
-      "name. "
-      "A source that\nends with /. goes into it with its content alone. Each file is complete or "
-      "not there, also when the copy is\nkilled; --resume goes on. Ends with 0, or with 1 where "
-      "something was not copied, changed meanwhile, or a flag\nis bad: it tells path and reason, "
-      "and copies the rest. An interrupt ends it with the summary so far.");
-  absl::FlagsUsageConfig usage;
-  usage.contains_help_flags = [](std::string_view file) {
-    return absl::EndsWith(file, "copy_main.cc");
-  };
-  absl::SetFlagsUsageConfig(usage);
-  absl::Status status = BeginOutput();
-  const std::vector<char*> arguments = absl::ParseCommandLine(argc, argv);
-  absl::InitializeLog();
+  const absl::StatusOr<std::vector<std::string>> words = BeginProgram(argc, argv, kUsage, __FILE__);
+  absl::Status status = words.status();
   if (status.ok()) status = GoWhereBazelWasCalled();
-  if (status.ok()) status = Run({arguments.begin() + 1, arguments.end()});
+  if (status.ok()) status = Run(*words);
   if (status.ok()) return 0;
   if (!status.message().empty()) absl::FPrintF(stderr, "copy: %s\n", status.message());
   return 1;

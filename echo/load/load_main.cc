@@ -11,13 +11,8 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
-#include "absl/flags/usage_config.h"
-#include "absl/log/initialize.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/notification.h"
@@ -27,6 +22,7 @@
 #include "echo/load/load_run.h"
 #include "echo/load/load_threads.h"
 #include "process/process_limits.h"
+#include "program/command_line.h"
 #include "program/program_output.h"
 #include "program/stop_request.h"
 #include "program/terminal.h"
@@ -112,11 +108,11 @@ absl::Status CheckRange(std::string_view flag, uint64_t value, uint64_t max) {
       absl::StrCat("--", flag, "=", value, " must lie between 1 and ", max));
 }
 
-absl::Status CheckFlags(const std::vector<char*>& arguments) {
+absl::Status CheckFlags(const std::vector<std::string>& words) {
   constexpr uint64_t kGibibyte = uint64_t{1} << 30;
-  if (arguments.size() > 1) {
+  if (!words.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("no flag begins with '", arguments[1], "' (flags look like --depth=16)"));
+        absl::StrCat("no flag begins with '", words.front(), "' (flags look like --depth=16)"));
   }
   const struct {
     std::string_view flag;
@@ -177,8 +173,8 @@ absl::Status ReadDurations(LoadOptions& options) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<LoadOptions> OptionsFromFlags(const std::vector<char*>& arguments) {
-  if (absl::Status status = CheckFlags(arguments); !status.ok()) return status;
+absl::StatusOr<LoadOptions> OptionsFromFlags(const std::vector<std::string>& words) {
+  if (absl::Status status = CheckFlags(words); !status.ok()) return status;
   LoadOptions options;
   if (absl::Status status = ReadDurations(options); !status.ok()) return status;
   const absl::StatusOr<Endpoint> target = Endpoint::Parse(absl::GetFlag(FLAGS_target));
@@ -210,8 +206,8 @@ absl::Status Report(const LoadOptions& options, const LoadResult& result, Result
   return status;
 }
 
-absl::Status Run(const std::vector<char*>& arguments) {
-  const absl::StatusOr<LoadOptions> options = OptionsFromFlags(arguments);
+absl::Status Run(const std::vector<std::string>& words) {
+  const absl::StatusOr<LoadOptions> options = OptionsFromFlags(words);
   if (!options.ok()) return options.status();
   const std::string path = absl::GetFlag(FLAGS_json);
   absl::StatusOr<ResultFile> json =
@@ -231,24 +227,18 @@ absl::Status Run(const std::vector<char*>& arguments) {
   return Report(*options, *result, *json);
 }
 
+constexpr std::string_view kUsage =
+    "Sends messages to an echo server, verifies what comes back, and prints throughput, latency "
+    "and CPU time.\n\n"
+    "  load --connections=1000 --message_size=4096 --duration=10s\n"
+    "  load --target=[::1]:7777 --rate=20000 --json=-\n\n"
+    "Latency is measured by one reading of the clock per batch of replies. Ends with 0, or with "
+    "1 and a sentence\nwhen a byte is wrong, the server fails, or a flag is bad. An interrupt "
+    "ends it with the figures so far.";
+
 int Main(int argc, char** argv) {
-  absl::SetProgramUsageMessage(
-      "Sends messages to an echo server, verifies what comes back, and prints throughput, latency "
-      "and CPU time.\n\n"
-      "  load --connections=1000 --message_size=4096 --duration=10s\n"
-      "  load --target=[::1]:7777 --rate=20000 --json=-\n\n"
-      "Latency is measured by one reading of the clock per batch of replies. Ends with 0, or with "
-      "1 and a sentence\nwhen a byte is wrong, the server fails, or a flag is bad. An interrupt "
-      "ends it with the figures so far.");
-  absl::FlagsUsageConfig usage;
-  usage.contains_help_flags = [](std::string_view file) {
-    return absl::EndsWith(file, "load_main.cc");
-  };
-  absl::SetFlagsUsageConfig(usage);
-  absl::Status status = BeginOutput();
-  const std::vector<char*> arguments = absl::ParseCommandLine(argc, argv);
-  absl::InitializeLog();
-  if (status.ok()) status = Run(arguments);
+  const absl::StatusOr<std::vector<std::string>> words = BeginProgram(argc, argv, kUsage, __FILE__);
+  const absl::Status status = words.ok() ? Run(*words) : words.status();
   if (status.ok()) return 0;
   absl::FPrintF(stderr, "load: %s\n", status.message());
   return 1;

@@ -7,15 +7,12 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
-#include "absl/flags/usage_config.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "echo/server/server_options.h"
+#include "program/command_line.h"
 #include "ring/endpoint.h"
 #include "ring_native/create_ring.h"
 
@@ -54,22 +51,15 @@ namespace {
 
 constexpr absl::Duration kDurationMax = absl::Hours(24 * 365);
 
-void SetHelp() {
-  absl::SetProgramUsageMessage(
-      "An echo server: sends every connection's bytes back to it.\n\n"
-      "  server\n"
-      "  server --listen=[::1]:7777 --engine=mirror --threads=2\n"
-      "  server --listen=unix:/tmp/echo.sock --report_interval=1s\n\n"
-      "The first line says where it listens, what it runs on, and what it does without and why. "
-      "SIGINT or SIGTERM ends\nit: it stops accepting, sends what it received, prints its "
-      "statistics, and exits with 0; a second signal ends it\nat once. Whatever it cannot do it "
-      "says in one sentence, and exits with 1.");
-  absl::FlagsUsageConfig usage;
-  const auto ours = [](std::string_view file) { return absl::EndsWith(file, "server_flags.cc"); };
-  usage.contains_help_flags = ours;
-  usage.contains_helpshort_flags = ours;
-  absl::SetFlagsUsageConfig(usage);
-}
+constexpr std::string_view kUsage =
+    "An echo server: sends every connection's bytes back to it.\n\n"
+    "  server\n"
+    "  server --listen=[::1]:7777 --engine=mirror --threads=2\n"
+    "  server --listen=unix:/tmp/echo.sock --report_interval=1s\n\n"
+    "The first line says where it listens, what it runs on, and what it does without and why. "
+    "SIGINT or SIGTERM ends\nit: it stops accepting, sends what it received, prints its "
+    "statistics, and exits with 0; a second signal ends it\nat once. Whatever it cannot do it "
+    "says in one sentence, and exits with 1.";
 
 absl::Status Bad(std::string_view flag, const std::string& value, std::string_view takes) {
   return absl::InvalidArgumentError(
@@ -167,11 +157,11 @@ std::string_view EchoEngineName(EchoEngine engine) {
 }
 
 absl::StatusOr<ServerFlags> ParseServerFlags(int argc, char** argv) {
-  SetHelp();
-  const std::vector<char*> arguments = absl::ParseCommandLine(argc, argv);
-  if (arguments.size() > 1) {
+  const absl::StatusOr<std::vector<std::string>> words = BeginProgram(argc, argv, kUsage, __FILE__);
+  if (!words.ok()) return words.status();
+  if (!words->empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("\"", arguments[1], "\" is no flag: flags look like --threads=2"));
+        absl::StrCat("\"", words->front(), "\" is no flag: flags look like --threads=2"));
   }
   ServerFlags flags;
   if (absl::Status status = ReadNames(flags); !status.ok()) return status;

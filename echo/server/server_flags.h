@@ -24,9 +24,8 @@ struct ServerFlags {
 // "mirror" or "managed".
 std::string_view EchoEngineName(EchoEngine engine);
 
-// Reads the command line. InvalidArgument with a sentence that names the flag and says
-// what it takes. Prints the help and ends the program where that is asked for, or where a
-// flag cannot be parsed at all.
+// Reads the command line by BeginProgram, once, whose effects and errors it has too.
+// InvalidArgument with a sentence that names the flag and says what it takes.
 absl::StatusOr<ServerFlags> ParseServerFlags(int argc, char** argv);
 
 }  // namespace ioring

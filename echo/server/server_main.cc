@@ -10,7 +10,6 @@
 #include <string_view>
 #include <thread>
 
-#include "absl/log/initialize.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
@@ -182,10 +181,7 @@ absl::Status Serve(ServerFlags& flags, ResultFile& stats_json) {
 }
 
 absl::Status ParseAndServe(int argc, char** argv) {
-  const absl::Status output = BeginOutput();
   absl::StatusOr<ServerFlags> flags = ParseServerFlags(argc, argv);
-  absl::InitializeLog();
-  if (!output.ok()) return output;
   if (!flags.ok()) return flags.status();
   absl::StatusOr<ResultFile> stats_json = ResultFile::Open("stats_json", flags->stats_json);
   if (!stats_json.ok()) return stats_json.status();
