@@ -70,8 +70,10 @@ struct RingOptions {
   Token wake_token = kDefaultWakeToken;
 
   // Sends of at least this size avoid the copy into the kernel, at the cost of a second completion
-  // (kMemoryFree). Sends with TransferFlags::kAll do not. Loopback copies all the same. Unset:
-  // never. Backends: io_uring.
+  // (kMemoryFree). Sends with TransferFlags::kAll do not. Loopback copies all the same. The memory
+  // is in use until the peer has taken the bytes, and a close waits for that: kGraceful until
+  // `linger_time` has passed, then it resets the connection; kReset does not wait. Unset: never.
+  // Backends: io_uring.
   std::optional<uint32_t> zero_copy_threshold_bytes;
   // Socket transfers of registered memory use the registration from this size on. Unset: on rio all
   // transfers do, on io_uring none. On io_uring leave it unset: the kernel copies in either case,
