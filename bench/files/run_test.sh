@@ -58,9 +58,9 @@ refused() {
   "${RUN}" "$@" >"${FOLDER}/said" 2>&1 && fail "$* is taken"
   grep -q -- "${words}" "${FOLDER}/said" || fail "$* says: $(<"${FOLDER}/said")"
 }
-refused "is no directory" "${FOLDER}/none" --copy="${COPY}"
-refused "--shapes" "${FOLDER}/data" --copy="${COPY}" --shapes=round
-refused "is no program" "${FOLDER}/data" --copy="${FOLDER}/none"
+refused "is no directory" "${FOLDER}/none" "${SMALL[@]}" --copy="${COPY}"
+refused "--shapes" "${FOLDER}/data" "${SMALL[@]}" --copy="${COPY}" --shapes=round
+refused "is no program" "${FOLDER}/data" "${SMALL[@]}" --copy="${FOLDER}/none"
 refused "--bytes" "${FOLDER}/data" --copy="${COPY}" --bytes=1MB
 refused "bytes free" "${FOLDER}/data" --copy="${COPY}" --bytes=100000000GiB
 exit "$((failures != 0))"
