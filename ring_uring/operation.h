@@ -50,9 +50,9 @@ enum OperationFlags : uint8_t {
   kDeferred = 1 << 2,      // on the list of operations to be armed again, or ended
   kIsSend = 1 << 3,        // kTransferAll: a send; kZeroCopySend: to be one
   kBegun = 1 << 4,         // kDeadline: its time runs
+  kHasSent = 1 << 4,       // kZeroCopySend: its result is told, its memory is in use
   kStopInKernel = 1 << 5,  // on the deferred list, to be cancelled in the kernel
   kPartIsEnough = 1 << 6,  // kTransferAll: asked for without TransferFlags::kAll
-  kHasSent = 1 << 4,       // kZeroCopySend: its result is told, its memory is in use
   kOutOfKernel = 1 << 7,   // the ring has all of it: a timer, a wait for one, a poll that is told
   // Of a kDeadline, which is no transfer:
   kStruck = 1 << 3,       // the time was up

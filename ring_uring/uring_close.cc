@@ -68,7 +68,8 @@ Prepared UringRing::Begin(const request::Close& close, Token token) {
 // Nothing is in flight but, perhaps, zero-copy sends that have sent and whose memory is in use.
 bool UringRing::IsIdle(const Connection& connection) const {
   if (connection.recv != Transfer::kIdle || connection.send != Transfer::kIdle) return false;
-  return connection.other_operations == 0 ||
+  if (connection.other_operations == 0) return true;
+  return zero_copy_threshold_ != kNever &&
          connection.other_operations == SendsWithMemoryInUse(connection);
 }
 
@@ -97,11 +98,13 @@ void UringRing::ContinueClose(Connection& connection) {
   connection.other_operations == 0 ? SubmitClose(connection) : AwaitMemory(connection);
 }
 
-// What zero-copy sends have sent may still reach the peer, and frees their memory then.
+// What zero-copy sends have sent may still reach the peer, and frees their memory then. Where
+// nothing lingers, its time is up at once.
 void UringRing::AwaitMemory(Connection& connection) {
-  if (!lingers_.is_on()) connection.set(uring::kReset);
   if (connection.has(uring::kReset)) return DropUnsent(connection);
   connection.state = uring::ConnectionState::kLingering;
+  connection.tasks = 0;  // there is nothing to stop
+  UndeferConnection(connection);
   connection.recv_half.linger_step = LingerStep::kFree;
   const uint32_t index = connections_.IndexOf(connection);
   lingers_.Begin(index, NowNanos());

@@ -93,7 +93,8 @@ void UringRing::OnManagedNothing(Connection& connection, const io_uring_cqe& cqe
 
 // Also failures may take a buffer (liburing issue 359).
 //
-// Of a buffer that is filled piece by piece they should take nothing. The kernel moves on in it
+// Of a buffer that is filled piece by piece they should take nothing, as far as parts of the
+// kernel's source tell, which the debug check below holds against it. The kernel moves on in it
 // when a receive has got bytes (io_recv in io_uring/net.c); it does so before that, by a length
 // that no completion tells, only on a worker thread and for files that cannot be polled
 // (io_should_commit in io_uring/kbuf.c). Neither is the case here: a multishot receive of a socket

@@ -78,15 +78,21 @@ class ZeroCopyTest : public testing::Test {
         << ring_->Capabilities().ToString();
   }
 
-  // Sends to a peer that takes it slowly. Returns when the memory is what is waited for.
-  Token SendSlowly(UringTester& ring, ConnectionId connection) {
+  // Sends to a peer that takes nothing, and closes. The memory is free before the close is done,
+  // and the peer gets a reset.
+  void ExpectToClose(UringTester& ring, const UringTester::Accepted& connection, CloseMode mode) {
     const Token send = ring.Start([&](Token token) {
-      return ring->PrepareSend(connection, region_->memory().first(kBytes), token);
+      return ring->PrepareSend(connection.id, region_->memory().first(kBytes), token);
     });
     const Event sent = ring.Next(send);
-    EXPECT_EQ(sent.result, static_cast<int32_t>(kBytes)) << ring->ExplainError(sent);
-    EXPECT_TRUE(sent.more());
-    return send;
+    ASSERT_EQ(sent.result, static_cast<int32_t>(kBytes)) << ring->ExplainError(sent);
+    ASSERT_TRUE(sent.more());
+    const Token close =
+        ring.Start([&](Token token) { return ring->PrepareClose(connection.id, mode, token); });
+    EXPECT_NE(ring.Next(send).flags & kMemoryFree, 0u);
+    EXPECT_EQ(ring.Next(close).result, 0);
+    EXPECT_EQ(ring->InFlight(), 0u);
+    EXPECT_TRUE(IsReset(connection.peer.get()));
   }
 
   std::unique_ptr<MemoryRegion> region_;
@@ -158,50 +164,35 @@ TEST_F(ZeroCopyTest, AConnectionThatIsClosedDeliversWhatWasSent) {
 
 // A peer that takes nothing keeps the memory in use without end, but not the close.
 TEST_F(ZeroCopyTest, AResetDoesNotWaitForThePeer) {
-  const UringTester::Accepted connection = ring_.Register(SlowPair());
-  const Token send = SendSlowly(ring_, connection.id);
-  const Token close = ring_.Start(
-      [&](Token token) { return ring_->PrepareClose(connection.id, CloseMode::kReset, token); });
-  EXPECT_NE(ring_.Next(send).flags & kMemoryFree, 0u);
-  EXPECT_EQ(ring_.Next(close).result, 0);
-  EXPECT_EQ(ring_->InFlight(), 0u);
-  EXPECT_TRUE(IsReset(connection.peer.get()));
+  ExpectToClose(ring_, ring_.Register(SlowPair()), CloseMode::kReset);
 }
 
 TEST_F(ZeroCopyTest, AGracefulCloseWaitsForThePeerForItsTime) {
-  UringTester ring(
-      {.linger_time = std::chrono::milliseconds(100), .zero_copy_threshold_bytes = kThreshold});
-  for (const bool peer_ends : {false, true}) {
+  constexpr auto kTime = std::chrono::milliseconds(100);
+  UringTester ring({.linger_time = kTime, .zero_copy_threshold_bytes = kThreshold});
+  enum class Peer { kSilent, kEnded, kSeenToEnd };
+  for (const Peer peer : {Peer::kSilent, Peer::kEnded, Peer::kSeenToEnd}) {
     const UringTester::Accepted connection = ring.Register(SlowPair());
-    if (peer_ends) {
+    if (peer != Peer::kSilent) {
       ASSERT_EQ(shutdown(connection.peer.get(), SHUT_WR), 0);
+    }
+    if (peer == Peer::kSeenToEnd) {
       std::byte none;
       const Token end = ring.Start([&](Token token) {
         return ring->PrepareRecv(connection.id, {&none, 1}, token);
       });
       ASSERT_EQ(ring.Next(end).result, 0);
     }
-    const Token send = SendSlowly(ring, connection.id);
     const auto begin = std::chrono::steady_clock::now();
-    const Token close = ring.Start([&](Token token) {
-      return ring->PrepareClose(connection.id, CloseMode::kGraceful, token);
-    });
-    EXPECT_NE(ring.Next(send).flags & kMemoryFree, 0u);
-    EXPECT_EQ(ring.Next(close).result, 0);
-    EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(100));
-    EXPECT_TRUE(IsReset(connection.peer.get()));
+    ExpectToClose(ring, connection, CloseMode::kGraceful);
+    EXPECT_GE(std::chrono::steady_clock::now() - begin, kTime);
   }
 }
 
 TEST_F(ZeroCopyTest, AGracefulCloseWithoutTimeDoesNotWait) {
   UringTester ring(
       {.linger_time = std::chrono::nanoseconds(0), .zero_copy_threshold_bytes = kThreshold});
-  const UringTester::Accepted connection = ring.Register(SlowPair());
-  const Token send = SendSlowly(ring, connection.id);
-  const Token close = ring.Start(
-      [&](Token token) { return ring->PrepareClose(connection.id, CloseMode::kGraceful, token); });
-  EXPECT_NE(ring.Next(send).flags & kMemoryFree, 0u);
-  EXPECT_EQ(ring.Next(close).result, 0);
+  ExpectToClose(ring, ring.Register(SlowPair()), CloseMode::kGraceful);
 }
 
 TEST_F(ZeroCopyTest, UnixDomainSocketsFallBackToPlainSends) {
