@@ -139,6 +139,12 @@ struct Work {
   WorkFunction* function;
   void* argument;
 };
+struct SendFile {
+  FileId file;
+  uint64_t offset;
+  ConnectionId connection;
+  uint32_t length;  // 1 to kTransferBytesMax
+};
 
 // ---- The calls of a file system: each uses up to two files, and completes with 0 or a count. They
 // are one alternative of Request, because an engine does the same with all: it finds the files,
@@ -255,7 +261,7 @@ using Request =
                  request::SendTo, request::Shutdown, request::Close, request::Poll, request::Timer,
                  request::TimerAt, request::Deadline, request::Cancel, request::CancelAll,
                  request::FileTransfer, request::FileParts, request::ReadManaged, request::Open,
-                 request::CloseFile, request::Work, request::FileCall>;
+                 request::CloseFile, request::Work, request::SendFile, request::FileCall>;
 
 // One cache line, which each Prepare but those of a connection's receives and sends fills. With
 // libc++, whose variants have an index of four bytes, FileCall's makes it eight bytes more.
@@ -264,7 +270,7 @@ static_assert(sizeof(Request) <= 72);
 // As std::visit, but by a switch, so that the arms can be inlined.
 template <typename Function>
 auto VisitRequest(const Request& request, Function function) {
-  static_assert(std::variant_size_v<Request> == 20, "each alternative has an arm below");
+  static_assert(std::variant_size_v<Request> == 21, "each alternative has an arm below");
   switch (request.index()) {
     case 0:
       return function(*std::get_if<0>(&request));
@@ -304,8 +310,10 @@ auto VisitRequest(const Request& request, Function function) {
       return function(*std::get_if<17>(&request));
     case 18:
       return function(*std::get_if<18>(&request));
-    default:
+    case 19:
       return function(*std::get_if<19>(&request));
+    default:
+      return function(*std::get_if<20>(&request));
   }
 }
 

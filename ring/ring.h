@@ -207,7 +207,7 @@ class Ring : public RingFiles {
                        TransferFlags flags = TransferFlags::kNone);
   // Completes with the bytes sent, which may be fewer than given. An empty span is
   // kInvalidArgument. On a datagram socket a send is one datagram, whole or not at all:
-  // kMessageTooLong where the network takes none of that size.
+  // kMessageTooLong where the network takes none of that size. (From a file: PrepareSendFile.)
   Prepared PrepareSend(ConnectionId connection, std::span<const std::byte> memory, Token token,
                        TransferFlags flags = TransferFlags::kNone);
   // The same on a slice of a registered buffer.

@@ -237,6 +237,13 @@ Prepared RingFiles::PrepareCopyRange(FileId from, uint64_t from_offset, FileId t
   return Start(request::CopyRange{from, from_offset, to, to_offset, length, mode}, token);
 }
 
+Prepared RingFiles::PrepareSendFile(FileId file, uint64_t offset, uint64_t length,
+                                    ConnectionId connection, Token token) {
+  const uint64_t part = std::min<uint64_t>(length, kTransferBytesMax);
+  if (part == 0 || !CanBe(offset, part)) return Refuse(Error::kInvalidArgument, token);
+  return Start(request::SendFile{file, offset, connection, static_cast<uint32_t>(part)}, token);
+}
+
 Prepared RingFiles::PrepareWork(WorkFunction* function, void* argument, Token token) {
   if (function == nullptr) return Refuse(Error::kInvalidArgument, token);
   return Start(request::Work{function, argument}, token);

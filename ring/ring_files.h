@@ -162,7 +162,7 @@ class RingFiles : protected RingBackend {
   // `permissions` as in FileOptions. kAlreadyExists if the name is in use.
   Prepared PrepareMakeDirectory(const PathAt& path, uint32_t permissions, Token token);
 
-  // ---- Between files, and anything else that blocks.
+  // ---- Between files, to a connection, and anything else that blocks.
 
   // Copies at most `length` bytes from one file to another without passing them through the
   // program, or shares their blocks. Linux only so far; kNotSupported elsewhere.
@@ -174,6 +174,21 @@ class RingFiles : protected RingBackend {
   // kDifferentFileSystem, and kInvalidArgument if the range is not made of whole blocks.
   Prepared PrepareCopyRange(FileId from, uint64_t from_offset, FileId to, uint64_t to_offset,
                             uint64_t length, CopyMode mode, Token token);
+  // Sends `length` bytes of the file from `offset` on to a connected stream. It is a send of the
+  // connection, so that at most one is in flight (kBusy), and a cancel, a deadline or a close of
+  // the connection ends it. It uses the file, so that a PrepareCloseFile waits for it. Completes
+  // with the number of bytes sent, at most kTransferBytesMax. It is less than `length` if the file
+  // ends before (0: `offset` is its end), and if the operation fails or is cancelled after bytes
+  // were sent: prepare another for the rest, which completes with the error if that lasts. While it
+  // is in flight, the bytes of the file may be read before they are sent: of one that changes, old
+  // or new bytes are sent. Errors: those of a read of the file and of a send on the connection.
+  // kInvalidArgument if `length` is 0, or the range ends at 2^63 or behind it (so for
+  // kOwnPosition). kNotSupported if the connection keeps messages apart. A pipe or terminal has no
+  // offset: see PrepareRead. Cost: the ring reads pieces of the file into memory of its own, and
+  // sends them: 64 KiB for each such operation in flight, which it keeps for later ones. Two places
+  // of the table of operations.
+  Prepared PrepareSendFile(FileId file, uint64_t offset, uint64_t length, ConnectionId connection,
+                           Token token);
   // Runs `function(argument)` on a thread of the ring's, and completes with what it returns. The
   // function is not called if the operation is cancelled before (kCanceled). `argument` must stay
   // valid until the final completion.

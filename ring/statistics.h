@@ -37,7 +37,7 @@ struct Statistics {
   uint64_t wakes = 0;                  // completions caused by Wake
   uint64_t bytes_received = 0;
   uint64_t bytes_sent = 0;
-  uint64_t bytes_read = 0;     // files
+  uint64_t bytes_read = 0;     // files; of a PrepareSendFile also what was read and not sent
   uint64_t bytes_written = 0;  // files
 
   // One line in words.

@@ -29,6 +29,7 @@ enum class OperationKind : uint8_t {
   kZeroCopySend,
   kRecvFrom,
   kSendTo,
+  kSendFile,
   kShutdown,
   kPoll,
   kTimeout,
@@ -62,6 +63,8 @@ enum OperationFlags : uint8_t {
   kPollsFirst = 1 << 6,      // waits for the file to be ready
   kWaitsForBuffer = 1 << 0,  // kReadManaged: on its group's list
   kHasClaim = 1 << 4,        // kReadManaged: one of the buffers that are free is for it
+  // Of a kSendFile:
+  kSendsPiece = 1 << 4,  // it sends the piece that it has read
   // Of the other operations of files, which may be kBegun, too:
   kOnThread = 1 << 3,  // one of the ring's threads does it
 };
@@ -101,6 +104,14 @@ struct alignas(64) Operation {
     uint64_t offset;
     uint32_t group;   // index
     uint32_t picked;  // emulated: the buffer
+  };
+  // A piece of the file is read, then sent, and so on.
+  struct SendFile {
+    TransferState piece;
+    uint64_t offset;  // of the piece
+    uint32_t left;    // bytes of the file that are not sent, those of the piece included
+    uint32_t sent;
+    uint32_t file;  // index
   };
   // A kFileCall, kOpen, kCloseFile or kWork.
   struct Call {
@@ -145,6 +156,7 @@ struct alignas(64) Operation {
     io_uring_sqe entry;             // kRead and kWrite with kOwnPlace, to be tried again
     posix::FileTransferWork write;  // kWrite, on a thread once it is kBegun
     ManagedRead managed;
+    SendFile send_file;
     Call call;
   };
 

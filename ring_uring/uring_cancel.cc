@@ -98,6 +98,10 @@ bool UringRing::StopAgain(const Operation::Target& target) {
         if (!operation.has(uring::kOwnPlace)) return false;
         Stop(operation);
         return true;
+      case OperationKind::kSendFile:
+        // What reads ends when it has read.
+        if (operation.has(uring::kSendsPiece)) Stop(operation);
+        return true;
       default:
         return false;
     }

@@ -42,6 +42,8 @@ const char* OperationName(uring::OperationKind kind) {
       return "recvfrom";
     case Kind::kSendTo:
       return "sendto";
+    case Kind::kSendFile:
+      return "send file";
     case Kind::kShutdown:
       return "shutdown";
     case Kind::kPoll:
@@ -92,6 +94,8 @@ void UringRing::OnOperation(Operation& operation, const io_uring_cqe& cqe) {
     case OperationKind::kRecvFrom:
     case OperationKind::kSendTo:
       return OnMessage(operation, cqe);
+    case OperationKind::kSendFile:
+      return OnSendFile(operation, cqe);
     case OperationKind::kShutdown: {
       Connection& connection = connections_[operation.connection];
       --connection.other_operations;

@@ -369,9 +369,9 @@ void UringRing::ArmConnectionAgain(Connection& connection) {
 
 void UringRing::ArmOperationAgain(Operation& operation) {
   if (operation.is_file()) return ContinueFile(operation);
-  const bool of_connection = operation.kind == OperationKind::kPoll ||
-                             operation.kind == OperationKind::kTransferAll ||
-                             operation.kind == OperationKind::kSendTo;
+  const bool of_connection =
+      operation.kind == OperationKind::kPoll || operation.kind == OperationKind::kTransferAll ||
+      operation.kind == OperationKind::kSendTo || operation.kind == OperationKind::kSendFile;
   const bool closing =
       of_connection && connections_[operation.connection].state != uring::ConnectionState::kOpen;
   if (operation.kind == OperationKind::kCancel) return EndOperation(operation, operation.result);
@@ -390,6 +390,9 @@ void UringRing::ArmOperationAgain(Operation& operation) {
     case OperationKind::kSendTo:
       FillMessage(entry, operation);
       break;
+    case OperationKind::kSendFile:
+      FillSendFile(entry, operation);
+      break;
     default:
       LOG(FATAL) << "an operation of kind " << static_cast<int>(operation.kind)
                  << " is never armed again";
@@ -407,6 +410,10 @@ void UringRing::EndCancelled(Operation& operation) {
   } else if (operation.kind == OperationKind::kSendTo) {
     Connection& connection = connections_[operation.connection];
     EndTransfer(operation, kCanceled);
+    ContinueClose(connection);
+  } else if (operation.kind == OperationKind::kSendFile) {
+    Connection& connection = connections_[operation.connection];
+    EndSendFile(operation, kCanceled);
     ContinueClose(connection);
   } else if (operation.kind == OperationKind::kPoll) {
     Connection& connection = connections_[operation.connection];

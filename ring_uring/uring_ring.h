@@ -59,6 +59,7 @@
 #include "ring_core/posix/work_threads.h"
 #include "ring_core/table/descriptor_index.h"
 #include "ring_core/table/linger_table.h"
+#include "ring_core/table/piece_pool.h"
 #include "ring_core/table/slot_array.h"
 #include "ring_core/table/slot_list.h"
 #include "ring_core/table/slot_table.h"
@@ -300,6 +301,8 @@ class UringRing final : public Ring, private RingState {
   Prepared Begin(const request::Open& open, Token token);
   Prepared Begin(const request::CloseFile& close, Token token);
   Prepared Begin(const request::Work& work, Token token);
+  // uring_send_file.cc:
+  Prepared Begin(const request::SendFile& send, Token token);
   // uring_cancel.cc, uring_deadline.cc, uring_close.cc:
   Prepared Begin(const request::Cancel& cancel, Token token);
   Prepared Begin(const request::CancelAll& cancel, Token token);
@@ -372,6 +375,12 @@ class UringRing final : public Ring, private RingState {
   void StallForBuffer(Operation& read);
   void UnstallOperation(Operation& read);
   void CompleteReadManaged(Operation& read, const ManagedBuffer& piece);
+
+  // Files to connections: uring_send_file.cc.
+  void FillSendFile(io_uring_sqe* entry, const Operation& operation);
+  void OnSendFile(Operation& operation, const io_uring_cqe& cqe);
+  bool SendFileGoesOn(Operation& operation, int32_t result);
+  void EndSendFile(Operation& operation, int32_t result);
 
   // Cancelling: uring_cancel.cc.
   uint64_t OperationUserData(const Operation& operation) const;
@@ -565,6 +574,7 @@ class UringRing final : public Ring, private RingState {
   bool synchronous_done_ = true;
   int synchronous_result_ = 0;
 
+  PiecePool pieces_;
   posix::FileWorkPool work_;
   posix::WorkThreads threads_{[this] { RingBell(); }};
   posix::WorkItem* done_work_ = nullptr;  // taken from the threads, not yet completed

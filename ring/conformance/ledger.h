@@ -92,7 +92,16 @@ class LedgerRing : public Ring {
 
  private:
   using Time = std::chrono::steady_clock::time_point;
-  enum class Kind : uint8_t { kOther, kRecv, kManaged, kSend, kRead, kManagedRead, kWrite };
+  enum class Kind : uint8_t {
+    kOther,
+    kRecv,
+    kManaged,
+    kSend,
+    kRead,
+    kManagedRead,
+    kWrite,
+    kSendFile,
+  };
   // What is known of a token.
   struct Account {
     Kind kind = Kind::kOther;
@@ -154,6 +163,7 @@ class LedgerRing : public Ring {
   uint64_t accepted_ = 0;
   uint64_t refused_ = 0;
   uint64_t completions_ = 0;
+  bool sends_files_ = false;  // has prepared a request::SendFile
   // What the completions say; bytes_... and nothing else are used.
   Statistics bytes_;
   int breaches_ = 0;

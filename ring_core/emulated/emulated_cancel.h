@@ -26,6 +26,8 @@ bool EmulatedRing<Backend, Types>::CancelOperation(Operation& operation) {
     case OperationKind::kSendTo:
     case OperationKind::kConnect:
       return backend().Stop(connections_[operation.connection], /*is_send=*/true);
+    case OperationKind::kSendFile:
+      return StopSend(connections_[operation.connection]);
     case OperationKind::kRead:
       if (operation.has(kManagedRead) && CancelManagedRead(operation)) return true;
       return backend().CancelFile(operation);
@@ -102,7 +104,7 @@ ABSL_ATTRIBUTE_NOINLINE void EmulatedRing<Backend, Types>::BeginCancelConnection
   uint32_t count = 0;
   if (connection.generation == cancel.target.generation) {
     if (cancel.direction != Direction::kSend && backend().Stop(connection, false)) ++count;
-    if (cancel.direction != Direction::kRecv && backend().Stop(connection, true)) ++count;
+    if (cancel.direction != Direction::kRecv && StopSend(connection)) ++count;
     if (cancel.direction == Direction::kBoth) count += StopPolls(connection);
   }
   EndOperation(operation, static_cast<int32_t>(count));

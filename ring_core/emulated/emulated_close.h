@@ -17,7 +17,7 @@ template <typename Backend, typename Types>
 void EmulatedRing<Backend, Types>::BeginClose(Connection& connection) {
   connection.state = ConnectionState::kClosing;
   backend().Stop(connection, /*is_send=*/false);
-  backend().Stop(connection, /*is_send=*/true);
+  StopSend(connection);
   StopPolls(connection);
   PushReady(connection);
 }

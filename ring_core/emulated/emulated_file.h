@@ -237,6 +237,8 @@ void EmulatedRing<Backend, Types>::DropFile(uint32_t index) {
 template <typename Backend, typename Types>
 ABSL_ATTRIBUTE_NOINLINE void EmulatedRing<Backend, Types>::EndFile(Operation& operation,
                                                                    int32_t result, uint32_t flags) {
+  if (operation.kind == OperationKind::kSendFile) return OnPieceSent(operation, result);
+  if (operation.is_piece_read()) return OnPieceRead(operation, result);
   const OperationKind kind = operation.kind;
   const uint32_t first = kind == OperationKind::kCloseFile ? OperationHead::kNone  // uses nothing
                                                            : operation.connection;

@@ -32,7 +32,8 @@ constexpr void EmulatedRing<Backend, Types>::CheckPreparing() {
     { Backend::ToAddress(endpoint, address) } -> same_as<bool>;
     // The other way round, of what a receive stored there.
     { Backend::ToEndpoint(*address) } -> same_as<Endpoint>;
-    // One of the connection itself (kPlain), or, where the operation is not null, of that (kAll).
+    // One of the connection itself (kPlain), or, where the operation is not null, of that (kAll,
+    // and each piece of a kSendFile).
     { backend.SetUpTransfer(connection, length, traits, is_send, &operation) } -> same_as<void>;
     // The connection is new.
     { backend.SetUpConnect(connection, endpoint) } -> same_as<void>;
@@ -47,7 +48,8 @@ constexpr void EmulatedRing<Backend, Types>::CheckPreparingFiles() {
   // As above: values that are pointed to stay until the end of the operation.
   static_assert(requires(Backend & backend, Operation & operation, File & file,
                          const request::FileTransfer& transfer, const request::FileParts& parts) {
-    // Also for a managed read, when it begins, with the buffer that was picked.
+    // Also for a managed read, when it begins, with the buffer that was picked; and for each piece
+    // of a kSendFile.
     { backend.SetUpFile(operation, file, transfer) } -> same_as<void>;
     { backend.SetUpParts(operation, file, parts) } -> same_as<void>;
     // The file has no operations left, and its id is stale. Before the operation ends, the file is

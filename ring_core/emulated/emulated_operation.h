@@ -56,6 +56,8 @@ void EmulatedRing<Backend, Types>::BeginOperation(Operation& operation) {
       return BeginCancelConnection(operation);
     case OperationKind::kCancelAll:
       return BeginCancelAll(operation);
+    case OperationKind::kSendFile:
+      return BeginSendFile(operation);
     case OperationKind::kRead:
       return BeginRead(operation);
     case OperationKind::kCloseFile:

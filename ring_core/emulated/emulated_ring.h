@@ -38,6 +38,7 @@
 #include "ring_core/table/emulated_group.h"
 #include "ring_core/table/linger_table.h"
 #include "ring_core/table/operation_table.h"
+#include "ring_core/table/piece_pool.h"
 #include "ring_core/table/slot_array.h"
 #include "ring_core/table/slot_list.h"
 #include "ring_core/table/slot_table.h"
@@ -302,6 +303,15 @@ class EmulatedRing : public Ring, protected RingState {
   void EndManagedRead(Operation& operation, int32_t result);
   bool CancelManagedRead(Operation& operation);
 
+  // Files to connections: emulated_send_file.h.
+  Prepared Begin(const request::SendFile& send, Token token);
+  void BeginSendFile(Operation& operation);
+  void ReadPiece(Operation& operation);
+  void OnPieceRead(Operation& read, int32_t result);
+  void OnPieceSent(Operation& operation, int32_t result);
+  void EndSendFile(Operation& operation, int32_t result);
+  bool StopSend(Connection& connection);
+
   // The target of a cancel or a deadline: emulated_target.h.
   Target TargetOf(const Operation& operation) const;
   Target TargetOf(const Connection& connection, bool is_send) const;
@@ -364,6 +374,7 @@ class EmulatedRing : public Ring, protected RingState {
 
   OwnerThread owner_;
   uint32_t turns_without_poll_ = 0;
+  PiecePool pieces_;
   // By a file's index: a link to the close that waits for its operations to end.
   SlotArray<uint32_t> waiting_closes_;
 
@@ -390,6 +401,7 @@ class EmulatedRing : public Ring, protected RingState {
 #include "ring_core/emulated/emulated_operation.h"
 #include "ring_core/emulated/emulated_prepare.h"
 #include "ring_core/emulated/emulated_prepare_transfer.h"
+#include "ring_core/emulated/emulated_send_file.h"
 #include "ring_core/emulated/emulated_target.h"
 #include "ring_core/emulated/emulated_transfer.h"
 #include "ring_core/emulated/emulated_turn.h"

@@ -105,9 +105,10 @@ void EmulatedRing<Backend, Types>::EndHalf(Connection& connection, bool is_send,
   if (operation.kind == OperationKind::kConnect) {
     return backend().EndConnect(operation, code(operation.token, "connect"));
   }
+  const bool is_file = operation.kind == OperationKind::kSendFile;
   const bool is_all =
       operation.kind == OperationKind::kRecvAll || operation.kind == OperationKind::kSendAll;
-  const bool has_bytes = keeps_bytes && is_all && operation.transfer.done != 0;
+  const bool has_bytes = (is_file || (is_all && keeps_bytes)) && operation.transfer.done != 0;
   EndTransfer(connection, operation, is_send,
               has_bytes ? CallResult{operation.transfer.done} : result);
 }

@@ -27,6 +27,7 @@ enum class OperationKind : uint8_t {
   kCancelConnection,
   kCancelAll,
   // Those of files come last.
+  kSendFile,  // a kSendAll of each piece of the file, which a kRead of its own reads
   kRead,
   kWrite,
   kFileCall,
@@ -44,6 +45,8 @@ enum OperationFlags : uint8_t {
   kTargetEnded = 1 << 5,  // kDeadline: it has nothing to watch over any more
   kManagedRead = 1 << 4,  // kRead: the ring picks the memory
   kHasPromise = 1 << 5,   // kRead: ... and keeps a buffer for it that came back
+  kOfSendFile = 1 << 1,   // kRead: it reads the pieces of a kSendFile, and is never kBegun
+  kReadsPiece = 1 << 4,   // kSendFile: that read is at work
   // For systems that hold requests:
   kPending = 1 << 6,    // the system has its request
   kCancelled = 1 << 7,  // ... and was asked to give it back
@@ -82,6 +85,11 @@ struct OperationHead {
     uint32_t buffer;  // of the group; kNone where none is picked
   };
 
+  struct SendFile {
+    uint32_t left;  // bytes of the file that are not sent
+    uint32_t sent;
+  };
+
   static constexpr uint32_t kNone = ~uint32_t{0};
 
   Token token;
@@ -100,25 +108,30 @@ struct OperationHead {
   uint32_t heap_place;
   union {
     int64_t due_ns;        // timers: the backend's clock
-    uint64_t offset;       // managed reads
+    uint64_t offset;       // managed reads, and those of a kSendFile
     uint32_t second_file;  // kFileCall: index, or kNone
+    uint32_t piece_read;   // kSendFile: the index of its kRead
   };
   union {
     int64_t delay_ns;     // timers: what was asked for; below 0: `due_ns` was
     ManagedRead managed;  // managed reads
+    SendFile send_file;   // kSendFile
+    uint32_t sender;      // the read of a kSendFile: the index of that
   };
 
   bool has(OperationFlags flag) const { return (flags & flag) != 0; }
   void set(OperationFlags flag) { flags = static_cast<uint8_t>(flags | flag); }
   void clear(OperationFlags flag) { flags = static_cast<uint8_t>(flags & ~flag); }
-  bool is_file() const { return kind >= OperationKind::kRead; }
+  bool is_file() const { return kind >= OperationKind::kSendFile; }
   bool is_managed_read() const { return kind == OperationKind::kRead && has(kManagedRead); }
+  bool is_piece_read() const { return kind == OperationKind::kRead && has(kOfSendFile); }
 
   // What ioring::OperationTable asks for.
   using Kind = OperationKind;
   bool can_be_cancelled() const {
     return kind != OperationKind::kFixedResult && kind != OperationKind::kCancel &&
-           kind != OperationKind::kCancelConnection && kind != OperationKind::kCancelAll;
+           kind != OperationKind::kCancelConnection && kind != OperationKind::kCancelAll &&
+           !is_piece_read();
   }
   bool can_have_deadline() const {
     return kind != OperationKind::kDeadline && kind != OperationKind::kCancel &&
