@@ -28,13 +28,14 @@ constexpr uint64_t kCompletionsMax = 100'000;
 }  // namespace
 
 std::string_view KindName(Kind kind) {
-  static constexpr std::array<std::string_view, 30> kNames = {"accept",
+  static constexpr std::array<std::string_view, 31> kNames = {"accept",
                                                               "connect",
                                                               "recv",
                                                               "managed recv",
                                                               "recv from",
                                                               "send",
                                                               "send to",
+                                                              "send a file",
                                                               "shutdown",
                                                               "close",
                                                               "poll",
@@ -68,12 +69,12 @@ bool IsAboutNames(Kind kind) {
 
 bool IsOnFile(Kind kind) {
   return kind == Kind::kRead || kind == Kind::kWrite || kind == Kind::kReadManaged ||
-         kind == Kind::kTruncate;
+         kind == Kind::kTruncate || kind == Kind::kSendFile;
 }
 
 bool IsTransfer(Kind kind, Direction direction) {
   const bool recv = kind == Kind::kRecv || kind == Kind::kManaged || kind == Kind::kRecvFrom;
-  const bool send = kind == Kind::kSend || kind == Kind::kSendTo;
+  const bool send = kind == Kind::kSend || kind == Kind::kSendTo || kind == Kind::kSendFile;
   return (recv && direction != Direction::kSend) || (send && direction != Direction::kRecv);
 }
 
@@ -330,6 +331,7 @@ std::string Model::ExpectedOf(const Operation& operation) const {
     case Kind::kConnect:
     case Kind::kSend:
     case Kind::kSendTo:
+    case Kind::kSendFile:
       return "";
   }
   return "";

@@ -41,6 +41,7 @@ enum class Kind : uint8_t {
   kRecvFrom,
   kSend,
   kSendTo,
+  kSendFile,
   kShutdown,
   kClose,
   kPoll,

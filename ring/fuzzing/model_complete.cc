@@ -227,6 +227,7 @@ void Model::CompleteWell(Operation& operation, const Completion& completion) {
     case Kind::kRecvFrom:
     case Kind::kSend:
     case Kind::kSendTo:
+    case Kind::kSendFile:
       return CompleteTransfer(operation, completion);
     case Kind::kPoll: {
       const PollEvents allowed = operation.events | kPollHangUp | kPollError;
@@ -335,8 +336,9 @@ void Model::CompleteStreamEnd(const Operation& operation) {
 uint64_t Model::UnderWay(int connection) const {
   uint64_t bytes = 0;
   for (const auto& [token, operation] : operations_) {
-    if (operation.connection == connection && operation.kind == Kind::kSend && !operation.sent &&
-        !operation.bad_id && !operation.bad_argument) {
+    const bool sends = operation.kind == Kind::kSend || operation.kind == Kind::kSendFile;
+    if (operation.connection == connection && sends && !operation.sent && !operation.bad_id &&
+        !operation.bad_argument) {
       bytes += operation.memory.size();
     }
   }

@@ -66,6 +66,7 @@ std::span<const Program::Choice> Program::Choices() {
       Choice{&Program::CancelConnection, 6, "cancel a connection's"},
       Choice{&Program::CancelAll, 2, "cancel all"},
       Choice{&Program::FileOperation, 6, "file"},
+      Choice{&Program::SendFile, 8, "send a file"},
       Choice{&Program::OpenName, 4, "open a name"},
       Choice{&Program::CloseOpened, 3, "close what was opened"},
       Choice{&Program::StatName, 2, "stat"},

@@ -94,6 +94,7 @@ class Program {
   bool CancelConnection();
   bool CancelAll();
   bool FileOperation();
+  bool SendFile();
   bool OpenName();
   bool CloseOpened();
   bool StatName();

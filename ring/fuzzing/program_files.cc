@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -27,6 +28,16 @@ int32_t CountRun(void* argument) {
   auto& runs = *static_cast<std::byte*>(argument);
   runs = static_cast<std::byte>(static_cast<int>(runs) + 1);
   return static_cast<int32_t>(runs);
+}
+
+// How many of the bytes the file holds from `offset` on, one after the other.
+size_t CountThere(const File& file, uint64_t offset, std::span<const std::byte> bytes) {
+  size_t count = 0;
+  while (count < bytes.size() && offset + count < file.bytes.size() &&
+         file.bytes[offset + count] == static_cast<int>(bytes[count])) {
+    ++count;
+  }
+  return count;
 }
 
 }  // namespace
@@ -84,6 +95,39 @@ bool Program::FileOperation() {
                if (in_parts) return ring.PrepareWriteVector(file.id, offset, prepared.parts, token);
                return ring.PrepareWrite(file.id, offset, prepared.memory, token);
            }
+         }) != nullptr;
+}
+
+// Writes to the file what a stream sends next, or sends it from there if an earlier step wrote it.
+bool Program::SendFile() {
+  for (const auto& [token, other] : model_->operations()) {
+    if (IsOnFile(other.kind)) return false;
+  }
+  const File& file = model_->file;
+  ConnectionId id;
+  const int connection = PickSort(Connection::Sort::kStream, id);
+  if (!file.open || connection == kNone || model_->HasTransfer(connection, Direction::kSend)) {
+    return false;
+  }
+  Operation operation = OnConnection(Kind::kSendFile, connection);
+  const uint32_t size = std::max(PickSize(), uint32_t{1});
+  operation.own_memory = std::make_unique<std::byte[]>(size);
+  operation.memory = {operation.own_memory.get(), size};
+  FillSend(operation, kNone);
+  const uint64_t offset = model_->connections[static_cast<size_t>(connection)].stream * 1000;
+  const size_t there = CountThere(file, offset, operation.memory);
+  if (there == 0) {
+    operation.kind = Kind::kWrite;
+    operation.connection = kNone;
+    operation.start = offset;
+    return Start(std::move(operation), [&](const Operation& prepared, Token token) {
+             return model_->ring().PrepareWrite(file.id, offset, prepared.memory, token);
+           }) != nullptr;
+  }
+  operation.all = true;
+  operation.memory = operation.memory.first(there);
+  return Start(std::move(operation), [&](const Operation&, Token token) {
+           return model_->ring().PrepareSendFile(file.id, offset, there, id, token);
          }) != nullptr;
 }
 
