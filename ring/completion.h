@@ -30,7 +30,7 @@ enum CompletionFlags : uint32_t {
 };
 
 struct Completion {
-  Token token;
+  Token token = {};
   // Bytes, an index (see `connection`), a count, PollEvents (see `poll_events`), or
   // ToResult(Error).
   int32_t result = 0;

@@ -26,7 +26,7 @@ struct PathAt {
   PathAt(const char* name) : path(name) {}
   PathAt(FileId in, const char* name) : directory(in), path(name) {}
 
-  FileId directory;
+  FileId directory = {};
   const char* path;
 };
 

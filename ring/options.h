@@ -50,7 +50,7 @@ struct RingOptions {
 
   // Kill switches: the ring does not use these features even where the system has them.
   // Backends: all.
-  CapabilitySet disabled;
+  CapabilitySet disabled = {};
 
   // The limits of CloseMode::kGraceful. A graceful close reads and drops the bytes that the peer
   // still sends, so that no reset overtakes the bytes that were sent. It does so until the peer's
@@ -74,18 +74,18 @@ struct RingOptions {
   // is in use until the peer has taken the bytes, and a close waits for that: kGraceful until
   // `linger_time` has passed, then it resets the connection; kReset does not wait. Unset: never.
   // Backends: io_uring.
-  std::optional<uint32_t> zero_copy_threshold_bytes;
+  std::optional<uint32_t> zero_copy_threshold_bytes = {};
   // Socket transfers of registered memory use the registration from this size on. Unset: on rio all
   // transfers do, on io_uring none. On io_uring leave it unset: the kernel copies in either case,
   // and registered memory page by page, so that an echo of 16 KiB takes 7 % more CPU time.
   // Transfers with TransferFlags::kAll do not use it there; zero-copy sends always use the
   // registration. Backends: io_uring, rio.
-  std::optional<uint32_t> fixed_socket_io_threshold_bytes;
+  std::optional<uint32_t> fixed_socket_io_threshold_bytes = {};
   // A kernel thread takes submissions while it is busy and for this long after. It burns a core per
   // ring. Excludes kDeferredTaskRun. Unset: off. Backends: io_uring.
-  std::optional<std::chrono::milliseconds> submission_polling_idle;
+  std::optional<std::chrono::milliseconds> submission_polling_idle = {};
   // Busy-polls the network device in waits. Unset: off. Backends: io_uring.
-  std::optional<std::chrono::microseconds> busy_poll;
+  std::optional<std::chrono::microseconds> busy_poll = {};
   // Denies the ring all kernel operations that this library never uses (a hardened
   // server). Backends: io_uring.
   bool restrict_operations = false;
@@ -168,7 +168,7 @@ constexpr int32_t ToResult(PollEvents events) { return static_cast<int32_t>(even
 // A part of a registered buffer. It must lie within one unit of it (see
 // RegisteredBufferOptions), but may run through a mirror's seam.
 struct BufferSlice {
-  BufferId buffer;
+  BufferId buffer = {};
   uint32_t offset = 0;  // bytes
   uint32_t length = 0;  // bytes
 
@@ -187,7 +187,7 @@ enum class BufferUse : uint8_t {
 
 struct RegisteredBufferOptions {
   // The caller's, and must outlive the registration. At most 1 GiB.
-  std::span<std::byte> memory;
+  std::span<std::byte> memory = {};
   // The memory is a row of units of this size, each used as a buffer of its own: a
   // slice lies within one unit, and uses in flight are counted per unit. For a mirror
   // a unit is both of its halves. The last unit may be shorter. 0: the whole memory is
@@ -205,7 +205,7 @@ enum class ExhaustionPolicy : uint8_t {
 struct BufferGroupOptions {
   // The caller's, and must outlive the registration: a row of buffers. Its size is a
   // multiple of `buffer_bytes`.
-  std::span<std::byte> memory;
+  std::span<std::byte> memory = {};
   uint32_t buffer_bytes = 0;
   // Buffers that AddBuffers may bring the group to; rounded up to a power of two, at
   // most 32768.

@@ -23,7 +23,7 @@ namespace ioring::sim {
 // All that a run follows from.
 struct Trial {
   uint64_t seed = 1;
-  WorldOptions options;
+  WorldOptions options = {};
   // How long the run is, in what the test counts: messages, steps, seconds. At least 1.
   uint64_t length = 1;
 };
