@@ -43,9 +43,9 @@ struct RingOptions {
   uint32_t max_buffer_groups = 8;
   // Operations in flight besides managed receives and plain receives and sends: transfers
   // with TransferFlags::kAll, zero-copy sends, datagrams, accepts, connects, shutdowns,
-  // timers, polls, files, nops, cancels, failed requests; a PrepareSendFile needs two. Cost: about
-  // 320 bytes each when used. When all are in use, Prepare returns kOperationTableFull until one of
-  // them completes. Backends: all.
+  // timers, polls, files, nops, cancels, failed requests; a PrepareSendFile counts as two. Cost:
+  // about 320 bytes each when used, and 64 KiB more for a PrepareSendFile. When all are in use,
+  // Prepare returns kOperationTableFull until one of them completes. Backends: all.
   uint32_t max_operations = 4096;
 
   // Kill switches: the ring does not use these features even where the system has them.

@@ -319,8 +319,8 @@ class Ring : public RingFiles {
   uint32_t SubmitAndWait() { return Enter(EnterMode::kSubmitAndWait, kNoWaitOptions); }
   // Waits without submitting what is prepared. Some operations go on by a further step of the
   // ring's (on io_uring: the close of a file after its last read, a managed read after its wait,
-  // what a deadline ends). Such a step does not overtake what is prepared: it is made by the next
-  // submit.
+  // the next piece of a file that is sent, what a deadline ends). Such a step does not overtake
+  // what is prepared: it is made by the next submit.
   uint32_t WaitCompletions(const WaitOptions& options) { return Enter(EnterMode::kWait, options); }
   // Yields one completion with the wake token. Its `result` is the number of calls that it stands
   // for. A wait in progress returns, and so does every later wait, until the caller consumes that

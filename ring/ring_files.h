@@ -17,7 +17,7 @@
 //  - Cancels and deadlines: an operation that has not begun, or that waits for a buffer, for bytes
 //    or for room (kOwnPosition), completes with kCanceled and has done nothing. One that a thread
 //    has begun cannot be stopped, and completes with what it did. No cancel ends a
-//    PrepareCloseFile.
+//    PrepareCloseFile. A cancel of a PrepareSendFile keeps what was sent: see there.
 //  - Ids: a stale id of a file, or of the directory of a path, completes with kBadId. So does an id
 //    that is not set, except as the directory of a path. A use that the file was not opened for
 //    completes with the system's error: kBadId, kInvalidArgument or kPermissionDenied.
@@ -178,15 +178,17 @@ class RingFiles : protected RingBackend {
   // connection, so that at most one is in flight (kBusy), and a cancel, a deadline or a close of
   // the connection ends it. It uses the file, so that a PrepareCloseFile waits for it. Completes
   // with the number of bytes sent, at most kTransferBytesMax. It is less than `length` if the file
-  // ends before (0: `offset` is its end), and if the operation fails or is cancelled after bytes
-  // were sent: prepare another for the rest, which completes with the error if that lasts. While it
-  // is in flight, the bytes of the file may be read before they are sent: of one that changes, old
-  // or new bytes are sent. Errors: those of a read of the file and of a send on the connection.
-  // kInvalidArgument if `length` is 0, or the range ends at 2^63 or behind it (so for
+  // ends before (0: `offset` is its end or behind it), and if the operation fails or is cancelled
+  // after bytes were sent: prepare another for the rest, which completes with the error if that
+  // lasts. While it is in flight, the bytes of the file may be read before they are sent: of one
+  // that changes, old or new bytes are sent.
+  // Errors: those of a read of the file and of a send on the connection. kInvalidArgument if
+  // `length` is 0, or the range, cut to kTransferBytesMax, ends at 2^63 or behind it (so for
   // kOwnPosition). kNotSupported if the connection keeps messages apart. A pipe or terminal has no
-  // offset: see PrepareRead. Cost: the ring reads pieces of the file into memory of its own, and
-  // sends them: 64 KiB for each such operation in flight, which it keeps for later ones. Two places
-  // of the table of operations.
+  // offset: see PrepareRead. With FileOptions::direct_io, `offset` must be aligned as that of a
+  // read; `length` need not be.
+  // Cost: the ring reads pieces of the file into memory of its own, and sends them: 64 KiB for each
+  // such operation in flight, which it keeps for later ones. Two places of the table of operations.
   Prepared PrepareSendFile(FileId file, uint64_t offset, uint64_t length, ConnectionId connection,
                            Token token);
   // Runs `function(argument)` on a thread of the ring's, and completes with what it returns. The

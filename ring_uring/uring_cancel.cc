@@ -87,6 +87,7 @@ bool UringRing::StopAgain(const Operation::Target& target) {
       case OperationKind::kTransferAll:
       case OperationKind::kRecvFrom:
       case OperationKind::kSendTo:
+      case OperationKind::kSendFile:
       case OperationKind::kPoll:
       case OperationKind::kOpen:
       case OperationKind::kFileCall:
@@ -97,10 +98,6 @@ bool UringRing::StopAgain(const Operation::Target& target) {
       case OperationKind::kReadManaged:
         if (!operation.has(uring::kOwnPlace)) return false;
         Stop(operation);
-        return true;
-      case OperationKind::kSendFile:
-        // What reads ends when it has read.
-        if (operation.has(uring::kSendsPiece)) Stop(operation);
         return true;
       default:
         return false;

@@ -156,13 +156,15 @@ uint32_t UringRing::SubmitNow() {
   const uint32_t submitted = TakePrepared();
   BeginOwn();
   if (HasTimers()) RunTimers(NowNanos());
-  for (;;) {
+  // Files that are sent could go on for ever, piece after piece. The next submit or wait does so.
+  constexpr int kRoundsMax = 16;
+  for (int round = 1;; ++round) {
     const bool entered = EnterKernel(EnterArguments{});
     const uint32_t space_before = completions_.space();
     Harvest();
     const bool all_gone =
         (ring_.flags & IORING_SETUP_SQPOLL) != 0 || io_uring_sq_ready(&ring_) == 0;
-    if (entered && all_gone && !HasDeferred()) break;
+    if (entered && all_gone && (!HasDeferred() || round >= kRoundsMax)) break;
     // What is left goes with the next submit, when the caller has taken completions.
     if (!entered && completions_.space() == space_before) break;
     if (CompletionsMustBeTaken()) break;
@@ -207,7 +209,7 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
   if (plan.may_spin()) {
     if (submit) SubmitNow();
     do {
-      Spin(plan.wanted(), plan.SpinUntil(NextTimer()));
+      Spin(plan.wanted(), plan.SpinUntil(NextTimer()), submit);
       now_ns = NowNanos();
       RunTimers(now_ns);
     } while (!done() && plan.Spins(now_ns));
@@ -270,9 +272,10 @@ inline UringRing::EnterArguments UringRing::SleepOf(const WaitPlan& plan, int64_
 
 // Looks for completions without sleeping. With deferred task work the kernel raises a
 // flag in shared memory, so looking costs no system call.
-void UringRing::Spin(uint32_t wanted, int64_t until_ns) {
+void UringRing::Spin(uint32_t wanted, int64_t until_ns, bool submit) {
   constexpr int kLooksPerClockRead = 16;
   while (completions_.size() < wanted && !WaitMustEnd() && NowNanos() < until_ns) {
+    if (submit && HasDeferred()) SubmitNow();
     for (int i = 0; i < kLooksPerClockRead; ++i) {
       if (KernelHasWork()) {
         EnterKernel(EnterArguments{.submit = false});

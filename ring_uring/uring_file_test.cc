@@ -1,9 +1,12 @@
 // Files: what differs between the ways in which this backend handles them.
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <fstream>
@@ -154,6 +157,37 @@ TEST_P(FileTest, WritesWithoutAReaderRaiseNoSignal) {
   });
   EXPECT_EQ(event.error(), Error::kBrokenPipe) << ring_->ExplainError(event);
   EXPECT_TRUE(ring_->CloseFile(pipe.file).ok());
+}
+
+// Rule 4: a file whose pieces go on at once does not keep its caller until the end.
+TEST_P(FileTest, ASubmitSendsOnlySomePiecesOfAFile) {
+  constexpr uint64_t kFileBytes = 32 << 20;
+  constexpr uint64_t kOfASubmitMax = 1 << 20;
+  const FileId file = OpenWith("");
+  ASSERT_EQ(truncate(path_.c_str(), kFileBytes), 0);
+  const UringTester::Accepted connection = ring_.Register(TcpPair());
+  const Token send = ring_.Start([&](Token token) {
+    return ring_->PrepareSendFile(file, 0, kFileBytes, connection.id, token);
+  });
+  std::vector<std::byte> taken(4 << 20);
+  uint64_t received = 0;
+  while (received < kFileBytes) {
+    const uint64_t before = ring_->GetStatistics().bytes_sent;
+    ring_->Submit();
+    const uint64_t sent = ring_->GetStatistics().bytes_sent - before;
+    ASSERT_LE(sent, kOfASubmitMax);
+    if (sent == 0 && ring_->CompletionQueueCount() == 0) {
+      ring_->WaitCompletions({.timeout = std::chrono::milliseconds(1)});
+    }
+    for (;;) {
+      const ssize_t got =
+          recv(connection.peer.get(), taken.data(), taken.size(), MSG_DONTWAIT | MSG_TRUNC);
+      if (got <= 0) break;
+      received += static_cast<uint64_t>(got);
+    }
+  }
+  EXPECT_EQ(ring_.Next(send).result, static_cast<int32_t>(kFileBytes));
+  EXPECT_TRUE(ring_->CloseFile(file).ok());
 }
 
 // A pipe without bytes holds no buffer, so that the only one is there for another read.

@@ -225,7 +225,7 @@ class UringRing final : public Ring, private RingState {
   // A wake is to be taken, or nothing more fits, whatever the wait is for.
   bool WaitMustEnd() { return completions_.MarkedWaits() || CompletionsMustBeTaken(); }
   void LookOnce(bool submit);
-  void Spin(uint32_t wanted, int64_t until_ns);
+  void Spin(uint32_t wanted, int64_t until_ns, bool submit);
   inline EnterArguments SleepOf(const WaitPlan& plan, int64_t now_ns, bool submit, bool deaf) const;
   bool KernelHasWork() const;
 

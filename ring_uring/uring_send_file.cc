@@ -52,7 +52,7 @@ void UringRing::FillSendFile(io_uring_sqe* entry, const Operation& operation) {
     SetDescriptor(entry, connection);
   } else {
     io_uring_prep_read(entry, files_[state.file].descriptor, piece.data,
-                       std::min(state.left, PiecePool::kPieceBytes), state.offset);
+                       PiecePool::BytesToRead(state.left), state.offset);
   }
   ++connection.kernel_entries;
 }
@@ -60,10 +60,14 @@ void UringRing::FillSendFile(io_uring_sqe* entry, const Operation& operation) {
 void UringRing::OnSendFile(Operation& operation, const io_uring_cqe& cqe) {
   Connection& connection = connections_[operation.connection];
   const char* what = operation.has(uring::kSendsPiece) ? "send" : "read";
-  if (SendFileGoesOn(operation, cqe.res)) {
-    DeferOperation(operation);  // ends there if it is cancelled, or the connection closes
-  } else {
+  const bool is_over =
+      operation.has(uring::kCancelAsked) || connection.state != uring::ConnectionState::kOpen;
+  if (!SendFileGoesOn(operation, cqe.res)) {
     EndSendFile(operation, cqe.res >= 0 ? 0 : Fail(operation.token, -cqe.res, what));
+  } else if (is_over) {
+    EndSendFile(operation, ToResult(Error::kCanceled));
+  } else {
+    DeferOperation(operation);
   }
   DropKernelEntry(connection);
 }
@@ -76,7 +80,7 @@ bool UringRing::SendFileGoesOn(Operation& operation, int32_t result) {
   Operation::TransferState& piece = state.piece;
   if (!operation.has(uring::kSendsPiece)) {
     statistics_.bytes_read.Add(bytes);
-    piece.length = bytes;
+    piece.length = std::min(bytes, state.left);
     piece.done = 0;
     operation.set(uring::kSendsPiece);
     return true;

@@ -358,5 +358,22 @@ TEST_P(RingConformance, FileSendIntoFullTable) {
   EXPECT_EQ(ring.RecvText(scene.pair.server, 7), "content");
 }
 
+// A table of one place has room for it, as soon as nothing else is in flight.
+TEST_P(RingConformance, FileSendWithOneOperationAtATime) {
+  RingOptions options = Options();
+  options.max_operations = 1;
+  TestRing& ring = MakeRing(options);
+  FileTree tree(ring);
+  const FileId file = tree.OpenNew("file");
+  EXPECT_EQ(tree.Write(file, 0, "content").result(), 7);
+  TestRing& other = MakeRing();
+  const Pair pair = Connect(ring, other);
+  const Arrival sent =
+      ring.Run([&](Token token) { return ring.PrepareSendFile(file, 0, 7, pair.client, token); });
+  EXPECT_EQ(sent.result(), 7);
+  EXPECT_EQ(other.RecvText(pair.server, 7), "content");
+  tree.Close(file);
+}
+
 }  // namespace
 }  // namespace ioring

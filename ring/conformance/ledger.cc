@@ -93,15 +93,17 @@ void LedgerRing::Breach(const std::string& what) {
 
 // ---- Preparing.
 
-void LedgerRing::CheckRefusal(Prepared prepared, uint32_t space_before, uint32_t in_flight_before) {
+void LedgerRing::CheckRefusal(Prepared prepared, Kind kind, uint32_t space_before,
+                              uint32_t in_flight_before) {
   const uint32_t space = SubmissionQueueSpace();
   const uint32_t in_flight = InFlight();
   if (space != space_before || in_flight != in_flight_before) {
     Breach(absl::StrCat("Prepare returned ", PreparedName(prepared),
                         " and changed something (rule 1)"));
   }
-  // To send a file may take two places of the table.
-  const uint32_t places = sends_files_ ? 2 * in_flight + 1 : in_flight;
+  // Where it sends a file, it may need two places of the table, as those may have that are sent.
+  const uint64_t places =
+      in_flight + send_files_in_flight_ + (kind == Kind::kSendFile ? uint64_t{1} : 0);
   const bool is_true = prepared == Prepared::kSubmissionQueueFull
                            ? space == 0
                            : space != 0 && places >= options_.max_operations;
@@ -123,7 +125,7 @@ Prepared LedgerRing::Book(Token token, Kind kind, Shots shots, Prepare prepare) 
   }
   if (prepared != Prepared::kAccepted) {
     ++refused_;
-    CheckRefusal(prepared, space_before, in_flight_before);
+    CheckRefusal(prepared, kind, space_before, in_flight_before);
     return prepared;
   }
   // Equal where the completion is in the queue already.
@@ -133,6 +135,10 @@ Prepared LedgerRing::Book(Token token, Kind kind, Shots shots, Prepare prepare) 
   }
   ++accepted_;
   ++open_;
+  if (kind == Kind::kSendFile) {
+    ++send_files_in_flight_;
+    sends_files_ = true;
+  }
   Account& account = accounts_[token.value];
   account.kind = kind;
   ++account.open;
@@ -182,7 +188,6 @@ Prepared LedgerRing::Start(const Request& request, Token token) {
     kind = Kind::kManagedRead;
   } else if (std::holds_alternative<request::SendFile>(request)) {
     kind = Kind::kSendFile;
-    sends_files_ = true;
   }
   const Time before = steady_clock::now();
   const Prepared prepared =
@@ -339,6 +344,7 @@ void LedgerRing::BookCompletion(const Completion& completion, Time earliest) {
   --account.open;
   ++account.ended;
   --open_;
+  if (account.kind == Kind::kSendFile && send_files_in_flight_ != 0) --send_files_in_flight_;
   if (account.open_many > account.open) --account.open_many;
   CheckDeadline(completion);
 }

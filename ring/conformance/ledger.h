@@ -133,7 +133,7 @@ class LedgerRing : public Ring {
   // Passes a Prepare on, and opens an account where it was accepted.
   template <typename Prepare>
   Prepared Book(Token token, Kind kind, Shots shots, Prepare prepare);
-  void CheckRefusal(Prepared prepared, uint32_t space_before, uint32_t in_flight_before);
+  void CheckRefusal(Prepared prepared, Kind kind, uint32_t space_before, uint32_t in_flight_before);
   void BookDeadline(const request::Deadline& deadline, Token token);
   void BookCancel(const request::Target& target);
 
@@ -163,7 +163,8 @@ class LedgerRing : public Ring {
   uint64_t accepted_ = 0;
   uint64_t refused_ = 0;
   uint64_t completions_ = 0;
-  bool sends_files_ = false;  // has prepared a request::SendFile
+  uint64_t send_files_in_flight_ = 0;  // where their tokens are theirs alone
+  bool sends_files_ = false;           // has prepared a request::SendFile
   // What the completions say; bytes_... and nothing else are used.
   Statistics bytes_;
   int breaches_ = 0;

@@ -30,7 +30,9 @@ Prepared EmulatedRing<Backend, Types>::Begin(const request::SendFile& send, Toke
   if (connection->kind(/*is_send=*/true) != Transfer::kIdle) {
     return AcceptError(Error::kBusy, token);
   }
-  if (Full(kKeptForCancels + 1)) return Refused();
+  // A table of one operation lends it a place of those that are kept.
+  const bool is_one = operations_.size() == kKeptForCancels + 1;
+  if (Full(is_one ? kKeptForCancels : kKeptForCancels + 1)) return Refused();
   Operation& read = operations_.Take(OperationKind::kRead, token);
   read.set(kOfSendFile);
   read.connection = UseFile(file);
@@ -56,7 +58,7 @@ void EmulatedRing<Backend, Types>::ReadPiece(Operation& operation) {
   Operation& read = operations_[operation.piece_read];
   File& file = files_[read.connection];
   const FileId id{read.connection, file.generation};
-  const uint32_t bytes = std::min(operation.send_file.left, PiecePool::kPieceBytes);
+  const uint32_t bytes = PiecePool::BytesToRead(operation.send_file.left);
   operation.set(kReadsPiece);
   backend().SetUpFile(
       read, file,
@@ -78,7 +80,7 @@ void EmulatedRing<Backend, Types>::OnPieceRead(Operation& read, int32_t result) 
     backend().FreeHalf(connection, /*is_send=*/true);
     return EndSendFile(operation, result);
   }
-  operation.transfer.length = static_cast<uint32_t>(result);
+  operation.transfer.length = std::min(static_cast<uint32_t>(result), operation.send_file.left);
   operation.transfer.done = 0;
   connection.set(kSendBegun);
   backend().SetUpTransfer(connection, operation.transfer.length, TransferTraits(),

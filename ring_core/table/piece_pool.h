@@ -17,10 +17,18 @@ class PiecePool {
   // In the page cache, pieces of this size are copied faster than larger ones.
   static constexpr uint32_t kPieceBytes = 64 << 10;
 
+  // The bytes to read for a piece where `left` are to be sent. For direct I/O they are whole
+  // blocks.
+  static constexpr uint32_t BytesToRead(uint32_t left) {
+    return left >= kPieceBytes ? kPieceBytes : (left + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+  }
+
   // Aligned for direct I/O.
   std::byte* Take() {
     if (free_.empty()) {
-      return all_.emplace_back(std::make_unique_for_overwrite<Piece>())->bytes;
+      std::byte* piece = all_.emplace_back(std::make_unique_for_overwrite<Piece>())->bytes;
+      free_.reserve(all_.capacity());  // so that Give allocates nothing
+      return piece;
     }
     std::byte* piece = free_.back();
     free_.pop_back();
@@ -29,7 +37,9 @@ class PiecePool {
   void Give(std::byte* piece) { free_.push_back(piece); }
 
  private:
-  struct alignas(4096) Piece {
+  static constexpr uint32_t kBlockBytes = 4096;
+
+  struct alignas(kBlockBytes) Piece {
     std::byte bytes[kPieceBytes];  // not set
   };
 

@@ -19,6 +19,8 @@
 #include "ring/error.h"
 #include "ring/file.h"
 #include "ring/id.h"
+#include "ring/options.h"
+#include "ring/token.h"
 
 namespace ioring {
 namespace {
@@ -66,6 +68,40 @@ TEST_P(RingConformance, FileDirectIo) {
        {info.direct_io_memory_alignment, info.direct_io_offset_alignment}) {
     EXPECT_EQ(kBlock % std::max(alignment, 1u), 0u) << alignment;
   }
+  tree.Close(file);
+}
+
+// What is sent need not be whole blocks, though the reads are.
+TEST_P(RingConformance, FileSendWithDirectIo) {
+  constexpr size_t kBytes = 70'001;
+  TestRing& ring = MakeRing();
+  FileTree tree(ring);
+  const std::span<std::byte> written = ring.Memory(kBytes);
+  const Pattern pattern(73);
+  pattern.Fill(written, 0);
+  const FileId file = tree.OpenNew("a");
+  EXPECT_EQ(ring.Await(tree.StartWrite(file, 0, written)).result(), static_cast<int32_t>(kBytes));
+  const Arrival opened = tree.TryOpen(tree.Name("a"), {.access = Access::kRead, .direct_io = true});
+  if (opened.error() == Error::kNotSupported) {
+    tree.Close(file);
+    GTEST_SKIP() << "SKIPPED: the file system of " << tree.path() << " has no direct I/O";
+  }
+  const FileId direct = opened.completion.file();
+  const Pair pair = ring.MakePair();
+  const std::span<std::byte> received = ring.Memory(kBytes);
+  const auto expect_sent = [&](uint64_t offset, uint64_t length, std::span<std::byte> memory) {
+    const Token receive = ring.StartRecv(pair.server, memory, TransferFlags::kAll);
+    const Arrival sent = ring.Run([&](Token token) {
+      return ring.PrepareSendFile(direct, offset, length, pair.client, token);
+    });
+    EXPECT_EQ(sent.result(), static_cast<int32_t>(memory.size())) << ErrorName(sent.error());
+    EXPECT_EQ(ring.Await(receive).result(), static_cast<int32_t>(memory.size()));
+    EXPECT_TRUE(pattern.Matches(memory, offset));
+  };
+  expect_sent(0, kBytes, received);
+  expect_sent(4096, 100, received.first(100));
+  expect_sent(65'536, 1 << 20, received.first(kBytes - 65'536));
+  tree.Close(direct);
   tree.Close(file);
 }
 
