@@ -47,6 +47,13 @@ long Call(long number, Arguments... arguments) {
 }  // namespace
 }  // namespace ioring::copy
 
+// glibc declares its functions so, musl does not.
+#ifdef __GLIBC__
+#define IORING_AS_DECLARED noexcept
+#else
+#define IORING_AS_DECLARED
+#endif
+
 // In place of the C library's, for the engine and for the ring, which make no other calls that
 // change something on epoll.
 extern "C" {
@@ -56,28 +63,28 @@ ssize_t pwrite(int file, const void* data, size_t size, off_t offset) {
   syscall(SYS_pwrite64, file, data, size / 2, offset);
   _exit(ioring::copy::kKilled);
 }
-int linkat(int from, const char* existing, int to, const char* name, int flags) noexcept {
+int linkat(int from, const char* existing, int to, const char* name, int flags) IORING_AS_DECLARED {
   return static_cast<int>(ioring::copy::Call(SYS_linkat, from, existing, to, name, flags));
 }
-int renameat(int from, const char* existing, int to, const char* name) noexcept {
+int renameat(int from, const char* existing, int to, const char* name) IORING_AS_DECLARED {
   return static_cast<int>(ioring::copy::Call(SYS_renameat2, from, existing, to, name, 0));
 }
-int unlinkat(int directory, const char* name, int flags) noexcept {
+int unlinkat(int directory, const char* name, int flags) IORING_AS_DECLARED {
   return static_cast<int>(ioring::copy::Call(SYS_unlinkat, directory, name, flags));
 }
-int symlinkat(const char* target, int directory, const char* name) noexcept {
+int symlinkat(const char* target, int directory, const char* name) IORING_AS_DECLARED {
   return static_cast<int>(ioring::copy::Call(SYS_symlinkat, target, directory, name));
 }
-int mkdirat(int directory, const char* name, mode_t mode) noexcept {
+int mkdirat(int directory, const char* name, mode_t mode) IORING_AS_DECLARED {
   return static_cast<int>(ioring::copy::Call(SYS_mkdirat, directory, name, mode));
 }
-int fchmod(int file, mode_t mode) noexcept {
+int fchmod(int file, mode_t mode) IORING_AS_DECLARED {
   return static_cast<int>(ioring::copy::Call(SYS_fchmod, file, mode));
 }
-int fchown(int file, uid_t owner, gid_t group) noexcept {
+int fchown(int file, uid_t owner, gid_t group) IORING_AS_DECLARED {
   return static_cast<int>(ioring::copy::Call(SYS_fchown, file, owner, group));
 }
-int futimens(int file, const timespec times[2]) noexcept {
+int futimens(int file, const timespec times[2]) IORING_AS_DECLARED {
   return static_cast<int>(ioring::copy::Call(SYS_utimensat, file, nullptr, times, 0));
 }
 ssize_t copy_file_range(int from, off_t* from_offset, int to, off_t* to_offset, size_t size,

@@ -61,7 +61,6 @@ unsigned RenameFlags(RenameMode mode) {
 }
 
 struct statx* SystemPartOf(FileInfo& info) {
-  static_assert(sizeof(info.system) >= sizeof(struct statx));
   return reinterpret_cast<struct statx*>(&info.system);
 }
 

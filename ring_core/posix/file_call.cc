@@ -26,7 +26,11 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#ifndef STATX_BASIC_STATS  // musl before 1.2.5
+#include <linux/stat.h>
+#endif
 #endif
 
 namespace ioring::posix {
@@ -65,10 +69,10 @@ FileTime TimeOf(const struct statx_timestamp& time) { return {time.tv_sec, time.
 
 int DoStat(int directory, const char* path, int flags, FileInfo* info) {
   static_assert(sizeof(struct statx) <= sizeof(info->system));
-  const int result =
-      statx(directory, path, flags, StatxMask(), reinterpret_cast<struct statx*>(info->system));
+  // Not every C library has the call: musl from 1.2.5 on.
+  const long result = syscall(SYS_statx, directory, path, flags, StatxMask(), info->system);
   if (result == 0) ReadStatx(*info);
-  return result;
+  return static_cast<int>(result);
 }
 
 int StatPath(const request::Stat& call, int directory) {
@@ -216,7 +220,8 @@ ssize_t Make(const request::Rename& call, const CallDescriptors& files) {
   if (call.mode == RenameMode::kReplace) return renameat(files.first, from, files.second, to);
 #if defined(__linux__)
   const unsigned flags = call.mode == RenameMode::kExchange ? RENAME_EXCHANGE : RENAME_NOREPLACE;
-  const int result = renameat2(files.first, from, files.second, to, flags);
+  // musl 1.2.5 has no function for it.
+  const long result = syscall(SYS_renameat2, files.first, from, files.second, to, flags);
   // That is how a file system says that it does not know the flag.
   if (result < 0 && errno == EINVAL && call.mode == RenameMode::kExchange) return NotSupported();
   return result;
