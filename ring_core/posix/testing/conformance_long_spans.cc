@@ -29,8 +29,11 @@ class LongSpan {
   static constexpr size_t kBytes = size_t{1} << 32;
 
   LongSpan() {
-    void* const memory = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANON | MAP_NORESERVE, -1, 0);
+    int flags = MAP_PRIVATE | MAP_ANON;
+#if defined(MAP_NORESERVE)  // FreeBSD and OpenBSD set nothing aside
+    flags |= MAP_NORESERVE;
+#endif
+    void* const memory = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (memory != MAP_FAILED) memory_ = {static_cast<std::byte*>(memory), kBytes};
   }
   LongSpan(const LongSpan&) = delete;
