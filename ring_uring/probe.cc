@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/utsname.h>
@@ -9,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstdio>
 #include <fstream>
 #include <initializer_list>
@@ -141,13 +143,20 @@ struct ListenerAndClient {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     listener.reset(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    client.reset(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(sa_family_t)) != 0) {
+      return false;
+    }
+    return listen(listener.get(), 1) == 0 && Connect(client);
+  }
+
+  // A further client.
+  bool Connect(Descriptor& from) const {
+    sockaddr_un address{};
     sockaddr* generic = reinterpret_cast<sockaddr*>(&address);
-    if (bind(listener.get(), generic, sizeof(sa_family_t)) != 0) return false;
-    if (listen(listener.get(), 1) != 0) return false;
     socklen_t size = sizeof(address);
     if (getsockname(listener.get(), generic, &size) != 0) return false;
-    return connect(client.get(), generic, size) == 0;
+    from.reset(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    return connect(from.get(), generic, size) == 0;
   }
 };
 
@@ -162,6 +171,13 @@ bool TryMultishotAccept(ScratchRing& ring) {
   return (accepted->flags & IORING_CQE_F_MORE) != 0;
 }
 
+// Accepts into a slot that the kernel chooses; its number, or a negative one.
+int AcceptDirect(ScratchRing& ring, const Descriptor& listener) {
+  io_uring_prep_accept_direct(ring.NewEntry(), listener.get(), nullptr, nullptr, 0,
+                              IORING_FILE_INDEX_ALLOC);
+  return ring.Next().value_or(ScratchRing::Result{-1}).result;
+}
+
 // Accepting into a slot that the kernel chooses, taking an ordinary descriptor out of it
 // (peer addresses need one), and resets (socket options through the ring).
 bool TryDirectDescriptors(ScratchRing& ring) {
@@ -169,11 +185,8 @@ bool TryDirectDescriptors(ScratchRing& ring) {
   if (!sockets.Open()) return false;
   if (io_uring_register_files_sparse(ring.get(), 4) != 0) return false;
   if (io_uring_register_file_alloc_range(ring.get(), 0, 2) != 0) return false;
-  io_uring_prep_accept_direct(ring.NewEntry(), sockets.listener.get(), nullptr, nullptr, 0,
-                              IORING_FILE_INDEX_ALLOC);
-  const auto accepted = ring.Next();
-  if (!accepted.has_value() || accepted->result < 0) return false;
-  const int slot = accepted->result;
+  const int slot = AcceptDirect(ring, sockets.listener);
+  if (slot < 0) return false;
   int buffer_bytes = 4096;
   io_uring_sqe* entry = ring.NewEntry();
   io_uring_prep_cmd_sock(entry, kSocketSetOption, slot, SOL_SOCKET, SO_SNDBUF, &buffer_bytes,
@@ -185,7 +198,32 @@ bool TryDirectDescriptors(ScratchRing& ring) {
   const auto installed = ring.Next();
   if (!installed.has_value() || installed->result < 0) return false;
   close(installed->result);
-  return true;
+  io_uring_prep_close_direct(ring.NewEntry(), static_cast<unsigned>(slot));
+  const auto closed = ring.Next();
+  return closed.has_value() && closed->result == 0;
+}
+
+// Whether closing a direct descriptor closes its file, though something waits on another one; after
+// TryDirectDescriptors. README.md says of the kernels that do not (before 6.13).
+bool TryCloseBesideAWait(ScratchRing& ring) {
+  ListenerAndClient sockets;
+  Descriptor other;
+  if (!sockets.Open() || !sockets.Connect(other)) return false;
+  const int waiting = AcceptDirect(ring, sockets.listener);
+  const int closing = AcceptDirect(ring, sockets.listener);
+  if (waiting < 0 || closing < 0) return false;
+  io_uring_sqe* entry = ring.NewEntry();
+  io_uring_prep_poll_add(entry, waiting, POLLIN);
+  entry->flags |= IOSQE_FIXED_FILE;
+  const uint64_t poll = entry->user_data;
+  io_uring_prep_close_direct(ring.NewEntry(), static_cast<unsigned>(closing));
+  const auto closed = ring.Next();
+  char byte;
+  const bool at_end = recv(other.get(), &byte, 1, MSG_DONTWAIT) == 0;
+  // What waits would keep later tries from changing the ring's tables.
+  io_uring_prep_cancel64(ring.NewEntry(), poll, 0);
+  const auto cancelled = ring.Next();
+  return closed.has_value() && closed->result == 0 && at_end && cancelled.has_value();
 }
 
 bool TryRegisteredBuffers(ScratchRing& ring) {
@@ -257,6 +295,17 @@ void ProbeManagedReceives(ScratchRing& ring, CapabilityReport& report,
          kernel, "6.10");
 }
 
+void ProbeDirectDescriptors(ScratchRing& ring, CapabilityReport& report,
+                            const KernelVersion& kernel) {
+  const bool works = TryDirectDescriptors(ring);
+  Report(report, Capability::kDirectDescriptors, works, kernel, "6.8");
+  if (!works || TryCloseBesideAWait(ring)) return;
+  report.TurnOff(
+      Capability::kDirectDescriptors,
+      absl::StrCat("Linux ", kernel.text,
+                   " closes no file while something waits that began before; 6.13 does"));
+}
+
 void ProbeMultishotAccept(ScratchRing& ring, CapabilityReport& report,
                           const KernelVersion& kernel) {
   // liburing issue 1062: descriptors that do not exist, under load, with DEFER_TASKRUN.
@@ -287,7 +336,7 @@ CapabilityReport ProbeWith(ScratchRing& ring, bool deferred_task_run, const Kern
   CapabilityReport report;
   ProbeManagedReceives(ring, report, kernel);
   ProbeMultishotAccept(ring, report, kernel);
-  Report(report, Capability::kDirectDescriptors, TryDirectDescriptors(ring), kernel, "6.8");
+  ProbeDirectDescriptors(ring, report, kernel);
   Report(report, Capability::kRegisteredBuffers, TryRegisteredBuffers(ring), kernel, "5.13");
   Report(report, Capability::kFixedSocketIo, TryFixedSocketIo(ring), kernel, "6.17");
   Report(report, Capability::kRegisteredRing, TryRegisteredRing(ring), kernel, "5.18");

@@ -1,6 +1,7 @@
 // What bit others on io_uring: closing while something is in flight.
 #include <errno.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <array>
@@ -80,6 +81,33 @@ TEST_P(CloseTest, SendsTheEndOfTheStreamThoughAReceiveIsInFlight) {
     }
   }
   EXPECT_EQ(ring->FreeBuffers(group), 1u);
+}
+
+// Trap (liburing issue 1192): before 6.13 the kernel keeps the file of a direct descriptor that is
+// closed for as long as anything waits that began before, on whichever direct descriptor. README.md
+// says why.
+TEST_P(CloseTest, TellsThePeerThoughAnotherConnectionWaits) {
+  std::array<std::byte, 64> memory;
+  UringTester ring({.disabled = GetParam().disabled});
+  const UringTester::Accepted other = ring.Accept();
+  const Token receive =
+      ring.Start([&](Token token) { return ring->PrepareRecv(other.id, memory, token); });
+  ring->Submit();
+  {
+    const UringTester::Accepted connection = ring.Accept();
+    EXPECT_EQ(ring.Close(connection.id, CloseMode::kReset).result, 0);
+    char byte;
+    EXPECT_EQ(ReceiveSome(connection.peer.get(), &byte, 1), -1);
+    EXPECT_EQ(errno, ECONNRESET);
+  }
+  {
+    const UringTester::Accepted connection = ring.Accept();
+    ASSERT_EQ(shutdown(connection.peer.get(), SHUT_WR), 0);
+    EXPECT_EQ(ring.Receive(connection.id, 1), "");
+    EXPECT_EQ(ring.Close(connection.id).result, 0);
+    EXPECT_TRUE(ReceivesEnd(connection.peer.get()));
+  }
+  EXPECT_EQ(ring.Ready(receive), 0u) << "it was meant to wait all the time";
 }
 
 // Disconnecting during a send never sent the FIN: here the peer reads nothing, so that the
