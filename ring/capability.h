@@ -19,7 +19,7 @@ enum class Capability : uint8_t {
   kProvidedBuffers,     // io_uring 5.19: the kernel picks a buffer of a group
   kIncrementalBuffers,  // io_uring 6.12: one large buffer serves many receives
   kBundles,             // io_uring 6.10: one receive fills several buffers
-  kDirectDescriptors,   // io_uring 5.19 and 6.8: connections outside the fd table
+  kDirectDescriptors,   // io_uring 6.13 (5.19, 6.8): connections outside the fd table
   kRegisteredBuffers,   // io_uring 5.13, RIO
   kFixedSocketIo,       // io_uring 6.17: sockets through registered buffers, SIGPIPE-free
   kZeroCopySend,        // io_uring 6.0; used only above RingOptions::zero_copy_threshold_bytes
