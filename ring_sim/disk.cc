@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,6 +12,7 @@
 #include "ring/clock.h"
 #include "ring/error.h"
 #include "ring/file.h"
+#include "ring/options.h"
 #include "ring_sim/inode.h"
 
 namespace ioring::sim {
@@ -24,9 +24,11 @@ using Create = FileOptions::Create;
 // As of a system's files: no offset is beyond what a signed number can say.
 constexpr uint64_t kSizeMax = uint64_t{1} << 62;
 
+// What one operation transfers of the parts.
 size_t SizeOf(std::span<const MemoryPart> parts) {
-  return std::accumulate(parts.begin(), parts.end(), size_t{0},
-                         [](size_t sum, const MemoryPart& part) { return sum + part.size; });
+  size_t bytes = 0;
+  for (const MemoryPart& part : parts) bytes += std::min(part.size, kTransferBytesMax - bytes);
+  return bytes;
 }
 
 // Calls `transfer(data, bytes)` for the parts of the first `bytes`.

@@ -21,6 +21,7 @@
 #include "ring/error.h"
 #include "ring/file.h"
 #include "ring/id.h"
+#include "ring/options.h"
 #include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/token.h"
@@ -391,6 +392,23 @@ TEST(Disk, HolesTakeNoSpace) {
   EXPECT_EQ(host.Write(file, uint64_t{1} << 38, "text").error(), Error::kNoSpace);
   EXPECT_EQ(allocate(AllocateMode::kPunchHole, 0, 3 * Disk::kSectorBytes), Error::kOk);
   EXPECT_EQ(host.disk().used_bytes(), Disk::kSectorBytes);
+}
+
+// As an operation of a system, one transfers no more than its result can tell. Little memory does:
+// the parts are the same, and the file is a hole.
+TEST(Disk, AVectorOfManyBytesIsTransferredInPart) {
+  constexpr uint64_t kBytes = uint64_t{1} << 32;
+  Host host(1);
+  const FileId file = host.Open("/a");
+  EXPECT_EQ(host.Run(host.ring().PrepareTruncate(file, kBytes, kToken)).result, 0);
+  std::vector<std::byte> memory(kBytes / kMemoryPartsMax);
+  const std::vector<MemoryPart> parts(kMemoryPartsMax, {memory.data(), memory.size()});
+  EXPECT_EQ(host.Run(host.ring().PrepareReadVector(file, kOwnPosition, parts, kToken)).result,
+            static_cast<int32_t>(kTransferBytesMax));
+  EXPECT_EQ(host.Write(file, kOwnPosition, "next").result, 4);
+  EXPECT_EQ(host.Run(host.ring().PrepareRead(file, kTransferBytesMax, memory, kToken)).result,
+            static_cast<int32_t>(memory.size()));
+  EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(memory.data()), 4), "next");
 }
 
 TEST(Disk, DirectIoIsOfWholeSectors) {

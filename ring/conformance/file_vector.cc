@@ -104,6 +104,22 @@ TEST_P(RingConformance, FileVectorsAtEnd) {
   tree.Close(file);
 }
 
+// Parts that have more bytes together than 32 bits can say. They may be the same memory.
+TEST_P(RingConformance, FileVectorsLongerThanAnyResult) {
+  constexpr size_t kPartBytes = (uint64_t{1} << 32) / kMemoryPartsMax;
+  TestRing& ring = MakeRing();
+  FileTree tree(ring);
+  tree.Make("a", "0123456789");
+  const FileId file = tree.Open("a");
+  const std::span<std::byte> target = ring.Memory(kPartBytes);
+  const std::vector<MemoryPart> parts(kMemoryPartsMax, {target.data(), target.size()});
+  EXPECT_EQ(ring.Await(StartReadVector(ring, file, 0, parts)).result(), 10);
+  EXPECT_EQ(AsText(target.first(10)), "0123456789");
+  EXPECT_EQ(ring.Await(StartReadVector(ring, file, kOwnPosition, parts)).result(), 10);
+  EXPECT_EQ(ring.Await(StartReadVector(ring, file, kOwnPosition, parts)).result(), 0);
+  tree.Close(file);
+}
+
 // No parts, too many, and none that has bytes.
 TEST_P(RingConformance, FileVectorsOfWrongParts) {
   TestRing& ring = MakeRing();

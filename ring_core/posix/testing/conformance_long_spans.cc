@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
@@ -15,6 +16,7 @@
 #include "ring/conformance/test_ring.h"
 #include "ring/endpoint.h"
 #include "ring/error.h"
+#include "ring/file.h"
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/token.h"
@@ -126,6 +128,58 @@ TEST_P(RingConformance, FileTransfersOfLongSpansAreShort) {
   EXPECT_EQ(span.Text(5), "hello");
   EXPECT_TRUE(ring.CloseFile(*file).ok());
   EXPECT_EQ(unlink(path.c_str()), 0);
+}
+
+// Parts of these sizes, which all begin where the span does.
+std::vector<MemoryPart> PartsOf(const LongSpan& span, const std::vector<size_t>& sizes) {
+  std::vector<MemoryPart> parts;
+  for (const size_t size : sizes) parts.push_back({span.memory().data(), size});
+  return parts;
+}
+
+// The least that a transfer of the parts makes whose file takes all: of those that fit as a whole,
+// or of a first one that does not, as much as one operation transfers.
+int64_t LeastOf(const std::vector<MemoryPart>& parts) {
+  size_t bytes = 0;
+  for (const MemoryPart& part : parts) {
+    if (part.size > kTransferBytesMax - bytes) break;
+    bytes += part.size;
+  }
+  return static_cast<int64_t>(bytes != 0 ? bytes : kTransferBytesMax);
+}
+
+// Sums that would be negative, small or nothing in 32 bits. A short transfer may end after a part.
+TEST_P(RingConformance, FileVectorsOfLongSumsAreShort) {
+  TestRing& ring = MakeRing();
+  const LongSpan span;
+  ASSERT_FALSE(span.memory().empty());
+  constexpr size_t kGibi = size_t{1} << 30;
+  const std::vector<size_t> many(kMemoryPartsMax, LongSpan::kBytes / kMemoryPartsMax);
+  const absl::StatusOr<FileId> nowhere =
+      ring.OpenFile("/dev/null", {.access = FileOptions::Access::kWrite});
+  ASSERT_TRUE(nowhere.ok()) << nowhere.status();
+  for (const std::vector<size_t>& sizes :
+       {std::vector<size_t>{kTransferBytesMax, 5}, std::vector<size_t>{kGibi, kGibi},
+        std::vector<size_t>{2 * kGibi, 2 * kGibi, 5}, std::vector<size_t>{0, 4 * kGibi, 5}, many}) {
+    SCOPED_TRACE(testing::PrintToString(sizes.front()));
+    const std::vector<MemoryPart> parts = PartsOf(span, sizes);
+    const Arrival written =
+        ring.Run([&](Token token) { return ring.PrepareWriteVector(*nowhere, 0, parts, token); });
+    EXPECT_GE(written.result(), LeastOf(parts)) << ErrorName(written.error());
+    EXPECT_LE(written.result(), static_cast<int64_t>(kTransferBytesMax));
+  }
+  EXPECT_TRUE(ring.CloseFile(*nowhere).ok());
+  // The same little memory again and again. The system may end such a read early.
+  const absl::StatusOr<FileId> zeros = ring.OpenFile("/dev/zero", {});
+  ASSERT_TRUE(zeros.ok()) << zeros.status();
+  span.memory()[0] = std::byte{1};
+  const std::vector<MemoryPart> parts = PartsOf(span, many);
+  const Arrival read =
+      ring.Run([&](Token token) { return ring.PrepareReadVector(*zeros, 0, parts, token); });
+  EXPECT_GT(read.result(), 0) << ErrorName(read.error());
+  EXPECT_LE(read.result(), static_cast<int64_t>(kTransferBytesMax));
+  EXPECT_EQ(span.memory()[0], std::byte{0});
+  EXPECT_TRUE(ring.CloseFile(*zeros).ok());
 }
 #endif
 
