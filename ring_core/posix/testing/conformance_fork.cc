@@ -1,6 +1,9 @@
 // Rule 12 after a fork: the child's copy of a ring closes its descriptors and does nothing else,
 // and to use it ends the child with a sentence.
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -10,10 +13,13 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/log/check.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "process/testing/forked_child.h"
 #include "process/testing/open_descriptors.h"
@@ -22,6 +28,7 @@
 #include "ring/conformance/test_ring.h"
 #include "ring/endpoint.h"
 #include "ring/error.h"
+#include "ring/file.h"
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/prepared.h"
@@ -49,10 +56,17 @@ constexpr Token kUnixAccept{7};
 constexpr Token kCancel{8};
 constexpr Token kNop{9};
 constexpr Token kRead{10};
+constexpr Token kPipe{11};
+constexpr Token kWork{12};
+constexpr Token kShortWork{13};
 
-// A ring with something of everything, most of it in flight.
+// A ring with something of everything, most of it in flight. One of its threads runs work, one has
+// none, and another one may wait for a pipe.
 class BusyRing {
  public:
+  // Of the operations that go on until ExpectAlive.
+  static constexpr uint32_t kInFlight = 7;
+
   explicit BusyRing(std::unique_ptr<Ring> ring) : ring_(std::move(ring)) {
     std::ofstream("file") << "text";
     unix_listener_ = Listen(*Endpoint::Parse("unix:path"));
@@ -74,12 +88,18 @@ class BusyRing {
     CHECK(ring_->PrepareRecv(server_, std::span(received_), kRecv) == Prepared::kAccepted);
     CHECK(ring_->PrepareRecvManaged(other_server_, group_, Shots::kMultishot, kManaged) ==
           Prepared::kAccepted);
+    StartPipe();
+    StartThreads();
     // A buffer that is not returned.
     held_ = Managed("held");
   }
 
   Ring& ring() { return *ring_; }
-  void Destroy() { ring_.reset(); }
+  // And what it had to do with.
+  void Destroy() {
+    ring_.reset();
+    close(std::exchange(pipe_writer_, -1));
+  }
   ConnectionId client() const { return client_; }
   ListenerId listener() const { return listener_; }
   FileId file() const { return file_; }
@@ -89,7 +109,7 @@ class BusyRing {
 
   // All that is in flight goes on.
   void ExpectAlive() {
-    EXPECT_EQ(ring_->InFlight(), 5u);
+    EXPECT_EQ(ring_->InFlight(), kInFlight);
     const ManagedBuffer text = Managed("text");
     EXPECT_EQ(text.size, 4u);
     ring_->ReturnBuffer(text);
@@ -102,6 +122,11 @@ class BusyRing {
     EXPECT_GE(Await(kAccept).result, 0);
     CHECK(ring_->PrepareRead(file_, 0, std::span(read_), kRead) == Prepared::kAccepted);
     EXPECT_EQ(Await(kRead).result, 4);
+    EXPECT_EQ(write(pipe_writer_, "piped", 5), 5);
+    EXPECT_EQ(Await(kPipe).result, 5);
+    EXPECT_EQ(AsText(std::span(piped_).first(5)), "piped");
+    work_may_end_.Notify();
+    EXPECT_EQ(Await(kWork).result, kWorkDone);
   }
 
   // Brings the ring to rest, and destroys it.
@@ -117,6 +142,34 @@ class BusyRing {
   }
 
  private:
+  static constexpr int32_t kWorkDone = 9;
+
+  static int32_t WorkUntilNotified(void* ring) {
+    auto& self = *static_cast<BusyRing*>(ring);
+    self.work_begun_.Notify();
+    self.work_may_end_.WaitForNotification();
+    return kWorkDone;
+  }
+
+  // With the next submit.
+  void StartPipe() {
+    std::array<int, 2> ends;
+    PCHECK(pipe(ends.data()) == 0);
+    pipe_writer_ = ends[1];
+    const FileId reader = Value(ring_->RegisterFile(ends[0]));
+    CHECK(ring_->PrepareRead(reader, kOwnPosition, std::span(piped_), kPipe) ==
+          Prepared::kAccepted);
+  }
+
+  void StartThreads() {
+    CHECK(ring_->PrepareWork(&WorkUntilNotified, this, kWork) == Prepared::kAccepted);
+    ring_->Submit();
+    CHECK(work_begun_.WaitForNotificationWithTimeout(absl::FromChrono(kPatience)));
+    const auto nothing = [](void* /*argument*/) { return 0; };
+    CHECK(ring_->PrepareWork(nothing, nullptr, kShortWork) == Prepared::kAccepted);
+    CHECK_EQ(Await(kShortWork).result, 0);
+  }
+
   template <typename T>
   static T Value(absl::StatusOr<T> result) {
     CHECK_OK(result.status());
@@ -173,6 +226,10 @@ class BusyRing {
   std::vector<std::byte> group_memory_ = std::vector<std::byte>(4 * 64);
   std::vector<std::byte> read_ = std::vector<std::byte>(16);
   std::vector<std::byte> received_ = std::vector<std::byte>(16);
+  std::vector<std::byte> piped_ = std::vector<std::byte>(16);
+  int pipe_writer_ = -1;
+  absl::Notification work_begun_;
+  absl::Notification work_may_end_;
   std::unique_ptr<Ring> ring_;
   std::vector<std::pair<Completion, ManagedBuffer>> arrived_;
   ListenerId unix_listener_;
@@ -274,8 +331,9 @@ TEST_P(RingConformance, UseInAChildOfAForkEndsItWithASentence) {
   ExpectInChild([&] {
     ring.ReturnBuffer(busy.held());
     ring.Wake();
-    return ring.PeekCompletions().size() == ring.CompletionQueueCount() && ring.InFlight() == 5 &&
-           ring.SubmissionQueueSpace() == 0 && ring.GetStatistics().submissions != 0;
+    return ring.PeekCompletions().size() == ring.CompletionQueueCount() &&
+           ring.InFlight() == BusyRing::kInFlight && ring.SubmissionQueueSpace() == 0 &&
+           ring.GetStatistics().submissions != 0;
   });
   EXPECT_EQ(ring.GetStatistics().wakes, 0u);
   busy.ExpectAlive();
