@@ -133,8 +133,9 @@ class Ring : public RingFiles {
   // Effects: on success the ring owns the descriptor; on failure it stays the caller's, unchanged.
   // Until it is given back or closed, a socket is close-on-exec, and a TCP socket has no Nagle
   // delay. Its blocking mode does not change, because other processes may share it; either mode
-  // works. (On macOS the ring's sockets are non-blocking meanwhile.) The ring changes nothing on a
-  // descriptor that can only be polled (no socket, or a listening one).
+  // works. (On macOS and Windows the ring's sockets are non-blocking meanwhile.) The ring changes
+  // nothing on a descriptor that can only be polled (no socket, or a listening one; on Windows that
+  // is non-blocking, too).
   // Errors: AlreadyExists if the ring has the descriptor already, or made it.
   // Two descriptors of one socket (dup) are two connections that share its bytes. A close of one,
   // or a cancel of all its operations, may also end operations in flight on the other (io_uring
@@ -144,8 +145,9 @@ class Ring : public RingFiles {
   absl::StatusOr<ConnectionId> RegisterSocket(NativeHandle handle);
   // Gives the descriptor of a connection back to the caller, who owns it from then on.
   // Effects: undoes the changes of RegisterSocket. (Windows does not tell whether a socket was in
-  // blocking mode; there it comes back non-blocking. A socket that the ring made itself comes back
-  // as its backend makes them.) May submit queued operations, and so bind the ring to this thread.
+  // blocking mode; there each that was registered comes back blocking. A socket that the ring made
+  // itself comes back as its backend makes them.) May submit queued operations, and so bind the
+  // ring to this thread.
   // Errors: FailedPrecondition while operations are in flight on it; ResourceExhausted if the
   // queues are full, or descriptors are short.
   virtual absl::StatusOr<NativeHandle> UnregisterSocket(ConnectionId connection) = 0;

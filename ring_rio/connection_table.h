@@ -39,8 +39,9 @@ enum RequestFlags : uint32_t {
   kIsStream = emulated::kFirstOwnFlag << 6,      // has no messages
   kRecvMayRun = emulated::kFirstOwnFlag << 7,    // there is something: Registered I/O may have it
   kNoRio = emulated::kFirstOwnFlag << 8,         // a request queue could not be made
-  kLingers = emulated::kFirstOwnFlag << 9,       // was handed in with SO_LINGER
-  kMadeNoDelay = emulated::kFirstOwnFlag << 10,  // ... without TCP_NODELAY
+  kHandedIn = emulated::kFirstOwnFlag << 9,      // was made elsewhere
+  kLingers = emulated::kFirstOwnFlag << 10,      // ... with SO_LINGER
+  kMadeNoDelay = emulated::kFirstOwnFlag << 11,  // ... without TCP_NODELAY
 };
 
 // The first two cache lines are all that a message touches.

@@ -70,11 +70,32 @@ sockaddr_in AddressOf(const Endpoint& endpoint) {
   return address.ipv4;
 }
 
+SOCKET ConnectTo(const sockaddr_in& address, int type) {
+  const SOCKET socket = rio::NewSocket(AF_INET, type);
+  CHECK_EQ(connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0)
+      << WSAGetLastError();
+  return socket;
+}
+
 bool HasNoDelay(SOCKET socket) {
   DWORD value = 0;
   int size = sizeof(value);
   CHECK_EQ(getsockopt(socket, IPPROTO_TCP, TCP_NODELAY, reinterpret_cast<char*>(&value), &size), 0);
   return value != 0;
+}
+
+// Whether a receive that finds nothing waits: Winsock does not tell the mode of a socket, which has
+// to be connected. Afterwards it can only be closed.
+bool Blocks(SOCKET socket) {
+  constexpr DWORD kPatienceMs = 10;
+  CHECK_EQ(setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, reinterpret_cast<const char*>(&kPatienceMs),
+                      sizeof(kPatienceMs)),
+           0);
+  char byte;
+  CHECK_LT(recv(socket, &byte, 1, 0), 0);
+  const int code = WSAGetLastError();
+  CHECK(code == WSAETIMEDOUT || code == WSAEWOULDBLOCK) << code;
+  return code == WSAETIMEDOUT;
 }
 
 // Trap 11: with SO_REUSEADDR any program takes over a port that somebody listens on.
@@ -246,11 +267,51 @@ TEST_F(IocpTrapTest, ASocketIsGivenBackAsItCame) {
   }
 }
 
+// The sockets that it accepts would have no delay either.
+TEST_F(IocpTrapTest, AListeningSocketKeepsItsDelay) {
+  const SOCKET socket = rio::NewSocket(AF_INET, SOCK_STREAM);
+  const sockaddr_in address = AddressOf(Endpoint::Ipv4Loopback(0));
+  ASSERT_EQ(bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  ASSERT_EQ(listen(socket, 1), 0);
+  const absl::StatusOr<ConnectionId> id = ring_->RegisterSocket(static_cast<NativeHandle>(socket));
+  ASSERT_TRUE(id.ok()) << id.status();
+  EXPECT_FALSE(HasNoDelay(socket));
+  const absl::StatusOr<NativeHandle> handle = ring_->UnregisterSocket(*id);
+  ASSERT_TRUE(handle.ok()) << handle.status();
+  EXPECT_FALSE(HasNoDelay(socket));
+  closesocket(socket);
+}
+
+// Trap: Winsock does not tell whether a socket blocks. So it is given back blocking, as sockets are
+// made, and not as the ring needs it.
+TEST_F(IocpTrapTest, ASocketIsGivenBackBlocking) {
+  const sockaddr_in address = AddressOf(ring_->EndpointOf(ring_->Listen()));
+  for (const int type : {SOCK_STREAM, SOCK_DGRAM}) {
+    for (u_long non_blocking : {u_long{0}, u_long{1}}) {
+      SCOPED_TRACE(type == SOCK_STREAM ? "a stream" : "datagrams");
+      const SOCKET socket = ConnectTo(address, type);
+      ASSERT_EQ(ioctlsocket(socket, FIONBIO, &non_blocking), 0);
+      const absl::StatusOr<ConnectionId> id =
+          ring_->RegisterSocket(static_cast<NativeHandle>(socket));
+      ASSERT_TRUE(id.ok()) << id.status();
+      const TestGroup group = ring_->MakeGroup(1, 64);
+      const Token recv = ring_->StartManaged(*id, group.id, Shots::kOneShot);
+      ring_->Submit();
+      EXPECT_EQ(ring_->Await(ring_->StartCancel(recv)).result(), 0);
+      EXPECT_EQ(ring_->Await(recv).error(), Error::kCanceled);
+      const absl::StatusOr<NativeHandle> handle = ring_->UnregisterSocket(*id);
+      ASSERT_TRUE(handle.ok()) << handle.status();
+      EXPECT_TRUE(Blocks(socket));
+      closesocket(socket);
+    }
+  }
+}
+
 // Also where the ring has no room for it.
 TEST_F(IocpTrapTest, ASocketThatIsRefusedStaysAsItIs) {
   const RingOptions options = {.submission_entries = 8, .max_connections = 1, .max_operations = 8};
   TestRing small(MakeRing(options), options);
-  const SOCKET socket = rio::NewSocket(AF_INET, SOCK_STREAM);
+  const SOCKET socket = ConnectTo(AddressOf(ring_->EndpointOf(ring_->Listen())), SOCK_STREAM);
   std::vector<ConnectionId> others;
   absl::StatusOr<ConnectionId> id = small.OpenDatagram(Endpoint::Ipv4Loopback(0));
   while (id.ok()) {
@@ -259,6 +320,7 @@ TEST_F(IocpTrapTest, ASocketThatIsRefusedStaysAsItIs) {
   }
   EXPECT_FALSE(small.RegisterSocket(static_cast<NativeHandle>(socket)).ok());
   EXPECT_FALSE(HasNoDelay(socket));
+  EXPECT_TRUE(Blocks(socket));
   closesocket(socket);
   for (const ConnectionId other : others) small.Close(other);
   small.Finish();

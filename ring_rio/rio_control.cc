@@ -58,16 +58,19 @@ absl::StatusOr<ConnectionId> RioRing::AddSocket(const SocketSource& source) {
 
 absl::StatusOr<ConnectionId> RioRing::TakeOver(SOCKET socket) {
   if (absl::Status status = RefuseOwn(socket); !status.ok()) return status;
-  TakenOver taken;
-  absl::Status status = TakeOverSocket(socket, &taken);
-  absl::StatusOr<ConnectionId> id =
-      status.ok() ? AddConnection(socket, taken.is_stream) : std::move(status);
-  if (!id.ok()) {
-    GiveBackSocket(socket, taken.no_delay);
-    return id;
-  }
+  HandedIn found;
+  if (absl::Status status = LookAtSocket(socket, &found); !status.ok()) return status;
+  // What is refused for want of room stays as it is: nobody could tell the mode that it had.
+  const absl::StatusOr<ConnectionId> id = AddConnection(socket, found.is_stream);
+  if (!id.ok()) return id;
   Connection& connection = connections_[id->index];
-  if (taken.no_delay) connection.set(kMadeNoDelay);
+  if (absl::Status status = TakeOverSocket(socket, found); !status.ok()) {
+    connection.socket = INVALID_SOCKET;
+    FreeConnection(connection);
+    return status;
+  }
+  connection.set(kHandedIn);
+  if (found.delays) connection.set(kMadeNoDelay);
   if (Lingers(socket)) connection.set(kLingers);
   return id;
 }
@@ -79,7 +82,7 @@ absl::StatusOr<NativeHandle> RioRing::UnregisterSocket(ConnectionId id) {
   if (connection == nullptr) return StaleId("connection");
   if (!connection->idle()) return ConnectionInFlight();
   const SOCKET socket = std::exchange(connection->socket, INVALID_SOCKET);
-  GiveBackSocket(socket, connection->has(kMadeNoDelay));
+  if (connection->has(kHandedIn)) GiveBackSocket(socket, connection->has(kMadeNoDelay));
   FreeConnection(*connection);
   return static_cast<NativeHandle>(socket);
 }

@@ -106,6 +106,11 @@ void SetBufferSizes(SOCKET socket, const ListenerOptions& options) {
   }
 }
 
+bool SetMode(SOCKET socket, bool non_blocking) {
+  u_long value = non_blocking ? 1 : 0;
+  return ioctlsocket(socket, FIONBIO, &value) == 0;
+}
+
 using Getter = int(WSAAPI*)(SOCKET, sockaddr*, int*);
 
 absl::StatusOr<Endpoint> GetEndpoint(SOCKET socket, Getter getter, std::string_view which) {
@@ -148,10 +153,7 @@ SOCKET NewSocket(int family, int type) {
   return WSASocketW(family, type, 0, nullptr, 0, kFlags);
 }
 
-bool SetNonBlocking(SOCKET socket) {
-  u_long on = 1;
-  return ioctlsocket(socket, FIONBIO, &on) == 0;
-}
+bool SetNonBlocking(SOCKET socket) { return SetMode(socket, /*non_blocking=*/true); }
 
 bool SetUpStream(SOCKET socket) {
   SetOption(socket, IPPROTO_TCP, TCP_NODELAY, BOOL{TRUE});
@@ -197,25 +199,33 @@ absl::StatusOr<SOCKET> OpenDatagram(const Endpoint& local) {
   return socket;
 }
 
-absl::Status TakeOverSocket(SOCKET socket, TakenOver* taken) {
+absl::Status LookAtSocket(SOCKET socket, HandedIn* found) {
   int type = 0;
   if (!GetOption(socket, SOL_SOCKET, SO_TYPE, &type)) {
     const int code = WSAGetLastError();
     return absl::InvalidArgumentError(
         absl::StrCat("the handle to register is no open socket (", NativeErrorText(code), ")"));
   }
-  taken->is_stream = type == SOCK_STREAM;
+  found->is_stream = type == SOCK_STREAM;
+  BOOL listens = FALSE;
+  GetOption(socket, SOL_SOCKET, SO_ACCEPTCONN, &listens);
   DWORD no_delay = 0;
-  taken->no_delay =
-      taken->is_stream && GetOption(socket, IPPROTO_TCP, TCP_NODELAY, &no_delay) && no_delay == 0;
-  if (!(taken->is_stream ? SetUpStream(socket) : SetNonBlocking(socket))) {
-    return NativeStatus(WSAGetLastError(), "the socket to register cannot be made non-blocking");
-  }
+  found->delays = found->is_stream && listens == FALSE &&
+                  GetOption(socket, IPPROTO_TCP, TCP_NODELAY, &no_delay) && no_delay == 0;
   return absl::OkStatus();
 }
 
-void GiveBackSocket(SOCKET socket, bool no_delay) {
-  if (no_delay) SetOption(socket, IPPROTO_TCP, TCP_NODELAY, BOOL{FALSE});
+absl::Status TakeOverSocket(SOCKET socket, const HandedIn& found) {
+  if (!SetNonBlocking(socket)) {
+    return NativeStatus(WSAGetLastError(), "the socket to register cannot be made non-blocking");
+  }
+  if (found.delays) SetOption(socket, IPPROTO_TCP, TCP_NODELAY, BOOL{TRUE});
+  return absl::OkStatus();
+}
+
+void GiveBackSocket(SOCKET socket, bool delays) {
+  if (delays) SetOption(socket, IPPROTO_TCP, TCP_NODELAY, BOOL{FALSE});
+  SetMode(socket, /*non_blocking=*/false);
 }
 
 absl::StatusOr<Endpoint> LocalEndpoint(SOCKET socket) {

@@ -38,17 +38,19 @@ bool SetNonBlocking(SOCKET socket);
 
 absl::StatusOr<SOCKET> OpenListener(const Endpoint& endpoint, const ListenerOptions& options);
 absl::StatusOr<SOCKET> OpenDatagram(const Endpoint& local);
-// What a socket made elsewhere is, and what was changed of it. (That it does not block any more is
-// not noted: Winsock does not tell whether it did.)
-struct TakenOver {
+// A socket made elsewhere.
+struct HandedIn {
   bool is_stream = false;  // it has no messages
-  bool no_delay = false;
+  bool delays = false;     // a stream without TCP_NODELAY, which does not listen
 };
 
-// Checks and sets up a socket made elsewhere.
-absl::Status TakeOverSocket(SOCKET socket, TakenOver* taken);
-// Changes back what was changed, for whom the socket goes back to.
-void GiveBackSocket(SOCKET socket, bool no_delay);
+// Tells what the socket is. Changes nothing.
+absl::Status LookAtSocket(SOCKET socket, HandedIn* found);
+// Sets it up. On failure it is as it was.
+absl::Status TakeOverSocket(SOCKET socket, const HandedIn& found);
+// Changes back what TakeOverSocket changed. The socket blocks then: Winsock does not tell whether
+// it did before. (One that tells its owner of events, WSAEventSelect, does not: Winsock refuses.)
+void GiveBackSocket(SOCKET socket, bool delays);
 
 absl::StatusOr<Endpoint> LocalEndpoint(SOCKET socket);
 absl::StatusOr<Endpoint> PeerEndpoint(SOCKET socket);
