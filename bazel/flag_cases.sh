@@ -3,11 +3,17 @@
 #
 #   effect FLAG WORDS COMMAND...      It ends with 0, and says the words on one of its outputs.
 #   failure FLAG WORDS COMMAND...     It ends with 1, and says the words.
-#   any_value FLAG REASON             There is no value of it to refuse.
+#   any_value FLAG REASON             There is no value of it to refuse; the reason is a sentence, which the walk asks for, too.
 #   output_failures COMMAND...        It ends with 1 where its standard output is closed, and where nothing fits on it.
+#   no_output REASON                  It prints nothing on standard output that could be lost.
 #
 # FLAG may be several, separated by commas. Each must be among the words of the command. What was
 # said is in ${output} afterwards. At the end: finish_cases.
+#
+# Scripts call other programs, of which some take minutes, a network or root. Their tests have stand-ins for these:
+#
+#   copy_tree FOLDER FILE...          Copies the script and what it needs into a folder that is like this repository.
+#   stand_in PROGRAM <<'END'          Makes the program, a script in Bash, which the lines that follow are.
 
 failures=0
 output=
@@ -58,7 +64,28 @@ failure() {
   expect 1 "${words}" "$@"
 }
 
-any_value() { :; }
+# A word is no reason.
+any_value() {
+  [[ $# == 2 && $2 == *\ *\ * ]] || fail "any_value says no reason why --${1:-} takes every value"
+}
+
+no_output() {
+  [[ $# == 1 && $1 == *\ *\ * ]] || fail "no_output says no reason"
+}
+
+copy_tree() {
+  local folder="$1" file
+  for file in "${@:2}"; do
+    mkdir -p "${folder}/$(dirname "${file}")"
+    cp -L "${file}" "${folder}/${file}"
+  done
+}
+
+stand_in() {
+  mkdir -p "$(dirname "$1")"
+  { echo '#!/usr/bin/env bash' && cat; } >"$1"
+  chmod +x "$1"
+}
 
 output_failures() {
   local status said

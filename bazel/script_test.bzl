@@ -4,13 +4,14 @@ load("@ioring_rules_shell//shell:sh_test.bzl", "sh_test")
 
 _CASES = "//bazel:flag_cases.sh"
 
-def script_test(name, programs, size = "small", target_compatible_with = ["@platforms//os:linux"], **attributes):
+def script_test(name, programs, size = "small", data = [], target_compatible_with = ["@platforms//os:linux"], **attributes):
     """`name`.sh, which gets the paths of `programs`.
 
     Args:
       name: of the test.
       programs: labels of programs and files.
       size: see sh_test.
+      data: what else there must be.
       target_compatible_with: Linux unless said otherwise.
       **attributes: of sh_test.
     """
@@ -19,7 +20,7 @@ def script_test(name, programs, size = "small", target_compatible_with = ["@plat
         size = size,
         srcs = [name + ".sh"],
         args = ["$(rootpath %s)" % program for program in programs],
-        data = programs,
+        data = programs + data,
         target_compatible_with = target_compatible_with,
         **attributes
     )
