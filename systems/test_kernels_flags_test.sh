@@ -32,7 +32,7 @@ END
 stand_in "${TREE}/systems/make_initramfs" <<'END'
 printf '%s\n' "${@:4}" >"$2"
 END
-# A machine: the programs of the second processor have nothing left to do. One of them fails where BROKEN says so.
+# A machine: the programs of the second processor have nothing left to do. BROKEN names one that fails, EMPTY one without tests.
 stand_in "${TREE}/systems/boot" <<'END'
 echo "boot $*" >>"${CALLS}"
 [[ " $* " != *" filter="* ]] || filter="$(sed 's/.* filter=//' <<<"$*")"
@@ -42,6 +42,7 @@ while read -r program; do
   # shellcheck disable=SC2254
   case "${suite}.One" in ${filter:-*}) count=1 ;; *) count=0 ;; esac
   status=0
+  [[ ${EMPTY:-} != "${program}" ]] || count=0
   [[ ${BROKEN:-} != "${program}" ]] || count=0 status=134
   echo "VM: BEGIN ${program} ${count} 0"
   [[ ${count} == 0 || $* != *" shard=0 "* ]] || printf '[ RUN      ] %s.One\n[       OK ] %s.One (1 ms)\n' "${suite}" "${suite}"
@@ -64,7 +65,7 @@ grep -q "boot .* filter=Ring\*" "${CALLS}" || fail "the machine does not know th
 failure filter "the filter leaves no test of any program" "${RUN}" --filter='Absent*' 6.1
 # What cannot count its tests has failed, and without a filter there is no program without tests.
 BROKEN=pool/slab_test failure filter "ended with status 134" "${RUN}" --filter='Ring*' 6.1
-BROKEN=pool/slab_test expect 1 "has no tests, or was never begun" "${RUN}" 6.1
+EMPTY=pool/slab_test expect 1 "has no tests, or was never begun" "${RUN}" 6.1
 
 : >"${CALLS}"
 effect architecture "PASSED" "${RUN}" --architecture=arm64 6.1
@@ -85,4 +86,7 @@ done
 expect 0 "|  | 6.1 | 6.12 |" "${RUN}"
 expect 1 "what is --quick?" "${RUN}" --quick
 output_failures "${RUN}" 6.1
+: >"${CALLS}"
+expect 1 "standard output is closed" bash -c "'${RUN}' 6.1 >&-"
+[[ ! -s ${CALLS} ]] || fail "it was built for an output that is closed: $(<"${CALLS}")"
 finish_cases
