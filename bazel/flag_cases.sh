@@ -87,6 +87,9 @@ stand_in() {
   chmod +x "$1"
 }
 
+# Runs the command with standard output closed.
+closed() { "$@" >&-; }
+
 output_failures() {
   local status said
   said="$("$@" 2>&1 >&-)"

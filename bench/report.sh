@@ -8,6 +8,11 @@
 # The files go to ./ioring-report. More servers may follow, as for //bench:compare.
 set -euo pipefail
 
+fail() {
+  printf 'report: %s\n' "$*" >&2
+  exit 1
+}
+
 form=quick
 out="${BUILD_WORKING_DIRECTORY:-${PWD}}/ioring-report"
 peers= components=yes reporter= server= load=
@@ -38,9 +43,25 @@ for argument in "$@"; do
   esac
 done
 
-[[ ${components} == yes || ${components} == no ]] || { echo "--components=${components} is neither yes nor no" >&2; exit 1; }
+# How long each case of a component's benchmark runs.
+case "${form}" in
+  smoke) min_time=0.001s ;;
+  quick) min_time=0.02s ;;
+  full) min_time=0.2s ;;
+  *) fail "--form=${form} is none of smoke, quick and full" ;;
+esac
+[[ ${components} == yes || ${components} == no ]] || fail "--components=${components} is neither yes nor no"
+[[ ${peers} == no || -x ${peers} ]] || fail "--peers=${peers} is no program"
+[[ -x ${reporter} ]] || fail "--reporter=${reporter} is no program"
+for program in "${benchmarks[@]}"; do [[ -x ${program} ]] || fail "--benchmark=${program} is no program"; done
+for program in "${counters[@]}"; do [[ -x ${program} ]] || fail "--counter=${program} is no program"; done
+if [[ ${#counters[@]} != 0 ]]; then
+  [[ ${#counters[@]} == 3 ]] || fail "--counter: there are ${#counters[@]} in place of per_message, virtual_call and idle_connections"
+  [[ -x ${server} ]] || fail "--server=${server} is no program"
+fi
+{ : 3>&1; } 2>/dev/null || fail "standard output is closed"
 [[ ${out} == /* ]] || out="${BUILD_WORKING_DIRECTORY:-${PWD}}/${out}"
-mkdir -p "${out}"
+mkdir -p "${out}" 2>/dev/null || fail "--out=${out} cannot be written"
 # Before minutes are spent on components.
 "${reporter}" --check --form="${form}" --out="${out}" --load="${load}" "${arguments[@]}" "${servers[@]}"
 
@@ -58,12 +79,6 @@ if [[ ${peers} != no ]]; then
   [[ -z ${notes} ]] || arguments+=("--notes=${notes}")
 fi
 
-# How long each case of a component's benchmark runs.
-case "${form}" in
-  smoke) min_time=0.001s ;;
-  quick) min_time=0.02s ;;
-  *) min_time=0.2s ;;
-esac
 if [[ ${components} != no ]]; then
   for benchmark in "${benchmarks[@]}"; do
     name="$(basename "${benchmark}")"
@@ -96,4 +111,4 @@ command="./bazelw run //bench:report"
 [[ ${#typed[@]} == 0 ]] || command+=" -- ${typed[*]}"
 "${reporter}" --form="${form}" --out="${out}" --load="${load}" --components="${work}/components" \
   --command="${command}" "${arguments[@]}" "${servers[@]}"
-echo "${out}/report.html"
+echo "${out}/report.html" || fail "where the report is could not be written to standard output"

@@ -116,7 +116,7 @@ measure() {
 }
 
 # The table is all that it is for.
-{ : >&1; } 2>/dev/null || fail "standard output is closed"
+{ : 3>&1; } 2>/dev/null || fail "standard output is closed"
 
 trap clean_up EXIT
 trap 'exit 1' INT TERM HUP
