@@ -39,8 +39,9 @@ failure check "one.cc" "${RUN}" --check
 [[ $(<"${TREE}/one.cc") == bad && $(<"${TREE}/BUILD.bazel") == bad ]] || fail "--check changes files"
 failure check "there is no ${TREE}/none" "${RUN}" --check "${TREE}/none"
 failure check "usage: bazel/format" "${RUN}" --check=yes
-effect check "1 C++ and 0 Bazel" "${RUN}" --check "${TREE}/one.cc" <<<"$(echo good >"${TREE}/one.cc")"
-echo bad >"${TREE}/one.cc"
+echo good >"${TREE}/one.cc"
+effect check "1 C++ and 0 Bazel" "${RUN}" --check "${TREE}/one.cc"
+write bad
 expect 0 "" "${RUN}"
 [[ $(<"${TREE}/one.cc") == good && $(<"${TREE}/BUILD.bazel") == good ]] || fail "it does not format"
 expect 1 "usage: bazel/format" "${RUN}" --chek
