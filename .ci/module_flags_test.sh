@@ -47,7 +47,8 @@ effect matrix "" "${RUN}" --matrix --list --all
 called "in root: /src/.ci/module --matrix --list --all"
 effect analyse,matrix "" "${RUN}" --matrix --analyse --all
 called "in root: /src/.ci/module --analyse --matrix --all"
-for words in --analyse --matrix; do USER_ID=1 failure "${words#--}" "needs root, to make and enter" "${RUN}" "${words}"; done
+USER_ID=1 failure analyse "needs root, to make and enter" "${RUN}" --analyse
+USER_ID=1 failure matrix "needs root, to make and enter" "${RUN}" --matrix
 
 # What the presubmit does needs no root.
 : >"${CALLS}"
@@ -64,6 +65,8 @@ BROKEN=--incompatible_strict_action_env failure registry "is not built with --in
 echo "[]" >"${TREE}/.bcr/metadata.template.json"
 failure registry "metadata: fields" "${RUN}" --registry
 
-for flag in analyse matrix registry; do failure "${flag}" "there is no option --${flag}=yes" "${RUN}" --"${flag}=yes"; done
+failure analyse "there is no option --analyse=yes" "${RUN}" --analyse=yes
+failure matrix "there is no option --matrix=yes" "${RUN}" --matrix=yes
+failure registry "there is no option --registry=yes" "${RUN}" --registry=yes
 no_output "it prints nothing itself: Bazel and consumer/matrix do, and tell where that is lost"
 finish_cases

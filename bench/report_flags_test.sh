@@ -64,9 +64,11 @@ effect components "report.html" "${RUN[@]}" --components=yes
 
 # What is missing is told before anything is measured.
 : >"${CALLS}"
-for flag in reporter benchmark counter server peers; do
-  failure "${flag}" "--${flag}=${FOLDER}/none is no program" "${RUN[@]}" --"${flag}=${FOLDER}/none"
-done
+failure reporter "--reporter=${FOLDER}/none is no program" "${RUN[@]}" --reporter="${FOLDER}/none"
+failure benchmark "--benchmark=${FOLDER}/none is no program" "${RUN[@]}" --benchmark="${FOLDER}/none"
+failure counter "--counter=${FOLDER}/none is no program" "${RUN[@]}" --counter="${FOLDER}/none"
+failure server "--server=${FOLDER}/none is no program" "${RUN[@]}" --server="${FOLDER}/none"
+failure peers "--peers=${FOLDER}/none is no program" "${RUN[@]}" --peers="${FOLDER}/none"
 failure counter "there are 4 in place of" "${RUN[@]}" --counter="${FOLDER}/per_message"
 [[ ! -s ${CALLS} ]] || fail "something was run: $(<"${CALLS}")"
 expect 1 "" "${RUN[@]}" --shapes=none

@@ -94,7 +94,10 @@ sed 's/--\[no\]enable_bzlmod/--nothing/' "${BAZEL}" >"${FOLDER}/bin/bazel-old"
 chmod +x "${FOLDER}/bin/bazel-old"
 BAZEL=bazel-old failure modules "this Bazel has no modules" "${ONE[@]}" --modules
 BAZEL=bazel-none failure list "there is no bazel-none" "${ONE[@]}" --list
-for flag in all analyse fetch modules; do failure "${flag}" "there is no option --${flag}=yes" "${RUN[@]}" --"${flag}=yes"; done
+failure all "there is no option --all=yes" "${RUN[@]}" --all=yes
+failure analyse "there is no option --analyse=yes" "${RUN[@]}" --analyse=yes
+failure fetch "there is no option --fetch=yes" "${RUN[@]}" --fetch=yes
+failure modules "there is no option --modules=yes" "${RUN[@]}" --modules=yes
 sed 's/ build "\*)/ build "*) exit 1/' "${BAZEL}" >"${FOLDER}/bin/bazel-bad"
 chmod +x "${FOLDER}/bin/bazel-bad"
 BAZEL=bazel-bad failure all,analyse "it does not build" "${ONE[@]}" --all --analyse

@@ -76,7 +76,9 @@ built "sha256 = "
 mkdir "${FOLDER}/empty"
 failure http,archive "bazel/release has left no notes in ${FOLDER}/empty" "${RUN}" --http --archive="${FOLDER}/empty"
 
-for flag in modules offline http; do failure "${flag}" "there is no option --${flag}=yes" "${RUN}" --"${flag}=yes"; done
+failure modules "there is no option --modules=yes" "${RUN}" --modules=yes
+failure offline "there is no option --offline=yes" "${RUN}" --offline=yes
+failure http "there is no option --http=yes" "${RUN}" --http=yes
 BAZEL=bazel-none expect 1 "there is no bazel-none" "${RUN}"
 : >"${CALLS}"
 expect 1 "standard output is closed" closed "${RUN}"
