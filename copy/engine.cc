@@ -111,7 +111,7 @@ absl::Status Engine::CopyByRings(Shared& shared, std::vector<Remainder>& remaind
         return remainder.entry.outcome == Outcome::kDirectory ||
                remainder.place->source.name.empty();
       });
-  const uint32_t wanted = has_directories ? RingsOf(options_) : 1;
+  const uint32_t wanted = has_directories ? RingsWithDescriptors(options_) : 1;
   while (workers.size() < wanted) {
     absl::StatusOr<std::unique_ptr<Worker>> worker = MakeWorker(shared);
     if (!worker.ok() && workers.empty()) return worker.status();

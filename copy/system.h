@@ -47,6 +47,8 @@ int SetDirect(int file, bool is_direct);
 
 // The machine's memory.
 uint64_t MemoryBytes();
+// How many descriptors this process may have open.
+uint64_t DescriptorLimit();
 
 // Opens a directory by a path of directories, none of them a link, to be used for *at calls only.
 // "" is `directory` itself.

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/xattr.h>
@@ -129,6 +130,12 @@ uint64_t MemoryBytes() {
   return pages > 0 && page_bytes > 0
              ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(page_bytes)
              : 0;
+}
+
+uint64_t DescriptorLimit() {
+  rlimit limit;
+  // Fails only for a bad argument, which this is not. No limit is the largest number there is.
+  return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
 }
 
 int OpenBelow(int directory, const char* path) {

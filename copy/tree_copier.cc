@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <string>
@@ -42,7 +43,29 @@ constexpr uint32_t kBatchesAtOnce = 8;
 constexpr uint32_t kFilesAtOnce = 8;
 constexpr uint32_t kDirectoriesAtOnce = 16;
 
+// A directory's handle, its copy's, and that of the listing.
+constexpr uint32_t kDescriptorsOfDirectory = 3;
+// Of a ring, for all else: its own, those of kFilesAtOnce files and their copies, and what its
+// threads have open.
+constexpr uint32_t kOtherDescriptors = 48;
+// Enough for a ring to go 100 levels deep.
+constexpr uint32_t kDescriptorsOfRing = 256;
+
+// That the directories of a ring may have open: its part of the process's.
+uint32_t DirectoryDescriptors(const Options& options) {
+  constexpr uint64_t kLeast = 4 * kDescriptorsOfDirectory;
+  constexpr uint64_t kMost = kDirectoriesMax * kDescriptorsOfDirectory;
+  const uint64_t part = DescriptorLimit() / RingsWithDescriptors(options);
+  return static_cast<uint32_t>(
+      std::clamp(part - std::min<uint64_t>(part, kOtherDescriptors), kLeast, kMost));
+}
+
 }  // namespace
+
+uint32_t RingsWithDescriptors(const Options& options) {
+  const uint64_t enough = std::max<uint64_t>(DescriptorLimit() / kDescriptorsOfRing, 1);
+  return static_cast<uint32_t>(std::min<uint64_t>(RingsOf(options), enough));
+}
 
 struct TreeCopier::Walk {
   explicit Walk(ReadyList& ready) : group(ready) {}
@@ -65,7 +88,9 @@ TreeCopier::TreeCopier(Scheduler& scheduler, Shared& shared)
       party_(scheduler.ready()),
       batches_(scheduler.ready(), kBatchesAtOnce),
       files_(scheduler.ready(), kFilesAtOnce),
-      directories_(scheduler.ready(), kDirectoriesAtOnce) {}
+      directories_(scheduler.ready(), kDirectoriesAtOnce),
+      depth_turn_(scheduler.ready(), 1),
+      descriptors_max_(DirectoryDescriptors(options_)) {}
 
 std::string TreeCopier::Explain(const Completion& completion) const {
   return scheduler_.ring().ExplainError(completion);
@@ -98,13 +123,18 @@ Task<bool> TreeCopier::CopyEntry(const Directory& directory, BatchEntry entry) {
 
 Task<bool> TreeCopier::CopyDirectory(const Directory& parent, std::string name,
                                      std::string target_name, bool has_place) {
+  // Half of what may be open is for all branches. Then one of them at a time gets the other half,
+  // and can end, however many wait for it with what they have open.
+  const bool takes_turn = !parent.has_depth_turn && !CanOpen(/*share=*/2);
   const absl::Cleanup leaver = [&] {
     if (has_place) directories_.Leave();
+    if (takes_turn) depth_turn_.Leave();
   };
+  if (takes_turn) co_await depth_turn_.Enter();
   Visit visit;
   visit.path = Join(parent.path, name);
   visit.below = Join(parent.below, target_name);
-  if (open_directories_ == kDirectoriesMax) {
+  if (!CanOpen(/*share=*/1)) {
     Tell(visit.path, "more directories lie inside each other than can be open at once");
     co_return false;
   }
@@ -117,17 +147,34 @@ Task<bool> TreeCopier::CopyDirectory(const Directory& parent, std::string name,
   visit.batch.options = &options_;
   visit.batch.stop = &shared_.stop;
   ++open_directories_;
+  uint32_t descriptors = kDescriptorsOfDirectory;
+  open_descriptors_ += descriptors;
   ++party_.walks;
   const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
     VisitDirectory(visit);
     return 0;
   });
+  if (visit.is_listed) {
+    --descriptors;
+    --open_descriptors_;
+  }
   if (worked != 0) visit.reason = ErrorText(ToError(worked));
   if (!visit.reason.empty()) Tell(visit.path, visit.reason);
-  if (visit.is_entered && !co_await HandOver(visit)) co_await CopyVisited(visit);
+  const bool has_turn = takes_turn || parent.has_depth_turn;
+  // Who has the turn waits for no other ring, which may wait for it.
+  if (visit.is_entered && (has_turn || !co_await HandOver(visit))) {
+    co_await CopyVisited(visit, has_turn);
+  }
   --party_.walks;
+  open_descriptors_ -= descriptors;
   --open_directories_;
   co_return true;
+}
+
+// Whether one more fits into the first 1/`share` of the directories that may be open.
+bool TreeCopier::CanOpen(uint32_t share) const {
+  return open_directories_ < kDirectoriesMax / share &&
+         open_descriptors_ + kDescriptorsOfDirectory <= descriptors_max_ / share;
 }
 
 // To a ring that has nothing to do, where this one has something else to do.
@@ -152,9 +199,11 @@ Task<bool> TreeCopier::Serve() {
 
 Task<bool> TreeCopier::CopyRest(Visit& visit) {
   ++open_directories_;
+  open_descriptors_ += kDescriptorsOfDirectory;
   ++party_.walks;
-  co_await CopyVisited(visit);
+  co_await CopyVisited(visit, /*has_depth_turn=*/false);
   --party_.walks;
+  open_descriptors_ -= kDescriptorsOfDirectory;
   --open_directories_;
   co_return true;
 }
@@ -173,7 +222,7 @@ bool TreeCopier::Adopt(OwnedDescriptor& descriptor, const std::string& path, Fil
 }
 
 // The rest of a directory that was visited.
-Task<bool> TreeCopier::CopyVisited(Visit& visit) {
+Task<bool> TreeCopier::CopyVisited(Visit& visit, bool has_depth_turn) {
   if (visit.is_finished) {
     shared_.TallyFinished(visit);
     co_return true;
@@ -182,6 +231,7 @@ Task<bool> TreeCopier::CopyVisited(Visit& visit) {
   directory.path = visit.path;
   directory.below = visit.below;
   directory.is_new = visit.batch.is_new;
+  directory.has_depth_turn = has_depth_turn;
   Count(counters_.found, visit.found);
   Walk walk(scheduler_.ready());
   bool goes_on = Adopt(visit.from, visit.path, &directory.from);
@@ -263,7 +313,8 @@ Task<bool> TreeCopier::WalkDirectory(const Directory& directory, Walk& walk) {
 }
 
 Task<bool> TreeCopier::StartDirectory(const Directory& directory, Walk& walk, std::string name) {
-  if (directories_.TryEnter()) {
+  // Of a branch that has the turn no further ones begin.
+  if (!directory.has_depth_turn && directories_.TryEnter()) {
     walk.group.Spawn(CopyDirectory(directory, name, name, /*has_place=*/true));
     co_return true;
   }

@@ -30,10 +30,13 @@
 
 namespace ioring::copy {
 
-// Directories that are open at once on one path, and hence the depth of a tree; and files of the
-// ring that all of a copy needs.
+// Directories that a ring has open at once, and hence the depth of a tree, as far as descriptors
+// allow; and files of the ring that all of a copy needs.
 inline constexpr uint32_t kDirectoriesMax = 900;
 inline constexpr uint32_t kFilesNeeded = 2 * kDirectoriesMax + 64;
+
+// Rings that the options mean, or fewer where each would have too few descriptors to go deep.
+uint32_t RingsWithDescriptors(const Options& options);
 
 class TreeCopier {
  public:
@@ -44,6 +47,8 @@ class TreeCopier {
     std::string path;     // of the source, for messages
     std::string below;    // the copy, seen from the destination's top
     bool is_new = false;  // nothing but this copy has put anything into it
+    // It is of the one branch that may open more than the others.
+    bool has_depth_turn = false;
   };
   // A file by its device and number.
   using Identity = std::pair<uint64_t, uint64_t>;
@@ -68,7 +73,8 @@ class TreeCopier {
   Task<bool> CopyDirectory(const Directory& parent, std::string name, std::string target_name,
                            bool has_place);
   Task<bool> HandOver(Visit& visit);
-  Task<bool> CopyVisited(Visit& visit);
+  bool CanOpen(uint32_t share) const;
+  Task<bool> CopyVisited(Visit& visit, bool has_depth_turn);
   Task<bool> WalkDirectory(const Directory& directory, Walk& walk);
   Task<bool> StartBatch(const Directory& directory, Walk& walk);
   Task<bool> StartDirectory(const Directory& directory, Walk& walk, std::string name);
@@ -102,7 +108,10 @@ class TreeCopier {
   Gate batches_;
   Gate files_;
   Gate directories_;
+  Gate depth_turn_;
+  const uint32_t descriptors_max_;
   uint32_t open_directories_ = 0;
+  uint32_t open_descriptors_ = 0;  // of these
 };
 
 }  // namespace ioring::copy
