@@ -322,24 +322,20 @@ Task<bool> TreeCopier::StartDirectory(const Directory& directory, Walk& walk, st
 }
 
 Task<bool> TreeCopier::FinishDirectory(const Directory& directory, const struct stat& info) {
-  if (IsStopped()) co_return false;
-  int error = 0;
-  if (directory.to.is_set() && !options_.dry_run) {
+  const bool is_whole = !IsStopped();
+  std::string reason;
+  if (directory.to.is_set() && !options_.dry_run && (is_whole || options_.sync)) {
     const int from = Descriptor(directory.from);
     const int to = Descriptor(directory.to);
     const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
-      error = FinishDirectoryAt(from, info, to, options_);
+      reason = FinishDirectoryAt(from, info, to, options_, is_whole);
       return 0;
     });
-    if (worked != 0) error = -EIO;
+    if (worked != 0) reason = ErrorText(ToError(worked));
   }
-  if (error == 0) {
-    Count(counters_.directories);
-  } else {
-    Tell(directory.path, absl::StrCat("owner, permissions or times of the copy cannot be set: ",
-                                      ErrnoText(-error)));
-  }
-  co_return error == 0;
+  if (!reason.empty()) Tell(directory.path, reason);
+  if (reason.empty() && is_whole) Count(counters_.directories);
+  co_return reason.empty() && is_whole;
 }
 
 // ---- Batches.

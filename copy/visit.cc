@@ -102,9 +102,18 @@ bool IsWhole(const Visit& visit) {
 
 }  // namespace
 
-int FinishDirectoryAt(int from, const struct stat& info, int to, const Options& options) {
-  if (const int error = CopyMetadata(from, info, to); error != 0) return error;
-  return options.sync && fsync(to) != 0 ? -errno : 0;
+std::string FinishDirectoryAt(int from, const struct stat& info, int to, const Options& options,
+                              bool is_whole) {
+  std::string reason;
+  if (const int error = is_whole ? CopyMetadata(from, info, to) : 0; error != 0) {
+    reason =
+        absl::StrCat("owner, permissions or times of the copy cannot be set: ", ErrnoText(-error));
+  }
+  // The files in it count as copied, whatever becomes of the directory: their names are to last.
+  if (options.sync && fsync(to) != 0 && reason.empty()) {
+    reason = absl::StrCat("the copy cannot be brought to the disk: ", ErrnoText(errno));
+  }
+  return reason;
 }
 
 void RemoveLeftovers(int directory) {
@@ -140,10 +149,10 @@ void VisitDirectory(Visit& visit) {
   FillBatch(visit);
   CopyBatch(batch);
   if (!IsWhole(visit) || batch.stop->load(std::memory_order_relaxed)) return;
-  error = writes ? FinishDirectoryAt(batch.from, visit.info, batch.to, options) : 0;
-  if (error != 0) {
-    visit.reason =
-        absl::StrCat("owner, permissions or times of the copy cannot be set: ", ErrnoText(-error));
+  if (writes) {
+    const std::string failure =
+        FinishDirectoryAt(batch.from, visit.info, batch.to, options, /*is_whole=*/true);
+    if (visit.reason.empty()) visit.reason = failure;
   }
   visit.is_finished = true;
   visit.from.Close();

@@ -68,9 +68,11 @@ struct Visit {
 // Blocks; any thread.
 void VisitDirectory(Visit& visit);
 
-// Gives the copy of a directory, all of which is copied, the metadata of `from`, and brings it to
-// the disk where the options say so. 0 or the negative of errno. Blocks; any thread.
-int FinishDirectoryAt(int from, const struct stat& info, int to, const Options& options);
+// Gives the copy of a directory, all of which is copied, the metadata of `from`; `is_whole` false:
+// not all of it is, and it gets none. Brings it to the disk in both cases where the options say so.
+// What is wrong; empty where nothing is. Blocks; any thread.
+std::string FinishDirectoryAt(int from, const struct stat& info, int to, const Options& options,
+                              bool is_whole);
 
 // Removes what a killed copy left in the directory. Blocks; any thread.
 void RemoveLeftovers(int directory);
