@@ -44,7 +44,7 @@ void LinkTable::Leave(const Key& key, Copy* copy) {
     // The turn goes over. A file that got further names meanwhile may have more than it had.
     if (file.missing == 0) file.missing = file.waiting.size();
     next = file.waiting.front();
-    file.waiting.pop_front();
+    file.waiting.erase(file.waiting.begin());
   }
   next.ready->Post(next.handle);
 }

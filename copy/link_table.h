@@ -15,10 +15,10 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -75,8 +75,8 @@ class LinkTable {
   struct File {
     uint64_t missing = 0;  // names
     bool is_busy = false;
-    Copy copy;  // written and read in a turn
-    std::deque<Waiting> waiting;
+    Copy copy;                     // written and read in a turn
+    std::vector<Waiting> waiting;  // few; nearly always none, for which a deque takes 600 bytes
   };
 
   mutable absl::Mutex mutex_;

@@ -20,8 +20,9 @@ namespace ioring::copy {
 
 class TestFolder {
  public:
-  TestFolder() {
-    const char* const base = std::getenv("TEST_TMPDIR");
+  // In the directory `base`; null: where tests have their files.
+  explicit TestFolder(const char* base = nullptr) {
+    if (base == nullptr) base = std::getenv("TEST_TMPDIR");
     path_ = absl::StrCat(base != nullptr ? base : "/tmp", "/copy_test.XXXXXX");
     CHECK(mkdtemp(path_.data()) != nullptr);
     handle_ = open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
