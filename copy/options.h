@@ -53,7 +53,8 @@ struct Options {
   uint32_t direct_depth = 8;
   uint32_t direct_chunk_bytes = 1 << 20;
   // Rings, each on a thread of its own, that share a tree's directories; 1 to 64. 0: one for every
-  // four processors, because a ring has four threads for work that blocks.
+  // four processors, because a ring has four threads for work that blocks. Fewer are made where the
+  // process may open too few files for so many.
   uint32_t rings = 0;
   // Compares each copy with its source before it gets its name.
   bool verify = false;
