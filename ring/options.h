@@ -1,7 +1,8 @@
 // The options of a ring, and the types that its operations take.
 //
-// Sizes are limits: the ring allocates everything when it is created, and nothing
-// on the hot path. The comment of an option ends with the backends that honour it.
+// Sizes are limits: the ring allocates everything when it is created, and nothing on the hot path.
+// Every backend honours an option, unless its comment ends with the names of those that do
+// ("Backends: io_uring"). The others ignore it.
 #ifndef IORING_RING_OPTIONS_H_
 #define IORING_RING_OPTIONS_H_
 
@@ -25,15 +26,15 @@ inline constexpr size_t kTransferBytesMax = 0x7ffff000;
 inline constexpr NativeHandle kNoNativeHandle = -1;
 
 struct RingOptions {
-  // Operations that can be prepared between two submits; rounded up to a power of
-  // two, 8 to 32768. Where locked memory is short, a ring over io_uring takes fewer:
-  // SubmissionQueueSpace() of a new ring tells. Backends: all.
+  // Operations that can be prepared between two submits; rounded up to a power of two, 8 to 32768.
+  // Where locked memory is short, a ring over io_uring takes fewer: SubmissionQueueSpace() of a new
+  // ring tells.
   uint32_t submission_entries = 1024;
-  // Completions that can wait to be taken. 0: chosen from the limits below. A
-  // kernel overflow loses nothing; it costs time and is counted. Backends: all.
+  // Completions that can wait to be taken. 0: chosen from the limits below. If the kernel's queue
+  // overflows, nothing is lost. It costs time, and is counted.
   uint32_t completion_entries = 0;
   // Sockets at once, listeners not included. Cost: 64 bytes for each that is used (128 with epoll
-  // and kqueue, 256 on Windows); address space only for the others. Backends: all.
+  // and kqueue, 256 on Windows); address space only for the others.
   uint32_t max_connections = 4096;
   uint32_t max_listeners = 16;
   // Files at once, directories included.
@@ -42,21 +43,20 @@ struct RingOptions {
   uint32_t max_buffers = 1024;
   uint32_t max_buffer_groups = 8;
   // Operations in flight besides managed receives and plain receives and sends: transfers
-  // with TransferFlags::kAll, zero-copy sends, datagrams, accepts, connects, shutdowns,
-  // timers, polls, files, nops, cancels, failed requests; a PrepareSendFile counts as two. Cost:
-  // about 320 bytes each when used, and 64 KiB more for a PrepareSendFile. When all are in use,
-  // Prepare returns kOperationTableFull until one of them completes. Backends: all.
+  // with TransferFlags::kAll, zero-copy sends, datagrams, accepts, connects, shutdowns, timers,
+  // polls, files, nops, cancels, failed requests. A PrepareSendFile counts as two (on io_uring as
+  // one). Cost: about 320 bytes each when used, and 64 KiB more for a PrepareSendFile. When all are
+  // in use, Prepare returns kOperationTableFull until one of them completes.
   uint32_t max_operations = 4096;
 
   // Kill switches: the ring does not use these features even where the system has them.
-  // Backends: all.
   CapabilitySet disabled = {};
 
   // The limits of CloseMode::kGraceful. A graceful close reads and drops the bytes that the peer
   // still sends, so that no reset overtakes the bytes that were sent. It does so until the peer's
   // end, until the peer has acknowledged everything and is silent, until `linger_time` has passed,
   // or until `linger_bytes` were dropped. Then it closes all the same, and the system continues to
-  // deliver. A time of 0 closes at once. Backends: all.
+  // deliver. A time of 0 closes at once.
   std::chrono::nanoseconds linger_time = std::chrono::seconds(2);
   uint64_t linger_bytes = uint64_t{16} << 20;
 
@@ -66,7 +66,7 @@ struct RingOptions {
   // that block (ring/ring_files.h) are not among them. Backends: io_uring (Linux 5.15).
   uint32_t max_worker_threads = 16;
 
-  // The token of the completions that Wake causes. Backends: all.
+  // The token of the completions that Wake causes.
   Token wake_token = kDefaultWakeToken;
 
   // Sends of at least this size avoid the copy into the kernel, at the cost of a second completion
@@ -86,8 +86,8 @@ struct RingOptions {
   std::optional<std::chrono::milliseconds> submission_polling_idle = {};
   // Busy-polls the network device in waits. Unset: off. Backends: io_uring.
   std::optional<std::chrono::microseconds> busy_poll = {};
-  // Denies the ring all kernel operations that this library never uses (a hardened
-  // server). Backends: io_uring.
+  // Denies the ring all kernel operations that this library never uses (a hardened server).
+  // Backends: io_uring.
   bool restrict_operations = false;
 };
 
@@ -225,8 +225,8 @@ struct ManagedBuffer {
 struct ListenerOptions {
   // Connections that may wait to be accepted; the system may cap it.
   int backlog = 4096;
-  // Lets several rings listen on the same address, each getting a share of the
-  // connections (SO_REUSEPORT). Backends: io_uring, epoll, kqueue.
+  // Lets several rings listen on the same address; each gets a share of the connections
+  // (SO_REUSEPORT). InvalidArgument for a Unix-domain path, Unimplemented on Windows.
   bool share_port = false;
   // Sizes of the socket's buffers, for accepted connections too. 0: the system's.
   uint32_t recv_buffer_bytes = 0;

@@ -245,12 +245,11 @@ class Ring : public RingFiles {
   //  - the peer sends its FIN, or the connection fails;
   //  - the peer has acknowledged everything, and is silent (for 100 ms, if bytes were dropped);
   //  - RingOptions::linger_time has passed, or linger_bytes were dropped.
-  // Until then the socket counts as a connection. No cancel ends this sooner. The socket is closed
-  // at once if a
-  // receive reported the peer's end, or if it is no stream. (A Unix-domain stream takes nothing
-  // more from the close on. If receiving was shut down before, some systems themselves answer later
-  // bytes with a reset. Sockets that the caller never got to know, and sockets that are open when
-  // the ring is destroyed, are closed at once.)
+  // Until then the socket counts as a connection. No cancel ends this sooner.
+  // The socket is closed at once if a receive reported the peer's end, or if it is no stream. (A
+  // Unix-domain stream takes nothing more from the close on. If receiving was shut down before,
+  // some systems themselves answer later bytes with a reset. Sockets that the caller never got to
+  // know, and sockets that are open when the ring is destroyed, are closed at once.)
   Prepared PrepareClose(ConnectionId connection, CloseMode mode, Token token);
 
   // Completes with the PollEvents that hold (`Completion::poll_events`). kMultishot completes each
@@ -261,10 +260,9 @@ class Ring : public RingFiles {
   // not cause one of bytes; but each report has all events that hold at that time. After a report,
   // read until the connection has no more bytes, or write until it has no more room: nothing else
   // need be reported before. An event that always holds (on a regular file) is reported once. A
-  // poll of a
-  // descriptor that the system cannot watch (kqueue: some devices) ends with an error. (Windows
-  // does not see other readers and writers of the socket. There an event is reported again only
-  // after the ring received or sent on the connection.)
+  // poll of a descriptor that the system cannot watch (kqueue: some devices) ends with an error.
+  // (Windows does not see other readers and writers of the socket. There an event is reported again
+  // only after the ring received or sent on the connection.)
   Prepared PreparePollAdd(ConnectionId connection, PollEvents events, Shots shots, Token token);
   // Cancels the poll with the token `target`; 0, or kNotFound.
   Prepared PreparePollRemove(Token target, Token token);

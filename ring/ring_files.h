@@ -174,21 +174,23 @@ class RingFiles : protected RingBackend {
   // kDifferentFileSystem, and kInvalidArgument if the range is not made of whole blocks.
   Prepared PrepareCopyRange(FileId from, uint64_t from_offset, FileId to, uint64_t to_offset,
                             uint64_t length, CopyMode mode, Token token);
-  // Sends `length` bytes of the file from `offset` on to a connected stream. It is a send of the
-  // connection, so that at most one is in flight (kBusy), and a cancel, a deadline or a close of
-  // the connection ends it. It uses the file, so that a PrepareCloseFile waits for it. Completes
-  // with the number of bytes sent, at most kTransferBytesMax. It is less than `length` if the file
-  // ends before (0: `offset` is its end or behind it), and if the operation fails or is cancelled
-  // after bytes were sent: prepare another for the rest, which completes with the error if that
-  // lasts. While it is in flight, the bytes of the file may be read before they are sent: of one
-  // that changes, old or new bytes are sent.
-  // Errors: those of a read of the file and of a send on the connection. kInvalidArgument if
+  // Sends `length` bytes of the file, from `offset` on, to a connected stream.
+  // Completes with the number of bytes sent, at most kTransferBytesMax. It is less than `length` if
+  // the file ends before (0: `offset` is its end or behind it), and if the operation fails or is
+  // cancelled after bytes were sent. Prepare another for the rest then: it completes with the error
+  // if that lasts.
+  // It is a send of the connection: at most one is in flight (kBusy), and a cancel, a deadline or a
+  // close of the connection ends it. It uses the file: a PrepareCloseFile waits for it.
+  // The ring may read bytes of the file before it sends them. If the file changes meanwhile, old or
+  // new bytes are sent. With FileOptions::direct_io, `offset` must be aligned as that of a read;
+  // `length` need not be.
+  // Errors: those of a read of the file, and of a send on the connection. kInvalidArgument if
   // `length` is 0, or the range, cut to kTransferBytesMax, ends at 2^63 or behind it (so for
-  // kOwnPosition). kNotSupported if the connection keeps messages apart. A pipe or terminal has no
-  // offset: see PrepareRead. With FileOptions::direct_io, `offset` must be aligned as that of a
-  // read; `length` need not be.
-  // Cost: the ring reads pieces of the file into memory of its own, and sends them: 64 KiB for each
-  // such operation in flight, which it keeps for later ones. Two places of the table of operations.
+  // kOwnPosition). kNotSupported if the connection keeps messages apart. For a pipe or terminal see
+  // `offset` at PrepareRead.
+  // Cost: the ring reads pieces of the file into memory of its own, and sends them. It allocates 64
+  // KiB for each such operation in flight, and keeps them for later ones. The operation takes two
+  // places in the table of operations (on io_uring one).
   Prepared PrepareSendFile(FileId file, uint64_t offset, uint64_t length, ConnectionId connection,
                            Token token);
   // Runs `function(argument)` on a thread of the ring's, and completes with what it returns. The
