@@ -1,6 +1,7 @@
 #include "ring_sim/engine.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,88 +17,65 @@
 namespace ioring::sim {
 namespace {
 
-std::string_view NameOf(Happened happened) {
-  switch (happened) {
-    case Happened::kListen:
-      return "listens";
-    case Happened::kConnect:
-      return "connects";
-    case Happened::kConnected:
-      return "connected";
-    case Happened::kRefused:
-      return "refused";
-    case Happened::kTimedOut:
-      return "timed out";
-    case Happened::kAccepted:
-      return "accepted";
-    case Happened::kSegment:
-      return "segment";
-    case Happened::kEnd:
-      return "end";
-    case Happened::kReset:
-      return "reset";
-    case Happened::kClosed:
-      return "closed";
-    case Happened::kDatagram:
-      return "datagram";
-    case Happened::kDatagramLost:
-      return "datagram lost";
-    case Happened::kDatagramDuplicated:
-      return "datagram duplicated";
-    case Happened::kDatagramLate:
-      return "datagram late";
-    case Happened::kDatagramDropped:
-      return "datagram dropped";
-    case Happened::kHeld:
-      return "held by a partition";
-    case Happened::kPartition:
-      return "partition";
-    case Happened::kHeal:
-      return "heal";
-    case Happened::kRead:
-      return "read";
-    case Happened::kWritten:
-      return "written";
-    case Happened::kSynced:
-      return "synced";
-    case Happened::kDiskError:
-      return "disk error";
-    case Happened::kDiskFull:
-      return "disk full";
-    case Happened::kPowerLost:
-      return "power lost";
-    case Happened::kStopped:
-      return "stopped";
-    case Happened::kStarted:
-      return "started";
-    case Happened::kShortage:
-      return "shortage";
-    case Happened::kPause:
-      return "pause";
-    case Happened::kWake:
-      return "wake";
-    case Happened::kCompletion:
-      return "completion";
-    case Happened::kNote:
-      return "note";
-    case Happened::kBacklogFull:
-      return "backlog full";
-    case Happened::kHeldBack:
-      return "held back";
-    case Happened::kClockJump:
-      return "clock jump";
-    case Happened::kShort:
-      return "short";
-    case Happened::kOpened:
-      return "opened";
-    case Happened::kNamed:
-      return "names changed";
-    case Happened::kTruncated:
-      return "truncated";
-    case Happened::kAllocated:
-      return "allocated";
+struct HappenedName {
+  Happened happened;
+  std::string_view name;
+};
+
+// In the order of the enumeration.
+constexpr HappenedName kHappenedNames[] = {
+    {Happened::kListen, "listens"},
+    {Happened::kConnect, "connects"},
+    {Happened::kConnected, "connected"},
+    {Happened::kRefused, "refused"},
+    {Happened::kTimedOut, "timed out"},
+    {Happened::kAccepted, "accepted"},
+    {Happened::kSegment, "segment"},
+    {Happened::kEnd, "end"},
+    {Happened::kReset, "reset"},
+    {Happened::kClosed, "closed"},
+    {Happened::kDatagram, "datagram"},
+    {Happened::kDatagramLost, "datagram lost"},
+    {Happened::kDatagramDuplicated, "datagram duplicated"},
+    {Happened::kDatagramLate, "datagram late"},
+    {Happened::kDatagramDropped, "datagram dropped"},
+    {Happened::kHeld, "held by a partition"},
+    {Happened::kPartition, "partition"},
+    {Happened::kHeal, "heal"},
+    {Happened::kRead, "read"},
+    {Happened::kWritten, "written"},
+    {Happened::kSynced, "synced"},
+    {Happened::kDiskError, "disk error"},
+    {Happened::kDiskFull, "disk full"},
+    {Happened::kPowerLost, "power lost"},
+    {Happened::kStopped, "stopped"},
+    {Happened::kStarted, "started"},
+    {Happened::kShortage, "shortage"},
+    {Happened::kPause, "pause"},
+    {Happened::kWake, "wake"},
+    {Happened::kCompletion, "completion"},
+    {Happened::kNote, "note"},
+    {Happened::kBacklogFull, "backlog full"},
+    {Happened::kHeldBack, "held back"},
+    {Happened::kClockJump, "clock jump"},
+    {Happened::kShort, "short"},
+    {Happened::kOpened, "opened"},
+    {Happened::kNamed, "names changed"},
+    {Happened::kTruncated, "truncated"},
+    {Happened::kAllocated, "allocated"},
+};
+
+constexpr bool EachHappenedHasItsName() {
+  size_t place = 0;
+  for (const HappenedName& row : kHappenedNames) {
+    if (static_cast<size_t>(row.happened) != place++) return false;
   }
-  return "?";
+  return place == static_cast<size_t>(Happened::kAllocated) + 1;  // the last one
+}
+static_assert(EachHappenedHasItsName());
+
+std::string_view NameOf(Happened happened) {
+  return kHappenedNames[static_cast<size_t>(happened)].name;
 }
 
 // Of what it has the number.
