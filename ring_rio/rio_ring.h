@@ -41,7 +41,7 @@
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/request.h"
-#include "ring_core/emulated/emulated_ring.h"
+#include "ring_core/emulated/emulated_parts.h"
 #include "ring_core/table/descriptor_index.h"
 #include "ring_core/table/linger_table.h"
 #include "ring_core/table/slot_list.h"

@@ -19,7 +19,7 @@
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/request.h"
-#include "ring_core/emulated/emulated_ring.h"
+#include "ring_core/emulated/emulated_parts.h"
 #include "ring_core/table/linger_table.h"
 #include "ring_core/table/slot_list.h"
 #include "ring_sim/disk.h"

@@ -3,7 +3,7 @@
 // An operation, or a connection's direction, has a link to its deadline, and ends it when it ends.
 // On what has many completions a deadline is on the silence between them. A completion only notes
 // when it was; the timer, when it is due, is set again for what is left of the silence since.
-// A part of ring_core/emulated/emulated_ring.h, which is to be included instead.
+// A part of EmulatedRing: include ring_core/emulated/emulated_parts.h instead.
 #ifndef IORING_RING_CORE_EMULATED_EMULATED_DEADLINE_H_
 #define IORING_RING_CORE_EMULATED_EMULATED_DEADLINE_H_
 

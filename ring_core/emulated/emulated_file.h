@@ -2,7 +2,7 @@
 //
 // A file counts the operations that use it, as a directory too. A close makes its id stale when it
 // is accepted, and begins once that count is 0.
-// A part of ring_core/emulated/emulated_ring.h, which is to be included instead.
+// A part of EmulatedRing: include ring_core/emulated/emulated_parts.h instead.
 #ifndef IORING_RING_CORE_EMULATED_EMULATED_FILE_H_
 #define IORING_RING_CORE_EMULATED_EMULATED_FILE_H_
 

@@ -1,5 +1,5 @@
 // The hooks that EmulatedRing requires of a backend. To add a backend, read this.
-// A part of ring_core/emulated/emulated_ring.h: include that instead.
+// A part of EmulatedRing. Backends include ring_core/emulated/emulated_parts.h.
 //
 // When a hook begins, runs or cancels an operation or a direction, that operation or direction is
 // submitted, and there is room for completions (HasRoom). The backend takes up later what it cannot

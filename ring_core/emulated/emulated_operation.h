@@ -1,5 +1,5 @@
 // The operation table: beginning and ending, accepts, polls and timers.
-// A part of ring_core/emulated/emulated_ring.h, which is to be included instead.
+// A part of EmulatedRing: include ring_core/emulated/emulated_parts.h instead.
 #ifndef IORING_RING_CORE_EMULATED_EMULATED_OPERATION_H_
 #define IORING_RING_CORE_EMULATED_EMULATED_OPERATION_H_
 

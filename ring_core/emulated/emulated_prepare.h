@@ -1,5 +1,5 @@
 // Preparing operations other than transfers of connections and those of files.
-// A part of ring_core/emulated/emulated_ring.h, which is to be included instead.
+// A part of EmulatedRing: include ring_core/emulated/emulated_parts.h instead.
 #ifndef IORING_RING_CORE_EMULATED_EMULATED_PREPARE_H_
 #define IORING_RING_CORE_EMULATED_EMULATED_PREPARE_H_
 

@@ -58,6 +58,8 @@ namespace ioring::emulated {
 //
 // The backend implements what is left of Ring and RingBackend, and has the hooks that
 // ring_core/emulated/emulated_hooks.h lists and the compiler checks.
+// Its functions are templates in further headers: include ring_core/emulated/emulated_parts.h. One
+// source of the backend instantiates the class for all others.
 //
 // Ring comes first among the bases, so that a pointer to it is one to the object.
 template <typename Backend, typename Types>
@@ -391,19 +393,5 @@ class EmulatedRing : public Ring, protected RingState {
 };
 
 }  // namespace ioring::emulated
-
-#include "ring_core/emulated/emulated_cancel.h"
-#include "ring_core/emulated/emulated_close.h"
-#include "ring_core/emulated/emulated_control.h"
-#include "ring_core/emulated/emulated_deadline.h"
-#include "ring_core/emulated/emulated_file.h"
-#include "ring_core/emulated/emulated_hooks.h"
-#include "ring_core/emulated/emulated_operation.h"
-#include "ring_core/emulated/emulated_prepare.h"
-#include "ring_core/emulated/emulated_prepare_transfer.h"
-#include "ring_core/emulated/emulated_send_file.h"
-#include "ring_core/emulated/emulated_target.h"
-#include "ring_core/emulated/emulated_transfer.h"
-#include "ring_core/emulated/emulated_turn.h"
 
 #endif  // IORING_RING_CORE_EMULATED_EMULATED_RING_H_

@@ -2,8 +2,8 @@
 //
 // The operation is the connection's send, and sends each piece as a kSendAll does. A second place
 // of the table, a kRead, reads the pieces. While it is at work, the send has not begun
-// (kSendBegun), so that nothing runs it. A part of ring_core/emulated/emulated_ring.h, which is to
-// be included instead.
+// (kSendBegun), so that nothing runs it.
+// A part of EmulatedRing: include ring_core/emulated/emulated_parts.h instead.
 #ifndef IORING_RING_CORE_EMULATED_EMULATED_SEND_FILE_H_
 #define IORING_RING_CORE_EMULATED_EMULATED_SEND_FILE_H_
 

@@ -25,7 +25,7 @@
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/request.h"
-#include "ring_core/emulated/emulated_ring.h"
+#include "ring_core/emulated/emulated_parts.h"
 #include "ring_core/posix/calls.h"
 #include "ring_core/posix/file_table.h"
 #include "ring_core/posix/file_work.h"
