@@ -1,5 +1,5 @@
-// BufferGroup: a group of buffers for managed receives. When bytes arrive, the ring puts them into
-// a buffer of the group. The program holds the received bytes as a ManagedLease.
+// BufferGroup: a group of buffers for managed receives and reads. When bytes arrive, the ring puts
+// them into a buffer of the group. The program holds the bytes as a ManagedLease.
 //
 //   absl::StatusOr<std::unique_ptr<BufferGroup>> group = BufferGroup::Create(ring, {});
 //   if (!group.ok()) return group.status();
@@ -20,7 +20,7 @@
 // after all pieces in the buffer were released.
 //
 // Ownership: the group owns all memory. It must outlive its leases, and the ring must outlive the
-// group. When the group is destroyed, no receive may be in flight on it. (All CHECKed.)
+// group. When the group is destroyed, no receive or read may be in flight on it. (All CHECKed.)
 // Threads: the group and its leases belong to the ring's thread, which is the thread that takes
 // first. Any thread may call Statistics().
 // Errors: misuse ends the program with a message.
@@ -145,9 +145,9 @@ class BufferGroup {
  public:
   // What happens when the ring has no free buffer of the group. No policy loses bytes.
   enum class WhenEmpty : uint8_t {
-    kWait,  // receives continue when buffers come back
+    kWait,  // receives and reads continue when buffers come back
     kGrow,  // the group grows, up to max_buffers; after that, as kWait
-    kFail,  // receives complete with Error::kNoBuffers
+    kFail,  // receives and reads complete with Error::kNoBuffers
   };
 
   struct Options {
@@ -173,12 +173,12 @@ class BufferGroup {
 
   BufferGroup(const BufferGroup&) = delete;
   BufferGroup& operator=(const BufferGroup&) = delete;
-  // Requires: all leases have ended, and no receive is in flight on the group (CHECKed).
+  // Requires: all leases have ended, and no receive or read is in flight on the group (CHECKed).
   // In the child of a fork, the destructor does not touch the ring, and the end of a lease has no
   // effect either.
   ~BufferGroup();
 
-  // The id for Ring::PrepareRecvManaged.
+  // The id for Ring::PrepareRecvManaged and PrepareReadManaged.
   BufferGroupId id() const { return id_; }
 
   // Takes the bytes of a completion.

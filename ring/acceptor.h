@@ -10,7 +10,7 @@
 // descriptors or memory are short, the connection stays in the listener's queue, and another accept
 // would fail at once. So the acceptor waits for kPause before it accepts again.
 //
-// Requirements: `retries` and its ring live longer. Each completion with the token goes to Handle,
+// Requires: `retries` and its ring live longer. Each completion with the token goes to Handle,
 // and no other operation has that token.
 // Effects: those of accepts and timeouts, all with the token.
 // Errors: none. An accept that the ring has no room for waits in `retries`.

@@ -10,7 +10,7 @@
 //     retries.Offer();
 //   }
 //
-// Requirements: the ring lives longer. One call of `prepare` prepares at most one operation,
+// Requires: the ring lives longer. One call of `prepare` prepares at most one operation,
 // returns what the ring said of it, and does not call this object. `prepare` may run several times,
 // and later than the call that took it. All that it refers to must live until the operation is
 // accepted, or until Clear or the destructor drops it. The memory of the operation must live

@@ -1,7 +1,7 @@
 // SimulatedWorld: hosts, a network and disks in memory, in virtual time, and rings on them.
 //
-// A program that is written against Ring runs here unchanged, with as many rings as it likes, and
-// with faults; and each run can be had again, from its seed:
+// A program that is written against Ring runs here unchanged, on any number of rings, and with
+// faults. The same seed repeats a run exactly:
 //
 //   SimulatedWorld world(seed, {.faults = {.delay_max_ns = 5'000'000, .reset = 1'000}});
 //   const HostId server = world.AddHost("server", {*Endpoint::Parse("10.0.0.1:0")});
@@ -13,35 +13,38 @@
 //   });
 //   world.RunFor(std::chrono::hours{1});
 //
-// How programs take turns. There is one thread, and nothing runs by itself. A ring belongs to
-// a program, of which there are two kinds:
-//  - A *callback* (SetProgram). The world submits what the ring has prepared, and calls the
-//    callback whenever the ring has completions. It is to take all of them.
-//  - The code that calls the world (RunFor and the like), or waits for a ring: there is one such.
-// The clock is set forward only by a wait, or by RunFor and the like, and only when every ring that
-// has a callback has had its turn, in the order in which the rings were made, and none has anything
-// to do at this time. It is set to the next event, or to the next timer of a ring that has a
-// callback, or to the end of the wait, whichever is first. So a wait lets all the others go on. A
-// wait within a callback does, too: all but that one, and those that wait outside of it.
-// A ring without a callback whose code does not wait for it stands still: its timers do not move
-// the clock, and are late when somebody waits for it.
-// A wait without end, when nothing will happen any more, ends the program, with the log.
-// Each submit, and each wait that does not sleep, takes WorldOptions::call_ns.
+// Turns: there is one thread, and nothing runs by itself. Each ring belongs to a program. There are
+// two kinds of programs:
+//  - A callback (SetProgram). The world submits the operations that the ring has prepared, and
+//  calls
+//    the callback whenever the ring has completions. The callback must take all of them.
+//  - The code that calls the world (RunFor and the like), or waits on a ring. There is one of it.
 //
-// The same calls of the same program, with the same seed and options, give the same completions in
-// the same order at the same times, on every system, as `digest` shows. A program must not
-// make its own decisions by addresses, by the order of hash tables, by other clocks or by threads.
-// (Of the program's time only Ring::PrepareTimeoutAt knows an absolute one: give it times of
-// Now(host), not of std::chrono::steady_clock. Drain, too, has a deadline of that clock: it is
-// bounded in true time only.)
+// Clock: only a wait, RunFor and the like move the clock. They move it once every ring with a
+// callback has had its turn, in the order in which the rings were made, and none has anything to do
+// at the present time. The clock moves to the next event, to the next timer of a ring with a
+// callback, or to the end of the wait, whichever is first. A wait therefore lets all other programs
+// run. So does a wait within a callback, except for that callback and for code that waits outside
+// of it. A ring without a callback stands still while no code waits on it: its timers do not move
+// the clock, and are late at the next wait. Each submit, and each wait that does not sleep, takes
+// WorldOptions::call_ns.
+// If a wait without a limit begins when nothing will happen any more, the program ends, and prints
+// the log.
 //
-// Ring's contract holds, with these of its freedoms: operations of files, and work, are done one
-// after the other, in the order of their delays, in the one thread (ring_sim/disk.h);
-// an acknowledgement takes no time; a Unix-domain stream is like TCP's; there is no memory to be
-// registered. Handles (UnregisterSocket, RegisterSocket) are numbers of the world, not of a system.
+// Repeating: the same calls of the same program, with the same seed and options, give the same
+// completions in the same order at the same times, on every system. `digest` shows it. A program
+// must not decide by addresses, by the order of hash tables, by other clocks or by threads. (Give
+// Ring::PrepareTimeoutAt times of Now(host), not of std::chrono::steady_clock. The deadline of
+// Drain is a time of that clock, so that it bounds true time only.)
 //
-// Requirements: the world outlives its rings. Threads: one; Ring::Wake alone may be called from
-// others, which makes a run another one. A process that forks has no world in its child.
+// Ring's contract holds. Of what it leaves open, this holds here: operations of files, and work,
+// run one after the other, in the order of their delays, in the one thread (ring_sim/disk.h). An
+// acknowledgement takes no time. A Unix-domain stream is like one of TCP. No memory is registered.
+// Handles (UnregisterSocket, RegisterSocket) are numbers of the world, not of a system.
+//
+// Requires: the world outlives its rings.
+// Threads: one. Only Ring::Wake may be called from others, and then a run is not repeated. The
+// child of a fork must not use the world.
 #ifndef IORING_RING_SIM_SIMULATED_WORLD_H_
 #define IORING_RING_SIM_SIMULATED_WORLD_H_
 
@@ -89,9 +92,10 @@ class World {
   absl::StatusOr<std::unique_ptr<Ring>> CreateRing(HostId host, const RingOptions& options);
   // `ring` must be of this world. A null one takes the callback away.
   void SetProgram(Ring& ring, Program program);
-  // What a host does by itself: with kStarted it makes its rings and their callbacks, with kStopped
-  // it destroys them. It is called at once with kStarted, and then by each StopHost and StartHost.
-  // Faults::stop_host is for hosts that have it. A null one takes it away.
+  // The program of a host that stops and starts. With kStarted it makes the host's rings and their
+  // callbacks; with kStopped it destroys them. The world calls it at once with kStarted, and then
+  // at each StopHost and StartHost. Faults::stop_host stops only hosts that have such a program. A
+  // null one takes it away.
   void SetHostProgram(HostId host, HostProgram program);
 
   // ---- Running. Each sets the clock forward as far as it says.
@@ -112,22 +116,22 @@ class World {
   // ---- Faults.
 
   Faults& faults() { return engine_.faults(); }
-  // Whether what `from` sends reaches `to`. Streams that it is in the way of are held, and go on
-  // when it is healed, unless they time out; datagrams are lost.
+  // Sets whether bytes that `from` sends reach `to`. If they do not, streams between the two wait,
+  // and continue once `to` is reachable again, unless they time out; datagrams are lost.
   void SetReachable(HostId from, HostId to, bool reachable) {
     network_.SetReachable(from, to, reachable);
   }
   void Partition(HostId a, HostId b);
   void Heal(HostId a, HostId b);
-  // The host ends in the midst of things: its sockets are gone without a word to their peers, and
-  // what is in flight on its rings never completes: they can only be destroyed. Not while a program
-  // of the host's own runs or waits: give its rings callbacks, and stop it from outside or by
+  // Stops the host at once. Its sockets are gone, and their peers are not told. Operations in
+  // flight on its rings never complete; such a ring can only be destroyed. Requires: no program of
+  // the host runs or waits. Give its rings callbacks, and stop it from outside of them, or by
   // After.
   void StopHost(HostId host);
-  // It can have rings again. What peers still send to the old sockets is answered with resets.
+  // The host can have rings again. It answers with resets to bytes for its old sockets.
   void StartHost(HostId host);
-  // The host's disk is as after a loss of power: see ring_sim/disk.h. Files that are open go on to
-  // be those of the old disk: stop the host before.
+  // Leaves the host's disk as after a loss of power: see ring_sim/disk.h. Open files remain files
+  // of the old disk, so stop the host first.
   void LosePower(HostId host);
   // Puts a directory on the host's disk, and those that it is in; at first there is only the root.
   // Ends the program where one of them is a file.

@@ -11,7 +11,7 @@
 // accept that failed for want of descriptors or memory: the connection stays in the listener's
 // queue, and another accept would fail at once. EndPause ends the pause. Shut ends all accepting.
 //
-// Requirements: every completion of an accept goes to OnAccept. Each OnOpened is followed by one
+// Requires: every completion of an accept goes to OnAccept. Each OnOpened is followed by one
 // OnClosing for the same connection.
 // Effects: none outside the object. It knows no ring and reads no clock.
 // Cost: constant, no allocation. WantsAccept, WaitMax and EndPause, which a loop calls in each

@@ -7,7 +7,7 @@
 //   slots.RetryDelayed([&](auto& delayed) { Progress(delayed); });    // once per turn
 //   slots.Release(slot);                                              // its close has completed
 //
-// Requirements: Connection has a default constructor and can be moved. A function that is given to
+// Requires: Connection has a default constructor and can be moved. A function that is given to
 // ForEachInUse or RetryDelayed takes no slot.
 // Effects: references to slots are good until a Take makes the table grow.
 // Cost: operator[] and has_delayed, which a message goes through, cost what they cost in a vector.

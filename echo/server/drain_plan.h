@@ -11,7 +11,7 @@
 // and ends the connections that are still open. From then on it comes instead of kLook, because the
 // accept that was in flight may still have brought a connection.
 //
-// Requirements: the times that are given do not go back.
+// Requires: the times that are given do not go back.
 // Effects: none outside the object. It knows no ring and no connection, and reads no clock.
 // Cost: constant, no allocation. IsOver and WaitMax, which a loop calls in each turn, are inline
 // and look at one byte while the server serves.

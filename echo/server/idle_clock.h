@@ -15,7 +15,7 @@
 // count, so that a connection is never called idle too early. It is called idle a quarter of the
 // idle timeout too late at most.
 //
-// Requirements: every completion of the timer goes to OnTimer. A connection is looked at before
+// Requires: every completion of the timer goes to OnTimer. A connection is looked at before
 // 2^32 ticks have passed since it moved.
 // Effects: none outside the object. It knows no ring and reads no clock of the system.
 // Cost: constant, no allocation. A message costs a load and a store of four bytes.

@@ -6,7 +6,7 @@
 // Connections are asked at once when the buffers run out, and then at intervals until there are
 // buffers again. A connection gives its buffers back if it has sent nothing between two askings.
 //
-// Requirements: MustRelieve is called once per turn of the loop.
+// Requires: MustRelieve is called once per turn of the loop.
 // Effects: none outside the object.
 // Cost: constant, no allocation. The clock is read only while there are no buffers.
 // Threads: one.
