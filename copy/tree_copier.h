@@ -10,7 +10,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "copy/batch.h"
@@ -50,8 +49,6 @@ class TreeCopier {
     // It is of the one branch that may open more than the others.
     bool has_depth_turn = false;
   };
-  // A file by its device and number.
-  using Identity = std::pair<uint64_t, uint64_t>;
 
   TreeCopier(Scheduler& scheduler, Shared& shared);
   TreeCopier(const TreeCopier&) = delete;
