@@ -9,26 +9,26 @@
 namespace ioring {
 namespace {
 
-using std::chrono_literals::operator""ms;
+using std::chrono::milliseconds;
 
 constexpr int64_t kMilli = 1'000'000;  // nanoseconds
 constexpr int64_t kStart = 5 * kMilli;
 constexpr uint64_t kBytesMax = 1000;
 
 TEST(LingerTableTest, NothingLingersWithoutTime) {
-  EXPECT_FALSE(LingerTable(1, 0ms, kBytesMax).is_on());
-  EXPECT_TRUE(LingerTable(1, 1ms, kBytesMax).is_on());
+  EXPECT_FALSE(LingerTable(1, milliseconds(0), kBytesMax).is_on());
+  EXPECT_TRUE(LingerTable(1, milliseconds(1), kBytesMax).is_on());
 }
 
 TEST(LingerTableTest, ASilentPeerThatHasAllIsEnough) {
-  LingerTable table(1, 2000ms, kBytesMax);
+  LingerTable table(1, milliseconds(2000), kBytesMax);
   table.Begin(0, kStart);
   EXPECT_TRUE(table.OnSilence(0, Acknowledged::kYes, kStart));
   EXPECT_TRUE(table.empty());
 }
 
 TEST(LingerTableTest, LooksAgainAfterATimeThatDoubles) {
-  LingerTable table(1, 2000ms, kBytesMax);
+  LingerTable table(1, milliseconds(2000), kBytesMax);
   table.Begin(0, kStart);
   int64_t now_ns = kStart;
   for (const int64_t delay_ns : {1, 2, 4, 8, 16, 32, 64, 100, 100}) {
@@ -45,7 +45,7 @@ TEST(LingerTableTest, LooksAgainAfterATimeThatDoubles) {
 }
 
 TEST(LingerTableTest, APeerThatWasSendingMustBeQuietForAWhile) {
-  LingerTable table(1, 2000ms, kBytesMax);
+  LingerTable table(1, milliseconds(2000), kBytesMax);
   table.Begin(0, kStart);
   const int64_t heard_ns = kStart + 50 * kMilli;
   EXPECT_FALSE(table.OnDropped(0, 1, heard_ns));
@@ -54,14 +54,14 @@ TEST(LingerTableTest, APeerThatWasSendingMustBeQuietForAWhile) {
 }
 
 TEST(LingerTableTest, QuietStandsForAnAcknowledgementThatNobodyTells) {
-  LingerTable table(1, 2000ms, kBytesMax);
+  LingerTable table(1, milliseconds(2000), kBytesMax);
   table.Begin(0, kStart);
   EXPECT_FALSE(table.OnSilence(0, Acknowledged::kUnknown, kStart + 100 * kMilli - 1));
   EXPECT_TRUE(table.OnSilence(0, Acknowledged::kUnknown, kStart + 100 * kMilli));
 }
 
 TEST(LingerTableTest, EndsAtTheMostBytes) {
-  LingerTable table(1, 2000ms, kBytesMax);
+  LingerTable table(1, milliseconds(2000), kBytesMax);
   table.Begin(0, kStart);
   EXPECT_FALSE(table.OnDropped(0, kBytesMax - 1, kStart));
   EXPECT_TRUE(table.OnDropped(0, 1, kStart));
@@ -70,7 +70,7 @@ TEST(LingerTableTest, EndsAtTheMostBytes) {
 }
 
 TEST(LingerTableTest, EndsWhenTheTimeIsUpWhateverThePeerDoes) {
-  LingerTable table(2, 3ms, kBytesMax);
+  LingerTable table(2, milliseconds(3), kBytesMax);
   table.Begin(0, kStart);
   table.Begin(1, kStart);
   const int64_t end_ns = kStart + 3 * kMilli;
@@ -83,7 +83,7 @@ TEST(LingerTableTest, EndsWhenTheTimeIsUpWhateverThePeerDoes) {
 }
 
 TEST(LingerTableTest, TakesTheOneThatIsDueFirst) {
-  LingerTable table(3, 2000ms, kBytesMax);
+  LingerTable table(3, milliseconds(2000), kBytesMax);
   for (const uint32_t index : {0u, 1u, 2u}) table.Begin(index, kStart + index);
   table.LookAtEnd(2);
   table.LookAtEnd(0);
