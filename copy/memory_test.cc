@@ -36,7 +36,7 @@ constexpr int64_t kNoiseKib = 2048;
 
 // In memory, where there is such a file system with room: a disk takes its time for so many files.
 const char* Base() {
-  constexpr char kInMemory[] = "/dev/shm";
+  constexpr const char* kInMemory = "/dev/shm";
   struct statvfs info;
   const bool has_room = access(kInMemory, W_OK) == 0 && statvfs(kInMemory, &info) == 0 &&
                         info.f_favail >= fsfilcnt_t{4} * kMany;
