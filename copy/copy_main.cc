@@ -203,7 +203,7 @@ absl::Status Run(std::vector<std::string> paths) {
       ResultFile::Open("json", path == kStandardOutput ? std::string() : path);
   if (!json.ok()) return json.status();
   // Those of the ring, of listings and of the work on threads.
-  RaiseDescriptorLimit(2 * kFilesNeeded * RingsOf(*options));
+  RaiseDescriptorLimit(uint64_t{2} * kFilesNeeded * RingsOf(*options));
   std::string used = "none: so little needs no ring";
   Engine engine(
       [&](const RingOptions& wanted) -> absl::StatusOr<std::unique_ptr<Ring>> {

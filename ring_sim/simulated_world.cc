@@ -37,7 +37,7 @@ World::~World() {
 }
 
 HostId World::AddHost(std::string_view name, const std::vector<Endpoint>& addresses) {
-  machines_.push_back({.disk = std::make_unique<Disk>(engine_)});
+  machines_.emplace_back().disk = std::make_unique<Disk>(engine_);
   return network_.AddHost(name, addresses);
 }
 
