@@ -1,19 +1,10 @@
-// A client of the server beside it: the second example of the README.
-
-#include <array>
-#include <chrono>
-#include <cstdint>
 #include <iostream>
-#include <span>
 
 #include "ring/drain.h"
-#include "ring/error_status.h"
 #include "ring_native/create_ring.h"
-
 using namespace ioring;
-using namespace std::chrono_literals;
-
 enum Kind : uint8_t { kConnect, kSend, kRecv, kDeadline, kClose };
+constexpr std::chrono::seconds kPatience{1};
 
 Completion Await(Ring& ring, Prepared prepared, Kind kind) {
   for (; prepared == Prepared::kAccepted; ring.SubmitAndWait()) {
@@ -30,16 +21,16 @@ int main(int argc, char** argv) {
   Ring& ring = *created->ring;
   const Endpoint server = Endpoint::Parse(argc > 1 ? argv[1] : "").value_or(Endpoint());
   Completion done = Await(ring, ring.PrepareConnect(server, MakeToken(kConnect)), kConnect);
-  if (!done.ok()) return std::cerr << ToStatus(done.error(), "connect") << "\n", 1;
+  if (!done.ok()) return std::cerr << ring.ExplainError(done) << "\n", 1;
   const ConnectionId id = done.connection();
   const auto text = std::as_bytes(std::span("hello", 5));
-  Await(ring, ring.PrepareSend(id, text, MakeToken(kSend), TransferFlags::kAll), kSend);
-  std::array<char, 6> reply = {};
-  const auto memory = std::as_writable_bytes(std::span(reply).first(5));
+  done = Await(ring, ring.PrepareSend(id, text, MakeToken(kSend), TransferFlags::kAll), kSend);
+  std::string reply(text.size(), '?');
+  const auto memory = std::as_writable_bytes(std::span(reply));
   const Prepared recv = ring.PrepareRecv(id, memory, MakeToken(kRecv), TransferFlags::kAll);
-  const Prepared deadline = ring.PrepareDeadline(MakeToken(kRecv), 1s, MakeToken(kDeadline));
-  done = Await(ring, recv == Prepared::kAccepted ? deadline : recv, kRecv);
-  (done.ok() ? std::cout << reply.data() : std::cerr << ToStatus(done.error(), "recv")) << "\n";
+  const Prepared late = ring.PrepareDeadline(MakeToken(kRecv), kPatience, MakeToken(kDeadline));
+  if (done.ok()) done = Await(ring, recv == Prepared::kAccepted ? late : recv, kRecv);
+  (done.ok() ? std::cout << reply : std::cerr << ring.ExplainError(done)) << "\n";
   Await(ring, ring.PrepareClose(id, CloseMode::kGraceful, MakeToken(kClose)), kClose);
-  return Drain(ring, std::chrono::steady_clock::now() + 1s).ok() && done.ok() ? 0 : 1;
+  return Drain(ring, std::chrono::steady_clock::now() + kPatience).ok() && done.ok() ? 0 : 1;
 }
