@@ -1,8 +1,6 @@
 #include "copy/batch.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -53,9 +51,8 @@ bool IsSameTime(const struct stat& a, const struct stat& b) {
 ssize_t ReadUpTo(int file, std::byte* memory, size_t size, size_t expected) {
   size_t done = 0;
   while (done < size) {
-    const ssize_t count = pread(file, memory + done, size - done, static_cast<off_t>(done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return -errno;
+    const ssize_t count = system::Read(file, memory + done, size - done, done);
+    if (count < 0) return count;
     done += static_cast<size_t>(count);
     // A short read that ends where the file is known to end needs no second one, which says so.
     if (count == 0 || (done == expected && done < size)) break;
@@ -66,10 +63,8 @@ ssize_t ReadUpTo(int file, std::byte* memory, size_t size, size_t expected) {
 int WriteAll(int file, const std::byte* memory, size_t size, uint64_t offset) {
   size_t done = 0;
   while (done < size) {
-    const ssize_t count =
-        pwrite(file, memory + done, size - done, static_cast<off_t>(offset + done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return -errno;
+    const ssize_t count = system::Write(file, memory + done, size - done, offset + done);
+    if (count < 0) return static_cast<int>(count);
     done += static_cast<size_t>(count);
   }
   return 0;
@@ -100,8 +95,8 @@ class EntryCopier {
   void Copy() {
     entry_.reason.clear();
     if (entry_.is_file && !options_.dry_run) return CopyFile();
-    if (fstatat(batch_.from, name(), &info_, AT_SYMLINK_NOFOLLOW) != 0) {
-      return Fail(errno == ENOENT ? "it vanished before it was copied" : ErrnoText(errno));
+    if (const int error = system::StatEntry(batch_.from, name(), &info_); error != 0) {
+      return Fail(error == -ENOENT ? "it vanished before it was copied" : ErrnoText(-error));
     }
     if (S_ISDIR(info_.st_mode)) {
       entry_.outcome = Outcome::kDirectory;
@@ -128,7 +123,7 @@ class EntryCopier {
   // What is at the destination already; false where nothing is or can be.
   bool LookAtTarget() {
     return !batch_.is_new && batch_.to >= 0 &&
-           fstatat(batch_.to, target_name(), &target_, AT_SYMLINK_NOFOLLOW) == 0;
+           system::StatEntry(batch_.to, target_name(), &target_) == 0;
   }
   // Ends the entry where the destination says so.
   bool IsRefused() {
@@ -159,11 +154,13 @@ class EntryCopier {
 
   void CopyFile() {
     // Not blocking: it may have become a FIFO.
-    const int from = openat(batch_.from, name(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (from < 0 && errno == ENOENT) return Fail("it vanished before it was copied");
-    if (from < 0) return Fail("it cannot be opened", errno);
-    const absl::Cleanup closer = [from] { close(from); };
-    if (fstat(from, &info_) != 0) return Fail("it cannot be looked at", errno);
+    const int from = system::OpenToRead(batch_.from, name());
+    if (from == -ENOENT) return Fail("it vanished before it was copied");
+    if (from < 0) return Fail("it cannot be opened", -from);
+    const absl::Cleanup closer = [from] { system::Close(from); };
+    if (const int error = system::Stat(from, &info_); error != 0) {
+      return Fail("it cannot be looked at", -error);
+    }
     if (!S_ISREG(info_.st_mode)) return Fail("it became another kind of file meanwhile");
     const auto size = static_cast<uint64_t>(info_.st_size);
     if (info_.st_nlink > 1 || HasHoles(info_) || size > LargestSize()) {
@@ -214,7 +211,8 @@ class EntryCopier {
       return Fail("the copy cannot be written", -error);
     }
     const auto size = static_cast<uint64_t>(info_.st_size);
-    const int copied = options_.reflink ? CopyInKernel(from, file.descriptor(), size) : -ENOTSUP;
+    const int copied =
+        options_.reflink ? system::CopyInKernel(from, file.descriptor(), size) : -ENOTSUP;
     uint64_t done = static_cast<uint64_t>(std::max(copied, 0));
     if (copied < 0 && !CopyPieces(from, file.descriptor(), size, &done)) return;
     if (const int error = Finish(from, file); error != 0) {
@@ -226,9 +224,8 @@ class EntryCopier {
   bool CopyPieces(int from, int to, uint64_t size, uint64_t* done) {
     while (*done < size) {
       const size_t piece = std::min<uint64_t>(size - *done, kSmallFileBytes);
-      const ssize_t read = pread(from, memory_, piece, static_cast<off_t>(*done));
-      if (read < 0 && errno == EINTR) continue;
-      if (read < 0) return Fail("it cannot be read", errno), false;
+      const ssize_t read = system::Read(from, memory_, piece, *done);
+      if (read < 0) return Fail("it cannot be read", static_cast<int>(-read)), false;
       if (read == 0) break;
       const auto count = static_cast<size_t>(read);
       if (const int error = WriteAll(to, memory_, count, *done); error != 0) {
@@ -242,7 +239,8 @@ class EntryCopier {
   // Whether somebody wrote to the source since it was looked at, also where its size is the same.
   bool IsChanged(int from) const {
     struct stat now;
-    return fstat(from, &now) == 0 && (now.st_size != info_.st_size || !IsSameTime(now, info_));
+    return system::Stat(from, &now) == 0 &&
+           (now.st_size != info_.st_size || !IsSameTime(now, info_));
   }
 
   void Succeed(uint64_t bytes, bool is_changed) {
@@ -261,9 +259,9 @@ class EntryCopier {
   }
 
   bool IsEqual(size_t size) {
-    const int to = openat(batch_.to, target_name(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    const int to = system::OpenToRead(batch_.to, target_name());
     if (to < 0) return false;
-    const absl::Cleanup closer = [to] { close(to); };
+    const absl::Cleanup closer = [to] { system::Close(to); };
     return HasContent(to, size);
   }
 
@@ -280,8 +278,9 @@ class EntryCopier {
     if (const int error = file.Create(batch_.to, wanted); error != 0) return error;
     if (!file.is_unnamed()) return 0;
     if (!progress_.knows_new_files) {
-      if (fstat(file.descriptor(), &progress_.new_file) != 0) return -errno;
-      progress_.new_files_have_list = HasAccessList(file.descriptor());
+      const int error = system::Stat(file.descriptor(), &progress_.new_file);
+      if (error != 0) return error;
+      progress_.new_files_have_list = system::HasAccessList(file.descriptor());
       progress_.knows_new_files = true;
     }
     has_ = progress_.new_file;
@@ -293,11 +292,10 @@ class EntryCopier {
   int Finish(int from, PendingFile& file) {
     const struct stat* const has = knows_copy_ ? &has_ : nullptr;
     const bool has_list = !knows_copy_ || progress_.new_files_have_list;
-    const int error = CopyMetadata(from, info_, file.descriptor(), has, has_list);
-    if (error != 0) return error;
-    if (options_.sync && fsync(file.descriptor()) != 0) return -errno;
-    if (const int failure = file.Publish(target_name()); failure != 0) return failure;
-    return file.Close();
+    int error = CopyMetadata(from, info_, file.descriptor(), has, has_list);
+    if (error == 0 && options_.sync) error = system::Sync(file.descriptor());
+    if (error == 0) error = file.Publish(target_name());
+    return error == 0 ? file.Close() : error;
   }
 
   // A symbolic link or a special file.
@@ -306,8 +304,8 @@ class EntryCopier {
     char target[PATH_MAX + 1];
     ssize_t length = 0;
     if (is_link) {
-      length = readlinkat(batch_.from, name(), target, PATH_MAX);
-      if (length < 0) return Fail("the link cannot be read", errno);
+      length = system::ReadLink(batch_.from, name(), target, PATH_MAX);
+      if (length < 0) return Fail("the link cannot be read", static_cast<int>(-length));
     }
     target[length] = '\0';
     if (LookAtTarget()) {
@@ -326,19 +324,19 @@ class EntryCopier {
     }
     if (!S_ISLNK(info_.st_mode)) return true;
     char other[PATH_MAX + 1];
-    const ssize_t length = readlinkat(batch_.to, target_name(), other, PATH_MAX);
+    const ssize_t length = system::ReadLink(batch_.to, target_name(), other, PATH_MAX);
     return length >= 0 && std::string_view(other, static_cast<size_t>(length)) == target;
   }
 
   int MakeNode(const char* target) {
     const std::string temporary = NewTemporaryName();
-    const int made =
-        S_ISLNK(info_.st_mode)
-            ? symlinkat(target, batch_.to, temporary.c_str())
-            : mknodat(batch_.to, temporary.c_str(), (info_.st_mode & S_IFMT) | 0600, info_.st_rdev);
-    if (made != 0) return -errno;
+    const int made = S_ISLNK(info_.st_mode)
+                         ? system::MakeLink(target, batch_.to, temporary.c_str())
+                         : system::MakeSpecialFile(batch_.to, temporary.c_str(),
+                                                   (info_.st_mode & S_IFMT) | 0600, info_.st_rdev);
+    if (made != 0) return made;
     if (const int error = CopyMetadataAt(info_, batch_.to, temporary.c_str()); error != 0) {
-      static_cast<void>(unlinkat(batch_.to, temporary.c_str(), 0));
+      static_cast<void>(system::Remove(batch_.to, temporary.c_str()));
       return error;
     }
     return RenameIntoPlace(batch_.to, temporary, target_name());

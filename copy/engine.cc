@@ -1,11 +1,8 @@
 #include "copy/engine.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -24,6 +21,7 @@
 #include "copy/report.h"
 #include "copy/scheduler.h"
 #include "copy/shared.h"
+#include "copy/system.h"
 #include "copy/task.h"
 #include "copy/tree_copier.h"
 #include "copy/visit.h"
@@ -45,7 +43,7 @@ RingOptions RingOptionsOf(const Options& options) {
 }
 
 OwnedDescriptor OpenDirectory(const std::string& path) {
-  return OwnedDescriptor(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return OwnedDescriptor(system::OpenDirectory(path.c_str()));
 }
 
 // Of the directory that the source is an entry of, for messages.
@@ -119,9 +117,11 @@ absl::Status Engine::CopyByRings(Shared& shared, std::vector<Remainder>& remaind
     workers.push_back(*std::move(worker));
   }
   Worker& first = *workers.front();
-  const absl::StatusOr<FileId> top =
-      first.ring->RegisterFile(fcntl(shared.top, F_DUPFD_CLOEXEC, 0));
+  OwnedDescriptor duplicate(system::Duplicate(shared.top));
+  if (!duplicate.is_open()) return absl::ErrnoToStatus(-duplicate.get(), "the destination");
+  const absl::StatusOr<FileId> top = first.ring->RegisterFile(duplicate.get());
   if (!top.ok()) return top.status();
+  duplicate.Release();  // it is the ring's
   std::vector<std::thread> threads;
   for (size_t i = 1; i < workers.size(); ++i) {
     threads.emplace_back([&worker = *workers[i]] {
@@ -145,7 +145,7 @@ absl::Status Engine::CopyByRings(Shared& shared, std::vector<Remainder>& remaind
 bool Engine::CopyAtOnce(Shared& shared, const Place& place, Remainder& remainder) {
   const OwnedDescriptor from = OpenDirectory(place.source.directory);
   if (!from.is_open()) {
-    shared.Tell(place.path, ErrnoText(errno));
+    shared.Tell(place.path, ErrnoText(-from.get()));
     return true;
   }
   if (place.source.name.empty()) return false;
@@ -185,9 +185,8 @@ absl::Status Engine::Run(const std::vector<std::string>& sources, const std::str
   if (!places.ok()) return places.status();
   const OwnedDescriptor top = OpenDirectory(places->directory);
   struct stat info;
-  if (!top.is_open() || fstat(top.get(), &info) != 0) {
-    return absl::ErrnoToStatus(errno, places->directory);
-  }
+  const int looked = top.is_open() ? system::Stat(top.get(), &info) : top.get();
+  if (looked != 0) return absl::ErrnoToStatus(-looked, places->directory);
 
   const auto begin = std::chrono::steady_clock::now();
   absl::Status status;
@@ -206,9 +205,8 @@ absl::Status Engine::Run(const std::vector<std::string>& sources, const std::str
     }
     if (!remainders.empty()) status = CopyByRings(shared, remainders);
     // The names of the sources are in it.
-    if (options_.sync && !options_.dry_run && fsync(top.get()) != 0) {
-      shared.Tell(places->directory, ErrnoText(errno));
-    }
+    const int synced = options_.sync && !options_.dry_run ? system::Sync(top.get()) : 0;
+    if (synced != 0) shared.Tell(places->directory, ErrnoText(-synced));
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   report_.counters.is_listed = true;

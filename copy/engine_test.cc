@@ -65,7 +65,7 @@ class EngineTest : public testing::TestWithParam<Case> {
   bool HasDirect() const {
     folder_.Write("direct", "");
     const int file = openat(folder_.handle(), "direct", O_RDONLY | O_CLOEXEC);
-    const bool has = SetDirect(file, true) == 0;
+    const bool has = system::SetDirect(file, true) == 0;
     close(file);
     return has;
   }

@@ -1,8 +1,6 @@
 #include "copy/file_copier.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -50,23 +48,23 @@ constexpr uint32_t kAlignmentMax = 4096;
 // Opens a regular file to be read. -1 with a reason where it is none.
 int OpenDescriptor(int directory, const char* name, std::string* reason) {
   // Not blocking: what was listed as a file may be a FIFO by now, which nobody writes to.
-  const int file = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  const int file = system::OpenToRead(directory, name);
   if (file < 0) {
-    *reason = errno == ENOENT ? "it vanished before it was copied"
-                              : absl::StrCat("it cannot be opened: ", ErrnoText(errno));
+    *reason = file == -ENOENT ? "it vanished before it was copied"
+                              : absl::StrCat("it cannot be opened: ", ErrnoText(-file));
     return -1;
   }
   struct stat info;
-  if (fstat(file, &info) != 0) {
-    *reason = absl::StrCat("it cannot be looked at: ", ErrnoText(errno));
+  if (const int error = system::Stat(file, &info); error != 0) {
+    *reason = absl::StrCat("it cannot be looked at: ", ErrnoText(-error));
   } else if (!S_ISREG(info.st_mode)) {
     *reason = "it became another kind of file meanwhile";
-  } else if (fcntl(file, F_SETFL, 0) != 0) {
-    *reason = absl::StrCat("it cannot be opened: ", ErrnoText(errno));
+  } else if (const int failure = system::SetBlocking(file); failure != 0) {
+    *reason = absl::StrCat("it cannot be opened: ", ErrnoText(-failure));
   } else {
     return file;
   }
-  close(file);
+  system::Close(file);
   return -1;
 }
 
@@ -210,7 +208,7 @@ Task<bool> FileCopier::Finish(const FilePlace& place, Target& target, FileResult
   const struct stat before = ToStat(*place.info);
   const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
     error = CopyMetadata(from, before, to);
-    if (error == 0 && fstat(to, &info) != 0) error = -errno;
+    if (error == 0) error = system::Stat(to, &info);
     if (error == 0 && !target.temporary.empty()) written = CheckWrites(to);
     return 0;
   });
@@ -363,7 +361,7 @@ Task<bool> FileCopier::BeginDirect(const FilePlace& place, Transfer& transfer) {
   const auto to = static_cast<int>(*scheduler_.ring().FileHandle(transfer.to));
   // Neither blocks.
   const bool can = looked.ok() && kAlignmentMax % transfer.alignment == 0 &&
-                   SetDirect(from, true) == 0 && SetDirect(to, true) == 0;
+                   system::SetDirect(from, true) == 0 && system::SetDirect(to, true) == 0;
   transfer.is_padded = can && transfer.size % transfer.alignment != 0;
   co_return can || LeaveDirect(transfer);
 }
@@ -415,7 +413,7 @@ Task<bool> FileCopier::CopyRanges(Transfer& transfer, bool has_holes) {
     const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
       while (at < transfer.size && ranges.size() < kRangesAtOnce && error == 0) {
         DataRange range;
-        error = FindData(from, at, transfer.size, &range);
+        error = system::FindData(from, at, transfer.size, &range);
         if (error == 0 && range.begin < range.finish) ranges.push_back(range);
         at = range.begin < range.finish ? range.finish : transfer.size;
       }

@@ -56,7 +56,7 @@ class FileCopier {
         counters_(counters),
         stop_(stop),
         direct_bytes_min_(options.direct_bytes_min != 0 ? options.direct_bytes_min
-                                                        : MemoryBytes() / 4) {}
+                                                        : system::MemoryBytes() / 4) {}
   FileCopier(const FileCopier&) = delete;
   FileCopier& operator=(const FileCopier&) = delete;
 

@@ -61,9 +61,10 @@ bool FileCopier::LeaveDirect(Transfer& transfer) {
     transfer.failure = "the file systems have no direct I/O for it";
     return false;
   }
-  static_cast<void>(
-      SetDirect(static_cast<int>(*scheduler_.ring().FileHandle(transfer.from)), false));
-  static_cast<void>(SetDirect(static_cast<int>(*scheduler_.ring().FileHandle(transfer.to)), false));
+  for (const FileId file : {transfer.from, transfer.to}) {
+    const auto descriptor = static_cast<int>(*scheduler_.ring().FileHandle(file));
+    static_cast<void>(system::SetDirect(descriptor, false));
+  }
   return true;
 }
 

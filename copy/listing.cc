@@ -1,24 +1,22 @@
 #include "copy/listing.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
+#include <sys/types.h>
 
-#include <cerrno>
-#include <string_view>
 #include <vector>
+
+#include "copy/system.h"
 
 namespace ioring::copy {
 namespace {
 
-ListedEntry::Kind KindOf(unsigned char type) {
+ListedEntry::Kind KindOf(mode_t type) {
   switch (type) {
-    case DT_UNKNOWN:
+    case 0:
       return ListedEntry::Kind::kUnknown;
-    case DT_REG:
+    case S_IFREG:
       return ListedEntry::Kind::kFile;
-    case DT_DIR:
+    case S_IFDIR:
       return ListedEntry::Kind::kDirectory;
     default:
       return ListedEntry::Kind::kOther;
@@ -28,31 +26,19 @@ ListedEntry::Kind KindOf(unsigned char type) {
 }  // namespace
 
 int Listing::Open(int directory) {
-  // An open of its own, not a dup(2), which would share its position.
-  const int opened = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (opened < 0) return -errno;
-  stream_.reset(fdopendir(opened));
-  if (stream_ != nullptr) return 0;
-  const int error = errno;
-  close(opened);
-  return -error;
+  system::DirectoryStream* stream = nullptr;
+  const int error = system::OpenStream(directory, &stream);
+  stream_.reset(stream);
+  return error;
 }
 
 int Listing::Next(std::vector<ListedEntry>* entries) {
   entries->clear();
   while (entries->size() < kNamesAtOnce) {
-    errno = 0;
-    const dirent* entry = readdir(stream_.get());
-    if (entry == nullptr) return -errno;
-    const std::string_view name = entry->d_name;
-    if (name == "." || name == "..") continue;
-    entries->push_back({entry->d_name, KindOf(entry->d_type)});
-    // Some file systems do not tell. Directories have bounds that batches do not know.
-    struct stat info;
-    if (entry->d_type == DT_UNKNOWN &&
-        fstatat(dirfd(stream_.get()), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0) {
-      entries->back().kind = KindOf(static_cast<unsigned char>(IFTODT(info.st_mode)));
-    }
+    system::StreamEntry entry;
+    const int read = system::ReadStream(stream_.get(), &entry);
+    if (read <= 0) return read;
+    entries->push_back({entry.name, KindOf(entry.type)});
   }
   return 0;
 }

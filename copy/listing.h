@@ -4,13 +4,13 @@
 #ifndef IORING_COPY_LISTING_H_
 #define IORING_COPY_LISTING_H_
 
-#include <dirent.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "copy/system.h"
 
 namespace ioring::copy {
 
@@ -34,9 +34,9 @@ class Listing {
 
  private:
   struct Closer {
-    void operator()(DIR* stream) const { closedir(stream); }
+    void operator()(system::DirectoryStream* stream) const { system::CloseStream(stream); }
   };
-  std::unique_ptr<DIR, Closer> stream_;
+  std::unique_ptr<system::DirectoryStream, Closer> stream_;
 };
 
 }  // namespace ioring::copy

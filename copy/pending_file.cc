@@ -1,14 +1,10 @@
 #include "copy/pending_file.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <sys/types.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
-#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,9 +24,7 @@ bool IsHexadecimal(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 
 }  // namespace
 
 std::string NewTemporaryName() {
-  thread_local std::mt19937_64 numbers(uint64_t{std::random_device()()} << 32 |
-                                       std::random_device()());
-  return absl::StrCat(kPrefix, absl::Hex(numbers(), absl::kZeroPad16));
+  return absl::StrCat(kPrefix, absl::Hex(system::RandomNumber(), absl::kZeroPad16));
 }
 
 bool IsTemporaryName(std::string_view name) {
@@ -39,43 +33,41 @@ bool IsTemporaryName(std::string_view name) {
 }
 
 int RenameIntoPlace(int directory, const std::string& temporary, const char* name) {
-  if (renameat(directory, temporary.c_str(), directory, name) == 0) return 0;
-  const int error = errno;
-  static_cast<void>(unlinkat(directory, temporary.c_str(), 0));
-  return -error;
+  const int error = system::Rename(directory, temporary.c_str(), name);
+  if (error != 0) static_cast<void>(system::Remove(directory, temporary.c_str()));
+  return error;
 }
 
 int CheckWrites(int file) {
-  const int duplicate = fcntl(file, F_DUPFD_CLOEXEC, 0);
-  if (duplicate < 0) return -errno;
-  return close(duplicate) == 0 ? 0 : -errno;
+  const int duplicate = system::Duplicate(file);
+  return duplicate < 0 ? duplicate : system::Close(duplicate);
 }
 
 PendingFile::~PendingFile() {
   static_cast<void>(Close());
-  if (!temporary_.empty()) static_cast<void>(unlinkat(directory_, temporary_.c_str(), 0));
+  if (!temporary_.empty()) static_cast<void>(system::Remove(directory_, temporary_.c_str()));
 }
 
 int PendingFile::Create(int directory, mode_t permissions) {
   directory_ = directory;
-  file_ = OpenUnnamed(directory, permissions);
+  file_ = system::OpenUnnamed(directory, permissions);
   if (file_ >= 0) return 0;
   if (file_ != -ENOTSUP) return std::exchange(file_, -1);
   std::string temporary = NewTemporaryName();
-  file_ = openat(directory, temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                 0600);
-  if (file_ < 0) return -errno;
+  file_ = system::OpenNew(directory, temporary.c_str(), 0600);
+  if (file_ < 0) return std::exchange(file_, -1);
   temporary_ = std::move(temporary);
   return 0;
 }
 
 int PendingFile::Publish(const char* name) {
   if (temporary_.empty()) {
-    const int error = NameUnnamed(file_, directory_, name);
+    const int error = system::NameUnnamed(file_, directory_, name);
     if (error != -EEXIST) return error;
     // Only a rename replaces.
     std::string temporary = NewTemporaryName();
-    if (const int failure = NameUnnamed(file_, directory_, temporary.c_str()); failure != 0) {
+    if (const int failure = system::NameUnnamed(file_, directory_, temporary.c_str());
+        failure != 0) {
       return failure;
     }
     return RenameIntoPlace(directory_, temporary, name);
@@ -85,9 +77,6 @@ int PendingFile::Publish(const char* name) {
   return RenameIntoPlace(directory_, std::exchange(temporary_, {}), name);
 }
 
-int PendingFile::Close() {
-  if (file_ < 0) return 0;
-  return close(std::exchange(file_, -1)) == 0 ? 0 : -errno;
-}
+int PendingFile::Close() { return file_ < 0 ? 0 : system::Close(std::exchange(file_, -1)); }
 
 }  // namespace ioring::copy

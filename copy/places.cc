@@ -1,10 +1,7 @@
 #include "copy/places.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <set>
 #include <string>
 #include <string_view>
@@ -14,40 +11,40 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "copy/batch.h"
+#include "copy/system.h"
+#include "copy/visit.h"
+#include "ring/file.h"
 
 namespace ioring::copy {
 namespace {
 
 bool IsDirectory(const std::string& path, bool* exists) {
   struct stat info;
-  *exists = stat(path.c_str(), &info) == 0;
+  *exists = system::StatPath(path.c_str(), FollowLink::kYes, &info) == 0;
   return *exists && S_ISDIR(info.st_mode);
 }
 
 // Whether `directory` is the directory `outer`, or lies in it.
 bool IsInside(const std::string& directory, const struct stat& outer) {
-  int at = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  OwnedDescriptor at(system::OpenDirectory(directory.c_str()));
   struct stat info {};
-  bool is_inside = false;
-  while (at >= 0 && fstat(at, &info) == 0) {
-    is_inside = info.st_dev == outer.st_dev && info.st_ino == outer.st_ino;
-    if (is_inside) break;
-    const int parent = openat(at, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  while (at.is_open() && system::Stat(at.get(), &info) == 0) {
+    if (info.st_dev == outer.st_dev && info.st_ino == outer.st_ino) return true;
+    OwnedDescriptor parent(system::OpenDirectory(at.get(), ".."));
     struct stat above {};
-    const bool is_root = parent < 0 || fstat(parent, &above) != 0 ||
+    const bool is_root = !parent.is_open() || system::Stat(parent.get(), &above) != 0 ||
                          (above.st_dev == info.st_dev && above.st_ino == info.st_ino);
-    close(std::exchange(at, parent));
     if (is_root) break;
+    at = std::move(parent);
   }
-  if (at >= 0) close(at);
-  return is_inside;
+  return false;
 }
 
 absl::Status CheckSource(const Place& place, const Places& places) {
   struct stat info;
   const bool is_content = place.source.name.empty();
-  if ((is_content ? stat : lstat)(place.path.c_str(), &info) != 0) {
+  const FollowLink follow = is_content ? FollowLink::kYes : FollowLink::kNo;
+  if (system::StatPath(place.path.c_str(), follow, &info) != 0) {
     return absl::OkStatus();  // told with the others
   }
   if (S_ISDIR(info.st_mode) && IsInside(places.directory, info)) {

@@ -1,11 +1,18 @@
-// Calls of one system that the others lack or spell otherwise. They block; any thread.
+// All that //copy asks of the system besides its rings: calls of files, by descriptors. They block;
+// any thread.
 //
-// Each returns 0 or more, or the negative of errno.
+// Each returns 0 or more, or the negative of errno. One that a signal interrupts is made again.
+//
+// system_posix.cc and system_linux.cc make these calls of the system; system_linux.cc those that
+// other systems lack or spell otherwise. A test may be linked with others in their place:
+// copy/testing/system_simulated.cc.
 #ifndef IORING_COPY_SYSTEM_H_
 #define IORING_COPY_SYSTEM_H_
 
 #include <sys/stat.h>
+#include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <ctime>
 
@@ -13,53 +20,121 @@
 
 namespace ioring::copy {
 
-// Opens a file without a name in the directory, to be read and written. -ENOTSUP where the system
-// or the file system has none.
-int OpenUnnamed(int directory, mode_t permissions);
-// Gives it a name. -EEXIST where the name is in use.
-int NameUnnamed(int file, int directory, const char* name);
-
-// Copies all extended attributes that this process may set (access control lists are among them).
-// Those of file systems that have none, or of a kind that needs privileges, are left out.
-int CopyAttributes(int from, int to);
-
-// Whether the file has a list of access control. A new one has that which its directory gives.
-bool HasAccessList(int file);
-// Removes the lists of access control that `to` has from its directory, and `from` lacks.
-int RemoveOtherLists(int from, int to);
-
-// Copies up to `size` bytes, less than 2 GiB, which the file systems may share from then on. The
-// bytes, fewer where `from` has fewer; -ENOTSUP where it copied none, or failed, to be tried in
-// another way.
-int CopyInKernel(int from, int to, uint64_t size);
-
-// The bytes from `from` on, before `end`, that are stored. `begin` == `finish`: there are none.
-struct DataRange {
-  uint64_t begin = 0;
-  uint64_t finish = 0;
-};
-// Everything is data where the file system does not tell.
-int FindData(int file, uint64_t from, uint64_t end, DataRange* range);
-
-// Reads and writes of the open file bypass the page cache from now on, or go through it. -ENOTSUP
-// where its file system has no such thing.
-int SetDirect(int file, bool is_direct);
-
-// The machine's memory.
-uint64_t MemoryBytes();
-// How many descriptors this process may have open.
-uint64_t DescriptorLimit();
-
-// Opens a directory by a path of directories, none of them a link, to be used for *at calls only.
-// "" is `directory` itself.
-int OpenBelow(int directory, const char* path);
-
 // What `info` says of a regular file's owner, permissions and times.
 struct stat ToStat(const FileInfo& info);
 
 timespec ModifiedTime(const struct stat& info);
 timespec AccessedTime(const struct stat& info);
 
+// The bytes from `from` on, before `end`, that are stored. `begin` == `finish`: there are none.
+struct DataRange {
+  uint64_t begin = 0;
+  uint64_t finish = 0;
+};
+
 }  // namespace ioring::copy
+
+namespace ioring::copy::system {
+
+// ---- Opening. No link is followed, unless it is said. No descriptor outlives an exec(2).
+
+// To be read. It does not wait for a FIFO's other end; nor do reads, until SetBlocking.
+int OpenToRead(int directory, const char* name);
+int SetBlocking(int file);
+// Creates a file that nothing has the name of, to be read and written.
+int OpenNew(int directory, const char* name, mode_t permissions);
+// Opens a file without a name in the directory, to be read and written. -ENOTSUP where the system
+// or the file system has none.
+int OpenUnnamed(int directory, mode_t permissions);
+int OpenDirectory(int directory, const char* name);
+// Links are followed.
+int OpenDirectory(const char* path);
+// Opens a directory by a path of directories, none of them a link, to be used for entries in it
+// only. "" is `directory` itself.
+int OpenBelow(int directory, const char* path);
+int Duplicate(int file);
+int Close(int file);
+
+// ---- Looking.
+
+int Stat(int file, struct stat* info);
+// A link itself.
+int StatEntry(int directory, const char* name, struct stat* info);
+int StatPath(const char* path, FollowLink follow, struct stat* info);
+// The bytes of the target, of at most `size`; without a zero at their end.
+ssize_t ReadLink(int directory, const char* name, char* target, size_t size);
+
+// The names in a directory.
+struct DirectoryStream;
+struct StreamEntry {
+  const char* name = nullptr;  // until the next call
+  mode_t type = 0;             // S_IFREG and the like; 0 where nobody knows
+};
+// `directory` stays the caller's.
+int OpenStream(int directory, DirectoryStream** stream);
+// The next entry, without "." and "..". 1; 0: there are no more.
+int ReadStream(DirectoryStream* stream, StreamEntry* entry);
+void CloseStream(DirectoryStream* stream);
+
+// ---- Bytes.
+
+ssize_t Read(int file, std::byte* memory, size_t size, uint64_t offset);
+ssize_t Write(int file, const std::byte* memory, size_t size, uint64_t offset);
+// Copies up to `size` bytes, less than 2 GiB, which the file systems may share from then on. The
+// bytes, fewer where `from` has fewer; -ENOTSUP where it copied none, or failed, to be tried in
+// another way.
+int CopyInKernel(int from, int to, uint64_t size);
+// Everything is data where the file system does not tell.
+int FindData(int file, uint64_t from, uint64_t end, DataRange* range);
+// Reads and writes of the open file bypass the page cache from now on, or go through it. -ENOTSUP
+// where its file system has no such thing.
+int SetDirect(int file, bool is_direct);
+// Brings the file, or the names in the directory, to the disk.
+int Sync(int file);
+
+// ---- Names.
+
+// Gives an unnamed file a name. -EEXIST where the name is in use.
+int NameUnnamed(int file, int directory, const char* name);
+// A further name of an entry. -EEXIST as above.
+int Link(int directory, const char* existing, int other, const char* name);
+// Within a directory. What has the name already is replaced.
+int Rename(int directory, const char* from, const char* to);
+// Removes what is no directory.
+int Remove(int directory, const char* name);
+int MakeDirectory(int directory, const char* name, mode_t permissions);
+int MakeLink(const char* target, int directory, const char* name);
+// `mode`: S_IFIFO and the like, with permissions.
+int MakeSpecialFile(int directory, const char* name, mode_t mode, dev_t device);
+
+// ---- Metadata.
+
+int SetOwner(int file, uid_t owner, gid_t group);
+int SetPermissions(int file, mode_t permissions);
+// That of the last access, and that of the last change.
+int SetTimes(int file, const timespec times[2]);
+// The same of an entry; a link itself.
+int SetEntryOwner(int directory, const char* name, uid_t owner, gid_t group);
+int SetEntryPermissions(int directory, const char* name, mode_t permissions);
+int SetEntryTimes(int directory, const char* name, const timespec times[2]);
+
+// Copies all extended attributes that this process may set (access control lists are among them).
+// Those of file systems that have none, or of a kind that needs privileges, are left out.
+int CopyAttributes(int from, int to);
+// Whether the file has a list of access control. A new one has that which its directory gives.
+bool HasAccessList(int file);
+// Removes the lists of access control that `to` has from its directory, and `from` lacks.
+int RemoveOtherLists(int from, int to);
+
+// ---- The machine.
+
+// Its memory.
+uint64_t MemoryBytes();
+// How many descriptors this process may have open.
+uint64_t DescriptorLimit();
+// A number that no other copy has.
+uint64_t RandomNumber();
+
+}  // namespace ioring::copy::system
 
 #endif  // IORING_COPY_SYSTEM_H_

@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
-#include <ctime>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,9 +16,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "copy/system.h"
-#include "ring/file.h"
 
-namespace ioring::copy {
+namespace ioring::copy::system {
 namespace {
 
 // The largest list of names, and the largest value, that Linux has (xattr(7)).
@@ -152,18 +150,4 @@ int OpenBelow(int directory, const char* path) {
   return opened < 0 ? -errno : opened;
 }
 
-struct stat ToStat(const FileInfo& info) {
-  struct stat stat {};
-  stat.st_mode = S_IFREG | info.permissions;
-  stat.st_uid = info.owner;
-  stat.st_gid = info.group;
-  stat.st_size = static_cast<off_t>(info.size);
-  stat.st_atim = {static_cast<time_t>(info.accessed.seconds), info.accessed.nanos};
-  stat.st_mtim = {static_cast<time_t>(info.modified.seconds), info.modified.nanos};
-  return stat;
-}
-
-timespec ModifiedTime(const struct stat& info) { return info.st_mtim; }
-timespec AccessedTime(const struct stat& info) { return info.st_atim; }
-
-}  // namespace ioring::copy
+}  // namespace ioring::copy::system

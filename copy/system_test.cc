@@ -41,11 +41,11 @@ TEST(FindDataTest, FindsWhatLiesBetweenHoles) {
   ASSERT_EQ(ftruncate(file.get(), kEnd), 0);
   ASSERT_EQ(pwrite(file.get(), "data", 4, kAt), 4);
   DataRange range;
-  ASSERT_EQ(FindData(file.get(), 0, kEnd, &range), 0);
+  ASSERT_EQ(system::FindData(file.get(), 0, kEnd, &range), 0);
   EXPECT_LE(range.begin, kAt);
   EXPECT_GE(range.finish, kAt + 4);
   EXPECT_LE(range.finish, kEnd);
-  ASSERT_EQ(FindData(file.get(), range.finish, kEnd, &range), 0);
+  ASSERT_EQ(system::FindData(file.get(), range.finish, kEnd, &range), 0);
   EXPECT_EQ(range.begin, range.finish == kEnd ? range.begin : kEnd) << "a hole to the end";
 }
 
@@ -54,13 +54,13 @@ TEST(FindDataTest, StopsAtTheEndThatIsAskedFor) {
   const OpenedFile file(folder, "data");
   ASSERT_EQ(pwrite(file.get(), "0123456789", 10, 0), 10);
   DataRange range;
-  ASSERT_EQ(FindData(file.get(), 2, 5, &range), 0);
+  ASSERT_EQ(system::FindData(file.get(), 2, 5, &range), 0);
   EXPECT_EQ(range.begin, 2u);
   EXPECT_EQ(range.finish, 5u);
-  ASSERT_EQ(FindData(file.get(), 5, 5, &range), 0);
+  ASSERT_EQ(system::FindData(file.get(), 5, 5, &range), 0);
   EXPECT_EQ(range.begin, range.finish);
   // The file became shorter than its reader believes.
-  ASSERT_EQ(FindData(file.get(), 50, 60, &range), 0);
+  ASSERT_EQ(system::FindData(file.get(), 50, 60, &range), 0);
   EXPECT_EQ(range.begin, range.finish);
 }
 
@@ -68,41 +68,41 @@ TEST(SetDirectTest, LetsOnlyMultiplesThrough) {
   const TestFolder folder;
   const OpenedFile file(folder, "file");
   ASSERT_EQ(pwrite(file.get(), "text", 4, 0), 4);
-  if (const int error = SetDirect(file.get(), true); error != 0) {
+  if (const int error = system::SetDirect(file.get(), true); error != 0) {
     ASSERT_EQ(error, -ENOTSUP);
     GTEST_SKIP() << "the tests' file system has no direct I/O";
   }
   EXPECT_NE(fcntl(file.get(), F_GETFL) & O_DIRECT, 0);
-  ASSERT_EQ(SetDirect(file.get(), false), 0);
+  ASSERT_EQ(system::SetDirect(file.get(), false), 0);
   EXPECT_EQ(fcntl(file.get(), F_GETFL) & O_DIRECT, 0);
   EXPECT_EQ(fcntl(file.get(), F_GETFL) & O_ACCMODE, O_RDWR);
-  EXPECT_EQ(SetDirect(-1, true), -EBADF);
+  EXPECT_EQ(system::SetDirect(-1, true), -EBADF);
 }
 
-TEST(MemoryBytesTest, IsWhatAMachineHas) { EXPECT_GT(MemoryBytes(), uint64_t{16} << 20); }
+TEST(MemoryBytesTest, IsWhatAMachineHas) { EXPECT_GT(system::MemoryBytes(), uint64_t{16} << 20); }
 
 TEST(CopyInKernelTest, CopiesAsMuchAsThereIs) {
   const TestFolder folder;
   const OpenedFile from(folder, "from");
   const OpenedFile to(folder, "to");
   ASSERT_EQ(pwrite(from.get(), "0123456789", 10, 0), 10);
-  EXPECT_EQ(CopyInKernel(from.get(), to.get(), 4), 4);
+  EXPECT_EQ(system::CopyInKernel(from.get(), to.get(), 4), 4);
   EXPECT_EQ(folder.Read("to"), "0123");
-  EXPECT_EQ(CopyInKernel(from.get(), to.get(), 20), 10);
+  EXPECT_EQ(system::CopyInKernel(from.get(), to.get(), 20), 10);
   EXPECT_EQ(folder.Read("to"), "0123456789");
-  EXPECT_EQ(CopyInKernel(from.get(), folder.handle(), 4), -ENOTSUP);
+  EXPECT_EQ(system::CopyInKernel(from.get(), folder.handle(), 4), -ENOTSUP);
 }
 
 TEST(OpenBelowTest, FollowsNoLink) {
   const TestFolder folder;
   folder.MakeDirectory("a/b");
   ASSERT_EQ(symlinkat("a", folder.handle(), "link"), 0);
-  const int below = OpenBelow(folder.handle(), "a/b");
+  const int below = system::OpenBelow(folder.handle(), "a/b");
   ASSERT_GE(below, 0);
   close(below);
-  EXPECT_EQ(OpenBelow(folder.handle(), "link/b"), -ENOTDIR);
-  EXPECT_EQ(OpenBelow(folder.handle(), "a/c"), -ENOENT);
-  const int same = OpenBelow(folder.handle(), "");
+  EXPECT_EQ(system::OpenBelow(folder.handle(), "link/b"), -ENOTDIR);
+  EXPECT_EQ(system::OpenBelow(folder.handle(), "a/c"), -ENOENT);
+  const int same = system::OpenBelow(folder.handle(), "");
   ASSERT_GE(same, 0);
   close(same);
 }

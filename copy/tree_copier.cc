@@ -1,8 +1,6 @@
 #include "copy/tree_copier.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -55,7 +53,7 @@ constexpr uint32_t kDescriptorsOfRing = 256;
 uint32_t DirectoryDescriptors(const Options& options) {
   constexpr uint64_t kLeast = 4 * kDescriptorsOfDirectory;
   constexpr uint64_t kMost = kDirectoriesMax * kDescriptorsOfDirectory;
-  const uint64_t part = DescriptorLimit() / RingsWithDescriptors(options);
+  const uint64_t part = system::DescriptorLimit() / RingsWithDescriptors(options);
   return static_cast<uint32_t>(
       std::clamp(part - std::min<uint64_t>(part, kOtherDescriptors), kLeast, kMost));
 }
@@ -498,16 +496,16 @@ Task<bool> TreeCopier::NameCopy(const Directory& directory, const LinkTable::Cop
     const auto is_copy = [&] {
       return std::pair<uint64_t, uint64_t>(info.st_dev, info.st_ino) == copy.identity;
     };
-    is_there = fstatat(to, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && is_copy();
+    is_there = system::StatEntry(to, name, &info) == 0 && is_copy();
     if (is_there) return 0;
-    const int opened = OpenBelow(top, folder.c_str());
-    if (opened < 0) return error = opened, 0;
-    const absl::Cleanup closer = [opened] { close(opened); };
-    if (fstatat(opened, leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return error = -errno, 0;
-    if (!is_copy()) return error = -ESTALE, 0;
+    const OwnedDescriptor opened(system::OpenBelow(top, folder.c_str()));
+    if (!opened.is_open()) return error = opened.get(), 0;
+    error = system::StatEntry(opened.get(), leaf.c_str(), &info);
+    if (error == 0 && !is_copy()) error = -ESTALE;
+    if (error != 0) return 0;
     const std::string temporary = NewTemporaryName();
-    if (linkat(opened, leaf.c_str(), to, temporary.c_str(), 0) != 0) return error = -errno, 0;
-    error = RenameIntoPlace(to, temporary, name);
+    error = system::Link(opened.get(), leaf.c_str(), to, temporary.c_str());
+    if (error == 0) error = RenameIntoPlace(to, temporary, name);
     return 0;
   });
   if (worked != 0 || error != 0) {

@@ -1,8 +1,6 @@
 #include "copy/visit.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -18,11 +16,11 @@
 #include "copy/metadata.h"
 #include "copy/options.h"
 #include "copy/pending_file.h"
+#include "copy/system.h"
 
 namespace ioring::copy {
 namespace {
 
-constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 // Until it has the source's permissions.
 constexpr mode_t kOnlyOurs = 0700;
 
@@ -31,12 +29,13 @@ bool IsSame(const struct stat& a, const struct stat& b) {
 }
 
 bool OpenSource(Visit& visit) {
-  visit.from = OwnedDescriptor(openat(visit.parent_from, visit.name.c_str(), kDirectoryFlags));
+  visit.from = OwnedDescriptor(system::OpenDirectory(visit.parent_from, visit.name.c_str()));
   if (!visit.from.is_open()) {
-    visit.reason = errno == ENOENT ? "it vanished before it was copied"
-                                   : absl::StrCat("it cannot be opened: ", ErrnoText(errno));
-  } else if (fstat(visit.from.get(), &visit.info) != 0) {
-    visit.reason = absl::StrCat("it cannot be looked at: ", ErrnoText(errno));
+    const int error = -visit.from.get();
+    visit.reason = error == ENOENT ? "it vanished before it was copied"
+                                   : absl::StrCat("it cannot be opened: ", ErrnoText(error));
+  } else if (const int error = system::Stat(visit.from.get(), &visit.info); error != 0) {
+    visit.reason = absl::StrCat("it cannot be looked at: ", ErrnoText(-error));
   }
   return visit.reason.empty();
 }
@@ -47,15 +46,17 @@ bool OpenTarget(Visit& visit) {
   if (visit.parent_to < 0) return true;
   const char* const name = visit.target_name.c_str();
   if (!is_dry) {
-    visit.batch.is_new = mkdirat(visit.parent_to, name, kOnlyOurs) == 0;
-    if (!visit.batch.is_new && errno != EEXIST) {
-      visit.reason = absl::StrCat("the copy cannot be made: ", ErrnoText(errno));
+    const int error = system::MakeDirectory(visit.parent_to, name, kOnlyOurs);
+    visit.batch.is_new = error == 0;
+    if (error != 0 && error != -EEXIST) {
+      visit.reason = absl::StrCat("the copy cannot be made: ", ErrnoText(-error));
       return false;
     }
   }
-  visit.to = OwnedDescriptor(openat(visit.parent_to, name, kDirectoryFlags));
+  visit.to = OwnedDescriptor(system::OpenDirectory(visit.parent_to, name));
   if (visit.to.is_open() || is_dry) return true;
-  visit.reason = absl::StrCat("the copy cannot be opened as a directory: ", ErrnoText(errno));
+  visit.reason =
+      absl::StrCat("the copy cannot be opened as a directory: ", ErrnoText(-visit.to.get()));
   return false;
 }
 
@@ -63,8 +64,8 @@ bool OpenTarget(Visit& visit) {
 bool IsAllowed(Visit& visit) {
   struct stat to;
   if (!visit.to.is_open()) return true;
-  if (fstat(visit.to.get(), &to) != 0) {
-    visit.reason = absl::StrCat("the copy cannot be looked at: ", ErrnoText(errno));
+  if (const int error = system::Stat(visit.to.get(), &to); error != 0) {
+    visit.reason = absl::StrCat("the copy cannot be looked at: ", ErrnoText(-error));
   } else if (IsSame(visit.info, to)) {
     visit.reason = "the source and the destination are the same directory";
   } else if (IsSame(visit.info, visit.top)) {
@@ -110,8 +111,9 @@ std::string FinishDirectoryAt(int from, const struct stat& info, int to, const O
         absl::StrCat("owner, permissions or times of the copy cannot be set: ", ErrnoText(-error));
   }
   // The files in it count as copied, whatever becomes of the directory: their names are to last.
-  if (options.sync && fsync(to) != 0 && reason.empty()) {
-    reason = absl::StrCat("the copy cannot be brought to the disk: ", ErrnoText(errno));
+  const int error = options.sync ? system::Sync(to) : 0;
+  if (error != 0 && reason.empty()) {
+    reason = absl::StrCat("the copy cannot be brought to the disk: ", ErrnoText(-error));
   }
   return reason;
 }
@@ -123,7 +125,7 @@ void RemoveLeftovers(int directory) {
   while (listing.Next(&entries) == 0 && !entries.empty()) {
     for (const ListedEntry& entry : entries) {
       if (!IsTemporaryName(entry.name)) continue;
-      static_cast<void>(unlinkat(directory, entry.name.c_str(), 0));
+      static_cast<void>(system::Remove(directory, entry.name.c_str()));
     }
   }
 }

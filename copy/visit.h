@@ -4,7 +4,6 @@
 #define IORING_COPY_VISIT_H_
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cstddef>
 #include <string>
@@ -13,10 +12,11 @@
 
 #include "copy/batch.h"
 #include "copy/listing.h"
+#include "copy/system.h"
 
 namespace ioring::copy {
 
-// A descriptor that is closed at the end.
+// A descriptor that is closed at the end; or negative, as a call of the system gave it.
 class OwnedDescriptor {
  public:
   explicit OwnedDescriptor(int descriptor = -1) : descriptor_(descriptor) {}
@@ -31,7 +31,7 @@ class OwnedDescriptor {
   bool is_open() const { return descriptor_ >= 0; }
   int Release() { return std::exchange(descriptor_, -1); }
   void Close() {
-    if (is_open()) close(Release());
+    if (is_open()) system::Close(Release());
   }
 
  private:
