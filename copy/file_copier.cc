@@ -384,14 +384,18 @@ Task<bool> FileCopier::ShareBlocks(const FilePlace& place, Transfer& transfer) {
       [&](Ring& ring, Token token) { return ring.PrepareStatFile(transfer.to, &target, token); });
   const std::pair<uint64_t, uint64_t> devices(place.info->device, target.device);
   const bool is_forced = options_.method == Method::kReflink;
-  if (!looked.ok() || (!is_forced && without_reflink_.contains(devices))) co_return false;
-  const Completion shared = co_await scheduler_.Call([&](Ring& ring, Token token) {
-    return ring.PrepareCopyRange(transfer.from, 0, transfer.to, 0, 0, CopyMode::kReflink, token);
-  });
+  if (!is_forced && (!looked.ok() || without_reflink_.contains(devices))) co_return false;
+  Completion shared = looked;
+  if (looked.ok()) {
+    shared = co_await scheduler_.Call([&](Ring& ring, Token token) {
+      return ring.PrepareCopyRange(transfer.from, 0, transfer.to, 0, 0, CopyMode::kReflink, token);
+    });
+    if (!shared.ok()) without_reflink_.insert(devices);
+  }
   if (!shared.ok()) {
-    without_reflink_.insert(devices);
-    transfer.failure =
-        is_forced ? absl::StrCat("its blocks cannot be shared: ", Explain(shared)) : std::string();
+    if (is_forced) {
+      transfer.failure = absl::StrCat("its blocks cannot be shared: ", Explain(shared));
+    }
     co_return false;
   }
   transfer.method = Method::kReflink;

@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <cerrno>
+#include <cstdint>
 #include <set>
 #include <string>
 #include <string_view>
@@ -18,10 +20,14 @@
 namespace ioring::copy {
 namespace {
 
-bool IsDirectory(const std::string& path, bool* exists) {
+enum class Found : uint8_t { kNothing, kDirectory, kOther };
+
+absl::StatusOr<Found> Find(const std::string& path) {
   struct stat info;
-  *exists = system::StatPath(path.c_str(), FollowLink::kYes, &info) == 0;
-  return *exists && S_ISDIR(info.st_mode);
+  const int error = system::StatPath(path.c_str(), FollowLink::kYes, &info);
+  if (error == 0) return S_ISDIR(info.st_mode) ? Found::kDirectory : Found::kOther;
+  if (error == -ENOENT || error == -ENOTDIR) return Found::kNothing;
+  return absl::ErrnoToStatus(-error, absl::StrCat("the destination ", path));
 }
 
 // Whether `directory` is the directory `outer`, or lies in it.
@@ -58,18 +64,24 @@ absl::Status CheckSource(const Place& place, const Places& places) {
 absl::StatusOr<Places> FindTargets(const std::vector<std::string>& sources,
                                    const std::string& destination) {
   Places places;
-  bool exists = false;
-  const bool is_directory = IsDirectory(destination, &exists);
+  const absl::StatusOr<Found> found = Find(destination);
+  if (!found.ok()) return found.status();
+  const bool is_directory = *found == Found::kDirectory;
   const SplitPath split = Split(destination);
   if (!is_directory && (sources.size() > 1 || split.name.empty())) {
-    return absl::InvalidArgumentError(absl::StrCat("the destination ", destination,
-                                                   exists ? " is no directory" : " does not exist",
-                                                   ", and several sources need one that does"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the destination ", destination,
+                     *found == Found::kOther ? " is no directory" : " does not exist",
+                     ", and several sources need one that does"));
   }
   places.directory = is_directory ? destination : split.directory;
-  if (!is_directory && !IsDirectory(split.directory, &exists)) {
-    return absl::NotFoundError(
-        absl::StrCat("the destination's directory ", split.directory, " does not exist"));
+  if (!is_directory) {
+    const absl::StatusOr<Found> parent = Find(split.directory);
+    if (!parent.ok()) return parent.status();
+    if (*parent != Found::kDirectory) {
+      return absl::NotFoundError(
+          absl::StrCat("the destination's directory ", split.directory, " does not exist"));
+    }
   }
   for (const std::string& source : sources) {
     Place place{Split(source), source, {}};

@@ -32,7 +32,8 @@ struct Places {
 
 // Looks at the file system. Errors: NotFound, InvalidArgument and AlreadyExists, with a sentence,
 // for a destination that cannot take these sources: it is missing, no directory, lies inside a
-// source, or two sources would have the same name.
+// source, or two sources would have the same name. That of the system where it does not tell what
+// the destination is.
 absl::StatusOr<Places> FindPlaces(const std::vector<std::string>& sources,
                                   const std::string& destination);
 

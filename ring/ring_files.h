@@ -57,12 +57,12 @@ class RingFiles : protected RingBackend {
   // Effects: on success the ring owns the descriptor, and will close it; on failure it stays the
   // caller's. If others use it too (standard input), register a copy of it: dup(2).
   // Errors: AlreadyExists if the ring has it already; InvalidArgument if it is a socket, or (on
-  // Windows) a handle without FILE_FLAG_OVERLAPPED. In a simulated world: Unimplemented.
+  // Windows) a handle without FILE_FLAG_OVERLAPPED. A simulated world has descriptors of its own.
   absl::StatusOr<FileId> RegisterFile(NativeHandle handle);
   // FailedPrecondition while operations are in flight on it, or use it as a directory.
   absl::Status CloseFile(FileId file);
   // The descriptor, for calls that the ring does not make. It stays the ring's, and is valid until
-  // the file is closed. NotFound for a stale id. In a simulated world: Unimplemented.
+  // the file is closed. NotFound for a stale id. A simulated world has descriptors of its own.
   absl::StatusOr<NativeHandle> FileHandle(FileId file);
 
   // ---- Opening and closing.

@@ -143,6 +143,17 @@ uint64_t Content::EndOfMissing(uint64_t offset, uint64_t end, uint64_t sectors) 
   return end;
 }
 
+void Content::FindData(uint64_t from, uint64_t end, uint64_t* begin, uint64_t* finish) const {
+  *begin = *finish = end;
+  if (from >= end) return;
+  auto sector = sectors_.lower_bound(SectorOf(from));
+  if (sector == sectors_.end() || sector->first * kSectorBytes >= end) return;
+  *begin = std::max(sector->first * kSectorBytes, from);
+  uint64_t next = sector->first;
+  for (; sector != sectors_.end() && sector->first == next; ++sector) ++next;
+  *finish = std::min(next * kSectorBytes, end);
+}
+
 void Content::Share(const Content& from, uint64_t from_offset, uint64_t offset, uint64_t length) {
   const uint64_t count = SectorsTo(length);
   // First all are found: the two may be one file.

@@ -49,6 +49,9 @@ class Content {
   uint64_t CountMissing(uint64_t offset, uint64_t end) const;
   // Where the first `sectors` end that are missing in the range; `end` where there are no more.
   uint64_t EndOfMissing(uint64_t offset, uint64_t end, uint64_t sectors) const;
+  // The first range of sectors that are stored, from `from` on and before `end`; empty where there
+  // is none. Both offsets are within the two.
+  void FindData(uint64_t from, uint64_t end, uint64_t* begin, uint64_t* finish) const;
   // Shares the sectors of a range of another file, or another range of this one. Both offsets are
   // multiples of a sector, and so is the length, unless the range ends with `from`.
   void Share(const Content& from, uint64_t from_offset, uint64_t offset, uint64_t length);

@@ -124,6 +124,8 @@ CallResult Disk::MakeAndOpen(const Place& place, const FileOptions& options, Ope
 
 CallResult Disk::Open(const OpenedFile* directory, const char* path, const FileOptions& options,
                       OpenedFile* opened) {
+  const Error broken = Broken(/*is_change=*/options.create != Create::kNever);
+  if (broken != Error::kOk) return Failed(broken);
   const bool follows = options.follow_link && options.create != Create::kNew;
   const Place place = Walk(directory, path, follows ? FollowLink::kYes : FollowLink::kNo);
   if (place.error != Error::kOk) return Failed(place.error);
@@ -158,16 +160,25 @@ Error Disk::CheckTransfer(const OpenedFile& file, uint64_t offset,
   return Error::kOk;
 }
 
+// Of a transfer of so many bytes: what the dice leave of it. Direct I/O transfers whole sectors,
+// but for a file's last one.
+size_t Disk::PartOf(const OpenedFile& file, size_t bytes) {
+  const size_t part = engine_.Part(bytes, engine_.faults().short_file_transfer);
+  if (!file.options.direct_io || part == bytes) return part;
+  return std::min(bytes, std::max(part / kSectorBytes, size_t{1}) * kSectorBytes);
+}
+
 CallResult Disk::Read(OpenedFile& file, uint64_t offset, std::span<const MemoryPart> parts) {
   Inode& inode = *file.inode;
   const uint64_t begin = offset == kOwnPosition ? file.position : offset;
   Error error = CheckTransfer(file, begin, parts, /*is_write=*/false);
+  if (error == Error::kOk) error = Broken(/*is_change=*/false);
   if (error == Error::kOk) error = Fault(inode.number, /*needs_space=*/false);
   if (error != Error::kOk) return Failed(error);
   inode.accessed_ns = engine_.Now();
   if (begin >= inode.content.size()) return 0;
   const size_t there = std::min<uint64_t>(SizeOf(parts), inode.content.size() - begin);
-  const size_t count = engine_.Part(there, engine_.faults().short_file_transfer);
+  const size_t count = PartOf(file, there);
   uint64_t at = begin;
   ForEachPart(parts, count, [&](std::byte* data, size_t bytes) {
     inode.content.Read(at, data, bytes);
@@ -183,10 +194,11 @@ CallResult Disk::Write(OpenedFile& file, uint64_t offset, std::span<const Memory
   uint64_t begin = offset == kOwnPosition ? file.position : offset;
   if (file.options.append) begin = inode.content.size();
   Error error = CheckTransfer(file, begin, parts, /*is_write=*/true);
+  if (error == Error::kOk) error = Broken(/*is_change=*/true);
   if (error == Error::kOk) error = Fault(inode.number, /*needs_space=*/true);
   if (error == Error::kOk && begin > kSizeMax) error = Error::kFileTooLarge;
   if (error != Error::kOk) return Failed(error);
-  const size_t asked = engine_.Part(SizeOf(parts), engine_.faults().short_file_transfer);
+  const size_t asked = PartOf(file, SizeOf(parts));
   const uint64_t end = MakeRoom(inode, begin, begin + asked);
   if (end <= begin) return Failed(Error::kNoSpace);
   uint64_t at = begin;

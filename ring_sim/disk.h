@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,6 +25,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "ring/error.h"
 #include "ring/file.h"
 #include "ring/request.h"
@@ -56,8 +58,40 @@ class Disk {
   // "rename". A literal.
   static const char* NameOf(const request::FileCall& call);
 
+  // ---- Calls that no operation of a ring makes.
+
+  struct Attributes {
+    std::optional<uint32_t> permissions;
+    std::optional<FileTime> accessed;
+    std::optional<FileTime> modified;
+  };
+  // Changes those that are set, which is durable at once. A symbolic link has no permissions:
+  // kNotSupported.
+  CallResult SetAttributes(OpenedFile& file, const Attributes& attributes);
+  // A last component that is a symbolic link is not followed.
+  CallResult SetAttributes(const OpenedFile* directory, const char* path,
+                           const Attributes& attributes);
+  // Replaces `*name`, which is "" at first, by the next name in the directory: 1. 0: there is none.
+  CallResult NextName(const OpenedFile& directory, std::string* name, FileType* type);
+  // The first range of the file's bytes, from `from` on and before `end`, that are stored. It is
+  // empty where there is none.
+  CallResult FindData(const OpenedFile& file, uint64_t from, uint64_t end, uint64_t* begin,
+                      uint64_t* finish);
+
+  // ---- What happens to the disk.
+
   // See above. Who has a file open goes on to see what was written.
   void LosePower();
+  // All that is there now is durable.
+  void SyncAll();
+  // After so many more changes (of bytes, names or attributes, and syncs) the disk does not change
+  // any more: the next one, and all calls after it, fail with kInputOutput until the repair. So a
+  // program is ended in the midst of its calls: what it tries after that has no effect. `then`, if
+  // it is set, is called in the place of that change, and must not use the disk.
+  void BreakAfter(uint64_t changes, absl::AnyInvocable<void()> then = nullptr);
+  void Repair();
+  // How many there were, or were tried.
+  uint64_t changes() const { return changes_; }
   // Makes the directory and those that it is in, where they do not exist, and makes them durable.
   void MakeDirectories(std::string_view path);
 
@@ -110,10 +144,15 @@ class Disk {
   Pointer Clone(const Inode& inode, std::map<uint64_t, Pointer>& clones);
 
   Error Fault(uint64_t number, bool needs_space);
+  // Whether the disk is, where this call changes something or not.
+  Error Broken(bool is_change);
+  CallResult SetAttributesOf(Inode& inode, const Attributes& attributes);
+  static void SyncAllBelow(Inode& inode);
   CallResult MakeAndOpen(const Place& place, const FileOptions& options, OpenedFile* opened);
   static Error CheckOpen(const Place& place, const FileOptions& options);
   Error CheckTransfer(const OpenedFile& file, uint64_t offset, std::span<const MemoryPart> parts,
                       bool is_write) const;
+  size_t PartOf(const OpenedFile& file, size_t bytes);
   // Makes room for what is missing in the range; returns how far there is.
   uint64_t MakeRoom(const Inode& inode, uint64_t offset, uint64_t end);
   void Touch(Inode& inode) { inode.modified_ns = inode.changed_ns = engine_.Now(); }
@@ -144,6 +183,12 @@ class Disk {
   uint64_t last_number_ = 0;
   Pointer root_;
   std::deque<Change> journal_;  // what is not durable yet, oldest first
+
+  static constexpr uint64_t kNoBreak = std::numeric_limits<uint64_t>::max();
+  uint64_t changes_ = 0;
+  uint64_t breaks_at_ = kNoBreak;
+  bool is_broken_ = false;
+  absl::AnyInvocable<void()> on_break_;
 };
 
 }  // namespace ioring::sim

@@ -33,6 +33,13 @@ bool NeedsSpace(const request::FileCall& call) {
          std::holds_alternative<request::CopyRange>(call);
 }
 
+bool IsChange(const request::FileCall& call) {
+  return !std::holds_alternative<request::Stat>(call) &&
+         !std::holds_alternative<request::StatFile>(call) &&
+         !std::holds_alternative<request::ReadLink>(call) &&
+         !std::holds_alternative<request::Advise>(call);
+}
+
 // Whether the file may be changed.
 Error CheckWritable(const OpenedFile& file) {
   const bool is_writable = file.inode->is_regular() && file.options.access != Access::kRead;
@@ -55,6 +62,7 @@ const char* Disk::NameOf(const request::FileCall& call) {
 
 CallResult Disk::Call(const request::FileCall& call, OpenedFile* first, OpenedFile* second) {
   const uint64_t number = first != nullptr ? first->inode->number : 0;
+  if (const Error error = Broken(IsChange(call)); error != Error::kOk) return Failed(error);
   if (const Error error = Fault(number, NeedsSpace(call)); error != Error::kOk) {
     return Failed(error);
   }

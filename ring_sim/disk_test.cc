@@ -518,16 +518,6 @@ TEST(Disk, ACancelledOpenDoesNothing) {
   EXPECT_FALSE(host.Has("/a"));
 }
 
-TEST(Disk, HandlesOfTheSystemAreNotSupported) {
-  Host host(1);
-  EXPECT_EQ(host.ring().RegisterFile(NativeHandle{1}).status().code(),
-            absl::StatusCode::kUnimplemented);
-  const FileId file = host.Open("/a");
-  EXPECT_EQ(host.ring().FileHandle(file).status().code(), absl::StatusCode::kUnimplemented);
-  EXPECT_TRUE(host.ring().CloseFile(file).ok());
-  EXPECT_EQ(host.ring().FileHandle(file).status().code(), absl::StatusCode::kNotFound);
-}
-
 // ---- Runs can be had again.
 
 // Changes a tree by the dice of the test, on a disk that fails by those of the world.

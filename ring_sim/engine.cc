@@ -63,6 +63,8 @@ constexpr HappenedName kHappenedNames[] = {
     {Happened::kNamed, "names changed"},
     {Happened::kTruncated, "truncated"},
     {Happened::kAllocated, "allocated"},
+    {Happened::kAttributes, "attributes set"},
+    {Happened::kDiskBroken, "disk broken"},
 };
 
 constexpr bool EachHappenedHasItsName() {
@@ -98,6 +100,8 @@ std::string_view SubjectOf(Happened happened) {
     case Happened::kNamed:
     case Happened::kTruncated:
     case Happened::kAllocated:
+    case Happened::kAttributes:
+    case Happened::kDiskBroken:
       return "file";
     case Happened::kPause:
     case Happened::kWake:

@@ -57,6 +57,8 @@ enum class Happened : uint8_t {
   kNamed,  // the names in a directory changed: one, or two of a rename
   kTruncated,
   kAllocated,
+  kAttributes,
+  kDiskBroken,
 };
 
 struct LogEntry {

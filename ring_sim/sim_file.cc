@@ -1,5 +1,6 @@
 // Operations of files. Each happens at once, after the time that it is drawn to take.
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -43,21 +44,40 @@ absl::Status OpenStatus(std::string_view path, Error error) {
   }
 }
 
+OpenedFile* OpenedOf(const FileSlot* file) {
+  return file != nullptr ? file->opened.get() : nullptr;
+}
+
 }  // namespace
 
 // ---- Control plane.
 
 absl::StatusOr<FileId> SimRing::AddFile(const FileSource& source) {
-  if (source.path == nullptr) {
-    return absl::UnimplementedError(
-        "a simulated host has no descriptors of files to be registered; open the file by its path");
-  }
   const absl::StatusOr<FileId> id = files_.FreeId();
   if (!id.ok()) return id;
-  OpenedFile opened;
-  const CallResult result = disk_.Open(nullptr, source.path, source.options, &opened);
+  if (source.path == nullptr) return AddDescriptor(static_cast<int>(source.handle));
+  auto opened = std::make_shared<OpenedFile>();
+  const CallResult result = disk_.Open(nullptr, source.path, source.options, opened.get());
   if (result < 0) return OpenStatus(source.path, static_cast<Error>(-result));
   return *files_.Adopt(std::move(opened));
+}
+
+// There is room for it.
+absl::StatusOr<FileId> SimRing::AddDescriptor(int descriptor) {
+  std::shared_ptr<OpenedFile> opened = descriptors_.Find(descriptor);
+  if (opened == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the simulated host has no open file ", descriptor));
+  }
+  if (descriptors_.IsOfRing(descriptor)) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("the simulated host's open file ", descriptor, " is a ring's already"));
+  }
+  descriptors_.GiveToRing(descriptor);
+  const FileId id = *files_.Adopt(std::move(opened));
+  files_[id.index].descriptors = &descriptors_;
+  files_[id.index].descriptor = descriptor;
+  return id;
 }
 
 absl::StatusOr<NativeHandle> SimRing::FindFile(FileId file, FileUse use) {
@@ -65,8 +85,13 @@ absl::StatusOr<NativeHandle> SimRing::FindFile(FileId file, FileUse use) {
     if (absl::Status status = files_.Close(file); !status.ok()) return status;
     return kNoNativeHandle;
   }
-  if (files_.Find(file) == nullptr) return StaleId("file");
-  return absl::UnimplementedError("a file of a simulated host has no descriptor");
+  FileSlot* slot = files_.Find(file);
+  if (slot == nullptr) return StaleId("file");
+  if (slot->descriptors == nullptr) {
+    slot->descriptors = &descriptors_;
+    slot->descriptor = descriptors_.Add(slot->opened, /*is_of_ring=*/true);
+  }
+  return NativeHandle{slot->descriptor};
 }
 
 // ---- Setting up.
@@ -122,17 +147,18 @@ CallResult SimRing::RunFile(Operation& operation) {
   if (parts.empty()) parts = {&file.memory, 1};
   switch (operation.kind) {
     case OperationKind::kRead: {
-      const CallResult result = disk_.Read(*file.first, file.offset, parts);
+      const CallResult result = disk_.Read(*file.first->opened, file.offset, parts);
       if (result > 0) statistics_.bytes_read.Add(static_cast<uint64_t>(result));
       return result;
     }
     case OperationKind::kWrite: {
-      const CallResult result = disk_.Write(*file.first, file.offset, parts);
+      const CallResult result = disk_.Write(*file.first->opened, file.offset, parts);
       if (result > 0) statistics_.bytes_written.Add(static_cast<uint64_t>(result));
       return result;
     }
     case OperationKind::kFileCall:
-      return disk_.Call(std::get<request::FileCall>(file.call), file.first, file.second);
+      return disk_.Call(std::get<request::FileCall>(file.call), OpenedOf(file.first),
+                        OpenedOf(file.second));
     default:  // kCloseFile
       file.first->Close();
       return 0;
@@ -142,12 +168,12 @@ CallResult SimRing::RunFile(Operation& operation) {
 void SimRing::RunOpen(Operation& operation) {
   Operation::FileState& file = operation.file;
   const auto& open = std::get<request::Open>(file.call);
-  OpenedFile opened;
+  auto opened = std::make_shared<OpenedFile>();
   CallResult result = 0;
   if (const Error error = disk_.FaultOfOpen(open.options); error != Error::kOk) {
     result = Failed(error);
   } else {
-    result = disk_.Open(file.first, open.path.path, open.options, &opened);
+    result = disk_.Open(OpenedOf(file.first), open.path.path, open.options, opened.get());
   }
   if (result < 0) return EndSoon(operation, Fail(operation.token, result, "open"));
   const std::optional<FileId> id = files_.Adopt(std::move(opened));

@@ -34,7 +34,8 @@ SimRing::SimRing(World& world, HostId host, uint32_t number, const RingOptions& 
     : EmulatedRing(options, &ErrorFromCode, &CodeText),
       world_(world),
       network_(world.network()),
-      disk_(world.disk_of(host)),
+      disk_(world.disk(host)),
+      descriptors_(world.descriptors(host)),
       host_(host),
       number_(number),
       submission_space_(SubmissionQueueSpace()) {

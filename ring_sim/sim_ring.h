@@ -22,6 +22,7 @@
 #include "ring_core/emulated/emulated_parts.h"
 #include "ring_core/table/linger_table.h"
 #include "ring_core/table/slot_list.h"
+#include "ring_sim/descriptors.h"
 #include "ring_sim/disk.h"
 #include "ring_sim/network.h"
 #include "ring_sim/socket.h"
@@ -166,12 +167,14 @@ class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private 
   absl::StatusOr<Endpoint> FindAddress(const AddressOf& of) override;
   absl::StatusOr<FileId> AddFile(const FileSource& source) override;
   absl::StatusOr<NativeHandle> FindFile(FileId file, FileUse use) override;
+  absl::StatusOr<FileId> AddDescriptor(int descriptor);
   absl::Status CheckHandle(NativeHandle handle);
   absl::StatusOr<ConnectionId> AddConnection(SocketId socket);
 
   World& world_;
   Network& network_;
   Disk& disk_;
+  Descriptors& descriptors_;
   const HostId host_;
   const uint32_t number_;
   const uint32_t submission_space_;               // where nothing is prepared

@@ -237,6 +237,7 @@ void World::StopHost(HostId host) {
     entry->ring->Stop();
   }
   network_.StopHost(host);
+  machines_[host].descriptors.Clear();
   if (machines_[host].program != nullptr) machines_[host].program(HostEvent::kStopped);
 }
 

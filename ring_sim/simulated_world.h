@@ -16,8 +16,7 @@
 // Turns: there is one thread, and nothing runs by itself. Each ring belongs to a program. There are
 // two kinds of programs:
 //  - A callback (SetProgram). The world submits the operations that the ring has prepared, and
-//  calls
-//    the callback whenever the ring has completions. The callback must take all of them.
+//    calls the callback whenever the ring has completions. The callback must take all of them.
 //  - The code that calls the world (RunFor and the like), or waits on a ring. There is one of it.
 //
 // Clock: only a wait, RunFor and the like move the clock. They move it once every ring with a
@@ -40,7 +39,8 @@
 // Ring's contract holds. Of what it leaves open, this holds here: operations of files, and work,
 // run one after the other, in the order of their delays, in the one thread (ring_sim/disk.h). An
 // acknowledgement takes no time. A Unix-domain stream is like one of TCP. No memory is registered.
-// Handles (UnregisterSocket, RegisterSocket) are numbers of the world, not of a system.
+// Handles (UnregisterSocket, RegisterSocket; RegisterFile, FileHandle) are numbers of the world, not
+// of a system.
 //
 // Requires: the world outlives its rings.
 // Threads: one. Only Ring::Wake may be called from others, and then a run is not repeated. The
@@ -62,6 +62,7 @@
 #include "ring/endpoint.h"
 #include "ring/options.h"
 #include "ring/ring.h"
+#include "ring_sim/descriptors.h"
 #include "ring_sim/disk.h"
 #include "ring_sim/engine.h"
 #include "ring_sim/network.h"
@@ -139,6 +140,13 @@ class World {
     machines_[host].disk->MakeDirectories(path);
   }
 
+  // ---- Calls of a program besides its rings. They happen at once, and take no time.
+
+  // Its public functions are these calls.
+  Disk& disk(HostId host) { return *machines_[host].disk; }
+  // The open files of the host, those of its rings that were asked for among them.
+  Descriptors& descriptors(HostId host) { return machines_[host].descriptors; }
+
   // ---- Looking.
 
   const Disk& disk(HostId host) const { return *machines_[host].disk; }
@@ -167,6 +175,7 @@ class World {
   // Of each host.
   struct Machine {
     std::unique_ptr<Disk> disk;
+    Descriptors descriptors;
     HostProgram program;
     int64_t clock_ahead_ns = 0;  // of the world's
   };
@@ -181,7 +190,6 @@ class World {
   Engine& engine() { return engine_; }
   int64_t NanosOf(HostId host) const { return engine_.Now() + machines_[host].clock_ahead_ns; }
   Network& network() { return network_; }
-  Disk& disk_of(HostId host) { return *machines_[host].disk; }
   SimRing* FindRing(uint32_t number);
   void Forget(const SimRing& ring);
   // Lets the world go on until the ring has something to do, or until the time, which is of its

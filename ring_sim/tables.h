@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "ring_core/emulated/operation.h"
 #include "ring_core/table/file_slots.h"
 #include "ring_core/table/slot_list.h"
+#include "ring_sim/descriptors.h"
 #include "ring_sim/inode.h"
 #include "ring_sim/socket.h"
 
@@ -72,12 +74,19 @@ struct Connection {
   }
 };
 
-struct FileSlot : OpenedFile {
+struct FileSlot {
   uint16_t generation = 0;
-  uint32_t operations = 0;  // in flight
+  uint32_t operations = 0;             // in flight
+  std::shared_ptr<OpenedFile> opened;  // null: it is not open
+  // Where somebody has asked for its number.
+  Descriptors* descriptors = nullptr;
+  int descriptor = -1;
 
-  bool is_open() const { return inode != nullptr; }
-  void Close() { inode = nullptr; }
+  bool is_open() const { return opened != nullptr; }
+  void Close() {
+    opened = nullptr;
+    if (descriptors != nullptr) std::exchange(descriptors, nullptr)->Close(descriptor);
+  }
 };
 
 // Not in a union: memory is not what a simulation is short of.
@@ -133,10 +142,10 @@ class FileTable : public FileSlots<FileSlot> {
   using FileSlots::FileSlots;
 
   // Nothing where no slot is free.
-  std::optional<FileId> Adopt(OpenedFile file) {
+  std::optional<FileId> Adopt(std::shared_ptr<OpenedFile> file) {
     const absl::StatusOr<FileId> id = FreeId();
     if (!id.ok()) return std::nullopt;
-    static_cast<OpenedFile&>((*this)[id->index]) = std::move(file);
+    (*this)[id->index].opened = std::move(file);
     return *id;
   }
 };

@@ -1,0 +1,483 @@
+// The engine, as it is, in a simulated world: random trees, faults of the disk, and an end at any
+// change of it, with or without a loss of power. What must hold:
+//  - Each file of the destination is the source's, with its permissions and times, or what was
+//    there before; also after a loss of power, with --sync.
+//  - A run that tells no problem has copied all; with --sync, a loss of power then takes nothing.
+//  - A run with --resume makes all of it complete, hard links and holes too, and leaves no
+//    temporary name.
+//  - The source is as it was, and no descriptor is left.
+// Environment:
+//   IORING_COPY_WORLD_SEED   the first seed (1)
+//   IORING_COPY_WORLD_SEEDS  how many (5000)
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/log/check.h"
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "copy/engine.h"
+#include "copy/options.h"
+#include "copy/pending_file.h"
+#include "copy/testing/system_simulated.h"
+#include "gtest/gtest.h"
+#include "ring/file.h"
+#include "ring/id.h"
+#include "ring/options.h"
+#include "ring/request.h"
+#include "ring_sim/disk.h"
+#include "ring_sim/inode.h"
+#include "ring_sim/network.h"
+#include "ring_sim/options.h"
+#include "ring_sim/random.h"
+#include "ring_sim/simulated_world.h"
+
+namespace ioring::copy {
+namespace {
+
+using sim::Random;
+
+// ---- What is on the disk.
+
+struct Seen {
+  FileType type;
+  uint32_t permissions;
+  int64_t modified_ns;
+  uint64_t number;
+  uint64_t allocated_bytes;
+  std::string content;  // or the target of a link
+};
+using Tree = std::map<std::string, Seen>;  // by paths below the top
+
+void Look(const sim::Inode& directory, const std::string& path, Tree& tree) {
+  for (const auto& [name, inode] : directory.entries) {
+    const std::string below = path.empty() ? name : absl::StrCat(path, "/", name);
+    tree[below] = {inode->type,
+                   inode->permissions,
+                   inode->modified_ns,
+                   inode->number,
+                   inode->content.allocated_bytes(),
+                   inode->is_regular() ? inode->content.Text() : inode->target};
+    if (inode->is_directory()) Look(*inode, below, tree);
+  }
+}
+
+Tree LookAt(const sim::Disk& disk, const std::string& path) {
+  Tree tree;
+  const sim::Inode* const top = disk.Find(path);
+  if (top != nullptr) Look(*top, "", tree);
+  return tree;
+}
+
+bool IsSame(const Seen& a, const Seen& b) {
+  return a.type == b.type && a.permissions == b.permissions && a.modified_ns == b.modified_ns &&
+         a.content == b.content;
+}
+
+bool IsTemporary(const std::string& path) {
+  return IsTemporaryName(std::string_view(path).substr(path.rfind('/') + 1));
+}
+
+bool Has(const Tree& tree, const std::string& path, const Seen& seen) {
+  const auto found = tree.find(path);
+  if (found == tree.end()) return false;
+  return seen.type == FileType::kDirectory ? found->second.type == seen.type
+                                           : IsSame(found->second, seen);
+}
+
+// What is wrong; empty where nothing is. `is_torn`: contents may be anything.
+std::string CheckEach(const Tree& from, const Tree& before, const Tree& to, bool is_torn) {
+  for (const auto& [path, seen] : to) {
+    if (IsTemporary(path) || Has(from, path, seen) || Has(before, path, seen)) continue;
+    if (is_torn && from.contains(path)) continue;
+    return absl::StrCat(path, " is neither the source's nor what was there: ", seen.content.size(),
+                        " bytes, permissions ", absl::Hex(seen.permissions), ", modified at ",
+                        seen.modified_ns);
+  }
+  for (const auto& [path, seen] : before) {
+    if (!to.contains(path)) return absl::StrCat(path, " was there, and vanished");
+  }
+  return "";
+}
+
+std::string CheckWhole(const Tree& from, const Tree& to) {
+  std::map<uint64_t, uint64_t> numbers;  // of copies, by those of their sources
+  for (const auto& [path, seen] : from) {
+    const auto found = to.find(path);
+    if (found == to.end()) return absl::StrCat(path, " is missing");
+    const Seen& copy = found->second;
+    if (!IsSame(seen, copy)) return absl::StrCat(path, " is not the source's");
+    if (seen.type != FileType::kRegular) continue;
+    if (numbers.try_emplace(seen.number, copy.number).first->second != copy.number) {
+      return absl::StrCat(path, " is not the file that its other names are");
+    }
+    constexpr size_t kHolesBytesMin = 4096;  // a smaller file is copied without its holes
+    if (seen.content.size() > kHolesBytesMin && copy.allocated_bytes > seen.allocated_bytes) {
+      return absl::StrCat(path, " takes more space than the source");
+    }
+  }
+  for (const auto& [path, seen] : to) {
+    if (!from.contains(path)) return absl::StrCat(path, " is of no source");
+  }
+  return "";
+}
+
+// ---- What a seed makes.
+
+// Puts entries on a disk.
+class TreeMaker {
+ public:
+  TreeMaker(sim::Disk& disk, Random& random) : disk_(disk), random_(random) {}
+
+  // A tree with up to three levels of directories below the first one.
+  void Make(const std::string& top) {
+    MakeDirectory(top);
+    Fill(top, 0);
+    // What is made in a directory changes its time.
+    for (const std::string& path : directories_) SetAttributes(path);
+  }
+  // Older files, and a link, in place of some entries of `tree`.
+  void MakeOlder(const std::string& top, const Tree& tree) {
+    MakeDirectory(top);
+    for (const auto& [path, seen] : tree) {
+      const std::string place = absl::StrCat(top, "/", path);
+      const size_t slash = place.rfind('/');
+      if (random_.Below(4) != 0 || disk_.Find(place.substr(0, slash)) == nullptr) continue;
+      if (seen.type == FileType::kDirectory) {
+        MakeDirectory(place);
+      } else if (random_.Below(8) == 0) {
+        MakeLink(place, "older");
+      } else {
+        WriteFile(place, random_.Below(3'000));
+      }
+    }
+  }
+
+ private:
+  void Call(const request::FileCall& call) { CHECK_EQ(disk_.Call(call, nullptr, nullptr), 0); }
+
+  void MakeDirectory(const std::string& path) {
+    Call(request::MakeDirectory{path.c_str(), 0777});
+    directories_.push_back(path);
+  }
+  void MakeLink(const std::string& path, const char* target) {
+    Call(request::Symlink{target, path.c_str()});
+  }
+  void SetAttributes(const std::string& path) {
+    static constexpr std::array<uint32_t, 5> kPermissions = {0644, 0600, 0755, 0400, 02750};
+    const FileTime time{static_cast<int64_t>(1'000 + random_.Below(1'000)),
+                        static_cast<uint32_t>(random_.Below(1'000'000'000))};
+    sim::Disk::Attributes attributes{.permissions = {}, .accessed = time, .modified = time};
+    if (disk_.Find(path)->type != FileType::kSymbolicLink) {
+      attributes.permissions = kPermissions[random_.Below(kPermissions.size())];
+    }
+    CHECK_EQ(disk_.SetAttributes(nullptr, path.c_str(), attributes), 0);
+  }
+
+  sim::OpenedFile Open(const std::string& path) {
+    sim::OpenedFile file;
+    CHECK_EQ(
+        disk_.Open(nullptr, path.c_str(),
+                   {.access = FileOptions::Access::kReadWrite, .create = FileOptions::Create::kNew},
+                   &file),
+        0);
+    return file;
+  }
+  void WriteAt(sim::OpenedFile& file, uint64_t offset, size_t bytes) {
+    std::string text(bytes, '\0');
+    for (char& byte : text) byte = static_cast<char>(random_.Next());
+    const MemoryPart part{reinterpret_cast<std::byte*>(text.data()), bytes};
+    CHECK_EQ(disk_.Write(file, offset, std::span(&part, 1)), static_cast<int64_t>(bytes));
+  }
+  void WriteFile(const std::string& path, size_t bytes) {
+    sim::OpenedFile file = Open(path);
+    if (bytes != 0) WriteAt(file, 0, bytes);
+  }
+  void WriteHoles(const std::string& path, uint64_t bytes) {
+    sim::OpenedFile file = Open(path);
+    for (uint64_t i = random_.Below(4); i > 0; --i) {
+      const uint64_t offset = random_.Below(bytes);
+      WriteAt(file, offset, 1 + random_.Below(std::min<uint64_t>(bytes - offset, 20'000)));
+    }
+    CHECK_EQ(disk_.Call(request::Truncate{FileId{}, bytes}, &file, nullptr), 0);
+  }
+
+  size_t Size() {
+    switch (random_.Below(8)) {
+      case 0:
+        return 0;
+      case 1:
+        return 65'530 + random_.Below(10);  // about where batches pass files on
+      case 2:
+        return 512 * (1 + random_.Below(200));
+      case 3:
+        return 1 + random_.Below(150'000);
+      default:
+        return 1 + random_.Below(5'000);
+    }
+  }
+
+  void Fill(const std::string& directory, int level) {
+    // More than a batch, now and then.
+    const uint64_t entries = random_.Below(20) == 0 ? 40 : random_.Below(8);
+    for (uint64_t i = 0; i < entries; ++i) {
+      const std::string path = absl::StrCat(directory, "/", i);
+      const uint64_t kind = entries == 40 ? 9 : random_.Below(12);
+      if (kind < 2 && level < 3) {
+        MakeDirectory(path);
+        Fill(path, level + 1);
+        continue;
+      }
+      if (kind == 3) {
+        MakeLink(path, "target/of/a link");
+      } else if (kind == 4 && !files_.empty()) {
+        Call(request::Link{files_[random_.Below(files_.size())].c_str(), path.c_str()});
+        continue;  // has attributes
+      } else {
+        if (kind == 5) WriteHoles(path, 1 + Size());
+        if (kind != 5) WriteFile(path, entries == 40 ? random_.Below(2'000) : Size());
+        files_.push_back(path);
+      }
+      SetAttributes(path);
+    }
+  }
+
+  sim::Disk& disk_;
+  Random& random_;
+  std::vector<std::string> directories_;
+  std::vector<std::string> files_;
+};
+
+enum class End : uint8_t { kNone, kStopped, kKilled };
+
+struct Plan {
+  Options options;
+  sim::Faults faults;
+  bool has_errors = false;  // faults that are told as problems
+  End end = End::kNone;
+  uint64_t changes = 0;  // until it is killed
+  int64_t stop_ns = 0;
+  bool loses_power = false;  // at the end
+};
+
+Options DrawOptions(Random& random) {
+  static constexpr std::array kMethods = {Method::kAuto,   Method::kAuto,    Method::kAuto,
+                                          Method::kFixed,  Method::kManaged, Method::kPlain,
+                                          Method::kKernel, Method::kReflink};
+  Options options;
+  options.rings = 1;
+  options.method = kMethods[random.Below(kMethods.size())];
+  const bool shares = options.method == Method::kKernel || options.method == Method::kReflink;
+  options.reflink = shares || random.Below(2) == 0;
+  options.depth = options.direct_depth = static_cast<uint32_t>(1 + random.Below(4));
+  options.chunk_bytes = options.direct_chunk_bytes =
+      static_cast<uint32_t>(4'096 * (1 + random.Below(8)));
+  const bool may_be_direct = !shares && options.method != Method::kManaged;
+  if (may_be_direct && random.Below(5) == 0) options.direct = Direct::kAlways;
+  options.verify = random.Below(4) == 0;
+  options.sync = random.Below(2) == 0;
+  return options;
+}
+
+Plan Draw(Random& random, size_t entries) {
+  Plan plan;
+  plan.options = DrawOptions(random);
+  plan.faults.disk_delay_max_ns = 100'000;
+  if (random.Below(2) == 0) plan.faults.short_file_transfer = 300'000;
+  plan.has_errors = random.Below(3) == 0;
+  if (plan.has_errors) {
+    const auto chance = static_cast<uint32_t>(1'000 + random.Below(20'000));
+    if (random.Below(2) == 0) plan.faults.disk_error = chance;
+    if (random.Below(2) == 0) plan.faults.disk_full = chance;
+    if (random.Below(2) == 0) plan.faults.no_descriptor = chance;
+  }
+  const uint64_t end = random.Below(6);
+  plan.end = end == 0 ? End::kNone : end == 1 ? End::kStopped : End::kKilled;
+  plan.changes = random.Below(6 * entries + 4);
+  plan.stop_ns = random.Between(0, 500'000);
+  plan.loses_power = random.Below(2) == 0;
+  return plan;
+}
+
+std::string Describe(const Plan& plan) {
+  return absl::StrCat("method ", MethodName(plan.options.method), ", direct ",
+                      DirectName(plan.options.direct), ", verify ", plan.options.verify, ", sync ",
+                      plan.options.sync, ", errors ", plan.has_errors, ", end ",
+                      static_cast<int>(plan.end), " after ", plan.changes, " changes, loses power ",
+                      plan.loses_power);
+}
+
+// ---- Runs.
+
+struct Counts {
+  uint64_t seeds = 0;
+  uint64_t entries = 0;
+  uint64_t whole = 0;   // first runs that told no problem
+  uint64_t broken = 0;  // that were killed
+  uint64_t torn = 0;    // that lost power without --sync
+  uint64_t left = 0;    // temporary names that the second run removed
+};
+
+class CopyWorld {
+ public:
+  explicit CopyWorld(uint64_t seed)
+      : random_(~seed),
+        world_(seed),
+        host_(world_.AddHost("host")),
+        disk_(world_.disk(host_)),
+        system_(world_, host_) {
+    TreeMaker(disk_, random_).Make("/from");
+    from_ = LookAt(disk_, "/from");
+    disk_.MakeDirectories("/to");
+    if (random_.Below(2) == 0) TreeMaker(disk_, random_).MakeOlder("/to/from", from_);
+    before_ = LookAt(disk_, "/to/from");
+    disk_.SyncAll();
+    plan_ = Draw(random_, from_.size());
+  }
+
+  // What is wrong; empty where nothing is.
+  std::string Run(Counts& counts) {
+    ++counts.seeds;
+    counts.entries += from_.size();
+    std::string wrong = RunFirst(counts);
+    if (wrong.empty()) wrong = RunAgain(counts);
+    return wrong.empty() ? wrong : absl::StrCat(wrong, " (", Describe(plan_), ")");
+  }
+  uint64_t digest() const { return world_.digest(); }
+  std::string LogText() const { return world_.LogText(); }
+
+ private:
+  // Whether it told no problem.
+  bool Copy(const Options& options) {
+    Engine engine([&](const RingOptions& wanted) { return world_.CreateRing(host_, wanted); },
+                  options);
+    running_ = &engine;
+    const absl::Status status = engine.Run({"/from"}, "/to");
+    running_ = nullptr;
+    told_ = std::string(status.message());
+    for (const Problem& problem : engine.report().problems) {
+      absl::StrAppend(&told_, "\n", problem.path, ": ", problem.reason);
+    }
+    return status.ok() && engine.report().counters.problems == 0 && !engine.report().is_stopped;
+  }
+  void Stop() {
+    if (running_ != nullptr) running_->Stop();
+  }
+
+  std::string RunFirst(Counts& counts) {
+    world_.faults() = plan_.faults;
+    bool is_broken = false;
+    if (plan_.end == End::kKilled) {
+      disk_.BreakAfter(plan_.changes, [&] {
+        is_broken = true;
+        Stop();
+      });
+    } else if (plan_.end == End::kStopped) {
+      world_.After(std::chrono::nanoseconds(plan_.stop_ns), [&] { Stop(); });
+    }
+    const bool is_whole = Copy(plan_.options) && !is_broken;
+    world_.faults() = {};
+    const bool is_torn = plan_.loses_power && !plan_.options.sync;
+    if (plan_.loses_power) world_.LosePower(host_);
+    disk_.Repair();
+    counts.whole += is_whole ? 1 : 0;
+    counts.broken += is_broken ? 1 : 0;
+    counts.torn += is_torn ? 1 : 0;
+    const bool may_fail = plan_.has_errors || plan_.end != End::kNone;
+    if (!is_whole && !may_fail) return absl::StrCat("the first run failed: ", told_);
+    const Tree to = LookAt(disk_, "/to/from");
+    if (is_whole && !is_torn) return CheckWhole(from_, to);
+    return CheckEach(from_, before_, to, is_torn);
+  }
+
+  std::string RunAgain(Counts& counts) {
+    for (const auto& [path, seen] : LookAt(disk_, "/to/from")) {
+      counts.left += IsTemporary(path) ? 1 : 0;
+    }
+    Options options = plan_.options;
+    options.resume = true;
+    // Files that were torn look complete otherwise.
+    if (plan_.loses_power && !options.sync) options.verify = true;
+    world_.faults() = {.short_file_transfer = plan_.faults.short_file_transfer};
+    if (!Copy(options)) return absl::StrCat("the run with --resume failed: ", told_);
+    std::string wrong = CheckWhole(from_, LookAt(disk_, "/to/from"));
+    if (!wrong.empty()) return absl::StrCat("resumed: ", wrong);
+    wrong = CheckWhole(LookAt(disk_, "/from"), from_);
+    if (!wrong.empty()) return absl::StrCat("the source: ", wrong);
+    const size_t open = world_.descriptors(host_).size();
+    return open == 0 ? "" : absl::StrCat(open, " descriptors are left");
+  }
+
+  Random random_;
+  SimulatedWorld world_;
+  const sim::HostId host_;
+  sim::Disk& disk_;
+  SimulatedSystem system_;
+  Tree from_;
+  Tree before_;
+  Plan plan_;
+  Engine* running_ = nullptr;
+  std::string told_;  // by the last run
+};
+
+uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
+  const char* const text = std::getenv(name);
+  uint64_t value = otherwise;
+  CHECK(text == nullptr || absl::SimpleAtoi(text, &value)) << name << " is no number: " << text;
+  return value;
+}
+
+TEST(CopyWorld, EachFileIsCompleteOrAsItWas) {
+  const uint64_t first = FromEnvironment("IORING_COPY_WORLD_SEED", 1);
+  const uint64_t seeds = FromEnvironment("IORING_COPY_WORLD_SEEDS", 5'000);
+  Counts counts;
+  for (uint64_t seed = first; seed < first + seeds; ++seed) {
+    CopyWorld world(seed);
+    const std::string wrong = world.Run(counts);
+    ASSERT_EQ(wrong, "") << "seed " << seed << ", after " << seed - first
+                         << " others; again by IORING_COPY_WORLD_SEED=" << seed
+                         << " IORING_COPY_WORLD_SEEDS=1\n"
+                         << (seeds == 1 ? world.LogText() : "");
+  }
+  std::printf(
+      "%llu seeds ran, from %llu on, with %llu entries: %llu first runs were whole, %llu "
+      "were killed, %llu lost power without --sync; %llu temporary names were left\n",
+      static_cast<unsigned long long>(counts.seeds), static_cast<unsigned long long>(first),
+      static_cast<unsigned long long>(counts.entries),
+      static_cast<unsigned long long>(counts.whole), static_cast<unsigned long long>(counts.broken),
+      static_cast<unsigned long long>(counts.torn), static_cast<unsigned long long>(counts.left));
+  if (seeds < 100) return;
+  EXPECT_GT(counts.entries, 5 * seeds) << "too little for a test";
+  EXPECT_GT(counts.whole, seeds / 20);
+  EXPECT_GT(counts.broken, seeds / 5);
+  EXPECT_GT(counts.torn, seeds / 10);
+  EXPECT_GT(counts.left, 0u);
+}
+
+TEST(CopyWorld, ARunCanBeHadAgain) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    uint64_t digests[2];
+    for (uint64_t& digest : digests) {
+      CopyWorld world(seed);
+      Counts counts;
+      EXPECT_EQ(world.Run(counts), "");
+      digest = world.digest();
+    }
+    EXPECT_EQ(digests[0], digests[1]) << "seed " << seed;
+  }
+}
+
+}  // namespace
+}  // namespace ioring::copy

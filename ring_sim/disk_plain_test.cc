@@ -1,0 +1,155 @@
+// Calls of a program besides its rings: descriptors, and functions of the disk; and a disk that
+// breaks.
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gtest/gtest.h"
+#include "ring/completion.h"
+#include "ring/error.h"
+#include "ring/file.h"
+#include "ring/id.h"
+#include "ring/options.h"
+#include "ring/prepared.h"
+#include "ring/ring.h"
+#include "ring/token.h"
+#include "ring_sim/descriptors.h"
+#include "ring_sim/disk.h"
+#include "ring_sim/inode.h"
+#include "ring_sim/network.h"
+#include "ring_sim/simulated_world.h"
+#include "ring_sim/testing/two_hosts.h"
+
+namespace ioring::sim {
+namespace {
+
+constexpr Token kToken{1};
+constexpr FileOptions kNewFile{.access = FileOptions::Access::kReadWrite,
+                               .create = FileOptions::Create::kNew};
+
+class Host {
+ public:
+  World& world() { return two_.world; }
+  HostId number() const { return two_.server_host; }
+  Ring& ring() { return *two_.server; }
+  Disk& disk() { return two_.world.disk(two_.server_host); }
+  Descriptors& descriptors() { return two_.world.descriptors(two_.server_host); }
+
+  Completion Run(Prepared prepared) {
+    EXPECT_EQ(prepared, Prepared::kAccepted);
+    return Next(ring());
+  }
+  FileId Open(const char* path) {
+    const Completion opened = Run(ring().PrepareOpen(path, kNewFile, kToken));
+    EXPECT_TRUE(opened.ok()) << path;
+    return opened.ok() ? opened.file() : FileId{};
+  }
+  void Write(FileId file, uint64_t offset, std::string text) {
+    EXPECT_EQ(Run(ring().PrepareWrite(file, offset, AsBytes(text), kToken)).result,
+              static_cast<int32_t>(text.size()));
+  }
+
+ private:
+  Two two_{1};
+};
+
+TEST(DiskPlain, AFileOfTheRingHasADescriptor) {
+  Host host;
+  Descriptors& descriptors = host.descriptors();
+  const FileId file = host.Open("/a");
+  const NativeHandle handle = *host.ring().FileHandle(file);
+  EXPECT_EQ(*host.ring().FileHandle(file), handle);
+  EXPECT_EQ(host.ring().RegisterFile(handle).status().code(), absl::StatusCode::kAlreadyExists);
+  const auto opened = descriptors.Find(static_cast<int>(handle));
+  ASSERT_NE(opened, nullptr);
+  EXPECT_EQ(opened->inode.get(), host.disk().Find("/a"));
+  EXPECT_TRUE(host.ring().CloseFile(file).ok());
+  EXPECT_EQ(host.ring().FileHandle(file).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(descriptors.Find(static_cast<int>(handle)), nullptr);
+  EXPECT_EQ(descriptors.size(), 0u);
+}
+
+TEST(DiskPlain, TheRingTakesADescriptorOver) {
+  Host host;
+  auto opened = std::make_shared<OpenedFile>();
+  ASSERT_EQ(host.disk().Open(nullptr, "/a", kNewFile, opened.get()), 0);
+  const int descriptor = host.descriptors().Add(std::move(opened));
+  const absl::StatusOr<FileId> file = host.ring().RegisterFile(descriptor);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(*host.ring().FileHandle(*file), descriptor);
+  EXPECT_TRUE(host.ring().CloseFile(*file).ok());
+  EXPECT_EQ(host.ring().RegisterFile(descriptor).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST(DiskPlain, ListsNamesAndSetsAttributes) {
+  Host host;
+  for (const char* const path : {"/b", "/a"})
+    EXPECT_TRUE(host.ring().CloseFile(host.Open(path)).ok());
+  host.world().MakeDirectories(host.number(), "/c");
+  OpenedFile root;
+  ASSERT_EQ(host.disk().Open(nullptr, "/", {.directory = true}, &root), 0);
+  std::string names;
+  std::string name;
+  FileType type = FileType::kUnknown;
+  while (host.disk().NextName(root, &name, &type) == 1) names += name;
+  EXPECT_EQ(names, "abc");
+  EXPECT_EQ(type, FileType::kDirectory);
+  ASSERT_EQ(
+      host.disk().SetAttributes(&root, "a", {.permissions = 0600, .modified = FileTime{7, 5}}), 0);
+  EXPECT_EQ(host.disk().Find("/a")->permissions, 0600u);
+  EXPECT_EQ(host.disk().Find("/a")->modified_ns, 7'000'000'005);
+  EXPECT_EQ(host.disk().Find("/b")->permissions, 0644u);
+}
+
+TEST(DiskPlain, FindsDataBetweenHoles) {
+  Host host;
+  const FileId file = host.Open("/a");
+  host.Write(file, 1024, std::string(600, 'x'));
+  EXPECT_EQ(host.Run(host.ring().PrepareTruncate(file, 4096, kToken)).result, 0);
+  const auto opened = host.descriptors().Find(static_cast<int>(*host.ring().FileHandle(file)));
+  uint64_t begin = 0;
+  uint64_t finish = 0;
+  ASSERT_EQ(host.disk().FindData(*opened, 0, 4096, &begin, &finish), 0);
+  EXPECT_EQ(begin, 1024u);
+  EXPECT_EQ(finish, 2048u);
+  ASSERT_EQ(host.disk().FindData(*opened, finish, 4096, &begin, &finish), 0);
+  EXPECT_EQ(begin, finish);
+  ASSERT_EQ(host.disk().FindData(*opened, 1100, 1200, &begin, &finish), 0);
+  EXPECT_EQ(begin, 1100u);
+  EXPECT_EQ(finish, 1200u);
+}
+
+// The first change is made, the second is not, and nothing is after it.
+TEST(DiskPlain, ABrokenDiskDoesNotChange) {
+  Host host;
+  const FileId file = host.Open("/a");
+  bool is_told = false;
+  host.disk().BreakAfter(1, [&] { is_told = true; });
+  host.Write(file, 0, "first");
+  EXPECT_FALSE(is_told);
+  EXPECT_EQ(host.Run(host.ring().PrepareUnlink("/a", kToken)).error(), Error::kInputOutput);
+  EXPECT_TRUE(is_told);
+  EXPECT_EQ(host.Run(host.ring().PrepareTruncate(file, 0, kToken)).error(), Error::kInputOutput);
+  EXPECT_EQ(host.disk().Contents("/a"), "first");
+  host.disk().Repair();
+  EXPECT_EQ(host.Run(host.ring().PrepareTruncate(file, 0, kToken)).result, 0);
+  EXPECT_EQ(host.disk().Contents("/a"), "");
+  EXPECT_TRUE(host.ring().CloseFile(file).ok());
+}
+
+TEST(DiskPlain, ALossOfPowerTakesNothingOfWhatWasSynced) {
+  Host host;
+  const FileId file = host.Open("/a");
+  host.Write(file, 0, "text");
+  host.disk().SyncAll();
+  EXPECT_TRUE(host.ring().CloseFile(file).ok());
+  host.world().LosePower(host.number());
+  EXPECT_EQ(host.disk().Contents("/a"), "text");
+}
+
+}  // namespace
+}  // namespace ioring::sim
