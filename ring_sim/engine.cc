@@ -72,7 +72,7 @@ constexpr bool EachHappenedHasItsName() {
   for (const HappenedName& row : kHappenedNames) {
     if (static_cast<size_t>(row.happened) != place++) return false;
   }
-  return place == static_cast<size_t>(Happened::kAllocated) + 1;  // the last one
+  return place == static_cast<size_t>(Happened::kDiskBroken) + 1;  // the last one
 }
 static_assert(EachHappenedHasItsName());
 

@@ -39,8 +39,8 @@
 // Ring's contract holds. Of what it leaves open, this holds here: operations of files, and work,
 // run one after the other, in the order of their delays, in the one thread (ring_sim/disk.h). An
 // acknowledgement takes no time. A Unix-domain stream is like one of TCP. No memory is registered.
-// Handles (UnregisterSocket, RegisterSocket; RegisterFile, FileHandle) are numbers of the world, not
-// of a system.
+// Handles (UnregisterSocket, RegisterSocket; RegisterFile, FileHandle) are numbers of the world,
+// not of a system.
 //
 // Requires: the world outlives its rings.
 // Threads: one. Only Ring::Wake may be called from others, and then a run is not repeated. The
