@@ -61,7 +61,7 @@ uint32_t DirectoryDescriptors(const Options& options) {
 }  // namespace
 
 uint32_t RingsWithDescriptors(const Options& options) {
-  const uint64_t enough = std::max<uint64_t>(DescriptorLimit() / kDescriptorsOfRing, 1);
+  const uint64_t enough = std::max<uint64_t>(system::DescriptorLimit() / kDescriptorsOfRing, 1);
   return static_cast<uint32_t>(std::min<uint64_t>(RingsOf(options), enough));
 }
 
