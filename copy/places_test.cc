@@ -49,6 +49,15 @@ TEST(FindPlacesTest, ADirectoryTakesTheNamesAndElseOneSourceGetsTheName) {
             absl::StatusCode::kNotFound);
 }
 
+// One of which the system does not tell what it is does not count as one that is to be made.
+TEST(FindPlacesTest, RefusesADestinationThatCannotBeLookedAt) {
+  const TestFolder folder;
+  folder.Write("one", "");
+  ASSERT_EQ(symlink("loop", folder.Path("loop").c_str()), 0);
+  EXPECT_FALSE(FindPlaces({folder.Path("one")}, folder.Path("loop")).ok());
+  EXPECT_FALSE(FindPlaces({folder.Path("one")}, folder.Path("loop/new")).ok());
+}
+
 TEST(FindPlacesTest, RefusesADestinationInsideASource) {
   const TestFolder folder;
   folder.MakeDirectory("a/b/c");

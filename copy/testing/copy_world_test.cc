@@ -112,7 +112,15 @@ std::string CheckEach(const Tree& from, const Tree& before, const Tree& to, bool
   return "";
 }
 
-std::string CheckWhole(const Tree& from, const Tree& to) {
+// Where there may be temporary names.
+enum class Temporary : uint8_t { kNowhere, kAtTop, kAnywhere };
+
+bool MayBeThere(const std::string& path, Temporary where) {
+  if (!IsTemporary(path) || where == Temporary::kNowhere) return false;
+  return where == Temporary::kAnywhere || path.find('/') == std::string::npos;
+}
+
+std::string CheckWhole(const Tree& from, const Tree& to, Temporary where) {
   std::map<uint64_t, uint64_t> numbers;  // of copies, by those of their sources
   for (const auto& [path, seen] : from) {
     const auto found = to.find(path);
@@ -129,7 +137,9 @@ std::string CheckWhole(const Tree& from, const Tree& to) {
     }
   }
   for (const auto& [path, seen] : to) {
-    if (!from.contains(path)) return absl::StrCat(path, " is of no source");
+    if (!from.contains(path) && !MayBeThere(path, where)) {
+      return absl::StrCat(path, " is of no source");
+    }
   }
   return "";
 }
@@ -260,16 +270,26 @@ class TreeMaker {
   std::vector<std::string> files_;
 };
 
-enum class End : uint8_t { kNone, kStopped, kKilled };
+// What is given as sources.
+enum class Form : uint8_t { kDirectory, kContent, kEntries };
+
+// How a run ends.
+enum class End : uint8_t { kByItself, kStopped, kKilled };
+
+struct Ending {
+  End end = End::kByItself;
+  uint64_t changes = 0;      // until it is killed
+  int64_t stop_ns = 0;       // until it is stopped
+  bool loses_power = false;  // then
+};
 
 struct Plan {
+  Form form = Form::kDirectory;
   Options options;
   sim::Faults faults;
-  bool has_errors = false;  // faults that are told as problems
-  End end = End::kNone;
-  uint64_t changes = 0;  // until it is killed
-  int64_t stop_ns = 0;
-  bool loses_power = false;  // at the end
+  bool has_errors = false;      // faults that are told as problems
+  std::vector<Ending> endings;  // of the runs before the last one, which nothing goes wrong with
+  bool begins_dry = false;      // with a dry run
 };
 
 Options DrawOptions(Random& random) {
@@ -291,32 +311,48 @@ Options DrawOptions(Random& random) {
   return options;
 }
 
+Ending DrawEnding(Random& random, size_t entries, bool has_errors) {
+  Ending ending;
+  const uint64_t end = random.Below(has_errors ? 3 : 6);
+  ending.end = end == 0 ? End::kByItself : end == 1 ? End::kStopped : End::kKilled;
+  ending.changes = random.Below(6 * entries + 4);
+  ending.stop_ns = random.Between(0, 500'000);
+  ending.loses_power = random.Below(2) == 0;
+  return ending;
+}
+
 Plan Draw(Random& random, size_t entries) {
   Plan plan;
+  if (entries != 0 && random.Below(3) == 0) {
+    plan.form = random.Below(2) == 0 ? Form::kContent : Form::kEntries;
+  }
   plan.options = DrawOptions(random);
   plan.faults.disk_delay_max_ns = 100'000;
   if (random.Below(2) == 0) plan.faults.short_file_transfer = 300'000;
   plan.has_errors = random.Below(3) == 0;
   if (plan.has_errors) {
-    const auto chance = static_cast<uint32_t>(1'000 + random.Below(20'000));
+    const auto chance = static_cast<uint32_t>(uint64_t{200} << random.Below(7));
     if (random.Below(2) == 0) plan.faults.disk_error = chance;
     if (random.Below(2) == 0) plan.faults.disk_full = chance;
     if (random.Below(2) == 0) plan.faults.no_descriptor = chance;
   }
-  const uint64_t end = random.Below(6);
-  plan.end = end == 0 ? End::kNone : end == 1 ? End::kStopped : End::kKilled;
-  plan.changes = random.Below(6 * entries + 4);
-  plan.stop_ns = random.Between(0, 500'000);
-  plan.loses_power = random.Below(2) == 0;
+  for (uint64_t runs = 1 + random.Below(2); runs > 0; --runs) {
+    plan.endings.push_back(DrawEnding(random, entries, plan.has_errors));
+  }
+  plan.begins_dry = random.Below(8) == 0;
   return plan;
 }
 
 std::string Describe(const Plan& plan) {
-  return absl::StrCat("method ", MethodName(plan.options.method), ", direct ",
-                      DirectName(plan.options.direct), ", verify ", plan.options.verify, ", sync ",
-                      plan.options.sync, ", errors ", plan.has_errors, ", end ",
-                      static_cast<int>(plan.end), " after ", plan.changes, " changes, loses power ",
-                      plan.loses_power);
+  std::string text = absl::StrCat("form ", static_cast<int>(plan.form), ", method ",
+                                  MethodName(plan.options.method), ", direct ",
+                                  DirectName(plan.options.direct), ", verify ", plan.options.verify,
+                                  ", sync ", plan.options.sync, ", errors ", plan.has_errors);
+  for (const Ending& ending : plan.endings) {
+    absl::StrAppend(&text, "; ends by ", static_cast<int>(ending.end), " after ", ending.changes,
+                    " changes, loses power ", ending.loses_power);
+  }
+  return text;
 }
 
 // ---- Runs.
@@ -324,10 +360,10 @@ std::string Describe(const Plan& plan) {
 struct Counts {
   uint64_t seeds = 0;
   uint64_t entries = 0;
-  uint64_t whole = 0;   // first runs that told no problem
+  uint64_t whole = 0;   // runs before the last one that told no problem
   uint64_t broken = 0;  // that were killed
   uint64_t torn = 0;    // that lost power without --sync
-  uint64_t left = 0;    // temporary names that the second run removed
+  uint64_t left = 0;    // temporary names that there were before the last one
 };
 
 class CopyWorld {
@@ -340,19 +376,27 @@ class CopyWorld {
         system_(world_, host_) {
     TreeMaker(disk_, random_).Make("/from");
     from_ = LookAt(disk_, "/from");
+    plan_ = Draw(random_, from_.size());
     disk_.MakeDirectories("/to");
-    if (random_.Below(2) == 0) TreeMaker(disk_, random_).MakeOlder("/to/from", from_);
+    if (random_.Below(2) == 0) {
+      TreeMaker(disk_, random_).MakeOlder("/to/from", from_);
+    } else if (plan_.form != Form::kDirectory) {
+      disk_.MakeDirectories("/to/from");
+    }
     before_ = LookAt(disk_, "/to/from");
     disk_.SyncAll();
-    plan_ = Draw(random_, from_.size());
+    if (plan_.form == Form::kEntries) where_ = Temporary::kAtTop;
   }
 
   // What is wrong; empty where nothing is.
   std::string Run(Counts& counts) {
     ++counts.seeds;
     counts.entries += from_.size();
-    std::string wrong = RunFirst(counts);
-    if (wrong.empty()) wrong = RunAgain(counts);
+    std::string wrong = plan_.begins_dry ? RunDry() : "";
+    for (size_t i = 0; i < plan_.endings.size() && wrong.empty(); ++i) {
+      wrong = RunToItsEnd(plan_.endings[i], /*resume=*/i != 0, counts);
+    }
+    if (wrong.empty()) wrong = RunLast(counts);
     return wrong.empty() ? wrong : absl::StrCat(wrong, " (", Describe(plan_), ")");
   }
   uint64_t digest() const { return world_.digest(); }
@@ -363,58 +407,80 @@ class CopyWorld {
   bool Copy(const Options& options) {
     Engine engine([&](const RingOptions& wanted) { return world_.CreateRing(host_, wanted); },
                   options);
+    std::vector<std::string> sources;
+    if (plan_.form == Form::kDirectory) sources = {"/from"};
+    if (plan_.form == Form::kContent) sources = {"/from/."};
+    if (plan_.form == Form::kEntries) {
+      for (const auto& [name, inode] : disk_.Find("/from")->entries) {
+        sources.push_back(absl::StrCat("/from/", name));
+      }
+    }
     running_ = &engine;
-    const absl::Status status = engine.Run({"/from"}, "/to");
+    const absl::Status status =
+        engine.Run(sources, plan_.form == Form::kDirectory ? "/to" : "/to/from");
     running_ = nullptr;
+    ++run_;
     told_ = std::string(status.message());
     for (const Problem& problem : engine.report().problems) {
       absl::StrAppend(&told_, "\n", problem.path, ": ", problem.reason);
     }
     return status.ok() && engine.report().counters.problems == 0 && !engine.report().is_stopped;
   }
-  void Stop() {
-    if (running_ != nullptr) running_->Stop();
+
+  std::string RunDry() {
+    Options options = plan_.options;
+    options.dry_run = true;
+    const uint64_t changes = disk_.changes();
+    if (!Copy(options)) return absl::StrCat("the dry run failed: ", told_);
+    return disk_.changes() == changes ? "" : "the dry run changed something";
   }
 
-  std::string RunFirst(Counts& counts) {
+  Options OptionsOf(bool resume) const {
+    Options options = plan_.options;
+    options.resume = resume;
+    // Files that were torn look complete otherwise.
+    if (is_torn_) options.verify = true;
+    return options;
+  }
+
+  std::string RunToItsEnd(const Ending& ending, bool resume, Counts& counts) {
     world_.faults() = plan_.faults;
     bool is_broken = false;
-    if (plan_.end == End::kKilled) {
-      disk_.BreakAfter(plan_.changes, [&] {
+    if (ending.end == End::kKilled) {
+      disk_.BreakAfter(ending.changes, [&] {
         is_broken = true;
-        Stop();
+        running_->Stop();
       });
-    } else if (plan_.end == End::kStopped) {
-      world_.After(std::chrono::nanoseconds(plan_.stop_ns), [&] { Stop(); });
+    } else if (ending.end == End::kStopped) {
+      world_.After(std::chrono::nanoseconds(ending.stop_ns), [this, run = run_] {
+        if (running_ != nullptr && run == run_) running_->Stop();
+      });
     }
-    const bool is_whole = Copy(plan_.options) && !is_broken;
+    const bool is_whole = Copy(OptionsOf(resume)) && !is_broken;
     world_.faults() = {};
-    const bool is_torn = plan_.loses_power && !plan_.options.sync;
-    if (plan_.loses_power) world_.LosePower(host_);
+    if (is_whole) is_torn_ = false;
+    if (ending.loses_power && !plan_.options.sync) is_torn_ = true;
+    if (ending.loses_power) world_.LosePower(host_);
     disk_.Repair();
     counts.whole += is_whole ? 1 : 0;
     counts.broken += is_broken ? 1 : 0;
-    counts.torn += is_torn ? 1 : 0;
-    const bool may_fail = plan_.has_errors || plan_.end != End::kNone;
-    if (!is_whole && !may_fail) return absl::StrCat("the first run failed: ", told_);
+    counts.torn += is_torn_ ? 1 : 0;
+    const bool may_fail = plan_.has_errors || ending.end != End::kByItself;
+    if (!is_whole && !may_fail) return absl::StrCat("a run failed: ", told_);
     const Tree to = LookAt(disk_, "/to/from");
-    if (is_whole && !is_torn) return CheckWhole(from_, to);
-    return CheckEach(from_, before_, to, is_torn);
+    if (!is_whole || is_torn_) return CheckEach(from_, before_, to, is_torn_);
+    return CheckWhole(from_, to, resume && plan_.has_errors ? Temporary::kAnywhere : where_);
   }
 
-  std::string RunAgain(Counts& counts) {
+  std::string RunLast(Counts& counts) {
     for (const auto& [path, seen] : LookAt(disk_, "/to/from")) {
       counts.left += IsTemporary(path) ? 1 : 0;
     }
-    Options options = plan_.options;
-    options.resume = true;
-    // Files that were torn look complete otherwise.
-    if (plan_.loses_power && !options.sync) options.verify = true;
     world_.faults() = {.short_file_transfer = plan_.faults.short_file_transfer};
-    if (!Copy(options)) return absl::StrCat("the run with --resume failed: ", told_);
-    std::string wrong = CheckWhole(from_, LookAt(disk_, "/to/from"));
-    if (!wrong.empty()) return absl::StrCat("resumed: ", wrong);
-    wrong = CheckWhole(LookAt(disk_, "/from"), from_);
+    if (!Copy(OptionsOf(/*resume=*/true))) return absl::StrCat("the last run failed: ", told_);
+    std::string wrong = CheckWhole(from_, LookAt(disk_, "/to/from"), where_);
+    if (!wrong.empty()) return absl::StrCat("after the last run: ", wrong);
+    wrong = CheckWhole(LookAt(disk_, "/from"), from_, Temporary::kNowhere);
     if (!wrong.empty()) return absl::StrCat("the source: ", wrong);
     const size_t open = world_.descriptors(host_).size();
     return open == 0 ? "" : absl::StrCat(open, " descriptors are left");
@@ -428,7 +494,11 @@ class CopyWorld {
   Tree from_;
   Tree before_;
   Plan plan_;
+  // A copy does not look for them among the other entries of the directory that it copies to.
+  Temporary where_ = Temporary::kNowhere;
+  bool is_torn_ = false;
   Engine* running_ = nullptr;
+  int run_ = 0;
   std::string told_;  // by the last run
 };
 
@@ -452,7 +522,7 @@ TEST(CopyWorld, EachFileIsCompleteOrAsItWas) {
                          << (seeds == 1 ? world.LogText() : "");
   }
   std::printf(
-      "%llu seeds ran, from %llu on, with %llu entries: %llu first runs were whole, %llu "
+      "%llu seeds ran, from %llu on, with %llu entries: %llu runs were whole, %llu "
       "were killed, %llu lost power without --sync; %llu temporary names were left\n",
       static_cast<unsigned long long>(counts.seeds), static_cast<unsigned long long>(first),
       static_cast<unsigned long long>(counts.entries),
