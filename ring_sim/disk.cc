@@ -66,7 +66,7 @@ std::optional<std::string> Disk::Contents(const std::string& path) const {
 
 Error Disk::Fault(uint64_t number, bool needs_space) {
   const Faults& faults = engine_.faults();
-  if (engine_.random().Chance(faults.disk_error)) {
+  if (calls_++ == fails_at_ || engine_.random().Chance(faults.disk_error)) {
     engine_.Log(Happened::kDiskError, number);
     return Error::kInputOutput;
   }

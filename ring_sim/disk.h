@@ -89,9 +89,14 @@ class Disk {
   // program is ended in the midst of its calls: what it tries after that has no effect. `then`, if
   // it is set, is called in the place of that change, and must not use the disk.
   void BreakAfter(uint64_t changes, absl::AnyInvocable<void()> then = nullptr);
-  void Repair();
   // How many there were, or were tried.
   uint64_t changes() const { return changes_; }
+  // Of all calls but closes, the one after so many more fails with kInputOutput, and no other.
+  void FailOnceAfter(uint64_t calls) { fails_at_ = calls_ + calls; }
+  // How many there were.
+  uint64_t calls() const { return calls_; }
+  // Takes back both of these, also what is still to come of them.
+  void Repair();
   // Makes the directory and those that it is in, where they do not exist, and makes them durable.
   void MakeDirectories(std::string_view path);
 
@@ -184,11 +189,13 @@ class Disk {
   Pointer root_;
   std::deque<Change> journal_;  // what is not durable yet, oldest first
 
-  static constexpr uint64_t kNoBreak = std::numeric_limits<uint64_t>::max();
+  static constexpr uint64_t kNever = std::numeric_limits<uint64_t>::max();
   uint64_t changes_ = 0;
-  uint64_t breaks_at_ = kNoBreak;
+  uint64_t breaks_at_ = kNever;
   bool is_broken_ = false;
   absl::AnyInvocable<void()> on_break_;
+  uint64_t calls_ = 0;
+  uint64_t fails_at_ = kNever;
 };
 
 }  // namespace ioring::sim

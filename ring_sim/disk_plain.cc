@@ -92,7 +92,7 @@ void Disk::BreakAfter(uint64_t changes, absl::AnyInvocable<void()> then) {
 
 void Disk::Repair() {
   is_broken_ = false;
-  breaks_at_ = kNoBreak;
+  breaks_at_ = fails_at_ = kNever;
   on_break_ = nullptr;
 }
 

@@ -141,6 +141,19 @@ TEST(DiskPlain, ABrokenDiskDoesNotChange) {
   EXPECT_TRUE(host.ring().CloseFile(file).ok());
 }
 
+TEST(DiskPlain, OneCallFails) {
+  Host host;
+  const FileId file = host.Open("/a");
+  const uint64_t calls = host.disk().calls();
+  host.disk().FailOnceAfter(1);
+  host.Write(file, 0, "first");
+  EXPECT_EQ(host.Run(host.ring().PrepareUnlink("/a", kToken)).error(), Error::kInputOutput);
+  EXPECT_EQ(host.disk().Contents("/a"), "first");
+  EXPECT_EQ(host.Run(host.ring().PrepareUnlink("/a", kToken)).result, 0);
+  EXPECT_EQ(host.disk().calls(), calls + 3);
+  EXPECT_TRUE(host.ring().CloseFile(file).ok());
+}
+
 TEST(DiskPlain, ALossOfPowerTakesNothingOfWhatWasSynced) {
   Host host;
   const FileId file = host.Open("/a");

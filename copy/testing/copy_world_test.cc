@@ -6,6 +6,7 @@
 //  - A run with --resume makes all of it complete, hard links and holes too, and leaves no
 //    temporary name.
 //  - The source is as it was, and no descriptor is left.
+// And the same where one call fails, which may be any: a copy that is not complete is told.
 // Environment:
 //   IORING_COPY_WORLD_SEED   the first seed (1)
 //   IORING_COPY_WORLD_SEEDS  how many (5000)
@@ -16,8 +17,10 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -170,7 +173,8 @@ class TreeMaker {
       } else if (random_.Below(8) == 0) {
         MakeLink(place, "older");
       } else {
-        WriteFile(place, random_.Below(3'000));
+        // Some have the size of the new one.
+        WriteFile(place, random_.Below(2) == 0 ? seen.content.size() : random_.Below(3'000));
       }
     }
   }
@@ -290,6 +294,7 @@ struct Plan {
   bool has_errors = false;      // faults that are told as problems
   std::vector<Ending> endings;  // of the runs before the last one, which nothing goes wrong with
   bool begins_dry = false;      // with a dry run
+  std::optional<uint64_t> failing_call;
 };
 
 Options DrawOptions(Random& random) {
@@ -368,7 +373,7 @@ struct Counts {
 
 class CopyWorld {
  public:
-  explicit CopyWorld(uint64_t seed)
+  explicit CopyWorld(uint64_t seed, const std::optional<Plan>& plan = std::nullopt)
       : random_(~seed),
         world_(seed),
         host_(world_.AddHost("host")),
@@ -376,7 +381,7 @@ class CopyWorld {
         system_(world_, host_) {
     TreeMaker(disk_, random_).Make("/from");
     from_ = LookAt(disk_, "/from");
-    plan_ = Draw(random_, from_.size());
+    plan_ = plan.has_value() ? *plan : Draw(random_, from_.size());
     disk_.MakeDirectories("/to");
     if (random_.Below(2) == 0) {
       TreeMaker(disk_, random_).MakeOlder("/to/from", from_);
@@ -399,6 +404,8 @@ class CopyWorld {
     if (wrong.empty()) wrong = RunLast(counts);
     return wrong.empty() ? wrong : absl::StrCat(wrong, " (", Describe(plan_), ")");
   }
+  // Whether Plan::failing_call was made.
+  bool has_failed() const { return has_failed_; }
   uint64_t digest() const { return world_.digest(); }
   std::string LogText() const { return world_.LogText(); }
 
@@ -456,7 +463,10 @@ class CopyWorld {
         if (running_ != nullptr && run == run_) running_->Stop();
       });
     }
+    const uint64_t calls = disk_.calls();
+    if (plan_.failing_call.has_value()) disk_.FailOnceAfter(*plan_.failing_call);
     const bool is_whole = Copy(OptionsOf(resume)) && !is_broken;
+    if (disk_.calls() - calls > plan_.failing_call.value_or(disk_.calls())) has_failed_ = true;
     world_.faults() = {};
     if (is_whole) is_torn_ = false;
     if (ending.loses_power && !plan_.options.sync) is_torn_ = true;
@@ -497,6 +507,7 @@ class CopyWorld {
   // A copy does not look for them among the other entries of the directory that it copies to.
   Temporary where_ = Temporary::kNowhere;
   bool is_torn_ = false;
+  bool has_failed_ = false;
   Engine* running_ = nullptr;
   int run_ = 0;
   std::string told_;  // by the last run
@@ -534,6 +545,35 @@ TEST(CopyWorld, EachFileIsCompleteOrAsItWas) {
   EXPECT_GT(counts.broken, seeds / 5);
   EXPECT_GT(counts.torn, seeds / 10);
   EXPECT_GT(counts.left, 0u);
+}
+
+// Each call in turn fails, of a copy of each of some trees.
+TEST(CopyWorld, NoFailureIsLost) {
+  constexpr uint64_t kTrees = 8;
+  const Options kCases[] = {{.rings = 1},
+                            {.reflink = false, .rings = 1},
+                            {.method = Method::kReflink, .rings = 1, .sync = true},
+                            {.method = Method::kKernel, .rings = 1},
+                            {.method = Method::kFixed, .rings = 1, .verify = true},
+                            {.method = Method::kManaged, .chunk_bytes = 8'192, .rings = 1},
+                            {.method = Method::kPlain, .direct = Direct::kAlways, .rings = 1}};
+  uint64_t calls = 0;
+  for (const Options& options : kCases) {
+    for (uint64_t seed = 1; seed <= kTrees; ++seed) {
+      // Also of the one that follows, with --resume.
+      Plan plan{.options = options, .has_errors = true, .endings = {Ending{}, Ending{}}};
+      bool has_failed = true;
+      for (uint64_t call = 0; has_failed; ++call, ++calls) {
+        plan.failing_call = call;
+        CopyWorld world(seed, plan);
+        Counts counts;
+        ASSERT_EQ(world.Run(counts), "") << "tree " << seed << ", where call " << call << " fails";
+        has_failed = world.has_failed();
+      }
+    }
+  }
+  std::printf("%llu calls failed\n", static_cast<unsigned long long>(calls));
+  EXPECT_GT(calls, 40 * kTrees * std::size(kCases));
 }
 
 TEST(CopyWorld, ARunCanBeHadAgain) {
