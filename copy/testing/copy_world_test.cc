@@ -17,7 +17,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -547,18 +546,23 @@ TEST(CopyWorld, EachFileIsCompleteOrAsItWas) {
   EXPECT_GT(counts.left, 0u);
 }
 
+// For the tests that try every place of a fault.
+std::vector<Options> Cases() {
+  return {{.rings = 1},
+          {.rings = 1, .sync = true},
+          {.reflink = false, .rings = 1},
+          {.method = Method::kReflink, .rings = 1, .sync = true},
+          {.method = Method::kKernel, .rings = 1},
+          {.method = Method::kFixed, .rings = 1, .verify = true},
+          {.method = Method::kManaged, .chunk_bytes = 8'192, .rings = 1, .sync = true},
+          {.method = Method::kPlain, .direct = Direct::kAlways, .rings = 1}};
+}
+
 // Each call in turn fails, of a copy of each of some trees.
 TEST(CopyWorld, NoFailureIsLost) {
   constexpr uint64_t kTrees = 8;
-  const Options kCases[] = {{.rings = 1},
-                            {.reflink = false, .rings = 1},
-                            {.method = Method::kReflink, .rings = 1, .sync = true},
-                            {.method = Method::kKernel, .rings = 1},
-                            {.method = Method::kFixed, .rings = 1, .verify = true},
-                            {.method = Method::kManaged, .chunk_bytes = 8'192, .rings = 1},
-                            {.method = Method::kPlain, .direct = Direct::kAlways, .rings = 1}};
   uint64_t calls = 0;
-  for (const Options& options : kCases) {
+  for (const Options& options : Cases()) {
     for (uint64_t seed = 1; seed <= kTrees; ++seed) {
       // Also of the one that follows, with --resume.
       Plan plan{.options = options, .has_errors = true, .endings = {Ending{}, Ending{}}};
@@ -573,7 +577,24 @@ TEST(CopyWorld, NoFailureIsLost) {
     }
   }
   std::printf("%llu calls failed\n", static_cast<unsigned long long>(calls));
-  EXPECT_GT(calls, 40 * kTrees * std::size(kCases));
+  EXPECT_GT(calls, 40 * kTrees * Cases().size());
+}
+
+// Each change in turn is not made, and none after it.
+TEST(CopyWorld, AnyChangeMayBeTheLast) {
+  constexpr uint64_t kTrees = 4;
+  uint64_t ends = 0;
+  for (const Options& options : Cases()) {
+    for (uint64_t seed = 1; seed <= kTrees; ++seed) {
+      Counts counts;
+      for (uint64_t change = 0; counts.broken == change; ++change, ++ends) {
+        Ending ending{.end = End::kKilled, .changes = change, .loses_power = options.sync};
+        CopyWorld world(seed, Plan{.options = options, .endings = {ending}});
+        ASSERT_EQ(world.Run(counts), "") << "tree " << seed << ", ended at change " << change;
+      }
+    }
+  }
+  EXPECT_GT(ends, 10 * kTrees * Cases().size());
 }
 
 TEST(CopyWorld, ARunCanBeHadAgain) {
