@@ -187,7 +187,7 @@ class RingFiles : protected RingBackend {
   // Errors: those of a read of the file, and of a send on the connection. kInvalidArgument if
   // `length` is 0, or the range, cut to kTransferBytesMax, ends at 2^63 or behind it (so for
   // kOwnPosition). kNotSupported if the connection keeps messages apart. For a pipe or terminal see
-  // `offset` at PrepareRead.
+  // `offset` at PrepareRead; bytes that were read of it and not sent are lost.
   // Cost: the ring reads pieces of the file into memory of its own, and sends them. It allocates 64
   // KiB for each such operation in flight, and keeps them for later ones. The operation takes two
   // places in the table of operations (on io_uring one).

@@ -26,8 +26,11 @@ class Descriptors {
     const auto found = entries_.find(descriptor);
     return found != entries_.end() ? found->second.file : nullptr;
   }
-  // False where the number is none. A ring's is closed with its file alone.
-  bool Close(int descriptor) { return entries_.erase(descriptor) != 0; }
+  // False where the number is none, or a ring's.
+  bool Close(int descriptor) {
+    return !IsOfRing(descriptor) && entries_.erase(descriptor) != 0;
+  }
+  void CloseOfRing(int descriptor) { entries_.erase(descriptor); }
 
   // Whether it is a file of a ring's.
   bool IsOfRing(int descriptor) const {

@@ -85,7 +85,7 @@ struct FileSlot {
   bool is_open() const { return opened != nullptr; }
   void Close() {
     opened = nullptr;
-    if (descriptors != nullptr) std::exchange(descriptors, nullptr)->Close(descriptor);
+    if (descriptors != nullptr) std::exchange(descriptors, nullptr)->CloseOfRing(descriptor);
   }
 };
 

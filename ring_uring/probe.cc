@@ -155,7 +155,8 @@ struct ListenerAndClient {
     sockaddr* generic = reinterpret_cast<sockaddr*>(&address);
     socklen_t size = sizeof(address);
     if (getsockname(listener.get(), generic, &size) != 0) return false;
-    from.reset(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    // A queue that is full fails; it does not wait.
+    from.reset(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     return connect(from.get(), generic, size) == 0;
   }
 };
@@ -204,14 +205,16 @@ bool TryDirectDescriptors(ScratchRing& ring) {
 }
 
 // Whether closing a direct descriptor closes its file, though something waits on another one; after
-// TryDirectDescriptors. README.md says of the kernels that do not (before 6.13).
-bool TryCloseBesideAWait(ScratchRing& ring) {
+// TryDirectDescriptors. README.md says of the kernels that do not (before 6.13). Nothing where it
+// could not be tried.
+std::optional<bool> TryCloseBesideAWait(ScratchRing& ring) {
   ListenerAndClient sockets;
   Descriptor other;
-  if (!sockets.Open() || !sockets.Connect(other)) return false;
+  if (!sockets.Open()) return std::nullopt;
   const int waiting = AcceptDirect(ring, sockets.listener);
+  if (waiting < 0 || !sockets.Connect(other)) return std::nullopt;
   const int closing = AcceptDirect(ring, sockets.listener);
-  if (waiting < 0 || closing < 0) return false;
+  if (closing < 0) return std::nullopt;
   io_uring_sqe* entry = ring.NewEntry();
   io_uring_prep_poll_add(entry, waiting, POLLIN);
   entry->flags |= IOSQE_FIXED_FILE;
@@ -223,7 +226,8 @@ bool TryCloseBesideAWait(ScratchRing& ring) {
   // What waits would keep later tries from changing the ring's tables.
   io_uring_prep_cancel64(ring.NewEntry(), poll, 0);
   const auto cancelled = ring.Next();
-  return closed.has_value() && closed->result == 0 && at_end && cancelled.has_value();
+  if (!closed.has_value() || closed->result != 0 || !cancelled.has_value()) return std::nullopt;
+  return at_end;
 }
 
 bool TryRegisteredBuffers(ScratchRing& ring) {
@@ -299,11 +303,15 @@ void ProbeDirectDescriptors(ScratchRing& ring, CapabilityReport& report,
                             const KernelVersion& kernel) {
   const bool works = TryDirectDescriptors(ring);
   Report(report, Capability::kDirectDescriptors, works, kernel, "6.8");
-  if (!works || TryCloseBesideAWait(ring)) return;
+  if (!works) return;
+  const std::optional<bool> closes = TryCloseBesideAWait(ring);
+  if (closes == true) return;
   report.TurnOff(
       Capability::kDirectDescriptors,
-      absl::StrCat("Linux ", kernel.text,
-                   " closes no file while something waits that began before; 6.13 does"));
+      closes.has_value()
+          ? absl::StrCat("Linux ", kernel.text,
+                         " closes no file while something waits that began before; 6.13 does")
+          : "whether the kernel closes them beside something that waits could not be tried");
 }
 
 void ProbeMultishotAccept(ScratchRing& ring, CapabilityReport& report,

@@ -87,7 +87,6 @@ bool UringRing::StopAgain(const Operation::Target& target) {
       case OperationKind::kTransferAll:
       case OperationKind::kRecvFrom:
       case OperationKind::kSendTo:
-      case OperationKind::kSendFile:
       case OperationKind::kPoll:
       case OperationKind::kOpen:
       case OperationKind::kFileCall:
@@ -98,6 +97,13 @@ bool UringRing::StopAgain(const Operation::Target& target) {
       case OperationKind::kReadManaged:
         if (!operation.has(uring::kOwnPlace)) return false;
         Stop(operation);
+        return true;
+      case OperationKind::kSendFile:
+        // The kernel does not find a read that waits for the disk, and that ends by itself.
+        if (operation.has(uring::kSendsPiece) ||
+            posix::MayWait(files_[operation.send_file.file].descriptor)) {
+          Stop(operation);
+        }
         return true;
       default:
         return false;

@@ -163,5 +163,30 @@ TEST_P(UnfoundOfAConnectionTest, IsAskedForOnceMore) {
 INSTANTIATE_TEST_SUITE_P(Receives, UnfoundOfAConnectionTest, testing::ValuesIn(Receives()),
                          TargetName);
 
+// A submit has asked all of them to stop, however often the queue is full meanwhile: a wait that does
+// not submit leaves none behind.
+TEST(UringCancelTest, ASubmitAsksMoreThanManyQueuesHold) {
+  constexpr size_t kPolls = 300;
+  UringTester ring({.submission_entries = 8, .max_operations = kPolls + 8});
+  const UringTester::Accepted connection = ring.Register(UnixPair());
+  std::vector<Token> polls;
+  for (size_t i = 0; i < kPolls; ++i) {
+    polls.push_back(ring.Start([&](Token token) {
+      return ring->PreparePollAdd(connection.id, PollEvents::kReadable, Shots::kOneShot, token);
+    }));
+    ring->Submit();
+  }
+  ring.Start([&](Token token) { return ring->PrepareCancelAll(token); });
+  ring->Submit();
+  // It stays prepared, so that the waits submit nothing.
+  const Token nop = ring.Start([&](Token token) { return ring->PrepareNop(token); });
+  size_t ended = 0;
+  while (ended < kPolls) {
+    ASSERT_NE(ring->WaitCompletions({.timeout = kPatience}), 0u) << ended << " have ended";
+    for (const Token poll : polls) ended += ring.Ready(poll);
+  }
+  EXPECT_EQ(ring.Next(nop).result, 0);
+}
+
 }  // namespace
 }  // namespace ioring::uring

@@ -156,7 +156,8 @@ uint32_t UringRing::SubmitNow() {
   const uint32_t submitted = TakePrepared();
   BeginOwn();
   if (HasTimers()) RunTimers(NowNanos());
-  // Files that are sent could go on for ever, piece after piece. The next submit or wait does so.
+  // Files that are sent could go on to their ends, piece after piece. The next submit or wait does
+  // so.
   constexpr int kRoundsMax = 16;
   for (int round = 1;; ++round) {
     const bool entered = EnterKernel(EnterArguments{});
@@ -164,7 +165,7 @@ uint32_t UringRing::SubmitNow() {
     Harvest();
     const bool all_gone =
         (ring_.flags & IORING_SETUP_SQPOLL) != 0 || io_uring_sq_ready(&ring_) == 0;
-    if (entered && all_gone && (!HasDeferred() || round >= kRoundsMax)) break;
+    if (entered && all_gone && (!HasDeferred() || (round >= kRoundsMax && HasOnlyPieces()))) break;
     // What is left goes with the next submit, when the caller has taken completions.
     if (!entered && completions_.space() == space_before) break;
     if (CompletionsMustBeTaken()) break;
@@ -288,8 +289,22 @@ void UringRing::Spin(uint32_t wanted, int64_t until_ns, bool submit) {
 }
 
 bool UringRing::HasDeferred() const {
-  if (!deferred_connections_.empty() || !deferred_operations_.empty() || !wake_armed_) return true;
-  if (groups_to_be_whole_ != 0) return true;
+  return !deferred_operations_.empty() || HasDeferredButOperations();
+}
+
+// Whether all that is deferred are pieces of files that are sent, and of which nobody wants an end.
+bool UringRing::HasOnlyPieces() {
+  const Operation* operation = deferred_operations_.first(operations_);
+  for (; operation != nullptr; operation = deferred_operations_.next(operations_, *operation)) {
+    if (operation->kind != OperationKind::kSendFile || operation->has(uring::kCancelAsked)) {
+      return false;
+    }
+  }
+  return !HasDeferredButOperations();
+}
+
+bool UringRing::HasDeferredButOperations() const {
+  if (!deferred_connections_.empty() || !wake_armed_ || groups_to_be_whole_ != 0) return true;
   if (stalled_ == 0) return false;
   return std::any_of(groups_.begin(), groups_.end(), [](const Group& group) {
     return group.has_stalled() && group.free_buffers() != 0;

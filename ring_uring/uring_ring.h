@@ -204,6 +204,8 @@ class UringRing final : public Ring, private RingState {
   uint32_t PublishEntries();
   void FlushDeferred();
   bool HasDeferred() const;
+  bool HasOnlyPieces();
+  bool HasDeferredButOperations() const;
   // Completions of the kernel that surely fit.
   uint32_t HarvestRoom() const { return completions_.space() / kHeadroom; }
   // A completion of the kernel may not fit any more: the caller's turn.
