@@ -106,7 +106,7 @@ Task<bool> FileCopier::OpenRegular(FileId directory, const char* name, FileId* f
   if (opened < 0) co_return false;
   const absl::StatusOr<FileId> adopted = scheduler_.ring().RegisterFile(opened);
   if (!adopted.ok()) {
-    close(opened);
+    system::Close(opened);
     *reason = adopted.status().message();
     co_return false;
   }

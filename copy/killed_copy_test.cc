@@ -47,13 +47,6 @@ long Call(long number, Arguments... arguments) {
 }  // namespace
 }  // namespace ioring::copy
 
-// glibc declares its functions so, musl does not.
-#ifdef __GLIBC__
-#define IORING_AS_DECLARED noexcept
-#else
-#define IORING_AS_DECLARED
-#endif
-
 // In place of the C library's, for the engine and for the ring, which make no other calls that
 // change something on epoll.
 extern "C" {

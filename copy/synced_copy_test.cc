@@ -156,16 +156,16 @@ ssize_t copy_file_range(int from, off_t* from_offset, int to, off_t* to_offset, 
                         unsigned flags) {
   return Change(to, SYS_copy_file_range, from, from_offset, to, to_offset, size, flags);
 }
-int ftruncate(int file, off_t size) noexcept {
+int ftruncate(int file, off_t size) IORING_AS_DECLARED {
   return static_cast<int>(Change(file, SYS_ftruncate, file, size));
 }
-int fchmod(int file, mode_t mode) noexcept {
+int fchmod(int file, mode_t mode) IORING_AS_DECLARED {
   return static_cast<int>(Change(file, SYS_fchmod, file, mode));
 }
-int fchown(int file, uid_t owner, gid_t group) noexcept {
+int fchown(int file, uid_t owner, gid_t group) IORING_AS_DECLARED {
   return static_cast<int>(Change(file, SYS_fchown, file, owner, group));
 }
-int futimens(int file, const timespec times[2]) noexcept {
+int futimens(int file, const timespec times[2]) IORING_AS_DECLARED {
   ioring::copy::Disk* const watching = ioring::copy::disk.load();
   if (watching != nullptr && !watching->MayHaveTimes(file)) {
     errno = EIO;
@@ -173,22 +173,22 @@ int futimens(int file, const timespec times[2]) noexcept {
   }
   return static_cast<int>(Change(file, SYS_utimensat, file, nullptr, times, 0));
 }
-int unlinkat(int directory, const char* name, int flags) noexcept {
+int unlinkat(int directory, const char* name, int flags) IORING_AS_DECLARED {
   return static_cast<int>(Change(directory, SYS_unlinkat, directory, name, flags));
 }
-int linkat(int from, const char* existing, int to, const char* name, int flags) noexcept {
+int linkat(int from, const char* existing, int to, const char* name, int flags) IORING_AS_DECLARED {
   return Name(to, name, SYS_linkat, from, existing, to, name, flags);
 }
-int renameat(int from, const char* existing, int to, const char* name) noexcept {
+int renameat(int from, const char* existing, int to, const char* name) IORING_AS_DECLARED {
   return Name(to, name, SYS_renameat2, from, existing, to, name, 0);
 }
-int symlinkat(const char* target, int directory, const char* name) noexcept {
+int symlinkat(const char* target, int directory, const char* name) IORING_AS_DECLARED {
   return Name(directory, name, SYS_symlinkat, target, directory, name);
 }
-int mknodat(int directory, const char* name, mode_t mode, dev_t device) noexcept {
+int mknodat(int directory, const char* name, mode_t mode, dev_t device) IORING_AS_DECLARED {
   return Name(directory, name, SYS_mknodat, directory, name, mode, device);
 }
-int mkdirat(int directory, const char* name, mode_t mode) noexcept {
+int mkdirat(int directory, const char* name, mode_t mode) IORING_AS_DECLARED {
   return Name(directory, name, SYS_mkdirat, directory, name, mode);
 }
 

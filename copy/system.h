@@ -1,7 +1,8 @@
 // All that //copy asks of the system besides its rings: calls of files, by descriptors. They block;
 // any thread.
 //
-// Each returns 0 or more, or the negative of errno. One that a signal interrupts is made again.
+// Each returns 0 or more, or the negative of errno. A read, a write or a copy that a signal
+// interrupts is made again.
 //
 // system_posix.cc and system_linux.cc make these calls of the system; system_linux.cc those that
 // other systems lack or spell otherwise. A test may be linked with others in their place:

@@ -27,9 +27,7 @@ class Descriptors {
     return found != entries_.end() ? found->second.file : nullptr;
   }
   // False where the number is none, or a ring's.
-  bool Close(int descriptor) {
-    return !IsOfRing(descriptor) && entries_.erase(descriptor) != 0;
-  }
+  bool Close(int descriptor) { return !IsOfRing(descriptor) && entries_.erase(descriptor) != 0; }
   void CloseOfRing(int descriptor) { entries_.erase(descriptor); }
 
   // Whether it is a file of a ring's.

@@ -163,8 +163,8 @@ TEST_P(UnfoundOfAConnectionTest, IsAskedForOnceMore) {
 INSTANTIATE_TEST_SUITE_P(Receives, UnfoundOfAConnectionTest, testing::ValuesIn(Receives()),
                          TargetName);
 
-// A submit has asked all of them to stop, however often the queue is full meanwhile: a wait that does
-// not submit leaves none behind.
+// A submit has asked all of them to stop, however often the queue is full meanwhile: a wait that
+// does not submit leaves none behind.
 TEST(UringCancelTest, ASubmitAsksMoreThanManyQueuesHold) {
   constexpr size_t kPolls = 300;
   UringTester ring({.submission_entries = 8, .max_operations = kPolls + 8});

@@ -30,7 +30,8 @@ int main(int argc, char** argv) {
   const Prepared recv = ring.PrepareRecv(id, memory, MakeToken(kRecv), TransferFlags::kAll);
   const Prepared late = ring.PrepareDeadline(MakeToken(kRecv), kPatience, MakeToken(kDeadline));
   if (done.ok()) done = Await(ring, recv == Prepared::kAccepted ? late : recv, kRecv);
-  (done.ok() ? std::cout << reply : std::cerr << ring.ExplainError(done)) << "\n";
+  (done.ok() ? std::cout << reply.substr(0, done.result) : std::cerr << ring.ExplainError(done))
+      << "\n";
   Await(ring, ring.PrepareClose(id, CloseMode::kGraceful, MakeToken(kClose)), kClose);
   return Drain(ring, std::chrono::steady_clock::now() + kPatience).ok() && done.ok() ? 0 : 1;
 }
