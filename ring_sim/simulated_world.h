@@ -142,7 +142,7 @@ class World {
 
   // ---- Calls of a program besides its rings. They happen at once, and take no time.
 
-  // Its public functions are these calls.
+  // Its functions are these calls, and what happens to the disk.
   Disk& disk(HostId host) { return *machines_[host].disk; }
   // The open files of the host, those of its rings that were asked for among them.
   Descriptors& descriptors(HostId host) { return machines_[host].descriptors; }

@@ -9,7 +9,7 @@
 // And the same where one call fails, which may be any: a copy that is not complete is told.
 // Environment:
 //   IORING_COPY_WORLD_SEED   the first seed (1)
-//   IORING_COPY_WORLD_SEEDS  how many (5000)
+//   IORING_COPY_WORLD_SEEDS  how many (3000)
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -31,6 +31,7 @@
 #include "copy/testing/system_simulated.h"
 #include "copy/testing/trees.h"
 #include "gtest/gtest.h"
+#include "ring/fuzzing/at_death.h"
 #include "ring/options.h"
 #include "ring_sim/disk.h"
 #include "ring_sim/inode.h"
@@ -129,6 +130,8 @@ std::string Describe(const Plan& plan) {
     absl::StrAppend(&text, "; ends by ", static_cast<int>(ending.end), " after ", ending.changes,
                     " changes, loses power ", ending.loses_power);
   }
+  if (plan.failing_call.has_value())
+    absl::StrAppend(&text, "; call ", *plan.failing_call, " fails");
   return text;
 }
 
@@ -146,7 +149,8 @@ struct Counts {
 class CopyWorld {
  public:
   explicit CopyWorld(uint64_t seed, const std::optional<Plan>& plan = std::nullopt)
-      : random_(~seed),
+      : seed_(seed),
+        random_(~seed),
         world_(seed),
         host_(world_.AddHost("host")),
         disk_(world_.disk(host_)),
@@ -163,6 +167,19 @@ class CopyWorld {
     before_ = LookAt(disk_, "/to/from");
     disk_.SyncAll();
     if (plan_.form == Form::kEntries) where_ = Temporary::kAtTop;
+    current = this;
+  }
+  CopyWorld(const CopyWorld&) = delete;
+  CopyWorld& operator=(const CopyWorld&) = delete;
+  ~CopyWorld() { current = nullptr; }
+
+  // In which world the process ends.
+  static void Tell() {
+    if (current == nullptr) return;
+    const std::string text =
+        absl::StrCat("in the world of seed ", current->seed_, ": ", Describe(current->plan_),
+                     ", run ", current->run_, "\n", current->LogText());
+    std::fputs(text.c_str(), stderr);
   }
 
   // What is wrong; empty where nothing is.
@@ -268,6 +285,9 @@ class CopyWorld {
     return open == 0 ? "" : absl::StrCat(open, " descriptors are left");
   }
 
+  static inline const CopyWorld* current = nullptr;
+
+  const uint64_t seed_;
   Random random_;
   SimulatedWorld world_;
   const sim::HostId host_;
@@ -294,7 +314,8 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 
 TEST(CopyWorld, EachFileIsCompleteOrAsItWas) {
   const uint64_t first = FromEnvironment("IORING_COPY_WORLD_SEED", 1);
-  const uint64_t seeds = FromEnvironment("IORING_COPY_WORLD_SEEDS", 5'000);
+  const uint64_t seeds = FromEnvironment("IORING_COPY_WORLD_SEEDS", 3'000);
+  TellAtDeath(&CopyWorld::Tell);
   Counts counts;
   for (uint64_t seed = first; seed < first + seeds; ++seed) {
     CopyWorld world(seed);
@@ -333,7 +354,8 @@ std::vector<Options> Cases() {
 
 // Each call in turn fails, of a copy of each of some trees.
 TEST(CopyWorld, NoFailureIsLost) {
-  constexpr uint64_t kTrees = 8;
+  constexpr uint64_t kTrees = 4;
+  TellAtDeath(&CopyWorld::Tell);
   uint64_t calls = 0;
   for (const Options& options : Cases()) {
     for (uint64_t seed = 1; seed <= kTrees; ++seed) {
@@ -356,6 +378,7 @@ TEST(CopyWorld, NoFailureIsLost) {
 // Each change in turn is not made, and none after it.
 TEST(CopyWorld, AnyChangeMayBeTheLast) {
   constexpr uint64_t kTrees = 4;
+  TellAtDeath(&CopyWorld::Tell);
   uint64_t ends = 0;
   for (const Options& options : Cases()) {
     for (uint64_t seed = 1; seed <= kTrees; ++seed) {
