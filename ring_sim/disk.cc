@@ -106,6 +106,7 @@ Error Disk::CheckOpen(const Place& place, const FileOptions& options) {
 // A new file.
 CallResult Disk::MakeAndOpen(const Place& place, const FileOptions& options, OpenedFile* opened) {
   const bool is_unnamed = options.create == Create::kUnnamed;
+  if (is_unnamed && !engine_.options().unnamed_files) return Failed(Error::kNotSupported);
   if (is_unnamed) {
     if (place.inode == nullptr) return Failed(Error::kNotFound);
     if (!place.inode->is_directory()) return Failed(Error::kNotDirectory);

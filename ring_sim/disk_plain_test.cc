@@ -141,6 +141,15 @@ TEST(DiskPlain, ABrokenDiskDoesNotChange) {
   EXPECT_TRUE(host.ring().CloseFile(file).ok());
 }
 
+TEST(DiskPlain, ThereMayBeNoUnnamedFiles) {
+  World world(1, {.unnamed_files = false});
+  OpenedFile file;
+  const FileOptions options{.access = FileOptions::Access::kReadWrite,
+                            .create = FileOptions::Create::kUnnamed};
+  EXPECT_EQ(world.disk(world.AddHost("host")).Open(nullptr, "/", options, &file),
+            Failed(Error::kNotSupported));
+}
+
 TEST(DiskPlain, OneCallFails) {
   Host host;
   const FileId file = host.Open("/a");

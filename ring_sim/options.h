@@ -112,6 +112,8 @@ struct WorldOptions {
   // The most sockets of one host, listeners included.
   uint32_t max_sockets = 1 << 20;
   uint64_t disk_bytes = uint64_t{1} << 30;  // of one host
+  // Whether disks have files without a name (FileOptions::Create::kUnnamed); else kNotSupported.
+  bool unnamed_files = true;
   // The newest entries of the log, which are kept. The digest covers all entries.
   size_t log_entries = 10'000;
 };

@@ -151,7 +151,7 @@ class CopyWorld {
   explicit CopyWorld(uint64_t seed, const std::optional<Plan>& plan = std::nullopt)
       : seed_(seed),
         random_(~seed),
-        world_(seed),
+        world_(seed, {.unnamed_files = seed % 3 != 0}),
         host_(world_.AddHost("host")),
         disk_(world_.disk(host_)),
         system_(world_, host_) {
