@@ -42,8 +42,8 @@ int CopyMetadataAt(const struct stat& info, int directory, const char* name) {
   const int chowned = system::SetEntryOwner(directory, name, info.st_uid, info.st_gid);
   if (chowned != 0 && !IsForbidden(chowned)) return chowned;
   // A symbolic link has no permissions. Somebody may have put one where the special file was made.
-  const bool has_permissions = S_ISLNK(info.st_mode);
-  const int error = has_permissions ? 0 : system::SetEntryPermissions(directory, name, permissions);
+  const bool is_link = S_ISLNK(info.st_mode);
+  const int error = is_link ? 0 : system::SetEntryPermissions(directory, name, permissions);
   if (error != 0) return error;
   const timespec times[] = {AccessedTime(info), ModifiedTime(info)};
   return system::SetEntryTimes(directory, name, times);
