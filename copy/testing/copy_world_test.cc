@@ -2,7 +2,8 @@
 // change of it, with or without a loss of power. What must hold:
 //  - Each file of the destination is the source's, with its permissions and times, or what was
 //    there before; also after a loss of power, with --sync.
-//  - A run that tells no problem has copied all; with --sync, a loss of power then takes nothing.
+//  - A run that tells no problem has copied all; with --sync, a loss of power then takes nothing,
+//    and after a stop nothing that counts as copied.
 //  - A run with --resume makes all of it complete, hard links and holes too, and leaves no
 //    temporary name.
 //  - The source is as it was, and no descriptor is left.
@@ -28,6 +29,7 @@
 #include "absl/strings/str_cat.h"
 #include "copy/engine.h"
 #include "copy/options.h"
+#include "copy/report.h"
 #include "copy/testing/system_simulated.h"
 #include "copy/testing/trees.h"
 #include "gtest/gtest.h"
@@ -220,7 +222,9 @@ class CopyWorld {
     for (const Problem& problem : engine.report().problems) {
       absl::StrAppend(&told_, "\n", problem.path, ": ", problem.reason);
     }
-    return status.ok() && engine.report().counters.problems == 0 && !engine.report().is_stopped;
+    const Counters& counters = engine.report().counters;
+    copied_ = counters.files + counters.hard_links + counters.symbolic_links;
+    return status.ok() && counters.problems == 0 && !engine.report().is_stopped;
   }
 
   std::string RunDry() {
@@ -267,6 +271,10 @@ class CopyWorld {
     const bool may_fail = plan_.has_errors || ending.end != End::kByItself;
     if (!is_whole && !may_fail) return absl::StrCat("a run failed: ", told_);
     const Tree to = LookAt(disk_, "/to/from");
+    if (plan_.options.sync && !plan_.has_errors && !is_broken && CountCopies(from_, to) < copied_) {
+      return absl::StrCat("of ", copied_, " that count as copied, ", CountCopies(from_, to),
+                          " last");
+    }
     if (!is_whole || is_torn_) return CheckEach(from_, before_, to, is_torn_);
     return CheckWhole(from_, to, resume && plan_.has_errors ? Temporary::kAnywhere : where_);
   }
@@ -302,7 +310,8 @@ class CopyWorld {
   bool has_failed_ = false;
   Engine* running_ = nullptr;
   int run_ = 0;
-  std::string told_;  // by the last run
+  std::string told_;     // by the last run
+  uint64_t copied_ = 0;  // that counted so in it, but for directories
 };
 
 uint64_t FromEnvironment(const char* name, uint64_t otherwise) {

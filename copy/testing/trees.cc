@@ -104,6 +104,12 @@ std::string CheckWhole(const Tree& from, const Tree& to, Temporary where) {
   return "";
 }
 
+uint64_t CountCopies(const Tree& from, const Tree& to) {
+  return static_cast<uint64_t>(std::count_if(to.begin(), to.end(), [&](const auto& entry) {
+    return entry.second.type != FileType::kDirectory && Has(from, entry.first, entry.second);
+  }));
+}
+
 // ---- Making them.
 
 void TreeMaker::Make(const std::string& top) {

@@ -44,6 +44,9 @@ enum class Temporary : uint8_t { kNowhere, kAtTop, kAnywhere };
 // Whether `to` is a whole copy of `from`.
 std::string CheckWhole(const Tree& from, const Tree& to, Temporary where);
 
+// How many entries of `to` that are no directories are those of `from`.
+uint64_t CountCopies(const Tree& from, const Tree& to);
+
 // Puts entries on a disk.
 class TreeMaker {
  public:
