@@ -172,7 +172,7 @@ TEST(UringCancelTest, ASubmitAsksMoreThanManyQueuesHold) {
   std::vector<Token> polls;
   for (size_t i = 0; i < kPolls; ++i) {
     polls.push_back(ring.Start([&](Token token) {
-      return ring->PreparePollAdd(connection.id, PollEvents::kReadable, Shots::kOneShot, token);
+      return ring->PreparePollAdd(connection.id, kPollReadable, Shots::kOneShot, token);
     }));
     ring->Submit();
   }
