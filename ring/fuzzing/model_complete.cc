@@ -421,6 +421,9 @@ void Model::CompleteDatagram(const Operation& operation, const Completion& compl
   if (end) {
     if (!MayEnd(own)) Breach(completion, operation, "it is the end, but nothing ended it");
     own.ended = true;
+    // It may have been a datagram: then one less is to come.
+    const bool may_be_message = (completion.flags & kEmptyDatagram) != 0;
+    if (may_be_message && own.messages_taken < own.messages_sent) ++own.messages_taken;
     return;
   }
   ++own.messages_taken;
