@@ -86,9 +86,14 @@ void UringRing::EndDeadline(uint32_t link) {
   EndOperation(deadline, deadline.has(uring::kStruck) ? ToResult(Error::kTimedOut) : 0);
 }
 
+// A harvest looks at the clock once. A tick of a timeout comes outside of one, and may be late.
 void UringRing::NoteArrival(uint32_t link) {
-  if (harvest_ns_ == 0) harvest_ns_ = NowNanos();
-  operations_[link - 1].timer.arrival_ns = harvest_ns_;
+  int64_t now_ns = harvest_ns_;
+  if (now_ns <= 0) {
+    now_ns = NowNanos();
+    if (harvest_ns_ == kNotAsked) harvest_ns_ = now_ns;
+  }
+  operations_[link - 1].timer.arrival_ns = now_ns;
 }
 
 // It is due. Where its operation has completed meanwhile, and goes on, it was not silent for so

@@ -495,24 +495,29 @@ ABSL_ATTRIBUTE_NOINLINE void UringRing::DispatchOther(const io_uring_cqe& cqe) {
 }
 
 void UringRing::Harvest() {
-  harvest_ns_ = 0;
-  for (;;) {
-    io_uring_cq& queue = ring_.cq;
-    unsigned head = *queue.khead;
-    const unsigned tail = __atomic_load_n(queue.ktail, __ATOMIC_ACQUIRE);
-    while (const uint32_t count = std::min(tail - head, HarvestRoom())) {
-      for (const unsigned end = head + count; head != end; ++head) {
-        Dispatch(queue.cqes[head & queue.ring_mask]);
-      }
-    }
-    __atomic_store_n(queue.khead, head, __ATOMIC_RELEASE);
-    const unsigned flags = __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED);
-    if ((flags & IORING_SQ_CQ_OVERFLOW) == 0 || head != tail) return;
-    // The kernel keeps what did not fit (IORING_FEAT_NODROP) until somebody enters it.
-    statistics_.overflows.Add(1);
-    EnterOnce(EnterArguments{.submit = false}, 0);
-    if (*queue.khead == __atomic_load_n(queue.ktail, __ATOMIC_ACQUIRE)) return;
+  harvest_ns_ = kNotAsked;
+  while (HarvestQueue()) {
   }
+  harvest_ns_ = kNoHarvest;
+}
+
+// Returns whether there may be more.
+inline bool UringRing::HarvestQueue() {
+  io_uring_cq& queue = ring_.cq;
+  unsigned head = *queue.khead;
+  const unsigned tail = __atomic_load_n(queue.ktail, __ATOMIC_ACQUIRE);
+  while (const uint32_t count = std::min(tail - head, HarvestRoom())) {
+    for (const unsigned end = head + count; head != end; ++head) {
+      Dispatch(queue.cqes[head & queue.ring_mask]);
+    }
+  }
+  __atomic_store_n(queue.khead, head, __ATOMIC_RELEASE);
+  const unsigned flags = __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED);
+  if ((flags & IORING_SQ_CQ_OVERFLOW) == 0 || head != tail) return false;
+  // The kernel keeps what did not fit (IORING_FEAT_NODROP) until somebody enters it.
+  statistics_.overflows.Add(1);
+  EnterOnce(EnterArguments{.submit = false}, 0);
+  return *queue.khead != __atomic_load_n(queue.ktail, __ATOMIC_ACQUIRE);
 }
 
 }  // namespace ioring

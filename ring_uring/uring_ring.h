@@ -451,6 +451,7 @@ class UringRing final : public Ring, private RingState {
 
   // Completions: uring_harvest.cc (dispatch, transfers) and uring_complete.cc (operations).
   void Harvest();
+  inline bool HarvestQueue();
   inline void Dispatch(const io_uring_cqe& cqe);
   void DispatchOther(const io_uring_cqe& cqe);
   template <Direction kDirection>
@@ -548,7 +549,10 @@ class UringRing final : public Ring, private RingState {
 
   uint32_t prepared_ = 0;     // caller's operations since the last submit
   uint64_t last_ = kNothing;  // user data of the operation prepared last, since then
-  int64_t harvest_ns_ = 0;    // the time of the harvest that goes on, once somebody asked; else 0
+  // The time of the harvest that goes on, once somebody asked; outside of a harvest nobody knows.
+  static constexpr int64_t kNotAsked = 0;
+  static constexpr int64_t kNoHarvest = -1;
+  int64_t harvest_ns_ = kNoHarvest;
   // Operations whose sockets are opened at the next submit; their entries wait for it.
   std::vector<std::pair<io_uring_sqe*, uint32_t>> to_connect_;
   // What the ring does by itself, timers and cancels of them, and begins with the next submit, in

@@ -264,6 +264,33 @@ TEST_P(RingConformance, DeadlineOnATimeout) {
   EXPECT_EQ(ring.Await(after).result(), 0);
 }
 
+// A tick that the ring tells late is late for the deadline, too. The second wait is the first call
+// on the ring after its first one, as a look at an empty queue would tell the ring the time.
+TEST_P(RingConformance, DeadlineCountsFromALateTick) {
+  TestRing& ring = MakeRing();
+  TestRing& clock = MakeRing();
+  const Token ticks = ring.StartTimeout(milliseconds{10}, Shots::kMultishot);
+  const Token deadline = StartDeadline(ring, ticks, milliseconds{40});
+  const auto expect_ticks = [&](const char* when) {
+    SCOPED_TRACE(when);
+    ASSERT_NE(ring.SubmitAndWait({.timeout = seconds{10}}), 0u);
+    const std::span<const Completion> completions = ring.PeekCompletions();
+    for (const Completion& completion : completions) {
+      EXPECT_EQ(completion.token, ticks);
+      EXPECT_EQ(completion.result, 0);
+      EXPECT_TRUE(completion.more());
+    }
+    ring.AdvanceCompletionQueue(completions.size());
+  };
+  expect_ticks("in time");
+  EXPECT_EQ(clock.Await(clock.StartTimeout(milliseconds{100})).result(), 0);
+  expect_ticks("late");
+  expect_ticks("after the late one");
+  EXPECT_EQ(ring.Await(ring.StartCancel(ticks)).result(), 0);
+  EXPECT_EQ(ring.AwaitAll(ticks).back().error(), Error::kCanceled);
+  EXPECT_EQ(ring.Await(deadline).result(), 0);
+}
+
 // A connect that succeeds, that is refused, and that hangs because nobody accepts: each
 // has a completion that fits its deadline's, and leaves no connection behind.
 TEST_P(RingConformance, DeadlineOnAConnect) {
