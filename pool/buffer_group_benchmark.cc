@@ -12,6 +12,7 @@
 #include "benchmark/benchmark.h"
 #include "pool/buffer_group.h"
 #include "pool/test_ring.h"
+#include "ring/await.h"
 #include "ring/completion.h"
 #include "ring/id.h"
 #include "ring/options.h"
@@ -80,7 +81,7 @@ void Plain(benchmark::State& state) {
   while (state.KeepRunning()) {
     CHECK(ring.PrepareRecv(fixture.pair.second, memory, kRecv) == Prepared::kAccepted);
     fixture.Send();
-    Await(ring, kRecv);
+    Await(ring, Prepared::kAccepted, kRecv);
   }
 }
 BENCHMARK(Plain)->Name("SendRecv/own_memory");

@@ -19,6 +19,7 @@
 #include "gtest/gtest.h"
 #include "pool/test_ring.h"
 #include "process/testing/allocation_counter.h"
+#include "ring/await.h"
 #include "ring/capability.h"
 #include "ring/completion.h"
 #include "ring/error.h"
@@ -229,12 +230,12 @@ TEST_P(BufferGroupTest, WhatArrivedIsSentFromWhereItLies) {
   lease.TrimFront(7);
   EXPECT_EQ(Text(lease.bytes()), "piece");
   ASSERT_EQ(ring_->PrepareSendBuffer(pair_.second, lease.Slice(), kSend), Prepared::kAccepted);
-  EXPECT_EQ(Await(*ring_, kSend).result, 5);
+  EXPECT_EQ(Await(*ring_, Prepared::kAccepted, kSend).result, 5);
   std::string echoed(5, '\0');
   ASSERT_EQ(ring_->PrepareRecv(pair_.first, std::as_writable_bytes(std::span(echoed)), kSend,
                                TransferFlags::kAll),
             Prepared::kAccepted);
-  EXPECT_EQ(Await(*ring_, kSend).result, 5);
+  EXPECT_EQ(Await(*ring_, Prepared::kAccepted, kSend).result, 5);
   EXPECT_EQ(echoed, "piece");
   lease.TrimFront(5);
   EXPECT_TRUE(lease.empty());
@@ -302,7 +303,7 @@ TEST_P(BufferGroupTest, GrowsWhenTheLastBufferIsTakenThenWaits) {
   ASSERT_EQ(ring_->PrepareSendBuffer(pair_.second, leases_.back().Slice(), kSend),
             Prepared::kAccepted);
   const uint32_t sent = leases_.back().size_bytes();
-  EXPECT_EQ(Await(*ring_, kSend).result, static_cast<int32_t>(sent));
+  EXPECT_EQ(Await(*ring_, Prepared::kAccepted, kSend).result, static_cast<int32_t>(sent));
   std::string echoed(sent, '\0');
   ASSERT_EQ(ring_->PrepareRecv(pair_.first, std::as_writable_bytes(std::span(echoed)), kSend,
                                TransferFlags::kAll),

@@ -20,6 +20,7 @@
 #include "pool/buffer_group.h"
 #include "pool/slab_pool.h"
 #include "pool/test_ring.h"
+#include "ring/await.h"
 #include "ring/completion.h"
 #include "ring/id.h"
 #include "ring/prepared.h"
@@ -86,10 +87,10 @@ void TransferThroughUnregisteredSlab() {
   std::memcpy(from->Span(offset, text.size()).data(), text.data(), text.size());
   ASSERT_EQ(ring->PrepareSendBuffer(pair.first, from->Slice(offset, text.size()), kSend),
             Prepared::kAccepted);
-  EXPECT_EQ(Await(*ring, kSend).result, static_cast<int32_t>(text.size()));
+  EXPECT_EQ(Await(*ring, Prepared::kAccepted, kSend).result, static_cast<int32_t>(text.size()));
   ASSERT_EQ(ring->PrepareRecvBuffer(pair.second, to->Slice(offset, text.size()), kRecv),
             Prepared::kAccepted);
-  EXPECT_EQ(Await(*ring, kRecv).result, static_cast<int32_t>(text.size()));
+  EXPECT_EQ(Await(*ring, Prepared::kAccepted, kRecv).result, static_cast<int32_t>(text.size()));
   EXPECT_EQ(std::memcmp(to->Span(offset, text.size()).data(), text.data(), text.size()), 0);
 }
 
@@ -117,7 +118,7 @@ void TransferThroughUnregisteredGroup() {
   });
   ASSERT_EQ(lease.size_bytes(), text.size());
   ASSERT_EQ(ring->PrepareSendBuffer(pair.second, lease.Slice(), kSend), Prepared::kAccepted);
-  EXPECT_EQ(Await(*ring, kSend).result, static_cast<int32_t>(text.size()));
+  EXPECT_EQ(Await(*ring, Prepared::kAccepted, kSend).result, static_cast<int32_t>(text.size()));
   lease.Release();
 }
 

@@ -24,6 +24,7 @@
 #include "gtest/gtest.h"
 #include "pool/test_ring.h"
 #include "process/testing/allocation_counter.h"
+#include "ring/await.h"
 #include "ring/capability.h"
 #include "ring/completion.h"
 #include "ring/id.h"
@@ -303,7 +304,7 @@ void SendText(Ring& ring, ConnectionId connection, const BufferLease& lease, siz
   std::memcpy(lease.Span(offset, text.size()).data(), text.data(), text.size());
   ASSERT_EQ(ring.PrepareSendBuffer(connection, lease.Slice(offset, text.size()), kSend),
             Prepared::kAccepted);
-  const Completion sent = Await(ring, kSend);
+  const Completion sent = Await(ring, Prepared::kAccepted, kSend);
   ASSERT_EQ(sent.result, static_cast<int32_t>(text.size())) << ring.ExplainError(sent);
 }
 
@@ -364,7 +365,7 @@ TEST_P(SlabTransferTest, ReceivesAndSendsThroughTheSeamOfEveryBuffer) {
                                        TransferFlags::kAll),
               Prepared::kAccepted);
     SendText(*ring_, pair_.first, from, send_offset, text);
-    if (to.UsesInFlight() != 0) Await(*ring_, kRecv);
+    if (to.UsesInFlight() != 0) Await(*ring_, Prepared::kAccepted, kRecv);
     EXPECT_EQ(std::memcmp(to.Span(recv_offset, text.size()).data(), text.data(), text.size()), 0);
     // What ran over the seam stands at the start.
     const size_t before_seam = BufferBytes() - recv_offset;
@@ -415,7 +416,7 @@ TEST_P(SlabTransferTest, UsesInFlightAreThoseOfTheOneBuffer) {
   EXPECT_EQ(idle.UsesInFlight(), 0u);
   ASSERT_EQ(ring_->PrepareCancelConnection(pair_.second, Direction::kRecv, kCancel),
             Prepared::kAccepted);
-  EXPECT_FALSE(Await(*ring_, kRecv).ok());
+  EXPECT_FALSE(Await(*ring_, Prepared::kAccepted, kRecv).ok());
   EXPECT_EQ(used.UsesInFlight(), 0u);
 }
 
@@ -451,7 +452,7 @@ TEST_P(SlabTransferTest, AFallbackBufferTransfersToo) {
   ASSERT_EQ(ring_->PrepareRecvBuffer(pair_.second, leases[1].Slice(BufferBytes() - 7, text.size()),
                                      kRecv, TransferFlags::kAll),
             Prepared::kAccepted);
-  EXPECT_EQ(Await(*ring_, kRecv).result, static_cast<int32_t>(text.size()));
+  EXPECT_EQ(Await(*ring_, Prepared::kAccepted, kRecv).result, static_cast<int32_t>(text.size()));
   EXPECT_EQ(
       std::memcmp(leases[1].Span(BufferBytes() - 7, text.size()).data(), text.data(), text.size()),
       0);

@@ -68,16 +68,6 @@ void RunUntil(Ring& ring, absl::FunctionRef<bool(const Completion&)> handle) {
   }
 }
 
-Completion Await(Ring& ring, Token token) {
-  Completion awaited;
-  RunUntil(ring, [&](const Completion& completion) {
-    if (completion.token != token || completion.more()) return false;
-    awaited = completion;
-    return true;
-  });
-  return awaited;
-}
-
 void Quiesce(Ring& ring) { CHECK_OK(Drain(ring, std::chrono::steady_clock::now() + kPatience)); }
 
 }  // namespace ioring

@@ -9,7 +9,6 @@
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/ring.h"
-#include "ring/token.h"
 
 namespace ioring {
 
@@ -34,9 +33,6 @@ ConnectedPair Connect(Ring& ring);
 // completions of that turn are still handled to the last. Ends the test program if nothing
 // completes for 10 s.
 void RunUntil(Ring& ring, absl::FunctionRef<bool(const Completion&)> handle);
-
-// Submits, waits for the final completion with `token`, and returns it. Drops all others.
-Completion Await(Ring& ring, Token token);
 
 // Cancels all operations in flight, and drops their completions. Ends the test program if that
 // takes more than 10 s.
