@@ -56,12 +56,15 @@ Token StartRecvFrom(TestRing& ring, ConnectionId socket) {
 }
 
 // The target is struck by its deadline, and completes before that.
-void ExpectStruck(TestRing& ring, Token target, Token deadline) {
-  const Arrival ended = ring.Await(target);
-  const Arrival struck = ring.Await(deadline);
+void ExpectStruck(const Arrival& ended, const Arrival& struck) {
   EXPECT_EQ(ended.error(), Error::kCanceled);
   EXPECT_EQ(struck.error(), Error::kTimedOut);
   EXPECT_LT(ended.order, struck.order);
+}
+
+void ExpectStruck(TestRing& ring, Token target, Token deadline) {
+  const Arrival ended = ring.Await(target);
+  ExpectStruck(ended, ring.Await(deadline));
 }
 
 // A deadline names its operation by the token, long after that was submitted.
@@ -237,8 +240,12 @@ TEST_P(RingConformance, DeadlineIsTheLongestSilence) {
       const Token target = prepare();
       const Token deadline = StartDeadline(ring, target, delay);
       const bool kept_up = KeepUp(ring, target, delay, cause);
-      if (kept_up) ExpectStruck(ring, target, deadline);
-      if (kept_up) break;
+      if (kept_up) {
+        // A connection that an attempt on a slow machine left in the queue may be accepted first.
+        const Arrival ended = ring.AwaitAll(target).back();
+        ExpectStruck(ended, ring.Await(deadline));
+        break;
+      }
       ring.StartCancel(target);
       ring.AwaitAll(deadline);
     }
