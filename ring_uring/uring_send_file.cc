@@ -1,9 +1,9 @@
 // Files to connections: a piece is read into memory of the ring's, then sent, and so on.
 //
-// Not by splice. It takes two entries for each piece as well, into a pipe and out of it; the kernel
-// makes both in worker threads, always; and each operation would have a pipe's two descriptors. A
-// read of the page cache, and a send for which there is room, are made when they are submitted.
-// The two are not linked: each short read would break the link.
+// Not by splice, which takes half the processor time for large files and twice as much for small
+// ones: a receiver that does not read would keep one of the ring's worker threads, and bytes that
+// change after the completion would be sent. README.md has the figures. Read and send are not
+// linked: it saves a fifth at most, none with many connections, and a short read breaks the link.
 #include <liburing.h>
 #include <sys/socket.h>
 
