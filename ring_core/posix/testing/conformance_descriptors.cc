@@ -22,13 +22,27 @@
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/token.h"
+#include "ring_core/posix/testing/shared_descriptors.h"
 
 namespace ioring {
 namespace {
 
-// Listeners, connections, datagram sockets and files, and what the ring waits and wakes with: to
-// register it would close it twice.
+using posix::Pipe;
+using posix::Shared;
+using posix::Terminal;
+
+// To register it would close it twice, whichever of the two calls it is.
+void ExpectRefused(TestRing& ring, int descriptor) {
+  for (const absl::Status& refused :
+       {ring.RegisterSocket(descriptor).status(), ring.RegisterFile(descriptor).status()}) {
+    EXPECT_EQ(refused.code(), absl::StatusCode::kAlreadyExists) << descriptor << ": " << refused;
+    EXPECT_NE(refused.message().find(absl::StrCat(descriptor)), std::string::npos) << refused;
+  }
+}
+
+// Listeners, connections, datagram sockets and files, and what the ring waits and wakes with.
 TEST_P(RingConformance, WhatTheRingMadeIsNotRegistered) {
+  Destroy(MakeRing());  // makes what is made once in a process
   const std::vector<int> before = OpenDescriptors();
   TestRing& ring = MakeRing();
   const ListenerId listener = ring.Listen();
@@ -45,14 +59,30 @@ TEST_P(RingConformance, WhatTheRingMadeIsNotRegistered) {
                       std::back_inserter(made));
   // A listener, the client's end, a datagram socket, a file, and what the ring needs for itself.
   EXPECT_GE(made.size(), 5u);
-  for (const int number : made) {
-    const absl::Status refused = ring.RegisterSocket(number).status();
-    EXPECT_EQ(refused.code(), absl::StatusCode::kAlreadyExists) << number << ": " << refused;
-    EXPECT_NE(refused.message().find(absl::StrCat(number)), std::string::npos) << refused;
-  }
+  for (const int number : made) ExpectRefused(ring, number);
   ring.ExpectAlive(pair);
   ring.ExpectAlive(ring.MakePair(listener));
   EXPECT_TRUE(ring.CloseFile(*file).ok());
+}
+
+// What can be a connection, which is polled, and a file, which is read, is one of them at a time.
+TEST_P(RingConformance, WhatIsAConnectionIsNoFile) {
+  for (Shared (*make)() : {&Pipe, &Terminal}) {
+    Shared shared = make();
+    SCOPED_TRACE(shared.name);
+    TestRing& ring = MakeRing();
+    const int number = shared.descriptor.get();
+    const absl::StatusOr<ConnectionId> connection = ring.RegisterSocket(number);
+    ASSERT_TRUE(connection.ok()) << connection.status();
+    shared.descriptor.release();
+    ExpectRefused(ring, number);
+    ASSERT_TRUE(ring.UnregisterSocket(*connection).ok());
+    const absl::StatusOr<FileId> file = ring.RegisterFile(number);
+    ASSERT_TRUE(file.ok()) << file.status();
+    ExpectRefused(ring, number);
+    EXPECT_TRUE(ring.CloseFile(*file).ok());
+    EXPECT_EQ(fcntl(number, F_GETFD), -1) << "it is open still";
+  }
 }
 
 // Trap 11: a program that is started from this one does not get its connections.
