@@ -20,10 +20,12 @@
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
 #include "ring/completion.h"
+#include "ring/conformance/file_calls.h"
 #include "ring/conformance/suite.h"
 #include "ring/conformance/test_ring.h"
 #include "ring/endpoint.h"
 #include "ring/error.h"
+#include "ring/file.h"
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/token.h"
@@ -52,8 +54,10 @@ using posix::WorkingFolder;
 bool IsNonBlocking(const Descriptor& descriptor) {
   return (fcntl(descriptor.get(), F_GETFL) & O_NONBLOCK) != 0;
 }
-bool IsCloseOnExec(const Descriptor& descriptor) {
-  return (fcntl(descriptor.get(), F_GETFD) & FD_CLOEXEC) != 0;
+bool IsCloseOnExec(int descriptor) { return (fcntl(descriptor, F_GETFD) & FD_CLOEXEC) != 0; }
+bool IsCloseOnExec(const Descriptor& descriptor) { return IsCloseOnExec(descriptor.get()); }
+void SetCloseOnExec(const Descriptor& descriptor, bool on) {
+  PCHECK(fcntl(descriptor.get(), F_SETFD, on ? FD_CLOEXEC : 0) == 0);
 }
 void SetNonBlocking(const Descriptor& descriptor, bool on) {
   const int flags = fcntl(descriptor.get(), F_GETFL);
@@ -70,6 +74,16 @@ ConnectionId Register(TestRing& ring, Descriptor descriptor) {
   EXPECT_TRUE(id.ok()) << id.status();
   if (id.ok()) descriptor.release();
   return id.value_or(ConnectionId{});
+}
+
+// A copy of the descriptor, which is close-on-exec or not.
+FileId RegisterFile(TestRing& ring, const Descriptor& descriptor, bool close_on_exec) {
+  Descriptor copy = Copy(descriptor);
+  SetCloseOnExec(copy, close_on_exec);
+  const absl::StatusOr<FileId> file = ring.RegisterFile(copy.get());
+  EXPECT_TRUE(file.ok()) << file.status();
+  if (file.ok()) copy.release();
+  return file.value_or(FileId{});
 }
 
 Token StartPoll(TestRing& ring, ConnectionId connection, PollEvents events) {
@@ -255,6 +269,84 @@ TEST_P(RingConformance, DatagramSocketsOfEitherModeWait) {
     }
     for (const Token send : sends) EXPECT_EQ(ring.Await(send).result(), 3);
     Destroy(ring);
+  }
+}
+
+// ---- Files that others have too.
+
+// Their blocking mode is the others' as well. It stays, whatever a ring does with such a file: from
+// the registration on, while operations wait and run, and when the ring has closed it.
+TEST_P(RingConformance, FilesAreLeftAsTheyAre) {
+  for (Shared (*make)() : {&Pipe, &Terminal}) {
+    for (const bool on : {false, true}) {
+      const Shared shared = make();
+      SCOPED_TRACE(testing::Message() << shared.name << (on ? " non-blocking" : " blocking"));
+      const Descriptor& writer = shared.others.front();
+      SetNonBlocking(shared.descriptor, on);
+      SetNonBlocking(writer, on);
+      TestRing& ring = MakeRing();
+      FileCalls calls(ring);
+      const FileId reads = RegisterFile(ring, shared.descriptor, on);
+      const FileId writes = RegisterFile(ring, writer, on);
+      const auto expect_mode = [&](const char* when) {
+        EXPECT_EQ(IsNonBlocking(shared.descriptor), on) << when;
+        EXPECT_EQ(IsNonBlocking(writer), on) << when;
+      };
+      const auto expect_untouched = [&](const char* when) {
+        expect_mode(when);
+        for (const FileId file : {reads, writes}) {
+          const absl::StatusOr<NativeHandle> handle = ring.FileHandle(file);
+          ASSERT_TRUE(handle.ok()) << handle.status();
+          EXPECT_EQ(IsCloseOnExec(static_cast<int>(*handle)), on) << when;
+        }
+      };
+      expect_untouched("registered");
+      const Token read = calls.StartRead(reads, kOwnPosition, ring.Memory(8));
+      ring.Quiet();
+      EXPECT_FALSE(ring.HasArrived(read));
+      expect_untouched("a read waits");
+      EXPECT_EQ(calls.Write(writes, kOwnPosition, "line\n").result(), 5);
+      EXPECT_EQ(ring.Await(read).result(), 5);
+      expect_untouched("read and written");
+      const Token cancelled = calls.StartRead(reads, kOwnPosition, ring.Memory(8));
+      ring.Quiet();
+      EXPECT_EQ(ring.Await(ring.StartCancel(cancelled)).result(), 0);
+      EXPECT_EQ(ring.Await(cancelled).error(), Error::kCanceled);
+      expect_untouched("cancelled");
+      EXPECT_EQ(calls.CloseFile(reads).result(), 0);
+      EXPECT_TRUE(ring.CloseFile(writes).ok());
+      expect_mode("closed");
+      RegisterFile(ring, shared.descriptor, on);
+      Destroy(ring);
+      expect_mode("destroyed");
+    }
+  }
+}
+
+// A registration that fails changes nothing, whatever the reason.
+TEST_P(RingConformance, AFileThatIsRefusedIsAsItWas) {
+  for (const bool on : {false, true}) {
+    SCOPED_TRACE(on);
+    RingOptions options = Options();
+    options.max_files = 1;
+    TestRing& ring = MakeRing(options);
+    const auto expect_refused = [&](const Descriptor& descriptor, absl::StatusCode code) {
+      SetNonBlocking(descriptor, on);
+      SetCloseOnExec(descriptor, on);
+      EXPECT_EQ(ring.RegisterFile(descriptor.get()).status().code(), code);
+      EXPECT_EQ(IsNonBlocking(descriptor), on);
+      EXPECT_EQ(IsCloseOnExec(descriptor), on);
+    };
+    expect_refused(UnixStreams().descriptor, absl::StatusCode::kInvalidArgument);
+    RegisterFile(ring, Pipe().descriptor, on);
+    expect_refused(Pipe().descriptor, absl::StatusCode::kResourceExhausted);
+    const Shared polled = Pipe();
+    Descriptor given = Copy(polled.descriptor);
+    const int number = given.get();
+    Register(ring, std::move(given));
+    EXPECT_EQ(ring.RegisterFile(number).status().code(), absl::StatusCode::kAlreadyExists);
+    EXPECT_FALSE(IsNonBlocking(polled.descriptor));
+    EXPECT_FALSE(IsCloseOnExec(number));
   }
 }
 
