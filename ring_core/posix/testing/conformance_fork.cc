@@ -294,6 +294,7 @@ TEST_P(RingConformance, UseInAChildOfAForkEndsItWithASentence) {
   BusyRing busy(*std::move(made));
   Ring& ring = busy.ring();
   std::byte memory[64];
+  char characters[64];
   const std::pair<const char*, std::function<void()>> uses[] = {
       {"Submit", [&] { ring.Submit(); }},
       {"SubmitAndWait", [&] { ring.SubmitAndWait(); }},
@@ -320,8 +321,31 @@ TEST_P(RingConformance, UseInAChildOfAForkEndsItWithASentence) {
       {"UnregisterBuffer", [&] { ring.UnregisterBuffer(busy.buffer()).IgnoreError(); }},
       {"UnregisterBufferGroup", [&] { ring.UnregisterBufferGroup(busy.group()).IgnoreError(); }},
       {"AddBuffers", [&] { ring.AddBuffers(busy.group(), memory).IgnoreError(); }},
+      {"RegisterBufferGroup",
+       [&] {
+         ring.RegisterBufferGroup({.memory = memory, .buffer_bytes = 64, .max_buffers = 1})
+             .IgnoreError();
+       }},
       {"OpenFile", [&] { ring.OpenFile("file", {}).IgnoreError(); }},
       {"CloseFile", [&] { ring.CloseFile(busy.file()).IgnoreError(); }},
+      {"RegisterFile", [&] { ring.RegisterFile(0).IgnoreError(); }},
+      {"FileHandle", [&] { ring.FileHandle(busy.file()).IgnoreError(); }},
+      {"PrepareOpen",
+       [&] {
+         static_cast<void>(ring.PrepareOpen({{}, "file"}, {}, kNop));
+       }},
+      {"PrepareCloseFile", [&] { static_cast<void>(ring.PrepareCloseFile(busy.file(), kNop)); }},
+      {"PrepareRead", [&] { static_cast<void>(ring.PrepareRead(busy.file(), 0, memory, kNop)); }},
+      {"PrepareReadManaged",
+       [&] { static_cast<void>(ring.PrepareReadManaged(busy.file(), 0, busy.group(), kNop)); }},
+      {"PrepareReadLink",
+       [&] {
+         static_cast<void>(ring.PrepareReadLink({{}, "file"}, characters, kNop));
+       }},
+      {"PrepareWork",
+       [&] { static_cast<void>(ring.PrepareWork([](void*) { return 0; }, nullptr, kNop)); }},
+      {"PrepareSendFile",
+       [&] { static_cast<void>(ring.PrepareSendFile(busy.file(), 0, 4, busy.client(), kNop)); }},
   };
   for (const auto& [name, use] : uses) {
     SCOPED_TRACE(name);
