@@ -195,5 +195,41 @@ TEST_P(RingConformance, PollMultishotOfWhatIsAlwaysReadyTellsOnce) {
   }
 }
 
+// So does what is hung up: a pipe whose writer is gone, a terminal whose master is closed. Whether
+// that was so before the poll makes no difference.
+TEST_P(RingConformance, PollMultishotOfWhatIsHungUpTellsOnce) {
+  for (Shared (*make)() : {&Pipe, &Terminal}) {
+    for (const bool before : {true, false}) {
+      Shared shared = make();
+      SCOPED_TRACE(testing::Message() << shared.name << (before ? " before" : " after"));
+      TestRing& ring = MakeRing();
+      const ConnectionId id = Register(ring, std::move(shared.descriptor));
+      Token poll;
+      if (before) {
+        shared.others.clear();
+        poll = StartPolls(ring, id, kPollReadable);
+      } else {
+        poll = StartPolls(ring, id, kPollReadable);
+        ExpectQuiet(ring, poll, "before there is anything");
+        shared.others.clear();
+      }
+      EXPECT_TRUE(Any(NextEvents(ring, poll) & kPollHangUp));
+      ExpectQuiet(ring, poll, "after it was told");
+      ExpectQuiet(ring, poll, "some time later");
+      EXPECT_EQ(ring.Await(ring.StartCancel(poll)).result(), 0);
+      const Arrival last = ring.Next(poll);
+      EXPECT_EQ(last.error(), Error::kCanceled);
+      EXPECT_FALSE(last.more());
+      // The next one is told of it as well.
+      const Token next = StartPolls(ring, id, kPollReadable);
+      EXPECT_TRUE(Any(NextEvents(ring, next) & kPollHangUp));
+      ExpectQuiet(ring, next, "after it was told again");
+      EXPECT_EQ(ring.Close(id).result(), 0);
+      EXPECT_EQ(ring.Next(next).error(), Error::kCanceled);
+      Destroy(ring);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace ioring
