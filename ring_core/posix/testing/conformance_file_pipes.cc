@@ -24,6 +24,7 @@
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/token.h"
+#include "ring_core/posix/testing/shared_descriptors.h"
 
 namespace ioring {
 namespace {
@@ -52,6 +53,17 @@ struct RingPipe {
 
 Token StartOwnRead(FileCalls& calls, FileId file, std::span<std::byte> memory) {
   return calls.StartRead(file, kOwnPosition, memory);
+}
+
+// What a descriptor brings until the span is full.
+std::string ReadFully(int descriptor, std::span<char> memory) {
+  size_t size = 0;
+  while (size < memory.size()) {
+    const ssize_t result = read(descriptor, memory.data() + size, memory.size() - size);
+    if (result <= 0) break;
+    size += static_cast<size_t>(result);
+  }
+  return {memory.data(), size};
 }
 
 // A read waits for bytes and takes what is there; the end is 0.
@@ -283,6 +295,43 @@ TEST_P(RingConformance, PipeHasNoOffsets) {
   EXPECT_EQ(calls.Advise(pipe.reads, Advice::kSequential, 0, 0).result(), 0) << "it is a hint";
   EXPECT_EQ(calls.CloseFile(pipe.reads).result(), 0);
   EXPECT_EQ(calls.CloseFile(pipe.writes).result(), 0);
+}
+
+// A terminal is read and written in lines, through one file, and waits for its other end.
+TEST_P(RingConformance, TerminalIsReadAndWritten) {
+  for (const bool non_blocking : {false, true}) {
+    SCOPED_TRACE(non_blocking);
+    posix::Shared shared = posix::Terminal();
+    const int master = shared.others.front().get();
+    if (non_blocking) {
+      ASSERT_EQ(fcntl(shared.descriptor.get(), F_SETFL, O_RDWR | O_NONBLOCK), 0);
+    }
+    TestRing& ring = MakeRing();
+    FileCalls calls(ring);
+    const FileId terminal = RingPipe::Register(ring, shared.descriptor.release());
+    const std::span<std::byte> memory = ring.Memory(64);
+    const Token read = StartOwnRead(calls, terminal, memory);
+    ring.Quiet();
+    EXPECT_FALSE(ring.HasArrived(read));
+    ASSERT_EQ(write(master, "half", 4), 4);
+    ring.Quiet();
+    EXPECT_FALSE(ring.HasArrived(read)) << "before the line has ended";
+    ASSERT_EQ(write(master, " a line\nnext\n", 13), 13);
+    EXPECT_EQ(ring.Await(read).result(), 12);
+    EXPECT_EQ(AsText(memory.first(12)), "half a line\n");
+    EXPECT_EQ(calls.Read(terminal, kOwnPosition, 64), "next\n");
+    std::array<char, 19> echoed;
+    EXPECT_EQ(ReadFully(master, echoed), "half a line\r\nnext\r\n");
+    EXPECT_EQ(calls.Write(terminal, kOwnPosition, "answer").result(), 6);
+    EXPECT_EQ(ReadFully(master, std::span(echoed).first(6)), "answer");
+    // A read that waits ends when the other end is closed.
+    const Token last = StartOwnRead(calls, terminal, memory);
+    ring.Quiet();
+    EXPECT_FALSE(ring.HasArrived(last));
+    shared.others.clear();
+    EXPECT_EQ(ring.Await(last).result(), 0);
+    EXPECT_EQ(calls.CloseFile(terminal).result(), 0);
+  }
 }
 
 // A FIFO by its name: for reading and writing it opens at once.
