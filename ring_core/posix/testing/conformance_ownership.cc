@@ -7,10 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +21,7 @@
 #include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "ring/completion.h"
 #include "ring/conformance/file_calls.h"
@@ -75,6 +79,8 @@ ConnectionId Register(TestRing& ring, Descriptor descriptor) {
   if (id.ok()) descriptor.release();
   return id.value_or(ConnectionId{});
 }
+
+Descriptor UnixDatagramSocket() { return Descriptor(socket(AF_UNIX, SOCK_DGRAM, 0)); }
 
 // A copy of the descriptor, which is close-on-exec or not.
 FileId RegisterFile(TestRing& ring, const Descriptor& descriptor, bool close_on_exec) {
@@ -269,6 +275,39 @@ TEST_P(RingConformance, DatagramSocketsOfEitherModeWait) {
     }
     for (const Token send : sends) EXPECT_EQ(ring.Await(send).result(), 3);
     Destroy(ring);
+  }
+}
+
+// A datagram that goes to an address and waits for room there arrives as it was, none of them
+// empty.
+TEST_P(RingConformance, DatagramsToAFullQueueArriveWhole) {
+  TestRing& ring = MakeRing();
+  const absl::StatusOr<ConnectionId> to = ring.OpenDatagram(UnusedPath(ring));
+  ASSERT_TRUE(to.ok()) << to.status();
+  const absl::StatusOr<ConnectionId> own = ring.OpenDatagram(UnusedPath(ring));
+  ASSERT_TRUE(own.ok()) << own.status();
+  const Endpoint address = *ring.LocalEndpoint(*to);
+  // One that the ring made, and one that it was handed.
+  for (const ConnectionId from : {*own, Register(ring, UnixDatagramSocket())}) {
+    std::vector<std::string> texts;
+    std::vector<Token> sends;
+    do {
+      texts.push_back(absl::StrCat("message ", texts.size()));
+      sends.push_back(ring.Start([&](Token token) {
+        return ring.PrepareSendTo(from, ring.Text(texts.back()), address, token);
+      }));
+      ring.Quiet();
+    } while (ring.HasArrived(sends.back()) && sends.size() < 1000);
+    ASSERT_FALSE(ring.HasArrived(sends.back())) << "a queue without end";
+    for (const std::string& text : texts) {
+      const std::span<std::byte> memory = ring.Memory(64);
+      const Arrival arrival = ring.Recv(*to, memory);
+      ASSERT_EQ(arrival.result(), static_cast<int32_t>(text.size()));
+      EXPECT_EQ(AsText(memory.first(text.size())), text);
+    }
+    for (size_t i = 0; i < sends.size(); ++i) {
+      EXPECT_EQ(ring.Await(sends[i]).result(), static_cast<int32_t>(texts[i].size()));
+    }
   }
 }
 
