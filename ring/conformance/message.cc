@@ -138,6 +138,17 @@ TEST_P(RingConformance, MessageASliceTakesOne) {
       ExpectText(ring.Await(start(64)), buffer.memory.subspan(1024), "one");
       EXPECT_EQ(ring.Await(start(4)).error(), Error::kMessageTooLong);
       ExpectText(ring.Await(start(3)), buffer.memory.subspan(1024), "two");
+      if (inbox.is_sequenced) continue;  // nobody sends empty ones there
+      for (const bool waits : {true, false}) {
+        Token recv;
+        if (waits) recv = start(64);
+        ring.Submit();
+        inbox.send("");
+        if (!waits) recv = start(64);
+        const Arrival empty = ring.Await(recv);
+        EXPECT_EQ(empty.result(), 0);
+        EXPECT_EQ(empty.completion.flags, uint32_t{kEmptyDatagram});
+      }
     }
   });
 }
