@@ -101,6 +101,72 @@ TEST_P(RingConformance, CancelOfWhatEndedSparesTheNextReceive) {
   EXPECT_EQ(ring.Await(from).result(), 4);
 }
 
+// Whatever takes a token finds none, and leaves what is in flight meanwhile alone.
+void ExpectTouchesNothing(TestRing& ring, Token ended, Token in_flight) {
+  const auto error_of = [&](Token token) { return ring.Await(token).error(); };
+  EXPECT_EQ(error_of(ring.StartCancel(ended)), Error::kNotFound);
+  EXPECT_EQ(error_of(ring.Start([&](Token token) {
+              return ring.PrepareDeadline(ended, std::chrono::milliseconds{1}, token);
+            })),
+            Error::kNotFound);
+  EXPECT_EQ(error_of(ring.Start([&](Token token) { return ring.PreparePollRemove(ended, token); })),
+            Error::kNotFound);
+  ring.Quiet();
+  EXPECT_FALSE(ring.HasArrived(in_flight));
+}
+
+TEST_P(RingConformance, TheTokenOfAReceiveThatEndedNamesNothing) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const Token ended = ring.StartRecv(pair.server, ring.Memory(1));
+  EXPECT_EQ(ring.Send(pair.client, "x").result(), 1);
+  EXPECT_EQ(ring.Await(ended).result(), 1);
+  const Token recv = ring.StartRecv(pair.server, ring.Memory(8), TransferFlags::kAll);
+  ExpectTouchesNothing(ring, ended, recv);
+  EXPECT_EQ(ring.Send(pair.client, "8 bytes!").result(), 8);
+  EXPECT_EQ(ring.Await(recv).result(), 8);
+}
+
+TEST_P(RingConformance, TheTokenOfASendThatEndedNamesNothing) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const Token ended = ring.StartSend(pair.client, ring.Text("x"));
+  EXPECT_EQ(ring.Await(ended).result(), 1);
+  EXPECT_EQ(ring.RecvText(pair.server, 1), "x");
+  const Token send =
+      ring.StartSend(pair.client, ring.Memory(kMoreThanSocketsHoldBytes), TransferFlags::kAll);
+  ExpectTouchesNothing(ring, ended, send);
+  EXPECT_EQ(ring.RecvText(pair.server, kMoreThanSocketsHoldBytes).size(),
+            kMoreThanSocketsHoldBytes);
+  EXPECT_EQ(ring.Await(send).result(), static_cast<int32_t>(kMoreThanSocketsHoldBytes));
+}
+
+// Also of one that a managed receive of the same group follows, of either kind.
+TEST_P(RingConformance, TheTokenOfAManagedReceiveThatEndedNamesNothing) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const TestGroup group = ring.MakeGroup(4, 64);
+  for (const Shots first : {Shots::kOneShot, Shots::kMultishot}) {
+    for (const Shots second : {Shots::kOneShot, Shots::kMultishot}) {
+      const Token ended = ring.StartManaged(pair.server, group.id, first);
+      EXPECT_EQ(ring.Send(pair.client, "one").result(), 3);
+      EXPECT_EQ(ring.Next(ended).bytes, "one");
+      if (first == Shots::kMultishot) {
+        EXPECT_EQ(ring.Await(ring.StartCancel(ended)).result(), 0);
+        EXPECT_EQ(ring.Next(ended).error(), Error::kCanceled);
+      }
+      const Token recv = ring.StartManaged(pair.server, group.id, second);
+      ExpectTouchesNothing(ring, ended, recv);
+      EXPECT_EQ(ring.Send(pair.client, "two").result(), 3);
+      EXPECT_EQ(ring.Next(recv).bytes, "two");
+      if (second == Shots::kOneShot) continue;
+      ExpectTouchesNothing(ring, ended, recv);
+      EXPECT_EQ(ring.Await(ring.StartCancel(recv)).result(), 0);
+      EXPECT_EQ(ring.Next(recv).error(), Error::kCanceled);
+    }
+  }
+}
+
 // A cancel is about what is there when it is prepared, also where the queue has hardly room for it.
 TEST_P(RingConformance, CancelSparesWhatIsPreparedAfterIt) {
   RingOptions options = Options();
