@@ -19,9 +19,11 @@
 #include <functional>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <tuple>
 #include <vector>
 
@@ -439,6 +441,64 @@ INSTANTIATE_TEST_SUITE_P(Masks, RestrictedRing,
                          testing::Values(Mask{"Native", {}},
                                          Mask{"Linux515", CapabilitiesNewerThan5_15()}),
                          MaskName);
+
+// ---- The kernel's worker threads are the thread's, not the ring's.
+
+// Of workers for files and of all others: what the kernel says of the calling thread's. Then it
+// sets the bounds of the ring that it was asked through (io_register_iowq_max_workers).
+std::array<uint32_t, 2> WorkerBounds(int ring_fd) {
+  std::array<uint32_t, 2> bounds{};  // 0: is asked, and stays as it is
+  const long result = syscall(SYS_io_uring_register, ring_fd, IORING_REGISTER_IOWQ_MAX_WORKERS,
+                              bounds.data(), bounds.size());
+  EXPECT_EQ(result, 0);
+  return bounds;
+}
+
+// A ring of this thread that was used, and its descriptor.
+struct BoundedRing {
+  explicit BoundedRing(uint32_t max_worker_threads) {
+    const std::vector<int> before = OpenDescriptors();
+    tester.emplace(RingOptions{.max_worker_threads = max_worker_threads});
+    EXPECT_EQ(tester->Run([&](Token token) { return (*tester)->PrepareNop(token); }).result, 0);
+    for (const int made : OpenDescriptors()) {
+      if (std::binary_search(before.begin(), before.end(), made)) continue;
+      if (DescriptorTarget(made) == "anon_inode:[io_uring]") fd = made;
+    }
+    EXPECT_GE(fd, 0);
+  }
+
+  std::optional<UringTester> tester;
+  int fd = -1;
+};
+
+using Bounds = std::array<uint32_t, 2>;
+
+// Each in a thread of its own, which has used no ring before.
+void RunInThread(const std::function<void()>& test) { std::thread(test).join(); }
+
+// The last ring's bound is that of all rings of its thread, also when that ring is gone.
+TEST(WorkerThreadsTest, TheLastRingsBoundCountsForItsThread) {
+  RunInThread([] {
+    const BoundedRing first(3);
+    const BoundedRing second(5);
+    EXPECT_EQ(WorkerBounds(first.fd), (Bounds{5, 5}));
+    // To ask through the first one has set its bound again.
+    EXPECT_EQ(WorkerBounds(second.fd), (Bounds{3, 3}));
+  });
+  RunInThread([] {
+    const BoundedRing first(5);
+    { const BoundedRing second(3); }
+    EXPECT_EQ(WorkerBounds(first.fd), (Bounds{3, 3}));
+  });
+  RunInThread([] {
+    const BoundedRing first(3);
+    RunInThread([] {
+      const BoundedRing other(5);
+      EXPECT_EQ(WorkerBounds(other.fd), (Bounds{5, 5}));
+    });
+    EXPECT_EQ(WorkerBounds(first.fd), (Bounds{3, 3})) << "another thread's ring changed it";
+  });
+}
 
 }  // namespace
 }  // namespace ioring::uring
