@@ -8,9 +8,11 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <ctime>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <set>
 #include <string>
@@ -231,7 +233,8 @@ class SyncedCopyTest : public testing::TestWithParam<Options> {
   void Copy(std::string_view source, std::string_view destination, Disk& watching,
             int64_t stopped_at = -1) {
     engine_ = std::make_unique<Engine>(
-        [](const RingOptions& wanted) -> absl::StatusOr<std::unique_ptr<Ring>> {
+        [this](RingOptions wanted) -> absl::StatusOr<std::unique_ptr<Ring>> {
+          if (max_files_ != 0) wanted.max_files = max_files_;
           absl::StatusOr<CreatedRing> created = CreateRing(wanted, BackendKind::kEpoll);
           if (!created.ok()) return created.status();
           return std::move(created->ring);
@@ -263,9 +266,15 @@ class SyncedCopyTest : public testing::TestWithParam<Options> {
     return missing;
   }
 
+  size_t CountFiles(std::string_view directory) const {
+    const std::filesystem::directory_iterator entries(folder_.Path(directory));
+    return static_cast<size_t>(std::distance(begin(entries), end(entries)));
+  }
+
   const std::vector<std::string> none_;
   TestFolder folder_;
   Options options_;
+  uint32_t max_files_ = 0;  // of a ring; 0: as many as the engine wants
   std::unique_ptr<Engine> engine_;
 };
 
@@ -328,6 +337,19 @@ TEST_P(SyncedCopyTest, WhatIsInADirectoryWithoutItsTimesIsToo) {
   EXPECT_EQ(report().counters.problems, 4u);  // from, sub, inside and many
   EXPECT_TRUE(folder_.Has("to/from/many/39"));
   EXPECT_EQ(Missing(watching), none_);
+}
+
+// The ring takes the destination, and the source's directory or not, but not the copy's.
+TEST_P(SyncedCopyTest, WhatIsInADirectoryThatTheRingDoesNotTakeIsToo) {
+  for (max_files_ = 1; max_files_ <= 2; ++max_files_) {
+    StartAnew();
+    Disk watching;
+    Copy("from/many", "to", watching);
+    ASSERT_EQ(report().problems.size(), 1u);
+    EXPECT_EQ(report().problems.front().path, folder_.Path("from/many"));
+    EXPECT_EQ(report().counters.files, CountFiles("to/many")) << max_files_ << " files of a ring";
+    EXPECT_EQ(Missing(watching), none_) << max_files_ << " files of a ring";
+  }
 }
 
 TEST_P(SyncedCopyTest, EachFailureIsTold) {

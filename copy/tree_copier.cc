@@ -245,10 +245,27 @@ Task<bool> TreeCopier::CopyVisited(Visit& visit, bool has_depth_turn) {
     co_await walk.group;
     ++party_.walks;
     co_await FinishDirectory(directory, visit.info);
+  } else {
+    co_await EndVisit(visit);
   }
   co_await Close(directory.from);
   co_await Close(directory.to);
   co_return goes_on;
+}
+
+// What was copied of a directory counts, and lasts, where no more of it can be.
+Task<bool> TreeCopier::EndVisit(Visit& visit) {
+  for (const BatchEntry& entry : visit.batch.entries) shared_.Tally(visit.path, entry);
+  if (!visit.to.is_open() || options_.dry_run) co_return true;
+  std::string reason;
+  const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
+    reason = FinishDirectoryAt(visit.from.get(), visit.info, visit.to.get(), options_,
+                               /*is_whole=*/false);
+    return 0;
+  });
+  if (worked != 0) reason = ErrorText(ToError(worked));
+  if (!reason.empty()) Tell(visit.path, reason);
+  co_return reason.empty();
 }
 
 Task<bool> TreeCopier::CopyContent(const Directory& directory) {

@@ -72,6 +72,7 @@ class TreeCopier {
   Task<bool> HandOver(Visit& visit);
   bool CanOpen(uint32_t share) const;
   Task<bool> CopyVisited(Visit& visit, bool has_depth_turn);
+  Task<bool> EndVisit(Visit& visit);
   Task<bool> WalkDirectory(const Directory& directory, Walk& walk);
   Task<bool> StartBatch(const Directory& directory, Walk& walk);
   Task<bool> StartDirectory(const Directory& directory, Walk& walk, std::string name);
