@@ -25,6 +25,7 @@
 #include "copy/task.h"
 #include "copy/tree_copier.h"
 #include "copy/visit.h"
+#include "ring/file.h"
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring/ring.h"
@@ -50,6 +51,16 @@ OwnedDescriptor OpenDirectory(const std::string& path) {
 std::string PathOf(const Place& place) {
   const bool is_working_directory = place.source.directory == "." && !place.source.name.empty();
   return is_working_directory ? std::string() : place.source.directory;
+}
+
+// Whether a source becomes an entry of the destination's directory that is none itself.
+bool HasFilesAtTop(const Places& places) {
+  return std::any_of(places.places.begin(), places.places.end(), [](const Place& place) {
+    struct stat info;
+    return !place.target_name.empty() && !place.source.name.empty() &&
+           system::StatPath(place.path.c_str(), FollowLink::kNo, &info) == 0 &&
+           !S_ISDIR(info.st_mode);
+  });
 }
 
 }  // namespace
@@ -189,6 +200,8 @@ absl::Status Engine::Run(const std::vector<std::string>& sources, const std::str
   if (looked != 0) return absl::ErrnoToStatus(-looked, places->directory);
 
   const auto begin = std::chrono::steady_clock::now();
+  // Nothing else lists it.
+  if (options_.resume && !options_.dry_run && HasFilesAtTop(*places)) RemoveLeftovers(top.get());
   absl::Status status;
   {
     Shared shared(options_, report_, stop_, top.get(), info);

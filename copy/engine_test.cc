@@ -315,6 +315,36 @@ TEST_P(EngineErrorsTest, RemovesWhatAKilledCopyLeft) {
   EXPECT_TRUE(folder_.Has("to/other"));
 }
 
+// Also where only files are put into a directory, and none of it is listed for that.
+TEST_P(EngineErrorsTest, RemovesWhatAKilledCopyOfFilesLeft) {
+  const std::string kLeft = "to/.ioring-copy-0123456789abcdef";
+  const std::string kLink = "to/.ioring-copy-0123456789abcdee";
+  const std::string kOthers[] = {"to/.ioring-copy-", "to/.ioring-copy-0123456789abcdeF",
+                                 "to/.ioring-copy-0123456789abcdef0"};
+  folder_.Write("file", "text");
+  folder_.MakeDirectory("directory");
+  folder_.MakeDirectory("to/.ioring-copy-0123456789abcded");
+  folder_.Write(kLeft, "half");
+  ASSERT_EQ(symlink("target", folder_.Path(kLink).c_str()), 0);
+  for (const std::string& other : kOthers) folder_.Write(other, "not of a copy");
+  // Not of a run that goes on with nothing, writes nothing, or puts no file there.
+  ASSERT_TRUE(Copy({"file"}, "to").ok());
+  options_.resume = true;
+  ASSERT_TRUE(Copy({"directory"}, "to").ok());
+  options_.dry_run = true;
+  ASSERT_TRUE(Copy({"directory", "file"}, "to").ok());
+  EXPECT_TRUE(folder_.Has(kLeft) && folder_.Has(kLink));
+  options_.dry_run = false;
+  ASSERT_TRUE(Copy({"directory", "file"}, "to").ok());
+  EXPECT_FALSE(folder_.Has(kLeft) || folder_.Has(kLink));
+  for (const std::string& other : kOthers) EXPECT_TRUE(folder_.Has(other)) << other;
+  EXPECT_TRUE(folder_.Has("to/.ioring-copy-0123456789abcded")) << "a directory";
+  // And under a name of its own.
+  folder_.Write(kLeft, "half");
+  ASSERT_TRUE(Copy({"file"}, "to/new").ok());
+  EXPECT_FALSE(folder_.Has(kLeft));
+}
+
 TEST_P(EngineErrorsTest, ADryRunCountsAndWritesNothing) {
   folder_.MakeDirectory("from/sub");
   folder_.Write("from/sub/small", "text");

@@ -168,7 +168,6 @@ class CopyWorld {
     }
     before_ = LookAt(disk_, "/to/from");
     disk_.SyncAll();
-    if (plan_.form == Form::kEntries) where_ = Temporary::kAtTop;
     current = this;
   }
   CopyWorld(const CopyWorld&) = delete;
@@ -276,7 +275,8 @@ class CopyWorld {
                           " last");
     }
     if (!is_whole || is_torn_) return CheckEach(from_, before_, to, is_torn_);
-    return CheckWhole(from_, to, resume && plan_.has_errors ? Temporary::kAnywhere : where_);
+    const bool may_be_left = resume && plan_.has_errors;
+    return CheckWhole(from_, to, may_be_left ? Temporary::kAnywhere : Temporary::kNowhere);
   }
 
   std::string RunLast(Counts& counts) {
@@ -285,7 +285,7 @@ class CopyWorld {
     }
     world_.faults() = {.short_file_transfer = plan_.faults.short_file_transfer};
     if (!Copy(OptionsOf(/*resume=*/true))) return absl::StrCat("the last run failed: ", told_);
-    std::string wrong = CheckWhole(from_, LookAt(disk_, "/to/from"), where_);
+    std::string wrong = CheckWhole(from_, LookAt(disk_, "/to/from"), Temporary::kNowhere);
     if (!wrong.empty()) return absl::StrCat("after the last run: ", wrong);
     wrong = CheckWhole(LookAt(disk_, "/from"), from_, Temporary::kNowhere);
     if (!wrong.empty()) return absl::StrCat("the source: ", wrong);
@@ -304,8 +304,6 @@ class CopyWorld {
   Tree from_;
   Tree before_;
   Plan plan_;
-  // A copy does not look for them among the other entries of the directory that it copies to.
-  Temporary where_ = Temporary::kNowhere;
   bool is_torn_ = false;
   bool has_failed_ = false;
   Engine* running_ = nullptr;

@@ -46,11 +46,6 @@ bool Has(const Tree& tree, const std::string& path, const Seen& seen) {
                                            : IsSame(found->second, seen);
 }
 
-bool MayBeThere(const std::string& path, Temporary where) {
-  if (!IsTemporary(path) || where == Temporary::kNowhere) return false;
-  return where == Temporary::kAnywhere || path.find('/') == std::string::npos;
-}
-
 }  // namespace
 
 // ---- Looking.
@@ -97,7 +92,8 @@ std::string CheckWhole(const Tree& from, const Tree& to, Temporary where) {
     }
   }
   for (const auto& [path, seen] : to) {
-    if (!from.contains(path) && !MayBeThere(path, where)) {
+    const bool may_be_there = where == Temporary::kAnywhere && IsTemporary(path);
+    if (!from.contains(path) && !may_be_there) {
       return absl::StrCat(path, " is of no source");
     }
   }

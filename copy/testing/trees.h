@@ -39,7 +39,7 @@ bool IsTemporary(const std::string& path);
 std::string CheckEach(const Tree& from, const Tree& before, const Tree& to, bool is_torn);
 
 // Where there may be temporary names.
-enum class Temporary : uint8_t { kNowhere, kAtTop, kAnywhere };
+enum class Temporary : uint8_t { kNowhere, kAnywhere };
 
 // Whether `to` is a whole copy of `from`.
 std::string CheckWhole(const Tree& from, const Tree& to, Temporary where);
