@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <thread>
@@ -23,6 +24,7 @@
 #include "copy/shared.h"
 #include "copy/system.h"
 #include "copy/task.h"
+#include "copy/trail.h"
 #include "copy/tree_copier.h"
 #include "copy/visit.h"
 #include "ring/file.h"
@@ -67,6 +69,7 @@ bool HasFilesAtTop(const Places& places) {
 
 struct Engine::Remainder {
   const Place* place;
+  const Trail* above;            // the directory that the source is an entry of
   BatchEntry entry;              // of a place that has a name
   std::unique_ptr<Visit> visit;  // of a directory that was begun
 };
@@ -101,7 +104,7 @@ Task<bool> Engine::CopyRemainders(Worker& worker, Shared& shared,
       shared.Tell(place.path, from.status().message());
       continue;
     }
-    TreeCopier::Directory directory{.from = *from, .to = top, .path = PathOf(place)};
+    TreeCopier::Directory directory{.from = *from, .to = top, .trail = remainder.above};
     if (place.source.name.empty()) {
       co_await worker.copier.CopyContent(directory);
     } else {
@@ -166,26 +169,24 @@ bool Engine::CopyAtOnce(Shared& shared, const Place& place, Remainder& remainder
   remainder.entry = std::move(batch.entries.front());
   if (remainder.entry.outcome == Outcome::kLargeFile) return false;
   if (remainder.entry.outcome == Outcome::kDirectory) {
-    remainder.visit = Begin(shared, place, from.get());
+    remainder.visit = Begin(shared, remainder, from.get());
     return remainder.visit == nullptr;
   }
-  shared.Tally(PathOf(place), remainder.entry);
+  shared.Tally(*remainder.above, remainder.entry);
   return true;
 }
 
 // Copies as much of a directory as is soon done. Null where that is all.
-std::unique_ptr<Visit> Engine::Begin(Shared& shared, const Place& place, int from) {
+std::unique_ptr<Visit> Engine::Begin(Shared& shared, const Remainder& remainder, int from) {
   auto visit = std::make_unique<Visit>();
   visit->parent_from = from;
   visit->parent_to = shared.top;
-  visit->name = place.source.name;
-  visit->target_name = visit->below = place.target_name;
-  visit->path = Join(PathOf(place), place.source.name);
+  visit->trail = {remainder.above, remainder.place->source.name, remainder.place->target_name};
   visit->top = shared.top_info;
   visit->batch.options = &options_;
   visit->batch.stop = &stop_;
   VisitDirectory(*visit);
-  if (!visit->reason.empty()) shared.Tell(visit->path, visit->reason);
+  if (!visit->reason.empty()) shared.Tell(visit->trail.SourcePath(), visit->reason);
   if (visit->is_finished) shared.TallyFinished(*visit);
   return visit->is_entered && !visit->is_finished ? std::move(visit) : nullptr;
 }
@@ -205,9 +206,11 @@ absl::Status Engine::Run(const std::vector<std::string>& sources, const std::str
   absl::Status status;
   {
     Shared shared(options_, report_, stop_, top.get(), info);
+    std::deque<Trail> trails;
     std::vector<Remainder> remainders;
     for (const Place& place : places->places) {
-      Remainder remainder{&place, {}, nullptr};
+      trails.push_back({.source = PathOf(place)});
+      Remainder remainder{&place, &trails.back(), {}, nullptr};
       remainder.entry.name = place.source.name;
       remainder.entry.target_name = place.target_name;
       if (!place.source.name.empty()) Count(report_.counters.found);

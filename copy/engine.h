@@ -63,7 +63,7 @@ class Engine {
   struct Remainder;  // a place that was not copied at once
 
   bool CopyAtOnce(Shared& shared, const Place& place, Remainder& remainder);
-  std::unique_ptr<Visit> Begin(Shared& shared, const Place& place, int from);
+  std::unique_ptr<Visit> Begin(Shared& shared, const Remainder& remainder, int from);
   absl::Status CopyByRings(Shared& shared, std::vector<Remainder>& remainders);
   Task<bool> CopyRemainders(Worker& worker, Shared& shared, std::vector<Remainder>& remainders,
                             FileId top);

@@ -16,7 +16,7 @@ class HandoversTest : public testing::Test {
  protected:
   Task<bool> Serve(Handovers::Party& party, std::string name) {
     while (const Handovers::Job* job = co_await handovers_.Take(party)) {
-      told_.push_back(name + " copies " + job->visit->name);
+      told_.push_back(name + " copies " + job->visit->trail.source);
       Handovers::Finish(*job);
     }
     told_.push_back(std::move(name) + " ends");
@@ -24,7 +24,7 @@ class HandoversTest : public testing::Test {
   }
   Task<bool> Give(Handovers::Party& party) {
     Visit visit;
-    visit.name = "directory";
+    visit.trail.source = "directory";
     Handovers::Job job{.visit = &visit};
     const bool is_taken = co_await handovers_.Give(job, party);
     told_.push_back(is_taken ? "it is done" : "nobody takes it");

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include <cerrno>
 #include <vector>
 
 #include "copy/system.h"
@@ -29,7 +30,13 @@ int Listing::Open(int directory) {
   system::DirectoryStream* stream = nullptr;
   const int error = system::OpenStream(directory, &stream);
   stream_.reset(stream);
-  return error;
+  if (error != 0 || last_.empty()) return error;
+  system::StreamEntry entry;
+  int read = 0;
+  do {
+    read = system::ReadStream(stream_.get(), &entry);
+  } while (read > 0 && entry.name != last_);
+  return read > 0 ? 0 : read == 0 ? -ESTALE : read;
 }
 
 int Listing::Next(std::vector<ListedEntry>* entries) {
@@ -40,6 +47,7 @@ int Listing::Next(std::vector<ListedEntry>* entries) {
     if (read <= 0) return read;
     entries->push_back({entry.name, KindOf(entry.type)});
   }
+  last_ = entries->back().name;
   return 0;
 }
 

@@ -25,7 +25,8 @@ inline constexpr size_t kNamesAtOnce = 256;
 
 class Listing {
  public:
-  // `directory` stays the caller's. 0, or the negative of errno.
+  // `directory` stays the caller's. After a Close it goes on where that was, if the directory has
+  // not changed: -ESTALE where it finds the place no more. 0, or the negative of errno.
   int Open(int directory);
   // The next names, without "." and ".."; fewer than kNamesAtOnce: the directory ends. 0, or the
   // negative of errno.
@@ -37,6 +38,7 @@ class Listing {
     void operator()(system::DirectoryStream* stream) const { system::CloseStream(stream); }
   };
   std::unique_ptr<system::DirectoryStream, Closer> stream_;
+  std::string last_;  // the last name of a Next that was not the end
 };
 
 }  // namespace ioring::copy

@@ -3,18 +3,13 @@
 #include <string>
 #include <string_view>
 
-#include "absl/strings/str_cat.h"
 #include "copy/batch.h"
 #include "copy/report.h"
+#include "copy/trail.h"
 #include "copy/visit.h"
 #include "process/mutex_lock.h"
 
 namespace ioring::copy {
-
-std::string Join(std::string_view directory, std::string_view name) {
-  if (directory.empty()) return std::string(name);
-  return absl::StrCat(directory, directory.back() == '/' ? "" : "/", name);
-}
 
 void Shared::Tell(std::string_view path, std::string_view reason) {
   process::MutexLock lock(problems_mutex_);
@@ -25,8 +20,8 @@ void Shared::Tell(std::string_view path, std::string_view reason) {
   if (options.on_problem) options.on_problem(path, reason);
 }
 
-void Shared::Tally(std::string_view path, const BatchEntry& entry) {
-  if (!entry.reason.empty()) Tell(Join(path, entry.name), entry.reason);
+void Shared::Tally(const Trail& directory, const BatchEntry& entry) {
+  if (!entry.reason.empty()) Tell(Join(directory.SourcePath(), entry.name), entry.reason);
   Counters& counters = report.counters;
   Count(counters.found_bytes, entry.bytes);
   Count(counters.done_bytes, entry.bytes);
@@ -55,7 +50,7 @@ void Shared::Tally(std::string_view path, const BatchEntry& entry) {
 
 void Shared::TallyFinished(const Visit& visit) {
   Count(report.counters.found, visit.found);
-  for (const BatchEntry& entry : visit.batch.entries) Tally(visit.path, entry);
+  for (const BatchEntry& entry : visit.batch.entries) Tally(visit.trail, entry);
   if (visit.reason.empty()) Count(report.counters.directories);
 }
 

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 
 #include <atomic>
-#include <string>
 #include <string_view>
 
 #include "absl/synchronization/mutex.h"
@@ -16,6 +15,7 @@
 #include "copy/link_table.h"
 #include "copy/options.h"
 #include "copy/report.h"
+#include "copy/trail.h"
 #include "copy/visit.h"
 
 namespace ioring::copy {
@@ -36,8 +36,8 @@ class Shared {
   bool IsStopped() const { return stop.load(std::memory_order_relaxed); }
   // A problem.
   void Tell(std::string_view path, std::string_view reason);
-  // What a batch did with an entry of the directory `path`: counts it, and tells what is wrong.
-  void Tally(std::string_view path, const BatchEntry& entry);
+  // What a batch did with an entry of the directory: counts it, and tells what is wrong.
+  void Tally(const Trail& directory, const BatchEntry& entry);
   // The same of a directory that is finished.
   void TallyFinished(const Visit& visit);
 
@@ -52,9 +52,6 @@ class Shared {
  private:
   absl::Mutex problems_mutex_;  // of the report's problems, and of calls of on_problem
 };
-
-// "directory/name".
-std::string Join(std::string_view directory, std::string_view name);
 
 }  // namespace ioring::copy
 

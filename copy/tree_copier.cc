@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <ctime>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,15 +17,14 @@
 #include "copy/batch.h"
 #include "copy/file_copier.h"
 #include "copy/handovers.h"
-#include "copy/link_table.h"
 #include "copy/listing.h"
 #include "copy/options.h"
-#include "copy/pending_file.h"
 #include "copy/report.h"
 #include "copy/scheduler.h"
 #include "copy/shared.h"
 #include "copy/system.h"
 #include "copy/task.h"
+#include "copy/trail.h"
 #include "copy/visit.h"
 #include "ring/completion.h"
 #include "ring/error.h"
@@ -46,7 +45,7 @@ constexpr uint32_t kDescriptorsOfDirectory = 3;
 // Of a ring, for all else: its own, those of kFilesAtOnce files and their copies, and what its
 // threads have open.
 constexpr uint32_t kOtherDescriptors = 48;
-// Enough for a ring to go 100 levels deep.
+// Enough for a ring to have 100 levels open.
 constexpr uint32_t kDescriptorsOfRing = 256;
 
 // That the directories of a ring may have open: its part of the process's.
@@ -56,6 +55,21 @@ uint32_t DirectoryDescriptors(const Options& options) {
   const uint64_t part = system::DescriptorLimit() / RingsWithDescriptors(options);
   return static_cast<uint32_t>(
       std::clamp(part - std::min<uint64_t>(part, kOtherDescriptors), kLeast, kMost));
+}
+
+bool IsSameTime(const timespec& a, const timespec& b) {
+  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+// Of a directory and its copy, as they were opened.
+std::string CannotGetBack(int from, int to) {
+  const int error = from < 0 ? -from : -to;
+  return absl::StrCat(from < 0 ? "it" : "the copy",
+                      " was closed for lack of descriptors, and cannot be opened again from the "
+                      "directory in it",
+                      error == ESTALE ? ", which was moved" : ": ",
+                      error == ESTALE ? "" : ErrnoText(error),
+                      "; what is left of it, and of directories above it, is not copied");
 }
 
 }  // namespace
@@ -70,11 +84,21 @@ struct TreeCopier::Walk {
 
   Group group;
   std::vector<BatchEntry> entries;  // of the next batch
+  // Directories that a batch found, which are copied when the group has ended.
+  std::vector<BatchEntry> late;
   // What is listed, and was not looked at yet.
   std::vector<ListedEntry> listed;
   Listing listing;
   bool is_open = false;    // `listing`
   bool is_listed = false;  // there is no more
+
+  // What it takes to let go of the directory's handles, and to know it again. Null: it stays open.
+  Directory* directory = nullptr;
+  struct stat info {};       // of the source
+  Identity target;           // of the copy
+  uint32_t descriptors = 0;  // that count for it
+  // It was let go of, and is not to be had any more.
+  bool is_lost = false;
 };
 
 TreeCopier::TreeCopier(Scheduler& scheduler, Shared& shared)
@@ -116,31 +140,28 @@ Task<bool> TreeCopier::CopyEntry(const Directory& directory, BatchEntry entry) {
     co_await Distribute(directory, walk, entry);
   }
   co_await walk.group;
+  co_await CopyLate(directory, walk);
   co_return true;
 }
 
-Task<bool> TreeCopier::CopyDirectory(const Directory& parent, std::string name,
+Task<bool> TreeCopier::CopyDirectory(const Directory& parent, Walk& walk, std::string name,
                                      std::string target_name, bool has_place) {
   // Half of what may be open is for all branches. Then one of them at a time gets the other half,
   // and can end, however many wait for it with what they have open.
-  const bool takes_turn = !parent.has_depth_turn && !CanOpen(/*share=*/2);
+  const bool takes_turn = !parent.has_depth_turn && IsHalfOpen();
   const absl::Cleanup leaver = [&] {
     if (has_place) directories_.Leave();
     if (takes_turn) depth_turn_.Leave();
   };
   if (takes_turn) co_await depth_turn_.Enter();
+  // Where that is open, too, it lets go of each directory while it is in one below. Of a branch
+  // that has the turn, one directory of each is copied at a time.
+  const bool lets_go = parent.has_depth_turn && IsAllOpen();
   Visit visit;
-  visit.path = Join(parent.path, name);
-  visit.below = Join(parent.below, target_name);
-  if (!CanOpen(/*share=*/1)) {
-    Tell(visit.path, "more directories lie inside each other than can be open at once");
-    co_return false;
-  }
   visit.parent_from = Descriptor(parent.from);
   visit.parent_to = Descriptor(parent.to);
   visit.parent_is_new = parent.is_new;
-  visit.name = std::move(name);
-  visit.target_name = std::move(target_name);
+  visit.trail = {parent.trail, std::move(name), std::move(target_name)};
   visit.top = shared_.top_info;
   visit.batch.options = &options_;
   visit.batch.stop = &shared_.stop;
@@ -157,11 +178,11 @@ Task<bool> TreeCopier::CopyDirectory(const Directory& parent, std::string name,
     --open_descriptors_;
   }
   if (worked != 0) visit.reason = ErrorText(ToError(worked));
-  if (!visit.reason.empty()) Tell(visit.path, visit.reason);
+  if (!visit.reason.empty()) Tell(visit.trail, visit.reason);
   const bool has_turn = takes_turn || parent.has_depth_turn;
   // Who has the turn waits for no other ring, which may wait for it.
   if (visit.is_entered && (has_turn || !co_await HandOver(visit))) {
-    co_await CopyVisited(visit, has_turn);
+    co_await CopyVisited(visit, has_turn, descriptors, lets_go ? &walk : nullptr);
   }
   --party_.walks;
   open_descriptors_ -= descriptors;
@@ -169,10 +190,16 @@ Task<bool> TreeCopier::CopyDirectory(const Directory& parent, std::string name,
   co_return true;
 }
 
-// Whether one more fits into the first 1/`share` of the directories that may be open.
-bool TreeCopier::CanOpen(uint32_t share) const {
-  return open_directories_ < kDirectoriesMax / share &&
-         open_descriptors_ + kDescriptorsOfDirectory <= descriptors_max_ / share;
+// Whether the half of what may be open is, so that no further directory fits into it.
+bool TreeCopier::IsHalfOpen() const {
+  return open_directories_ >= kDirectoriesMax / 2 ||
+         open_descriptors_ + kDescriptorsOfDirectory > descriptors_max_ / 2;
+}
+
+// The same of all, but for the place of one that is open until its parent is let go of.
+bool TreeCopier::IsAllOpen() const {
+  return open_directories_ + 1 >= kDirectoriesMax ||
+         open_descriptors_ + 2 * kDescriptorsOfDirectory > descriptors_max_;
 }
 
 // To a ring that has nothing to do, where this one has something else to do.
@@ -199,7 +226,8 @@ Task<bool> TreeCopier::CopyRest(Visit& visit) {
   ++open_directories_;
   open_descriptors_ += kDescriptorsOfDirectory;
   ++party_.walks;
-  co_await CopyVisited(visit, /*has_depth_turn=*/false);
+  co_await CopyVisited(visit, /*has_depth_turn=*/false, kDescriptorsOfDirectory,
+                       /*above=*/nullptr);
   --party_.walks;
   open_descriptors_ -= kDescriptorsOfDirectory;
   --open_directories_;
@@ -207,11 +235,11 @@ Task<bool> TreeCopier::CopyRest(Visit& visit) {
 }
 
 // Makes the descriptor a file of the ring's.
-bool TreeCopier::Adopt(OwnedDescriptor& descriptor, const std::string& path, FileId* file) {
+bool TreeCopier::Adopt(OwnedDescriptor& descriptor, const Trail& trail, FileId* file) {
   if (!descriptor.is_open()) return true;
   const absl::StatusOr<FileId> adopted = scheduler_.ring().RegisterFile(descriptor.get());
   if (!adopted.ok()) {
-    Tell(path, adopted.status().message());
+    Tell(trail, adopted.status().message());
     return false;
   }
   descriptor.Release();
@@ -219,32 +247,42 @@ bool TreeCopier::Adopt(OwnedDescriptor& descriptor, const std::string& path, Fil
   return true;
 }
 
-// The rest of a directory that was visited.
-Task<bool> TreeCopier::CopyVisited(Visit& visit, bool has_depth_turn) {
+// The rest of a directory that was visited. `descriptors` count for it. `above`, if it is not null,
+// is of the directory that it lies in, which is let go of meanwhile.
+Task<bool> TreeCopier::CopyVisited(Visit& visit, bool has_depth_turn, uint32_t descriptors,
+                                   Walk* above) {
   if (visit.is_finished) {
     shared_.TallyFinished(visit);
     co_return true;
   }
   Directory directory;
-  directory.path = visit.path;
-  directory.below = visit.below;
+  directory.trail = &visit.trail;
   directory.is_new = visit.batch.is_new;
   directory.has_depth_turn = has_depth_turn;
   Count(counters_.found, visit.found);
   Walk walk(scheduler_.ready());
-  bool goes_on = Adopt(visit.from, visit.path, &directory.from);
-  goes_on = goes_on && Adopt(visit.to, visit.path, &directory.to);
+  bool goes_on = Adopt(visit.from, visit.trail, &directory.from);
+  goes_on = goes_on && Adopt(visit.to, visit.trail, &directory.to);
   if (goes_on) {
+    walk.directory = &directory;
+    walk.info = visit.info;
+    walk.target = visit.target;
+    walk.descriptors = descriptors;
+    if (above != nullptr) co_await LetGo(*above, directory);
     walk.listing = std::move(visit.listing);
     walk.is_open = true;
     walk.listed = std::move(visit.rest);
     walk.is_listed = visit.is_listed;
     for (BatchEntry& entry : visit.batch.entries) co_await Distribute(directory, walk, entry);
+    visit.batch.entries = {};
     co_await WalkDirectory(directory, walk);
     --party_.walks;
     co_await walk.group;
     ++party_.walks;
-    co_await FinishDirectory(directory, visit.info);
+    co_await CopyLate(directory, walk);
+    // Before it has the source's permissions, which may forbid it.
+    if (above != nullptr) co_await GetBack(*above, directory, walk.is_lost);
+    if (!walk.is_lost) co_await FinishDirectory(directory, visit.info);
   } else {
     co_await EndVisit(visit);
   }
@@ -253,19 +291,63 @@ Task<bool> TreeCopier::CopyVisited(Visit& visit, bool has_depth_turn) {
   co_return goes_on;
 }
 
-// What was copied of a directory counts, and lasts, where no more of it can be.
-Task<bool> TreeCopier::EndVisit(Visit& visit) {
-  for (const BatchEntry& entry : visit.batch.entries) shared_.Tally(visit.path, entry);
-  if (!visit.to.is_open() || options_.dry_run) co_return true;
-  std::string reason;
+// Closes the handles of a directory while `below`, which lies in it, is copied.
+Task<bool> TreeCopier::LetGo(Walk& walk, const Directory& below) {
+  co_await walk.group;  // what is copied by these handles
+  Directory& directory = *walk.directory;
+  // It may be lost.
+  co_await EndDirectory(Descriptor(directory.from), walk.info, Descriptor(directory.to),
+                        *directory.trail, /*is_whole=*/false);
+  walk.listing.Close();
+  walk.is_open = false;
+  co_await Close(std::exchange(directory.from, {}));
+  // In a dry run the lowest one that there is stays: nothing leads back to it.
+  if (below.to.is_set()) co_await Close(std::exchange(directory.to, {}));
+  open_descriptors_ -= walk.descriptors;
+  --open_directories_;
+  co_return true;
+}
+
+// Opens them again, from the directory in it. Where that lies elsewhere now, this one is lost, and
+// with it all those above that were let go of.
+Task<bool> TreeCopier::GetBack(Walk& walk, const Directory& below, bool is_below_lost) {
+  Directory& directory = *walk.directory;
+  ++open_directories_;
+  open_descriptors_ += walk.descriptors;
+  const int below_from = Descriptor(below.from);
+  const int below_to = Descriptor(below.to);
+  OwnedDescriptor from;
+  OwnedDescriptor to;
+  struct stat info {};
+  struct stat info_of_copy {};
+  // Where that one is lost, too: thousands of them would end inside each other, on one stack.
   const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
-    reason = FinishDirectoryAt(visit.from.get(), visit.info, visit.to.get(), options_,
-                               /*is_whole=*/false);
+    if (is_below_lost) return 0;
+    from = OpenAbove(below_from, Identity(walk.info), &info);
+    if (below_to >= 0) to = OpenAbove(below_to, walk.target, &info_of_copy);
     return 0;
   });
-  if (worked != 0) reason = ErrorText(ToError(worked));
-  if (!reason.empty()) Tell(visit.path, reason);
-  co_return reason.empty();
+  walk.is_lost = true;
+  if (is_below_lost) co_return false;  // it was told
+  if (worked != 0 || !from.is_open() || (below_to >= 0 && !to.is_open())) {
+    Tell(*directory.trail, CannotGetBack(from.get(), to.get()));
+    co_return false;
+  }
+  if (!Adopt(from, *directory.trail, &directory.from)) co_return false;
+  if (!Adopt(to, *directory.trail, &directory.to)) co_return false;
+  walk.is_lost = false;
+  if (!walk.is_listed && !IsSameTime(ModifiedTime(info), ModifiedTime(walk.info))) {
+    Tell(*directory.trail, "it changed while it was copied: what was not listed yet is left out");
+    walk.is_listed = true;
+  }
+  co_return true;
+}
+
+// What was copied of a directory counts, and lasts, where no more of it can be.
+Task<bool> TreeCopier::EndVisit(Visit& visit) {
+  for (const BatchEntry& entry : visit.batch.entries) shared_.Tally(visit.trail, entry);
+  co_return co_await EndDirectory(visit.from.get(), visit.info, visit.to.get(), visit.trail,
+                                  /*is_whole=*/false);
 }
 
 Task<bool> TreeCopier::CopyContent(const Directory& directory) {
@@ -273,7 +355,7 @@ Task<bool> TreeCopier::CopyContent(const Directory& directory) {
   const Completion looked = co_await scheduler_.Call(
       [&](Ring& ring, Token token) { return ring.PrepareStatFile(directory.from, &info, token); });
   if (!looked.ok()) {
-    Tell(directory.path, absl::StrCat("it cannot be looked at: ", Explain(looked)));
+    Tell(*directory.trail, absl::StrCat("it cannot be looked at: ", Explain(looked)));
     co_return false;
   }
   if (options_.resume && !options_.dry_run && !directory.is_new) {
@@ -288,14 +370,14 @@ Task<bool> TreeCopier::CopyContent(const Directory& directory) {
   co_await WalkDirectory(directory, walk);
   --party_.walks;
   co_await walk.group;
+  co_await CopyLate(directory, walk);
   co_return co_await FinishDirectory(directory, ToStat(info));
 }
 
 Task<bool> TreeCopier::WalkDirectory(const Directory& directory, Walk& walk) {
-  const int descriptor = Descriptor(directory.from);
   while (!IsStopped()) {
     for (ListedEntry& entry : walk.listed) {
-      if (IsStopped()) break;
+      if (IsStopped() || walk.is_lost) break;
       if (entry.kind == ListedEntry::Kind::kDirectory) {
         co_await StartDirectory(directory, walk, std::move(entry.name));
         continue;
@@ -307,7 +389,8 @@ Task<bool> TreeCopier::WalkDirectory(const Directory& directory, Walk& walk) {
       if (walk.entries.size() == kBatchEntries) co_await StartBatch(directory, walk);
     }
     walk.listed.clear();
-    if (walk.is_listed) break;
+    if (walk.is_listed || walk.is_lost) break;
+    const int descriptor = Descriptor(directory.from);
     int error = 0;
     const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
       if (!walk.is_open) error = walk.listing.Open(descriptor);
@@ -316,41 +399,46 @@ Task<bool> TreeCopier::WalkDirectory(const Directory& directory, Walk& walk) {
     });
     walk.is_open = true;
     if (worked != 0 || error != 0) {
-      Tell(directory.path, absl::StrCat("it cannot be listed: ", ErrnoText(-error)));
+      Tell(*directory.trail, absl::StrCat("it cannot be listed: ", ErrnoText(-error)));
       break;
     }
     walk.is_listed = walk.listed.size() < kNamesAtOnce;
     if (walk.is_listed) walk.listing.Close();
     Count(counters_.found, walk.listed.size());
   }
-  if (!walk.entries.empty()) co_await StartBatch(directory, walk);
+  if (!walk.entries.empty() && !walk.is_lost) co_await StartBatch(directory, walk);
   co_return true;
 }
 
 Task<bool> TreeCopier::StartDirectory(const Directory& directory, Walk& walk, std::string name) {
   // Of a branch that has the turn no further ones begin.
   if (!directory.has_depth_turn && directories_.TryEnter()) {
-    walk.group.Spawn(CopyDirectory(directory, name, name, /*has_place=*/true));
+    walk.group.Spawn(CopyDirectory(directory, walk, name, name, /*has_place=*/true));
     co_return true;
   }
-  co_return co_await CopyDirectory(directory, name, name, /*has_place=*/false);
+  co_return co_await CopyDirectory(directory, walk, name, name, /*has_place=*/false);
 }
 
 Task<bool> TreeCopier::FinishDirectory(const Directory& directory, const struct stat& info) {
   const bool is_whole = !IsStopped();
+  const bool is_ended = co_await EndDirectory(Descriptor(directory.from), info,
+                                              Descriptor(directory.to), *directory.trail, is_whole);
+  if (is_ended && is_whole) Count(counters_.directories);
+  co_return is_ended&& is_whole;
+}
+
+// As FinishDirectoryAt, on a thread; tells what is wrong.
+Task<bool> TreeCopier::EndDirectory(int from, const struct stat& info, int to, const Trail& trail,
+                                    bool is_whole) {
+  if (to < 0 || options_.dry_run || (!is_whole && !options_.sync)) co_return true;
   std::string reason;
-  if (directory.to.is_set() && !options_.dry_run && (is_whole || options_.sync)) {
-    const int from = Descriptor(directory.from);
-    const int to = Descriptor(directory.to);
-    const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
-      reason = FinishDirectoryAt(from, info, to, options_, is_whole);
-      return 0;
-    });
-    if (worked != 0) reason = ErrorText(ToError(worked));
-  }
-  if (!reason.empty()) Tell(directory.path, reason);
-  if (reason.empty() && is_whole) Count(counters_.directories);
-  co_return reason.empty() && is_whole;
+  const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
+    reason = FinishDirectoryAt(from, info, to, options_, is_whole);
+    return 0;
+  });
+  if (worked != 0) reason = ErrorText(ToError(worked));
+  if (!reason.empty()) Tell(trail, reason);
+  co_return reason.empty();
 }
 
 // ---- Batches.
@@ -381,156 +469,28 @@ Task<bool> TreeCopier::RunBatch(const Directory& directory, Walk& walk,
   // Directories have batches of their own, which must find a place.
   batches_.Leave();
   for (BatchEntry& entry : batch.entries) {
-    if (entry.outcome == Outcome::kDirectory) co_await Distribute(directory, walk, entry);
+    if (entry.outcome == Outcome::kDirectory) walk.late.push_back(std::move(entry));
   }
   co_return worked == 0;
 }
 
+Task<bool> TreeCopier::CopyLate(const Directory& directory, Walk& walk) {
+  std::vector<BatchEntry> late = std::exchange(walk.late, {});
+  for (BatchEntry& entry : late) co_await Distribute(directory, walk, entry);
+  co_await walk.group;
+  co_return true;
+}
+
 Task<bool> TreeCopier::Distribute(const Directory& directory, Walk& walk, BatchEntry& entry) {
-  shared_.Tally(directory.path, entry);
+  shared_.Tally(*directory.trail, entry);
+  if (walk.is_lost) co_return false;
   if (entry.target_name.empty()) entry.target_name = entry.name;
   if (entry.outcome == Outcome::kDirectory) {
-    co_await CopyDirectory(directory, entry.name, entry.target_name, /*has_place=*/false);
+    co_await CopyDirectory(directory, walk, entry.name, entry.target_name, /*has_place=*/false);
   } else if (entry.outcome == Outcome::kLargeFile) {
     co_await files_.Enter();
     walk.group.Spawn(CopyLargeFile(directory, entry.name, entry.target_name));
   }
-  co_return true;
-}
-
-// ---- Files that batches passed on.
-
-Task<bool> TreeCopier::CopyLargeFile(const Directory& directory, std::string name,
-                                     std::string target_name) {
-  const absl::Cleanup leaver = [&] { files_.Leave(); };
-  if (IsStopped()) co_return false;
-  FileId from;
-  std::string reason;
-  if (!co_await file_copier_.OpenRegular(directory.from, name.c_str(), &from, &reason)) {
-    Tell(Join(directory.path, name), reason);
-    co_return false;
-  }
-  const bool is_copied = co_await CopyOpenFile(directory, from, name, target_name);
-  co_await Close(from);
-  co_return is_copied;
-}
-
-Task<bool> TreeCopier::CopyOpenFile(const Directory& directory, FileId from,
-                                    const std::string& name, const std::string& target_name) {
-  const std::string path = Join(directory.path, name);
-  FileInfo info;
-  const Completion looked = co_await scheduler_.Call(
-      [&](Ring& ring, Token token) { return ring.PrepareStatFile(from, &info, token); });
-  if (!looked.ok() || info.type != FileType::kRegular) {
-    Tell(path, looked.ok() ? "it became another kind of file meanwhile"
-                           : absl::StrCat("it cannot be looked at: ", Explain(looked)));
-    co_return false;
-  }
-  FilePlace place{from, &info, directory.to, target_name.c_str(), directory.is_new};
-  if (!directory.is_new) {
-    FileInfo target;
-    const Completion found = co_await scheduler_.Call([&](Ring& ring, Token token) {
-      return ring.PrepareStat({directory.to, place.name}, FollowLink::kNo, &target, token);
-    });
-    place.is_new = !found.ok();
-    if (found.ok() && !IsOtherFile(place, target, path)) co_return false;
-  }
-  Count(counters_.found_bytes, info.size);
-  if (info.links > 1) co_return co_await CopyLinked(directory, place, path);
-  const FileResult result = co_await CopyFile(place, path);
-  co_return result.kind == FileResult::Kind::kCopied;
-}
-
-bool TreeCopier::IsOtherFile(const FilePlace& place, const FileInfo& target,
-                             const std::string& path) {
-  if (place.info->device == target.device && place.info->file_number == target.file_number) {
-    Tell(path, "the source and the destination are the same file");
-    return false;
-  }
-  if (target.type == FileType::kDirectory) {
-    Tell(path, "the destination is a directory");
-    return false;
-  }
-  return true;
-}
-
-Task<FileResult> TreeCopier::CopyFile(const FilePlace& place, const std::string& path) {
-  FileResult result = co_await file_copier_.Copy(place);
-  if (!result.reason.empty()) Tell(path, result.reason);
-  if (result.kind == FileResult::Kind::kSkipped) {
-    Count(counters_.skipped);
-    Count(counters_.done_bytes, result.bytes);
-  }
-  if (result.kind == FileResult::Kind::kCopied) {
-    Count(counters_.files);
-    Count(counters_.copied_bytes, result.bytes);
-    Count(result.method == Method::kReflink  ? counters_.reflinked_files
-          : result.method == Method::kKernel ? counters_.kernel_files
-                                             : counters_.buffered_files);
-    if (result.is_direct) Count(counters_.direct_files);
-  }
-  co_return result;
-}
-
-Task<bool> TreeCopier::CopyLinked(const Directory& directory, const FilePlace& place,
-                                  const std::string& path) {
-  const LinkTable::Key key(place.info->device, place.info->file_number);
-  const LinkTable::Copy* const known =
-      co_await shared_.links.Enter(key, place.info->links, scheduler_.ready());
-  if (known != nullptr) {
-    const bool is_named = co_await NameCopy(directory, *known, place.name, path);
-    Count(counters_.done_bytes, place.info->size);
-    shared_.links.Leave(key, nullptr);
-    co_return is_named;
-  }
-  const FileResult result = co_await CopyFile(place, path);
-  LinkTable::Copy copy;
-  if (result.kind == FileResult::Kind::kCopied) {
-    copy = {Join(directory.below, place.name), {result.device, result.file_number}};
-  } else if (result.kind == FileResult::Kind::kSkipped) {
-    FileInfo info;
-    const Completion looked = co_await scheduler_.Call([&](Ring& ring, Token token) {
-      return ring.PrepareStat({directory.to, place.name}, FollowLink::kNo, &info, token);
-    });
-    if (looked.ok()) copy = {Join(directory.below, place.name), {info.device, info.file_number}};
-  }
-  shared_.links.Leave(key, copy.path.empty() ? nullptr : &copy);
-  co_return !copy.path.empty();
-}
-
-// Gives the copy a further name, if it still lies where it was put.
-Task<bool> TreeCopier::NameCopy(const Directory& directory, const LinkTable::Copy& copy,
-                                const char* name, const std::string& path) {
-  const int top = shared_.top;
-  const int to = Descriptor(directory.to);
-  const size_t slash = copy.path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "" : copy.path.substr(0, slash);
-  const std::string leaf = slash == std::string::npos ? copy.path : copy.path.substr(slash + 1);
-  int error = 0;
-  bool is_there = false;
-  const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
-    struct stat info;
-    const auto is_copy = [&] {
-      return std::pair<uint64_t, uint64_t>(info.st_dev, info.st_ino) == copy.identity;
-    };
-    is_there = system::StatEntry(to, name, &info) == 0 && is_copy();
-    if (is_there) return 0;
-    const OwnedDescriptor opened(system::OpenBelow(top, folder.c_str()));
-    if (!opened.is_open()) return error = opened.get(), 0;
-    error = system::StatEntry(opened.get(), leaf.c_str(), &info);
-    if (error == 0 && !is_copy()) error = -ESTALE;
-    if (error != 0) return 0;
-    const std::string temporary = NewTemporaryName();
-    error = system::Link(opened.get(), leaf.c_str(), to, temporary.c_str());
-    if (error == 0) error = RenameIntoPlace(to, temporary, name);
-    return 0;
-  });
-  if (worked != 0 || error != 0) {
-    Tell(path,
-         absl::StrCat("the copy cannot be a further name of ", copy.path, ": ", ErrnoText(-error)));
-    co_return false;
-  }
-  Count(is_there ? counters_.skipped : counters_.hard_links);
   co_return true;
 }
 

@@ -22,6 +22,7 @@
 #include "copy/scheduler.h"
 #include "copy/shared.h"
 #include "copy/task.h"
+#include "copy/trail.h"
 #include "copy/visit.h"
 #include "ring/completion.h"
 #include "ring/file.h"
@@ -29,8 +30,8 @@
 
 namespace ioring::copy {
 
-// Directories that a ring has open at once, and hence the depth of a tree, as far as descriptors
-// allow; and files of the ring that all of a copy needs.
+// Directories that a ring has open at once, as far as descriptors allow; and files of the ring that
+// all of a copy needs.
 inline constexpr uint32_t kDirectoriesMax = 900;
 inline constexpr uint32_t kFilesNeeded = 2 * kDirectoriesMax + 64;
 
@@ -42,10 +43,9 @@ class TreeCopier {
   // A directory of the source and its copy.
   struct Directory {
     FileId from;
-    FileId to;            // not set where a dry run has none
-    std::string path;     // of the source, for messages
-    std::string below;    // the copy, seen from the destination's top
-    bool is_new = false;  // nothing but this copy has put anything into it
+    FileId to;                     // not set where a dry run has none
+    const Trail* trail = nullptr;  // lives longer
+    bool is_new = false;           // nothing but this copy has put anything into it
     // It is of the one branch that may open more than the others.
     bool has_depth_turn = false;
   };
@@ -67,19 +67,25 @@ class TreeCopier {
   // What is listed of a directory, and started.
   struct Walk;
 
-  Task<bool> CopyDirectory(const Directory& parent, std::string name, std::string target_name,
-                           bool has_place);
+  Task<bool> CopyDirectory(const Directory& parent, Walk& walk, std::string name,
+                           std::string target_name, bool has_place);
   Task<bool> HandOver(Visit& visit);
-  bool CanOpen(uint32_t share) const;
-  Task<bool> CopyVisited(Visit& visit, bool has_depth_turn);
+  bool IsHalfOpen() const;
+  bool IsAllOpen() const;
+  Task<bool> CopyVisited(Visit& visit, bool has_depth_turn, uint32_t descriptors, Walk* above);
+  Task<bool> LetGo(Walk& walk, const Directory& below);
+  Task<bool> GetBack(Walk& walk, const Directory& below, bool is_below_lost);
   Task<bool> EndVisit(Visit& visit);
   Task<bool> WalkDirectory(const Directory& directory, Walk& walk);
   Task<bool> StartBatch(const Directory& directory, Walk& walk);
   Task<bool> StartDirectory(const Directory& directory, Walk& walk, std::string name);
   Task<bool> RunBatch(const Directory& directory, Walk& walk, std::vector<BatchEntry> entries);
+  Task<bool> CopyLate(const Directory& directory, Walk& walk);
   Task<bool> Distribute(const Directory& directory, Walk& walk, BatchEntry& entry);
   Task<bool> FinishDirectory(const Directory& directory, const struct stat& info);
-  bool Adopt(OwnedDescriptor& descriptor, const std::string& path, FileId* file);
+  Task<bool> EndDirectory(int from, const struct stat& info, int to, const Trail& trail,
+                          bool is_whole);
+  bool Adopt(OwnedDescriptor& descriptor, const Trail& trail, FileId* file);
 
   Task<bool> CopyLargeFile(const Directory& directory, std::string name, std::string target_name);
   Task<bool> CopyOpenFile(const Directory& directory, FileId from, const std::string& name,
@@ -96,6 +102,7 @@ class TreeCopier {
   std::string Explain(const Completion& completion) const;
   bool IsStopped() const { return shared_.IsStopped(); }
   void Tell(std::string_view path, std::string_view reason) { shared_.Tell(path, reason); }
+  void Tell(const Trail& trail, std::string_view reason) { Tell(trail.SourcePath(), reason); }
 
   Scheduler& scheduler_;
   Shared& shared_;

@@ -24,12 +24,9 @@ namespace {
 // Until it has the source's permissions.
 constexpr mode_t kOnlyOurs = 0700;
 
-bool IsSame(const struct stat& a, const struct stat& b) {
-  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
 bool OpenSource(Visit& visit) {
-  visit.from = OwnedDescriptor(system::OpenDirectory(visit.parent_from, visit.name.c_str()));
+  visit.from =
+      OwnedDescriptor(system::OpenDirectory(visit.parent_from, visit.trail.source.c_str()));
   if (!visit.from.is_open()) {
     const int error = -visit.from.get();
     visit.reason = error == ENOENT ? "it vanished before it was copied"
@@ -44,7 +41,7 @@ bool OpenTarget(Visit& visit) {
   const bool is_dry = visit.batch.options->dry_run;
   visit.batch.is_new = visit.parent_is_new && is_dry;
   if (visit.parent_to < 0) return true;
-  const char* const name = visit.target_name.c_str();
+  const char* const name = visit.trail.target.c_str();
   if (!is_dry) {
     const int error = system::MakeDirectory(visit.parent_to, name, kOnlyOurs);
     visit.batch.is_new = error == 0;
@@ -66,11 +63,12 @@ bool IsAllowed(Visit& visit) {
   if (!visit.to.is_open()) return true;
   if (const int error = system::Stat(visit.to.get(), &to); error != 0) {
     visit.reason = absl::StrCat("the copy cannot be looked at: ", ErrnoText(-error));
-  } else if (IsSame(visit.info, to)) {
+  } else if (Identity(visit.info) == Identity(to)) {
     visit.reason = "the source and the destination are the same directory";
-  } else if (IsSame(visit.info, visit.top)) {
+  } else if (Identity(visit.info) == Identity(visit.top)) {
     visit.reason = "it is the destination, which lies inside the source";
   }
+  visit.target = Identity(to);
   return visit.reason.empty();
 }
 
@@ -116,6 +114,14 @@ std::string FinishDirectoryAt(int from, const struct stat& info, int to, const O
     reason = absl::StrCat("the copy cannot be brought to the disk: ", ErrnoText(-error));
   }
   return reason;
+}
+
+OwnedDescriptor OpenAbove(int directory, const Identity& expected, struct stat* info) {
+  OwnedDescriptor above(system::OpenDirectory(directory, ".."));
+  if (!above.is_open()) return above;
+  if (const int error = system::Stat(above.get(), info); error != 0) return OwnedDescriptor(error);
+  // Somebody may have moved it. What is not where it was must get nothing.
+  return Identity(*info) == expected ? std::move(above) : OwnedDescriptor(-ESTALE);
 }
 
 void RemoveLeftovers(int directory) {

@@ -4,6 +4,7 @@
 #define IORING_COPY_VISIT_H_
 
 #include <sys/stat.h>
+#include <sys/types.h>
 
 #include <cstddef>
 #include <string>
@@ -13,6 +14,7 @@
 #include "copy/batch.h"
 #include "copy/listing.h"
 #include "copy/system.h"
+#include "copy/trail.h"
 
 namespace ioring::copy {
 
@@ -38,15 +40,22 @@ class OwnedDescriptor {
   int descriptor_;
 };
 
+// Which file it is.
+struct Identity {
+  Identity() = default;
+  explicit Identity(const struct stat& info) : device(info.st_dev), number(info.st_ino) {}
+  bool operator==(const Identity& other) const = default;
+
+  dev_t device = 0;
+  ino_t number = 0;
+};
+
 struct Visit {
   // Asked for. `batch` has the options and the stop; its directories are the visit's.
   int parent_from = -1;
   int parent_to = -1;  // not set in a dry run that has none
   bool parent_is_new = false;
-  std::string name;
-  std::string target_name;
-  std::string path;    // of the source, for messages
-  std::string below;   // the copy, seen from the destination's top
+  Trail trail;         // its names are those of the directory and of its copy
   struct stat top {};  // the destination's top directory
 
   // Found. What is wrong; empty where nothing is.
@@ -55,6 +64,7 @@ struct Visit {
   OwnedDescriptor from;
   OwnedDescriptor to;
   struct stat info {};  // of the source
+  Identity target;      // of the copy
   size_t found = 0;     // entries
   // The entries that were tried, with what became of them.
   Batch batch;
@@ -73,6 +83,10 @@ void VisitDirectory(Visit& visit);
 // What is wrong; empty where nothing is. Blocks; any thread.
 std::string FinishDirectoryAt(int from, const struct stat& info, int to, const Options& options,
                               bool is_whole);
+
+// Opens the directory that `directory` lies in, if it is `expected`; -ESTALE: it is another one.
+// `info` is what it is. Blocks; any thread.
+OwnedDescriptor OpenAbove(int directory, const Identity& expected, struct stat* info);
 
 // Removes what a killed copy left in the directory. Blocks; any thread.
 void RemoveLeftovers(int directory);

@@ -27,7 +27,7 @@ class VisitTest : public testing::Test {
   void Go(Visit& visit) {
     visit.parent_from = from_.handle();
     visit.parent_to = to_.handle();
-    visit.name = visit.target_name = "d";
+    visit.trail = {nullptr, "d", "d"};
     visit.batch.options = &options_;
     visit.batch.stop = &stop_;
     VisitDirectory(visit);

@@ -20,11 +20,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/log/check.h"
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "copy/engine.h"
@@ -33,8 +35,10 @@
 #include "copy/testing/system_simulated.h"
 #include "copy/testing/trees.h"
 #include "gtest/gtest.h"
+#include "ring/file.h"
 #include "ring/fuzzing/at_death.h"
 #include "ring/options.h"
+#include "ring/request.h"
 #include "ring_sim/disk.h"
 #include "ring_sim/inode.h"
 #include "ring_sim/network.h"
@@ -46,6 +50,9 @@ namespace ioring::copy {
 namespace {
 
 using sim::Random;
+
+// Of which a copy has few directories open at once.
+constexpr size_t kFewDescriptors = 64;
 
 // ---- What a seed makes.
 
@@ -156,8 +163,9 @@ class CopyWorld {
         world_(seed, {.unnamed_files = seed % 3 != 0}),
         host_(world_.AddHost("host")),
         disk_(world_.disk(host_)),
-        system_(world_, host_) {
-    TreeMaker(disk_, random_).Make("/from");
+        system_(world_, host_, IsDeep() ? kFewDescriptors : SimulatedSystem::kDescriptorsMax) {
+    if (!IsDeep()) TreeMaker(disk_, random_).Make("/from");
+    if (IsDeep()) TreeMaker(disk_, random_).Make("/from", /*levels=*/8);
     from_ = LookAt(disk_, "/from");
     plan_ = plan.has_value() ? *plan : Draw(random_, from_.size());
     disk_.MakeDirectories("/to");
@@ -200,6 +208,8 @@ class CopyWorld {
   std::string LogText() const { return world_.LogText(); }
 
  private:
+  // Of some seeds the tree is deeper than what a copy may have open at once.
+  bool IsDeep() const { return seed_ % 7 == 0; }
   // Whether it told no problem.
   bool Copy(const Options& options) {
     Engine engine([&](const RingOptions& wanted) { return world_.CreateRing(host_, wanted); },
@@ -347,7 +357,8 @@ TEST(CopyWorld, EachFileIsCompleteOrAsItWas) {
   EXPECT_GT(counts.left, 0u);
 }
 
-// For the tests that try every place of a fault.
+// For the tests that try every place of a fault. The last one is a deep tree.
+constexpr std::array<uint64_t, 5> kTrees = {1, 2, 3, 4, 7};
 std::vector<Options> Cases() {
   return {{.rings = 1},
           {.rings = 1, .sync = true},
@@ -361,11 +372,10 @@ std::vector<Options> Cases() {
 
 // Each call in turn fails, of a copy of each of some trees.
 TEST(CopyWorld, NoFailureIsLost) {
-  constexpr uint64_t kTrees = 4;
   TellAtDeath(&CopyWorld::Tell);
   uint64_t calls = 0;
   for (const Options& options : Cases()) {
-    for (uint64_t seed = 1; seed <= kTrees; ++seed) {
+    for (const uint64_t seed : kTrees) {
       // Also of the one that follows, with --resume.
       Plan plan{.options = options, .has_errors = true, .endings = {Ending{}, Ending{}}};
       bool has_failed = true;
@@ -379,16 +389,15 @@ TEST(CopyWorld, NoFailureIsLost) {
     }
   }
   std::printf("%llu calls failed\n", static_cast<unsigned long long>(calls));
-  EXPECT_GT(calls, 40 * kTrees * Cases().size());
+  EXPECT_GT(calls, 40 * kTrees.size() * Cases().size());
 }
 
 // Each change in turn is not made, and none after it.
 TEST(CopyWorld, AnyChangeMayBeTheLast) {
-  constexpr uint64_t kTrees = 4;
   TellAtDeath(&CopyWorld::Tell);
   uint64_t ends = 0;
   for (const Options& options : Cases()) {
-    for (uint64_t seed = 1; seed <= kTrees; ++seed) {
+    for (const uint64_t seed : kTrees) {
       Counts counts;
       for (uint64_t change = 0; counts.broken == change; ++change, ++ends) {
         Ending ending{.end = End::kKilled, .changes = change, .loses_power = options.sync};
@@ -397,7 +406,102 @@ TEST(CopyWorld, AnyChangeMayBeTheLast) {
       }
     }
   }
-  EXPECT_GT(ends, 10 * kTrees * Cases().size());
+  EXPECT_GT(ends, 10 * kTrees.size() * Cases().size());
+}
+
+// ---- Directories that are let go of while those in them are copied.
+
+class DeepCopy {
+ public:
+  static constexpr int kLevels = 60;
+  // Let go of when the lowest one is copied.
+  static constexpr int kMoved = 40;
+
+  DeepCopy()
+      : random_(1),
+        world_(1, {}),
+        host_(world_.AddHost("host")),
+        disk_(world_.disk(host_)),
+        system_(world_, host_, kFewDescriptors) {
+    TreeMaker(disk_, random_).MakeChain("/from", kLevels);
+    TreeMaker(disk_, random_).MakeChain("/aside", 1);
+    CHECK_EQ(disk_.Call(request::UnlinkDirectory{"/aside/d"}, nullptr, nullptr), 0);
+    disk_.MakeDirectories("/to");
+    // Of each call, so that there is time between them.
+    world_.faults().disk_delay_max_ns = 100'000;
+  }
+
+  static std::string Level(std::string_view top, int level) {
+    std::string path(top);
+    for (int i = 0; i < level; ++i) absl::StrAppend(&path, "/d");
+    return path;
+  }
+  // What the copy tells; nothing: it is whole.
+  std::string Copy(const Options& options) {
+    Engine engine([&](const RingOptions& wanted) { return world_.CreateRing(host_, wanted); },
+                  options);
+    is_running_ = true;
+    std::string told(engine.Run({"/from"}, "/to").message());
+    is_running_ = false;
+    for (const Problem& problem : engine.report().problems) {
+      absl::StrAppend(&told, problem.path, ": ", problem.reason, "\n");
+    }
+    return told;
+  }
+  // Once the copy has reached the lowest level.
+  void RenameAtLowest(const std::string& from, const std::string& to) {
+    world_.After(std::chrono::microseconds(1), [=, this] {
+      if (!is_running_) return;
+      if (disk_.Find(Level("/to/from", kLevels)) != nullptr) return Rename(from, to);
+      RenameAtLowest(from, to);
+    });
+  }
+  void Rename(const std::string& from, const std::string& to) {
+    const request::Rename call{from.c_str(), to.c_str(), RenameMode::kReplace};
+    CHECK_EQ(disk_.Call(call, nullptr, nullptr), 0);
+  }
+  Tree Look(const std::string& path) const { return LookAt(disk_, path); }
+
+ private:
+  Random random_;
+  SimulatedWorld world_;
+  const sim::HostId host_;
+  sim::Disk& disk_;
+  SimulatedSystem system_;
+  bool is_running_ = false;
+};
+
+TEST(DeepCopyWorld, NeedsFewDescriptors) {
+  for (const Options& options : Cases()) {
+    DeepCopy world;
+    EXPECT_EQ(world.Copy(options), "");
+    EXPECT_EQ(CheckWhole(world.Look("/from"), world.Look("/to/from"), Temporary::kNowhere), "");
+  }
+}
+
+// Of the source or of the copy; then what is missing is copied by another run.
+TEST(DeepCopyWorld, WhatIsMovedMeanwhileLeadsNowhereElse) {
+  for (const std::string top : {"/from", "/to/from"}) {
+    DeepCopy world;
+    const Tree from = world.Look("/from");
+    const Tree aside = world.Look("/aside");
+    const std::string moved = DeepCopy::Level(top, DeepCopy::kMoved);
+    world.RenameAtLowest(moved, "/aside/d");
+    const std::string told = world.Copy({.rings = 1});
+    const std::string path = DeepCopy::Level("from", DeepCopy::kMoved - 1);
+    EXPECT_TRUE(absl::StrContains(told, absl::StrCat(path, ": "))) << told;
+    EXPECT_TRUE(absl::StrContains(told, "which was moved")) << told;
+    world.Rename("/aside/d", moved);
+    // Neither was anything put there, nor taken from there.
+    EXPECT_EQ(CheckWhole(world.Look("/aside"), aside, Temporary::kNowhere), "") << top;
+    EXPECT_EQ(CheckEach(from, {}, world.Look("/to/from"), /*is_torn=*/false), "") << top;
+    EXPECT_FALSE(world.Look("/to/from").contains(path.substr(sizeof("from")) + "/z")) << top;
+    EXPECT_TRUE(world.Look("/to/from").contains("z/file")) << "above those that were let go of";
+    EXPECT_EQ(world.Copy({.rings = 1, .resume = true}), "") << top;
+    // Renames have changed times of directories.
+    EXPECT_EQ(CheckWhole(world.Look("/from"), world.Look("/to/from"), Temporary::kNowhere), "")
+        << top;
+  }
 }
 
 TEST(CopyWorld, ARunCanBeHadAgain) {

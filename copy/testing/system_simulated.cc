@@ -38,6 +38,7 @@ using Create = FileOptions::Create;
 struct Host {
   sim::Disk& disk;
   sim::Descriptors& descriptors;
+  size_t descriptors_max;
   sim::Random random;
 };
 Host* current = nullptr;
@@ -100,6 +101,7 @@ sim::OpenedFile* FileOf(int descriptor) {
 int Open(const sim::OpenedFile* directory, const char* path, const FileOptions& options) {
   sim::Disk& disk = TheDisk();
   if (const Error error = disk.FaultOfOpen(options); error != Error::kOk) return -ToErrno(error);
+  if (current->descriptors.size() >= current->descriptors_max) return -EMFILE;
   auto opened = std::make_shared<sim::OpenedFile>();
   const int error = Status(disk.Open(directory, path, options, opened.get()));
   return error != 0 ? error : current->descriptors.Add(std::move(opened));
@@ -144,9 +146,9 @@ int Own(uid_t owner, gid_t group) { return owner == 0 && group == 0 ? 0 : -EPERM
 
 }  // namespace
 
-SimulatedSystem::SimulatedSystem(SimulatedWorld& world, sim::HostId host) {
+SimulatedSystem::SimulatedSystem(SimulatedWorld& world, sim::HostId host, size_t descriptors) {
   CHECK(current == nullptr) << "there is a SimulatedSystem already";
-  current = new Host{world.disk(host), world.descriptors(host), sim::Random(1)};
+  current = new Host{world.disk(host), world.descriptors(host), descriptors, sim::Random(1)};
 }
 
 SimulatedSystem::~SimulatedSystem() { delete std::exchange(current, nullptr); }
@@ -361,7 +363,11 @@ int RemoveOtherLists(int from, int to) { return CopyAttributes(from, to); }
 // ---- The machine.
 
 uint64_t MemoryBytes() { return uint64_t{1} << 30; }
-uint64_t DescriptorLimit() { return 1024; }
+
+uint64_t DescriptorLimit() {
+  TheDisk();
+  return current->descriptors_max;
+}
 
 uint64_t RandomNumber() {
   TheDisk();

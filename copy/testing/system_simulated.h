@@ -5,11 +5,14 @@
 //   copy::Engine engine(
 //       [&](const RingOptions& options) { return world.CreateRing(host, options); }, {.rings = 1});
 //
-// All calls happen at once, in no time, and fail as the world's dice say. Numbers of RandomNumber
-// are the same in each run. There are no extended attributes, and no special files.
+// All calls happen at once, in no time, and fail as the world's dice say, or where the process has
+// as many files open as it may; a ring's opens do not. Numbers of RandomNumber are the same in each
+// run. There are no extended attributes, and no special files.
 // One at a time; the world's thread.
 #ifndef IORING_COPY_TESTING_SYSTEM_SIMULATED_H_
 #define IORING_COPY_TESTING_SYSTEM_SIMULATED_H_
+
+#include <cstddef>
 
 #include "ring_sim/network.h"
 #include "ring_sim/simulated_world.h"
@@ -18,7 +21,10 @@ namespace ioring::copy {
 
 class SimulatedSystem {
  public:
-  SimulatedSystem(SimulatedWorld& world, sim::HostId host);
+  static constexpr size_t kDescriptorsMax = 1024;
+
+  // `descriptors`: that the process may have open.
+  SimulatedSystem(SimulatedWorld& world, sim::HostId host, size_t descriptors = kDescriptorsMax);
   SimulatedSystem(const SimulatedSystem&) = delete;
   SimulatedSystem& operator=(const SimulatedSystem&) = delete;
   ~SimulatedSystem();

@@ -108,11 +108,24 @@ uint64_t CountCopies(const Tree& from, const Tree& to) {
 
 // ---- Making them.
 
-void TreeMaker::Make(const std::string& top) {
+void TreeMaker::Make(const std::string& top, int levels) {
   MakeDirectory(top);
-  Fill(top, 0);
+  Fill(top, levels);
   // What is made in a directory changes its time.
   for (const std::string& path : directories_) SetAttributes(path);
+}
+
+void TreeMaker::MakeChain(const std::string& top, int levels) {
+  MakeDirectory(top);
+  std::string path = top;
+  for (int i = 0; i < levels; ++i) {
+    const std::string beside = absl::StrCat(path, "/z");
+    MakeDirectory(beside);
+    WriteFile(absl::StrCat(beside, "/file"), 1 + random_.Below(1'000));
+    absl::StrAppend(&path, "/d");
+    MakeDirectory(path);
+  }
+  for (const std::string& directory : directories_) SetAttributes(directory);
 }
 
 void TreeMaker::MakeOlder(const std::string& top, const Tree& tree) {
@@ -202,15 +215,18 @@ size_t TreeMaker::DrawSize() {
   }
 }
 
-void TreeMaker::Fill(const std::string& directory, int level) {
+void TreeMaker::Fill(const std::string& directory, int levels) {
   // More than a batch, now and then.
-  const uint64_t entries = random_.Below(20) == 0 ? 40 : random_.Below(8);
+  const bool goes_down = levels > 3;
+  const uint64_t entries = goes_down                ? 1 + random_.Below(3)
+                           : random_.Below(20) == 0 ? 40
+                                                    : random_.Below(8);
   for (uint64_t i = 0; i < entries; ++i) {
     const std::string path = absl::StrCat(directory, "/", i);
     const uint64_t kind = entries == 40 ? 9 : random_.Below(12);
-    if (kind < 2 && level < 3) {
+    if ((kind < 2 && levels > 0) || (goes_down && i == 0)) {
       MakeDirectory(path);
-      Fill(path, level + 1);
+      Fill(path, goes_down && i != 0 ? 0 : levels - 1);
       continue;
     }
     if (kind == 3) {

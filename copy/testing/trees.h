@@ -52,8 +52,11 @@ class TreeMaker {
  public:
   TreeMaker(sim::Disk& disk, sim::Random& random) : disk_(disk), random_(random) {}
 
-  // A tree with up to three levels of directories below the first one.
-  void Make(const std::string& top);
+  // A tree with up to so many levels of directories below the first one. More than three: one
+  // branch goes so deep but for three at most, and has few others.
+  void Make(const std::string& top, int levels = 3);
+  // Directories inside each other, each with one more directory that has a file.
+  void MakeChain(const std::string& top, int levels);
   // Older files, and links, in place of some entries of `tree`.
   void MakeOlder(const std::string& top, const Tree& tree);
 
@@ -67,7 +70,7 @@ class TreeMaker {
   void WriteFile(const std::string& path, size_t bytes);
   void WriteHoles(const std::string& path, uint64_t bytes);
   size_t DrawSize();
-  void Fill(const std::string& directory, int level);
+  void Fill(const std::string& directory, int levels);
 
   sim::Disk& disk_;
   sim::Random& random_;

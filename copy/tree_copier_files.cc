@@ -1,0 +1,167 @@
+// Files that batches passed on.
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "copy/batch.h"
+#include "copy/file_copier.h"
+#include "copy/link_table.h"
+#include "copy/options.h"
+#include "copy/pending_file.h"
+#include "copy/report.h"
+#include "copy/scheduler.h"
+#include "copy/system.h"
+#include "copy/task.h"
+#include "copy/trail.h"
+#include "copy/tree_copier.h"
+#include "copy/visit.h"
+#include "ring/completion.h"
+#include "ring/file.h"
+#include "ring/id.h"
+#include "ring/ring.h"
+#include "ring/token.h"
+
+namespace ioring::copy {
+
+Task<bool> TreeCopier::CopyLargeFile(const Directory& directory, std::string name,
+                                     std::string target_name) {
+  const absl::Cleanup leaver = [&] { files_.Leave(); };
+  if (IsStopped()) co_return false;
+  FileId from;
+  std::string reason;
+  if (!co_await file_copier_.OpenRegular(directory.from, name.c_str(), &from, &reason)) {
+    Tell(Join(directory.trail->SourcePath(), name), reason);
+    co_return false;
+  }
+  const bool is_copied = co_await CopyOpenFile(directory, from, name, target_name);
+  co_await Close(from);
+  co_return is_copied;
+}
+
+Task<bool> TreeCopier::CopyOpenFile(const Directory& directory, FileId from,
+                                    const std::string& name, const std::string& target_name) {
+  const std::string path = Join(directory.trail->SourcePath(), name);
+  FileInfo info;
+  const Completion looked = co_await scheduler_.Call(
+      [&](Ring& ring, Token token) { return ring.PrepareStatFile(from, &info, token); });
+  if (!looked.ok() || info.type != FileType::kRegular) {
+    Tell(path, looked.ok() ? "it became another kind of file meanwhile"
+                           : absl::StrCat("it cannot be looked at: ", Explain(looked)));
+    co_return false;
+  }
+  FilePlace place{from, &info, directory.to, target_name.c_str(), directory.is_new};
+  if (!directory.is_new) {
+    FileInfo target;
+    const Completion found = co_await scheduler_.Call([&](Ring& ring, Token token) {
+      return ring.PrepareStat({directory.to, place.name}, FollowLink::kNo, &target, token);
+    });
+    place.is_new = !found.ok();
+    if (found.ok() && !IsOtherFile(place, target, path)) co_return false;
+  }
+  Count(counters_.found_bytes, info.size);
+  if (info.links > 1) co_return co_await CopyLinked(directory, place, path);
+  const FileResult result = co_await CopyFile(place, path);
+  co_return result.kind == FileResult::Kind::kCopied;
+}
+
+bool TreeCopier::IsOtherFile(const FilePlace& place, const FileInfo& target,
+                             const std::string& path) {
+  if (place.info->device == target.device && place.info->file_number == target.file_number) {
+    Tell(path, "the source and the destination are the same file");
+    return false;
+  }
+  if (target.type == FileType::kDirectory) {
+    Tell(path, "the destination is a directory");
+    return false;
+  }
+  return true;
+}
+
+Task<FileResult> TreeCopier::CopyFile(const FilePlace& place, const std::string& path) {
+  FileResult result = co_await file_copier_.Copy(place);
+  if (!result.reason.empty()) Tell(path, result.reason);
+  if (result.kind == FileResult::Kind::kSkipped) {
+    Count(counters_.skipped);
+    Count(counters_.done_bytes, result.bytes);
+  }
+  if (result.kind == FileResult::Kind::kCopied) {
+    Count(counters_.files);
+    Count(counters_.copied_bytes, result.bytes);
+    Count(result.method == Method::kReflink  ? counters_.reflinked_files
+          : result.method == Method::kKernel ? counters_.kernel_files
+                                             : counters_.buffered_files);
+    if (result.is_direct) Count(counters_.direct_files);
+  }
+  co_return result;
+}
+
+Task<bool> TreeCopier::CopyLinked(const Directory& directory, const FilePlace& place,
+                                  const std::string& path) {
+  const LinkTable::Key key(place.info->device, place.info->file_number);
+  const LinkTable::Copy* const known =
+      co_await shared_.links.Enter(key, place.info->links, scheduler_.ready());
+  if (known != nullptr) {
+    const bool is_named = co_await NameCopy(directory, *known, place.name, path);
+    Count(counters_.done_bytes, place.info->size);
+    shared_.links.Leave(key, nullptr);
+    co_return is_named;
+  }
+  const FileResult result = co_await CopyFile(place, path);
+  LinkTable::Copy copy;
+  if (result.kind == FileResult::Kind::kCopied) {
+    copy = {Join(directory.trail->TargetPath(), place.name), {result.device, result.file_number}};
+  } else if (result.kind == FileResult::Kind::kSkipped) {
+    FileInfo info;
+    const Completion looked = co_await scheduler_.Call([&](Ring& ring, Token token) {
+      return ring.PrepareStat({directory.to, place.name}, FollowLink::kNo, &info, token);
+    });
+    if (looked.ok())
+      copy = {Join(directory.trail->TargetPath(), place.name), {info.device, info.file_number}};
+  }
+  shared_.links.Leave(key, copy.path.empty() ? nullptr : &copy);
+  co_return !copy.path.empty();
+}
+
+// Gives the copy a further name, if it still lies where it was put.
+Task<bool> TreeCopier::NameCopy(const Directory& directory, const LinkTable::Copy& copy,
+                                const char* name, const std::string& path) {
+  const int top = shared_.top;
+  const int to = Descriptor(directory.to);
+  const size_t slash = copy.path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "" : copy.path.substr(0, slash);
+  const std::string leaf = slash == std::string::npos ? copy.path : copy.path.substr(slash + 1);
+  int error = 0;
+  bool is_there = false;
+  const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
+    struct stat info;
+    const auto is_copy = [&] {
+      return std::pair<uint64_t, uint64_t>(info.st_dev, info.st_ino) == copy.identity;
+    };
+    is_there = system::StatEntry(to, name, &info) == 0 && is_copy();
+    if (is_there) return 0;
+    const OwnedDescriptor opened(system::OpenBelow(top, folder.c_str()));
+    if (!opened.is_open()) return error = opened.get(), 0;
+    error = system::StatEntry(opened.get(), leaf.c_str(), &info);
+    if (error == 0 && !is_copy()) error = -ESTALE;
+    if (error != 0) return 0;
+    const std::string temporary = NewTemporaryName();
+    error = system::Link(opened.get(), leaf.c_str(), to, temporary.c_str());
+    if (error == 0) error = RenameIntoPlace(to, temporary, name);
+    return 0;
+  });
+  if (worked != 0 || error != 0) {
+    Tell(path,
+         absl::StrCat("the copy cannot be a further name of ", copy.path, ": ", ErrnoText(-error)));
+    co_return false;
+  }
+  Count(is_there ? counters_.skipped : counters_.hard_links);
+  co_return true;
+}
+
+}  // namespace ioring::copy
