@@ -324,7 +324,11 @@ TEST_P(RingConformance, TerminalIsReadAndWritten) {
     EXPECT_EQ(ReadFully(master, echoed), "half a line\r\nnext\r\n");
     EXPECT_EQ(calls.Write(terminal, kOwnPosition, "answer").result(), 6);
     EXPECT_EQ(ReadFully(master, std::span(echoed).first(6)), "answer");
-    // A read that waits ends when the other end is closed.
+    // A read that waits can be cancelled, and ends when the other end is closed.
+    const Token cancelled = StartOwnRead(calls, terminal, memory);
+    ring.Quiet();
+    EXPECT_EQ(ring.Await(ring.StartCancel(cancelled)).result(), 0);
+    EXPECT_EQ(ring.Await(cancelled).error(), Error::kCanceled);
     const Token last = StartOwnRead(calls, terminal, memory);
     ring.Quiet();
     EXPECT_FALSE(ring.HasArrived(last));
