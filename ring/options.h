@@ -63,7 +63,9 @@ struct RingOptions {
   // Threads that the kernel may start for the ring, of each of its two kinds. They run operations
   // that block and cannot be polled: files, and connects to a Unix-domain listener whose queue is
   // full. An operation that finds no thread waits. At least 1. The ring's own threads for calls
-  // that block (ring/ring_files.h) are not among them. Backends: io_uring (Linux 5.15).
+  // that block (ring/ring_files.h) are not among them. The kernel keeps one such bound for each
+  // thread: of several rings that one thread uses, the bound of the last one that was made counts
+  // for all of them, also after that ring is gone. Backends: io_uring (Linux 5.15).
   uint32_t max_worker_threads = 16;
 
   // The token of the completions that Wake causes.

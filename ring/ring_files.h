@@ -53,7 +53,8 @@ class RingFiles : protected RingBackend {
   // RingOptions::max_files, for which directories count, too.
   absl::StatusOr<FileId> OpenFile(const std::string& path, const FileOptions& options);
   // Takes over a descriptor (Windows: a handle) that was opened elsewhere: a file, a directory, a
-  // pipe or a terminal. Its blocking mode does not matter, and stays as it is.
+  // pipe or a terminal. Its blocking mode does not matter, and stays as it is. It is not made
+  // close-on-exec.
   // Effects: on success the ring owns the descriptor, and will close it; on failure it stays the
   // caller's. If others use it too (standard input), register a copy of it: dup(2).
   // Errors: AlreadyExists if the ring has it already; InvalidArgument if it is a socket, or (on
