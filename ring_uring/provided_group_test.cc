@@ -148,10 +148,18 @@ class KernelGroupTest : public ProvidedGroupTest {
     return AsText({buffer.data, buffer.size});
   }
 
-  // Whether the kernel fills buffers piece by piece. Where it does not, no group is asked to.
-  bool Incremental() {
-    const BufferGroupOptions options = {.memory = Memory(1), .buffer_bytes = kBufferBytes};
-    return ProvidedGroup::Create(ring_.get(), kGroup, options, Mode::kIncremental).ok();
+  // A group whose buffers the kernel fills piece by piece; null before Linux 6.12, which must
+  // refuse it and report it as missing, so that no ring asks for it there.
+  std::unique_ptr<ProvidedGroup> Incremental(uint32_t buffers) {
+    absl::StatusOr<std::unique_ptr<ProvidedGroup>> created = ProvidedGroup::Create(
+        ring_.get(), kGroup, {.memory = Memory(buffers), .buffer_bytes = kBufferBytes},
+        Mode::kIncremental);
+    const absl::StatusOr<CapabilityReport> kernel = ProbeKernel();
+    CHECK_OK(kernel.status());
+    EXPECT_EQ(created.ok(), kernel->Has(Capability::kIncrementalBuffers)) << created.status();
+    if (created.ok()) return *std::move(created);
+    EXPECT_TRUE(absl::IsInvalidArgument(created.status())) << created.status();
+    return nullptr;
   }
 
   ScratchRing ring_{0};
@@ -184,17 +192,8 @@ TEST_F(KernelGroupTest, WholeBuffersComeBackToTheKernel) {
 }
 
 TEST_F(KernelGroupTest, PiecesOfALargeBufferComeBackTogether) {
-  absl::StatusOr<std::unique_ptr<ProvidedGroup>> created = ProvidedGroup::Create(
-      ring_.get(), kGroup, {.memory = Memory(1), .buffer_bytes = kBufferBytes}, Mode::kIncremental);
-  if (!created.ok()) {
-    // Linux before 6.12. A ring does not ask for it there.
-    const absl::StatusOr<CapabilityReport> kernel = ProbeKernel();
-    ASSERT_TRUE(kernel.ok()) << kernel.status();
-    EXPECT_FALSE(kernel->Has(Capability::kIncrementalBuffers)) << created.status();
-    EXPECT_TRUE(absl::IsInvalidArgument(created.status())) << created.status();
-    return;
-  }
-  const std::unique_ptr<ProvidedGroup> group = *std::move(created);
+  const std::unique_ptr<ProvidedGroup> group = Incremental(1);
+  if (group == nullptr) return;
   for (int round = 0; round < 100; ++round) {
     const ManagedBuffer first = Consume(*group, Receive("first"));
     const ManagedBuffer second = Consume(*group, Receive("second"));
@@ -257,8 +256,8 @@ TEST_F(KernelGroupTest, ABufferThatTheKernelTookForNothingIsNotLost) {
 // The kernel moves on in a buffer without a completion that says so: a receive on a worker thread
 // takes its part of the buffer before there are bytes. Its position is in the shared entry.
 TEST_F(KernelGroupTest, TheKernelsPositionIsKnownAlsoWhereNoCompletionTells) {
-  if (!Incremental()) return;
-  const auto group = Make(ring_.get(), Mode::kIncremental, Memory(2));
+  const std::unique_ptr<ProvidedGroup> group = Incremental(2);
+  if (group == nullptr) return;
   const ManagedBuffer first = Consume(*group, Receive("first"));
   EXPECT_EQ(group->KernelFill(first.buffer), 5u);
   // The end of the stream, met on a worker thread.
@@ -279,8 +278,8 @@ TEST_F(KernelGroupTest, TheKernelsPositionIsKnownAlsoWhereNoCompletionTells) {
 
 // A group takes its buffers back, and gives them to the kernel as whole ones.
 TEST_F(KernelGroupTest, BuffersBecomeWhole) {
-  if (!Incremental()) return;
-  const auto group = Make(ring_.get(), Mode::kIncremental, Memory(2));
+  const std::unique_ptr<ProvidedGroup> group = Incremental(2);
+  if (group == nullptr) return;
   const ManagedBuffer held = Consume(*group, Receive("held"));
   EXPECT_EQ(group->available(), 2u);
   group->LeaveKernel();

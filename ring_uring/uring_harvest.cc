@@ -93,15 +93,15 @@ void UringRing::OnManagedNothing(Connection& connection, const io_uring_cqe& cqe
 
 // Also failures may take a buffer (liburing issue 359).
 //
-// Of a buffer that is filled piece by piece they should take nothing, as far as parts of the
-// kernel's source tell, which the debug check below holds against it. The kernel moves on in it
-// when a receive has got bytes (io_recv in io_uring/net.c); it does so before that, by a length
-// that no completion tells, only on a worker thread and for files that cannot be polled
-// (io_should_commit in io_uring/kbuf.c). Neither is the case here: a multishot receive of a socket
-// goes back from a worker thread to its poll (io_wq_submit_work in io_uring/io_uring.c), all others
-// do not wait in the kernel, see PollsFirst. Should it happen all the same, the kernel's position
-// is taken from then on. That goes wrong where completions of the buffer have not found room in the
-// kernel's queue: they come after `cqe`, and BytesToCome does not see them.
+// Of a buffer that is filled piece by piece they should take nothing, as far as the kernel's source
+// tells, which the debug check below holds against it. The kernel moves on in it when a receive has
+// got bytes (io_recv in io_uring/net.c); it does so before that, by a length that no completion
+// tells, only on a worker thread and for files that cannot be polled (io_should_commit in
+// io_uring/kbuf.c). Neither is the case here: a multishot receive of a socket goes back from a
+// worker thread to its poll (io_wq_submit_work in io_uring/io_uring.c), all others do not wait in
+// the kernel, see PollsFirst. Should it happen all the same, the kernel's position is taken from
+// then on. That needs a view of all completions: without one, the position counts bytes that are
+// still to be reported, and only the library's own count says where those begin.
 void UringRing::GiveBackUnfilled(const Connection& connection, const io_uring_cqe& cqe) {
   uring::ProvidedGroup& buffers = *groups_[connection.recv_group].buffers;
   const uint32_t buffer = cqe.flags >> IORING_CQE_BUFFER_SHIFT;
@@ -110,6 +110,7 @@ void UringRing::GiveBackUnfilled(const Connection& connection, const io_uring_cq
   } else if (buffers.in_kernel(buffer)) {
     DCHECK(AgreesWithKernel(connection.recv_group, buffer, cqe))
         << "a receive without bytes has moved the kernel on in buffer " << buffer;
+    if (!SeesAllCompletions()) return;
     const uint32_t to_come = BytesToCome(connection.recv_group, buffer, cqe);
     buffers.SetFill(buffer, buffers.KernelFill(buffer) - to_come);
   }
@@ -133,17 +134,21 @@ uint32_t UringRing::BytesToCome(uint32_t group, uint32_t buffer, const io_uring_
   return bytes;
 }
 
-// Whether the library's count of what is in the buffer is where the kernel stands. The kernel may
-// be further on where completions have found no room in its queue, and without deferred task work,
-// where it does not stand still while this looks.
+// Whether every completion that the kernel has made is in its queue. Some are not where the queue
+// was full. Without deferred task work the kernel makes more of them while this thread looks.
+bool UringRing::SeesAllCompletions() const {
+  return Has(Capability::kDeferredTaskRun) &&
+         (__atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW) == 0;
+}
+
+// Whether the library's count of what is in the buffer is where the kernel stands, or behind it by
+// what completions may report that are not seen yet.
 bool UringRing::AgreesWithKernel(uint32_t group, uint32_t buffer, const io_uring_cqe& cqe) const {
   const uring::ProvidedGroup& buffers = *groups_[group].buffers;
   if (!buffers.in_kernel(buffer)) return true;
-  const bool overflowed =
-      (__atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW) != 0;
   const uint32_t reported = buffers.fill(buffer) + BytesToCome(group, buffer, cqe);
   const uint32_t kernel = buffers.KernelFill(buffer);
-  return Has(Capability::kDeferredTaskRun) && !overflowed ? reported == kernel : reported <= kernel;
+  return SeesAllCompletions() ? reported == kernel : reported <= kernel;
 }
 
 // A message of a socket that keeps messages apart: one completion, and a buffer of its own.

@@ -472,6 +472,7 @@ class UringRing final : public Ring, private RingState {
   void OnManagedMessage(Connection& connection, const io_uring_cqe& cqe);
   void GiveBackUnfilled(const Connection& connection, const io_uring_cqe& cqe);
   uint32_t BytesToCome(uint32_t group, uint32_t buffer, const io_uring_cqe& cqe) const;
+  bool SeesAllCompletions() const;
   bool AgreesWithKernel(uint32_t group, uint32_t buffer, const io_uring_cqe& cqe) const;
   void PollAgain(Connection& connection);
   void ReadAfterPoll(Connection& connection);
