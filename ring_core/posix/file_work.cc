@@ -97,7 +97,11 @@ ssize_t TryNow([[maybe_unused]] const FileTransferWork& work,
 // Whether nobody was faster since the descriptor became ready.
 bool IsReady(const FileTransferWork& work) {
   pollfd now{work.wait_descriptor, work.wait_events, 0};
-  return poll(&now, 1, 0) != 0;
+  int result;
+  do {
+    result = poll(&now, 1, 0);
+  } while (result < 0 && errno == EINTR);
+  return result != 0;
 }
 
 // poll(2) said that something can be transferred, unless somebody else was faster. Of a pipe that
