@@ -1,5 +1,6 @@
 // File systems of a test's own: one that is full, one that is for reading only, two that are
-// different. Where this process may not mount any, the tests are skipped, and say why.
+// different. Where this process may not mount any, the tests fail, or are skipped where that is
+// allowed, and say why.
 #ifdef __linux__
 
 #include <fcntl.h>
@@ -57,7 +58,11 @@ class Mount {
     if (access(path_.c_str(), R_OK) != 0) why_not_ = "a child's mounts cannot be seen here";
   }
 
-  // Empty where it is there.
+  // False, and a failure unless the run allows skips, where it is not.
+  bool IsThere() const {
+    EXPECT_TRUE(why_not_.empty() || SkipsAllowed()) << why_not_;
+    return why_not_.empty();
+  }
   const std::string& why_not() const { return why_not_; }
   const std::string& path() const { return path_; }
 
@@ -104,7 +109,7 @@ TEST_P(RingConformance, FileSystemFull) {
   FileTree tree(ring);
   tree.MakeFolder("place");
   const Mount mount(absl::StrCat(tree.path(), "/place"), "size=64k,mode=0777", 0);
-  if (!mount.why_not().empty()) GTEST_SKIP() << "SKIPPED: " << mount.why_not();
+  if (!mount.IsThere()) GTEST_SKIP() << "SKIPPED: " << mount.why_not();
   const FileId root = OpenRoot(tree, mount);
   const Arrival opened =
       tree.TryOpen({root, "a"}, {.access = Access::kReadWrite, .create = Create::kNew});
@@ -134,7 +139,7 @@ TEST_P(RingConformance, FileSystemReadOnly) {
   FileTree tree(ring);
   tree.MakeFolder("place");
   const Mount mount(absl::StrCat(tree.path(), "/place"), "mode=0777", MS_RDONLY);
-  if (!mount.why_not().empty()) GTEST_SKIP() << "SKIPPED: " << mount.why_not();
+  if (!mount.IsThere()) GTEST_SKIP() << "SKIPPED: " << mount.why_not();
   const FileId root = OpenRoot(tree, mount);
   EXPECT_EQ(tree.TryOpen({root, "a"}, {.access = Access::kWrite, .create = Create::kNew}).error(),
             Error::kReadOnly);
@@ -150,7 +155,7 @@ TEST_P(RingConformance, FileSystemsDiffer) {
   FileTree tree(ring);
   tree.MakeFolder("place");
   const Mount mount(absl::StrCat(tree.path(), "/place"), "mode=0777", 0);
-  if (!mount.why_not().empty()) GTEST_SKIP() << "SKIPPED: " << mount.why_not();
+  if (!mount.IsThere()) GTEST_SKIP() << "SKIPPED: " << mount.why_not();
   const FileId root = OpenRoot(tree, mount);
   tree.Make("a", "content");
   const FileId from = tree.Open("a");
