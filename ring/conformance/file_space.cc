@@ -13,6 +13,7 @@
 #include "ring/error.h"
 #include "ring/file.h"
 #include "ring/id.h"
+#include "ring/token.h"
 
 namespace ioring {
 namespace {
@@ -103,6 +104,39 @@ TEST_P(RingConformance, FileTruncate) {
   EXPECT_EQ(tree.Truncate(file, 8).result(), 0);
   EXPECT_EQ(tree.Truncate(file, 0).result(), 0);
   EXPECT_EQ(tree.Content("a"), "");
+  tree.Close(file);
+}
+
+// A file that becomes shorter, or longer, while it is read ends where it ends then.
+TEST_P(RingConformance, FileTruncatedUnderReader) {
+  constexpr size_t kBytes = 64 << 10;
+  TestRing& ring = MakeRing();
+  FileTree tree(ring);
+  const Pattern pattern(71);
+  const FileId file = tree.OpenNew("a");
+  const std::span<std::byte> memory = ring.Memory(kBytes);
+  pattern.Fill(memory, 0);
+  EXPECT_EQ(ring.Await(tree.StartWrite(file, 0, memory)).result(), static_cast<int32_t>(kBytes));
+  const FileId reader = tree.Open("a");
+  const TestGroup group = ring.MakeGroup(4, 8192);
+  EXPECT_EQ(tree.Truncate(file, 10'000).result(), 0);
+  EXPECT_EQ(tree.Read(reader, 8192, 8192).size(), 10'000u - 8192);
+  EXPECT_EQ(tree.Read(reader, 10'000, 8192), "");
+  EXPECT_EQ(tree.ReadManaged(reader, 8192, group.id).bytes.size(), 10'000u - 8192);
+  EXPECT_EQ(tree.ReadManaged(reader, 16'384, group.id).result(), 0);
+  for (int i = 0; i < 20; ++i) {
+    const std::span<std::byte> back = ring.Memory(kBytes);
+    const Token read = tree.StartRead(reader, 0, back);
+    const uint64_t size = i % 2 == 0 ? 4096 : kBytes;
+    const Token cut =
+        ring.Start([&](Token token) { return ring.PrepareTruncate(file, size, token); });
+    EXPECT_EQ(ring.Await(cut).result(), 0);
+    const Arrival done = ring.Await(read);
+    ASSERT_TRUE(done.ok()) << ErrorName(done.error());
+    EXPECT_GE(done.result(), 4096);
+    EXPECT_TRUE(pattern.Matches(back.first(4096), 0));
+  }
+  tree.Close(reader);
   tree.Close(file);
 }
 

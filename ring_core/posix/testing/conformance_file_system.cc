@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <ctime>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -24,7 +23,6 @@
 #include "process/testing/open_descriptors.h"
 #include "ring/completion.h"
 #include "ring/conformance/file_tree.h"
-#include "ring/conformance/pattern.h"
 #include "ring/conformance/suite.h"
 #include "ring/conformance/test_ring.h"
 #include "ring/error.h"
@@ -308,39 +306,6 @@ TEST_P(RingConformance, FileOpenOutlivesName) {
   EXPECT_EQ(tree.InfoOf(a).links, 0u);
   tree.Close(a);
   tree.Close(b);
-}
-
-// A file that becomes shorter, or longer, while it is read ends where it ends then.
-TEST_P(RingConformance, FileTruncatedUnderReader) {
-  constexpr size_t kBytes = 64 << 10;
-  TestRing& ring = MakeRing();
-  FileTree tree(ring);
-  const Pattern pattern(71);
-  const FileId file = tree.OpenNew("a");
-  const std::span<std::byte> memory = ring.Memory(kBytes);
-  pattern.Fill(memory, 0);
-  EXPECT_EQ(ring.Await(tree.StartWrite(file, 0, memory)).result(), static_cast<int32_t>(kBytes));
-  const FileId reader = tree.Open("a");
-  const TestGroup group = ring.MakeGroup(4, 8192);
-  ASSERT_EQ(truncate(PathOf(tree, "a").c_str(), 10'000), 0);
-  EXPECT_EQ(tree.Read(reader, 8192, 8192).size(), 10'000u - 8192);
-  EXPECT_EQ(tree.Read(reader, 10'000, 8192), "");
-  EXPECT_EQ(tree.ReadManaged(reader, 8192, group.id).bytes.size(), 10'000u - 8192);
-  EXPECT_EQ(tree.ReadManaged(reader, 16'384, group.id).result(), 0);
-  for (int i = 0; i < 20; ++i) {
-    const std::span<std::byte> back = ring.Memory(kBytes);
-    const Token read = tree.StartRead(reader, 0, back);
-    const uint64_t size = i % 2 == 0 ? 4096 : kBytes;
-    const Token cut =
-        ring.Start([&](Token token) { return ring.PrepareTruncate(file, size, token); });
-    EXPECT_EQ(ring.Await(cut).result(), 0);
-    const Arrival done = ring.Await(read);
-    ASSERT_TRUE(done.ok()) << ErrorName(done.error());
-    EXPECT_GE(done.result(), 4096);
-    EXPECT_TRUE(pattern.Matches(back.first(4096), 0));
-  }
-  tree.Close(reader);
-  tree.Close(file);
 }
 
 }  // namespace
