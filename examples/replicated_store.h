@@ -28,23 +28,15 @@
 #ifndef IORING_EXAMPLES_REPLICATED_STORE_H_
 #define IORING_EXAMPLES_REPLICATED_STORE_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "ring/acceptor.h"
-#include "ring/completion.h"
 #include "ring/endpoint.h"
-#include "ring/id.h"
-#include "ring/retries.h"
 #include "ring/ring.h"
 
 namespace ioring {
@@ -67,91 +59,15 @@ class ReplicatedStore {
   // Opens the log. The rest of the start is in TakeCompletions.
   static absl::StatusOr<std::unique_ptr<ReplicatedStore>> Open(Ring& ring,
                                                                ReplicatedStoreOptions options);
+  virtual ~ReplicatedStore() = default;
 
   // Takes all completions that the ring has. To be called whenever it has some.
-  void TakeCompletions();
+  virtual void TakeCompletions() = 0;
   // Where it listens; not set before it has read its log.
-  const Endpoint& address() const { return address_; }
-  // An error of the disk, or of the address. It has stopped then, and is to be started anew: what
-  // its log holds shows at the next start.
-  const absl::Status& status() const { return status_; }
-
- private:
-  enum class Kind : uint8_t;
-  // A place in the log: how many bytes are before it, and the checksum of their records.
-  struct Position {
-    uint64_t bytes = 0;
-    uint32_t checksum = 0;
-  };
-  static constexpr uint32_t kNoBackup = ~uint32_t{0};
-  // To a client, to a backup that follows, or to the primary.
-  struct Connection {
-    ConnectionId id;
-    std::array<std::byte, 4096> received;  // the ring's while a receive is in flight
-    std::string input;                     // what was received and not served yet
-    std::string output;                    // the ring's while a send is in flight
-    bool is_closing = false;
-
-    uint64_t put_end = 0;  // of a client: where its put ends in the log; 0: it waits for none
-
-    uint32_t backup = kNoBackup;  // its number
-    bool is_following = false;    // it has said how much it has
-    bool is_forwarding = false;   // bytes of the log are under way
-    uint64_t sent = 0;            // up to here
-    uint64_t acknowledged = 0;    // and these are on its disk
-
-    bool is_primary = false;
-    bool is_owed_position = false;  // it is told of the log's length once that is durable
-  };
-
-  ReplicatedStore(Ring& ring, ReplicatedStoreOptions options);
-
-  void Handle(const Completion& done);
-
-  void ReadLog();
-  void OnRead(const Completion& done);
-  void Sync(FileId file, Kind kind);
-  void Listen();
-  void Append(std::string_view text);
-  void WriteLog();
-  void OnWritten(const Completion& done);
-  void MakeDurable();
-  void Apply(std::string& records);
-
-  Connection& Add(ConnectionId id);
-  void Connect(uint32_t backup);
-  void OnConnected(const Completion& done);
-  void Reconnect(uint32_t backup);
-  void HandleConnection(Connection& connection, const Completion& done);
-  void Receive(Connection& connection);
-  void Send(Connection& connection, std::string text);
-  void Close(Connection& connection);
-  void Serve(Connection& connection);
-  void Put(Connection& client, std::string_view text);
-  void Acknowledge();
-
-  void OnPosition(Connection& backup, uint64_t position);
-  void Forward(Connection& backup);
-  void TakeRecords(Connection& primary);
-  void TellPosition(Connection& primary);
-
-  Ring& ring_;
-  const ReplicatedStoreOptions options_;
-  Retries retries_;
-  Acceptor acceptor_;
-  absl::Status status_;
-  Endpoint address_;
-  FileId directory_;
-  FileId log_;
-  std::map<uint32_t, Connection> connections_;  // by ConnectionId::index
-  absl::flat_hash_map<std::string, std::string> values_;
-
-  Position appended_;    // all records
-  Position durable_;     // those that are synced
-  std::string waiting_;  // records that are to be written next
-  std::string writing_;  // those before, up to the end of their sync; the log's end at the start
-  size_t written_ = 0;   // of `writing_`
-  bool log_is_busy_ = false;
+  virtual Endpoint address() const = 0;
+  // An error of the disk, or of the address. It has stopped then, and is to be started anew: the
+  // next start shows what the log holds.
+  virtual absl::Status status() const = 0;
 };
 
 }  // namespace ioring

@@ -198,11 +198,20 @@ class Cluster {
       options.backups.push_back(AddressOf(backup));
     }
     rings_[i] = *world_.CreateRing(hosts_[i], Small());
+    const sim::Faults faults = std::exchange(world_.faults(), {});  // it can open its log
     stores_[i] = *ReplicatedStore::Open(*rings_[i], options);
-    world_.SetProgram(*rings_[i], [store = stores_[i].get()](Ring&) {
-      store->TakeCompletions();
-      EXPECT_TRUE(store->status().ok()) << store->status();
+    world_.faults() = faults;
+    world_.SetProgram(*rings_[i], [this, i](Ring&) {
+      stores_[i]->TakeCompletions();
+      if (!stores_[i]->status().ok()) world_.After(milliseconds{1}, [this, i] { Restart(i); });
     });
+  }
+
+  // After an error of its disk.
+  void Restart(size_t i) {
+    if (stores_[i] == nullptr || stores_[i]->status().ok()) return;
+    world_.StopHost(hosts_[i]);
+    world_.StartHost(hosts_[i]);
   }
 
   template <typename Function>
@@ -341,6 +350,7 @@ sim::Trial TrialOf(uint64_t seed) {
                                  .lose_power = 900'000,
                                  .down_max_ns = 100'000'000,
                                  .short_file_transfer = 100'000,
+                                 .disk_error = 2'000,
                                  .disk_delay_min_ns = 100'000,
                                  .disk_delay_max_ns = 5'000'000}},
           .length = 5};
