@@ -28,37 +28,42 @@ constexpr uint64_t kCompletionsMax = 100'000;
 }  // namespace
 
 std::string_view KindName(Kind kind) {
-  static constexpr std::array<std::string_view, 31> kNames = {"accept",
-                                                              "connect",
-                                                              "recv",
-                                                              "managed recv",
-                                                              "recv from",
-                                                              "send",
-                                                              "send to",
-                                                              "send a file",
-                                                              "shutdown",
-                                                              "close",
-                                                              "poll",
-                                                              "poll remove",
-                                                              "timeout",
-                                                              "deadline",
-                                                              "cancel",
-                                                              "cancel connection",
-                                                              "cancel all",
-                                                              "read",
-                                                              "write",
-                                                              "sync",
-                                                              "managed read",
-                                                              "truncate",
-                                                              "open",
-                                                              "close a file",
-                                                              "stat",
-                                                              "make a folder",
-                                                              "remove a folder",
-                                                              "unlink",
-                                                              "rename",
-                                                              "work",
-                                                              "nop"};
+  static constexpr std::array kNames = std::to_array<std::string_view>({"accept",
+                                                                        "connect",
+                                                                        "recv",
+                                                                        "managed recv",
+                                                                        "recv from",
+                                                                        "send",
+                                                                        "send to",
+                                                                        "send a file",
+                                                                        "shutdown",
+                                                                        "close",
+                                                                        "poll",
+                                                                        "poll remove",
+                                                                        "timeout",
+                                                                        "deadline",
+                                                                        "cancel",
+                                                                        "cancel connection",
+                                                                        "cancel all",
+                                                                        "read",
+                                                                        "write",
+                                                                        "sync",
+                                                                        "managed read",
+                                                                        "truncate",
+                                                                        "stat of the file",
+                                                                        "allocate",
+                                                                        "advise",
+                                                                        "copy a range",
+                                                                        "reflink",
+                                                                        "open",
+                                                                        "close a file",
+                                                                        "stat",
+                                                                        "make a folder",
+                                                                        "remove a folder",
+                                                                        "unlink",
+                                                                        "rename",
+                                                                        "work",
+                                                                        "nop"});
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -68,8 +73,25 @@ bool IsAboutNames(Kind kind) {
 }
 
 bool IsOnFile(Kind kind) {
-  return kind == Kind::kRead || kind == Kind::kWrite || kind == Kind::kReadManaged ||
-         kind == Kind::kTruncate || kind == Kind::kSendFile;
+  switch (kind) {
+    case Kind::kRead:
+    case Kind::kWrite:
+    case Kind::kReadManaged:
+    case Kind::kTruncate:
+    case Kind::kStatFile:
+    case Kind::kAllocate:
+    case Kind::kAdvise:
+    case Kind::kCopyRange:
+    case Kind::kReflink:
+    case Kind::kSendFile:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool FillsMemory(Kind kind) {
+  return kind == Kind::kRead || kind == Kind::kRecv || kind == Kind::kRecvFrom;
 }
 
 bool IsTransfer(Kind kind, Direction direction) {
@@ -104,7 +126,8 @@ Operation& Model::Accepted(Operation operation) {
                    operation.connection == kNone ? "" : absl::StrCat(" c", operation.connection),
                    operation.memory.empty() ? "" : absl::StrCat(" ", operation.memory.size(), " B"),
                    operation.group == kNone ? "" : absl::StrCat(" g", operation.group),
-                   operation.bad_id ? " (stale)" : "", operation.bad_argument ? " (wrong)" : ""));
+                   operation.bad_id ? " (stale)" : "",
+                   operation.bad_argument || operation.too_large ? " (wrong)" : ""));
   return operations_.emplace(token, std::move(operation)).first->second;
 }
 
@@ -254,7 +277,7 @@ void Model::CheckFigures() {
       uint32_t uses = 0;
       for (const auto& [token, operation] : operations_) {
         uses += operation.buffer == static_cast<int>(i) && !operation.bad_argument &&
-                operation.slice_offset / buffer.unit_bytes == at / buffer.unit_bytes;
+                operation.slice->offset / buffer.unit_bytes == at / buffer.unit_bytes;
       }
       const uint32_t told = ring_.UsesInFlight(buffer.id, at);
       if (told > uses) {
@@ -287,7 +310,7 @@ bool Model::ExpectsBytes(const Operation& operation) const {
 
 std::string Model::ExpectedOf(const Operation& operation) const {
   if (operation.bad_id) return "its id is stale";
-  if (operation.bad_argument) return "its argument is wrong";
+  if (operation.bad_argument || operation.too_large) return "its argument is wrong";
   // Memory that is sent without a copy is free when the peer has taken it, whatever stops.
   if (operation.must_end && !operation.sent) return "it was asked to stop";
   switch (operation.kind) {
@@ -315,6 +338,11 @@ std::string Model::ExpectedOf(const Operation& operation) const {
     case Kind::kSync:
     case Kind::kReadManaged:
     case Kind::kTruncate:
+    case Kind::kStatFile:
+    case Kind::kAllocate:
+    case Kind::kAdvise:
+    case Kind::kCopyRange:
+    case Kind::kReflink:
     case Kind::kOpen:
     case Kind::kCloseFile:
     case Kind::kStat:

@@ -56,6 +56,11 @@ enum class Kind : uint8_t {
   kSync,
   kReadManaged,
   kTruncate,
+  kStatFile,
+  kAllocate,
+  kAdvise,
+  kCopyRange,
+  kReflink,
   kOpen,
   kCloseFile,
   kStat,
@@ -71,6 +76,8 @@ std::string_view KindName(Kind kind);
 bool IsAboutNames(Kind kind);
 // Whether it uses the one file that is read and written.
 bool IsOnFile(Kind kind);
+// Whether it writes to its memory.
+bool FillsMemory(Kind kind);
 // Whether it takes the connection's receive (kRecv) or send (kSend), or one of them (kBoth).
 bool IsTransfer(Kind kind, Direction direction);
 
@@ -89,11 +96,14 @@ struct Operation {
   int name = kNone;
   int new_name = kNone;
   int opened = kNone;
-  uint32_t slice_offset = 0;
+  std::optional<BufferSlice> slice;
+  // Others read the slice's memory too, so that it stays as it is.
+  bool shares_slice = false;
   // Errors that have a cause: the id is stale, the argument is wrong, an operation of that
   // direction or a deadline of that operation was there already, something cancels it.
   bool bad_id = false;
   bool bad_argument = false;
+  bool too_large = false;
   bool perhaps_busy = false;
   bool perhaps_canceled = false;
   // Deadlines: what they meet may be past stopping, or is nothing that stops.
@@ -102,11 +112,17 @@ struct Operation {
   bool must_end = false;
   // A send whose bytes are out, and whose memory is still in use.
   bool sent = false;
-  // Transfers. `start`: a send's place in its stream, or an offset in the file.
+  // Transfers. `start`: a send's place in its stream, or a place in the file.
   std::span<std::byte> memory;
   uint64_t start = 0;
   std::unique_ptr<std::byte[]> own_memory;
+  bool in_parts = false;
   std::vector<MemoryPart> parts;
+  // Of the file: the position, which it moves, is its place. Ranges, and where a copy goes.
+  bool at_position = false;
+  uint64_t length = 0;
+  uint64_t to = 0;
+  AllocateMode allocate = AllocateMode::kExtend;
   std::unique_ptr<FileInfo> info;
   FileOptions options;
   RenameMode rename = RenameMode::kReplace;
@@ -192,12 +208,13 @@ struct Message {
   bool received = false;
 };
 
-// The file. Parts of it are known once they were written.
+// The file, and what it holds.
 struct File {
   FileId id;
   bool open = false;
   std::string path;
-  std::vector<int> bytes;
+  std::vector<std::byte> bytes;
+  uint64_t position = 0;
 };
 
 // A name that operations make, change and remove.
@@ -298,8 +315,13 @@ class Model {
   void CompleteDatagram(const Operation& operation, const Completion& completion,
                         std::span<const std::byte> bytes);
   void CompleteFile(const Operation& operation, const Completion& completion);
-  void CompleteFileRead(const Operation& operation, const Completion& completion,
-                        std::span<const std::byte> bytes);
+  void CompleteFileRead(const Operation& operation, const Completion& completion);
+  void CompleteFileWrite(const Operation& operation, const Completion& completion);
+  void CompleteAllocate(const Operation& operation);
+  void CompleteCopy(const Operation& operation, const Completion& completion);
+  void WriteFile(uint64_t place, std::span<const std::byte> bytes);
+  // How many of `most` bytes the file holds from `place` on.
+  uint64_t CountInFile(uint64_t place, uint64_t most) const;
   void CompleteWork(const Operation& operation, const Completion& completion);
   // Of operations about names: whether the end is one that the names' states allow, and what they
   // are from then on.

@@ -157,7 +157,15 @@ void Model::CompleteFailed(const Operation& operation, const Completion& complet
       expected = operation.bad_id;
       break;
     case Error::kInvalidArgument:
-      expected = operation.bad_argument;
+      // What is not made of whole blocks cannot be shared.
+      expected = operation.bad_argument || operation.kind == Kind::kReflink;
+      break;
+    case Error::kFileTooLarge:
+      expected = operation.too_large;
+      break;
+    case Error::kNotSupported:
+      expected = operation.kind == Kind::kAllocate || operation.kind == Kind::kCopyRange ||
+                 operation.kind == Kind::kReflink;
       break;
     case Error::kBusy:
       expected = operation.perhaps_busy;
@@ -198,10 +206,6 @@ void Model::CompleteFailed(const Operation& operation, const Completion& complet
   }
   if (IsAboutNames(operation.kind)) SetNames(operation, completion);
   if (operation.kind == Kind::kWork) CompleteWork(operation, completion);
-  // How much of it was written nobody knows.
-  for (size_t i = 0; operation.kind == Kind::kWrite && i < operation.memory.size(); ++i) {
-    if (operation.start + i < file.bytes.size()) file.bytes[operation.start + i] = kNone;
-  }
   if (on_connection && error == Error::kConnectionReset) {
     connections[static_cast<size_t>(operation.connection)].reset_told = true;
   }
@@ -215,7 +219,7 @@ void Model::CompleteFailed(const Operation& operation, const Completion& complet
 
 void Model::CompleteWell(Operation& operation, const Completion& completion) {
   if (operation.bad_id) return Breach(completion, operation, "its id is stale");
-  if (operation.bad_argument) {
+  if (operation.bad_argument || operation.too_large) {
     return Breach(completion, operation, "its argument is wrong");
   }
   switch (operation.kind) {
@@ -259,6 +263,11 @@ void Model::CompleteWell(Operation& operation, const Completion& completion) {
     case Kind::kWrite:
     case Kind::kReadManaged:
     case Kind::kTruncate:
+    case Kind::kStatFile:
+    case Kind::kAllocate:
+    case Kind::kAdvise:
+    case Kind::kCopyRange:
+    case Kind::kReflink:
       return CompleteFile(operation, completion);
     case Kind::kOpen:
     case Kind::kStat:

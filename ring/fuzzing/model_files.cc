@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "ring/completion.h"
@@ -51,37 +52,95 @@ size_t Model::FilesPerhapsOpen() const {
 
 // ---- The file that is read and written.
 
+uint64_t Model::CountInFile(uint64_t place, uint64_t most) const {
+  return place >= file.bytes.size() ? 0 : std::min(most, file.bytes.size() - place);
+}
+
+void Model::WriteFile(uint64_t place, std::span<const std::byte> bytes) {
+  file.bytes.resize(std::max<uint64_t>(file.bytes.size(), place + bytes.size()));
+  std::copy(bytes.begin(), bytes.end(), file.bytes.begin() + static_cast<std::ptrdiff_t>(place));
+}
+
 void Model::CompleteFile(const Operation& operation, const Completion& completion) {
-  const auto size = static_cast<size_t>(completion.result);
-  if (operation.kind == Kind::kTruncate) {
-    if (size != 0) Breach(completion, operation, "it completes with 0");
-    file.bytes.resize(operation.start, 0);
-    return;
+  switch (operation.kind) {
+    case Kind::kRead:
+    case Kind::kReadManaged:
+      return CompleteFileRead(operation, completion);
+    case Kind::kWrite:
+      return CompleteFileWrite(operation, completion);
+    case Kind::kCopyRange:
+      return CompleteCopy(operation, completion);
+    default:
+      break;
   }
-  if (operation.kind == Kind::kReadManaged) {
-    const bool has_buffer = (completion.flags & kBuffer) != 0;
-    if (has_buffer != (size != 0)) return Breach(completion, operation, "a buffer has bytes");
-    if (!has_buffer) return CompleteFileRead(operation, completion, {});
-    return CompleteFileRead(operation, completion, {held_.back().data, held_.back().size});
-  }
-  if (size > operation.memory.size()) return Breach(completion, operation, "more than asked for");
-  const std::span<const std::byte> bytes = operation.memory.first(size);
-  if (operation.kind == Kind::kRead) return CompleteFileRead(operation, completion, bytes);
-  if (file.bytes.size() < operation.start + size) file.bytes.resize(operation.start + size, 0);
-  for (size_t i = 0; i < size; ++i) {
-    file.bytes[operation.start + i] = static_cast<int>(bytes[i]);
+  if (completion.result != 0) return Breach(completion, operation, "it completes with 0");
+  if (operation.kind == Kind::kTruncate) file.bytes.resize(operation.start);
+  if (operation.kind == Kind::kAllocate) CompleteAllocate(operation);
+  if (operation.kind == Kind::kReflink) CompleteCopy(operation, completion);
+  if (operation.kind != Kind::kStatFile) return;
+  if (operation.info->type != FileType::kRegular || operation.info->size != file.bytes.size()) {
+    Breach(completion, operation,
+           absl::StrCat("it tells of a size of ", operation.info->size, ", but the file has ",
+                        file.bytes.size(), " bytes"));
   }
 }
 
-void Model::CompleteFileRead(const Operation& operation, const Completion& completion,
-                             std::span<const std::byte> bytes) {
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    const size_t place = operation.start + i;
-    if (place >= file.bytes.size() || file.bytes[place] == kNone) continue;
-    if (file.bytes[place] != static_cast<int>(bytes[i])) {
-      return Breach(completion, operation, absl::StrCat("byte ", place, " of the file is wrong"));
-    }
+void Model::CompleteFileRead(const Operation& operation, const Completion& completion) {
+  const auto size = static_cast<size_t>(completion.result);
+  std::span<const std::byte> bytes = operation.memory;
+  if (operation.kind == Kind::kReadManaged) {
+    const bool has_buffer = (completion.flags & kBuffer) != 0;
+    if (has_buffer != (size != 0)) return Breach(completion, operation, "a buffer has bytes");
+    bytes = {};
+    if (has_buffer) bytes = {held_.back().data, held_.back().size};
   }
+  if (size > bytes.size()) return Breach(completion, operation, "more than asked for");
+  const uint64_t there = CountInFile(operation.start, ~uint64_t{0});
+  if (size > there || (size == 0) != (there == 0)) {
+    return Breach(completion, operation, absl::StrCat("the file has ", there, " bytes there"));
+  }
+  for (size_t i = 0; i < size; ++i) {
+    if (file.bytes[operation.start + i] == bytes[i]) continue;
+    return Breach(completion, operation,
+                  absl::StrCat("byte ", operation.start + i, " of the file is wrong"));
+  }
+  if (operation.at_position) file.position += size;
+}
+
+void Model::CompleteFileWrite(const Operation& operation, const Completion& completion) {
+  const auto size = static_cast<size_t>(completion.result);
+  if (size == 0 || size > operation.memory.size()) {
+    return Breach(completion, operation,
+                  absl::StrCat("it has ", operation.memory.size(), " bytes"));
+  }
+  WriteFile(operation.start, operation.memory.first(size));
+  if (operation.at_position) file.position += size;
+}
+
+void Model::CompleteAllocate(const Operation& operation) {
+  const bool extends =
+      operation.allocate == AllocateMode::kExtend || operation.allocate == AllocateMode::kZero;
+  const uint64_t end = operation.start + operation.length;
+  if (extends) file.bytes.resize(std::max<uint64_t>(file.bytes.size(), end));
+  if (operation.allocate != AllocateMode::kPunchHole && operation.allocate != AllocateMode::kZero) {
+    return;
+  }
+  for (uint64_t i = 0; i < CountInFile(operation.start, operation.length); ++i) {
+    file.bytes[operation.start + i] = std::byte{0};
+  }
+}
+
+// From the file to itself. One that shares blocks shares all of the range.
+void Model::CompleteCopy(const Operation& operation, const Completion& completion) {
+  const uint64_t there = CountInFile(operation.start, operation.length);
+  const uint64_t size = operation.kind == Kind::kReflink ? operation.length
+                                                         : static_cast<uint64_t>(completion.result);
+  if (size > there || (size == 0) != (there == 0)) {
+    return Breach(completion, operation, absl::StrCat("the file has ", there, " bytes there"));
+  }
+  const auto from = file.bytes.begin() + static_cast<std::ptrdiff_t>(operation.start);
+  if (size == 0) return;
+  WriteFile(operation.to, std::vector<std::byte>(from, from + static_cast<std::ptrdiff_t>(size)));
 }
 
 // The work counts its runs in its memory.

@@ -27,6 +27,7 @@ namespace {
 
 constexpr uint64_t kOptionsStep = ~uint64_t{0};
 constexpr uint64_t kLengthStep = kOptionsStep - 1;
+constexpr uint64_t kAboutStep = kOptionsStep - 3;
 
 }  // namespace
 
@@ -41,11 +42,11 @@ std::span<const Program::Choice> Program::Choices() {
       Choice{&Program::OpenDatagram, 2, "open a datagram socket"},
       Choice{&Program::MakeGroup, 2, "register a group"},
       Choice{&Program::MakeBuffer, 2, "register a buffer"},
+      Choice{&Program::OpenFile, 2, "open a file", About::kFile},
       Choice{&Program::CloseListener, 1, "close a listener"},
       Choice{&Program::GrowGroup, 1, "add buffers"},
       Choice{&Program::DropGroup, 1, "unregister a group"},
       Choice{&Program::DropBuffer, 1, "unregister a buffer"},
-      Choice{&Program::OpenFile, 1, "open a file"},
       Choice{&Program::CloseFile, 1, "close a file"},
       Choice{&Program::Unregister, 1, "unregister a socket"},
       Choice{&Program::Recv, 12, "recv"},
@@ -65,16 +66,18 @@ std::span<const Program::Choice> Program::Choices() {
       Choice{&Program::Cancel, 8, "cancel"},
       Choice{&Program::CancelConnection, 6, "cancel a connection's"},
       Choice{&Program::CancelAll, 2, "cancel all"},
-      Choice{&Program::FileOperation, 6, "file"},
+      Choice{&Program::FileOperation, 6, "file", About::kFile},
+      Choice{&Program::FileSlice, 4, "slice of a file", About::kFile},
+      Choice{&Program::FileRange, 3, "range of a file", About::kFile},
       Choice{&Program::SendFile, 8, "send a file"},
-      Choice{&Program::OpenName, 4, "open a name"},
-      Choice{&Program::CloseOpened, 3, "close what was opened"},
-      Choice{&Program::StatName, 2, "stat"},
-      Choice{&Program::StatInFolder, 1, "stat in a folder"},
-      Choice{&Program::MakeFolder, 2, "make a folder"},
-      Choice{&Program::RemoveFolder, 1, "remove a folder"},
-      Choice{&Program::Unlink, 1, "unlink"},
-      Choice{&Program::Rename, 2, "rename"},
+      Choice{&Program::OpenName, 4, "open a name", About::kNames},
+      Choice{&Program::CloseOpened, 3, "close what was opened", About::kNames},
+      Choice{&Program::StatName, 2, "stat", About::kNames},
+      Choice{&Program::StatInFolder, 1, "stat in a folder", About::kNames},
+      Choice{&Program::MakeFolder, 2, "make a folder", About::kNames},
+      Choice{&Program::RemoveFolder, 1, "remove a folder", About::kNames},
+      Choice{&Program::Unlink, 1, "unlink", About::kNames},
+      Choice{&Program::Rename, 2, "rename", About::kNames},
       Choice{&Program::Work, 2, "work"},
       Choice{&Program::Nops, 5, "nops"},
       Choice{&Program::Submit, 12, "submit"},
@@ -110,6 +113,9 @@ Program::Program(const FuzzBackend& backend, uint64_t seed, const Limits& limits
       seed_(seed),
       steps_max_(std::min(limits.steps, Random(seed, kLengthStep).Between(15, 130))),
       without_(absl::StrCat(",", limits.without, ",")),
+      about_(Random(seed, kAboutStep)
+                 .Of(std::array{About::kAll, About::kAll, About::kAll, About::kFile, About::kFile,
+                                About::kNames})),
       random_(seed) {
   const RingOptions options = MakeOptions(backend, Random(seed, kOptionsStep));
   zero_copy_ = options.zero_copy_threshold_bytes.has_value();
@@ -147,13 +153,17 @@ void Program::RunStep() {
   const std::span<const Choice> choices = Choices();
   // A program without anything to work on is a waste.
   constexpr uint32_t kFirstSteps = 10;
-  constexpr uint32_t kMakers = 8;
+  constexpr uint32_t kMakers = 9;
   const std::span<const Choice> from = step_ < kFirstSteps ? choices.first(kMakers) : choices;
+  const auto weight = [this](const Choice& choice) {
+    constexpr uint32_t kMore = 6;
+    return choice.about == about_ ? choice.weight * kMore : choice.weight;
+  };
   uint32_t total = 0;
-  for (const Choice& choice : from) total += choice.weight;
+  for (const Choice& choice : from) total += weight(choice);
   uint32_t drawn = random_.Below(total);
   const Choice* chosen = from.data();
-  while (drawn >= chosen->weight) drawn -= (chosen++)->weight;
+  while (drawn >= weight(*chosen)) drawn -= weight(*chosen++);
   model_->Log(absl::StrCat("step ", step_, ": ", chosen->name));
   const bool left_out = absl::StrContains(without_, absl::StrCat(",", chosen->name, ","));
   if (left_out || !(this->*chosen->step)()) model_->Log("    (nothing)");

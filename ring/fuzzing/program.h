@@ -49,10 +49,13 @@ class Program {
 
  private:
   using Step = bool (Program::*)();
+  // What a program does more of than others, so that its operations meet. Other steps are kOther.
+  enum class About : uint8_t { kAll, kOther, kFile, kNames, kPipes };
   struct Choice {
     Step step;
     uint32_t weight;
     std::string_view name;
+    About about = About::kOther;
   };
   static std::span<const Choice> Choices();
 
@@ -94,6 +97,8 @@ class Program {
   bool CancelConnection();
   bool CancelAll();
   bool FileOperation();
+  bool FileSlice();
+  bool FileRange();
   bool SendFile();
   bool OpenName();
   bool CloseOpened();
@@ -134,11 +139,20 @@ class Program {
   Operation OnName(Kind kind);
   template <typename Prepare>
   bool StartOnName(Operation operation, Prepare prepare);
-  // Writes are of new content; the memory is in parts, or a managed buffer of a group is to come.
-  void FillFileOperation(Operation& operation, BufferGroupId& group);
+  // Whether an operation on the file may begin, as far as what the file holds is to be known.
+  bool FileIsFree(const Operation& operation) const;
+  // A place in the file, and how it is said.
+  uint64_t PickPlace(Operation& operation);
+  void PickRange(Operation& operation);
+  // Of new content where it is a write; in one piece or in parts.
+  void FillTransfer(Operation& operation);
+  void FillParts(Operation& operation);
+  // A read or write of a slice, of parts or of one piece.
+  bool StartTransfer(Operation operation, FileId file, uint64_t offset);
+  bool StartManagedRead(Operation operation, FileId file, uint64_t offset);
   std::chrono::nanoseconds PickDelay();
-  // A slice and what is known of it; false where another operation uses its memory.
-  bool PickSlice(Operation& operation, BufferSlice& slice);
+  // A slice and what is known of it; false where it and another operation must not share memory.
+  bool PickSlice(Operation& operation);
   Operation OnConnection(Kind kind, int connection) const;
   // A send's bytes, as its stream or a new datagram wants them.
   void FillSend(Operation& operation, int to);
@@ -166,6 +180,7 @@ class Program {
   const uint64_t seed_;
   const uint32_t steps_max_;
   const std::string without_;
+  const About about_;
   Random random_;
   uint32_t step_ = 0;
   bool zero_copy_ = false;

@@ -24,6 +24,8 @@ namespace {
 
 using Create = FileOptions::Create;
 
+constexpr uint64_t kPastEverything = uint64_t{1} << 63;
+
 int32_t CountRun(void* argument) {
   auto& runs = *static_cast<std::byte*>(argument);
   runs = static_cast<std::byte>(static_cast<int>(runs) + 1);
@@ -34,7 +36,7 @@ int32_t CountRun(void* argument) {
 size_t CountThere(const File& file, uint64_t offset, std::span<const std::byte> bytes) {
   size_t count = 0;
   while (count < bytes.size() && offset + count < file.bytes.size() &&
-         file.bytes[offset + count] == static_cast<int>(bytes[count])) {
+         file.bytes[offset + count] == bytes[count]) {
     ++count;
   }
   return count;
@@ -42,67 +44,176 @@ size_t CountThere(const File& file, uint64_t offset, std::span<const std::byte> 
 
 }  // namespace
 
-void Program::FillFileOperation(Operation& operation, BufferGroupId& group) {
-  operation.start = random_.Below(4000);
-  if (operation.kind == Kind::kReadManaged) {
-    operation.group = PickGroup();
-    const Group* known =
-        operation.group == kNone ? nullptr : &model_->groups[static_cast<size_t>(operation.group)];
-    if (known != nullptr) group = known->id;
-    operation.bad_id = operation.bad_id || known == nullptr || !known->registered;
+// ---- The file that is read and written.
+
+// Reads at offsets may be under way together. Anything else is alone, so that what the file holds
+// is known.
+bool Program::FileIsFree(const Operation& operation) const {
+  const auto only_reads = [](const Operation& one) {
+    const bool reads = one.kind == Kind::kRead || one.kind == Kind::kReadManaged ||
+                       one.kind == Kind::kSendFile || one.kind == Kind::kStatFile ||
+                       one.kind == Kind::kAdvise;
+    return reads && !one.at_position;
+  };
+  const Model::Operations& others = model_->operations();
+  return std::all_of(others.begin(), others.end(), [&](const auto& entry) {
+    const Operation& other = entry.second;
+    return !IsOnFile(other.kind) || (only_reads(operation) && only_reads(other));
+  });
+}
+
+// Mostly within what it holds.
+uint64_t Program::PickPlace(Operation& operation) {
+  const auto size = static_cast<uint32_t>(model_->file.bytes.size());
+  operation.start = random_.Below(random_.OneIn(4) ? 4000 : std::min(size + 1, uint32_t{4000}));
+  if (random_.OneIn(24)) {
+    operation.bad_argument = true;
+    return kPastEverything + random_.Below(1000);
   }
-  if (operation.kind != Kind::kRead && operation.kind != Kind::kWrite) return;
-  const uint32_t size = random_.Between(1, 2000);
+  operation.at_position = random_.OneIn(4);
+  if (!operation.at_position) return operation.start;
+  operation.start = model_->file.position;
+  return kOwnPosition;
+}
+
+void Program::FillTransfer(Operation& operation) {
+  const uint32_t size = random_.OneIn(24) ? 0 : random_.Between(1, 2000);
   operation.own_memory = std::make_unique<std::byte[]>(size);
   operation.memory = {operation.own_memory.get(), size};
   if (operation.kind == Kind::kWrite) FillContent(model_->tokens_made(), 0, operation.memory);
-  if (!random_.OneIn(3)) return;
-  for (uint32_t at = 0; at < size;) {
-    const uint32_t part = std::min(size - at, random_.OneIn(4) ? 0 : random_.Between(1, 900));
-    operation.parts.push_back({operation.memory.data() + at, part});
-    at += part;
-  }
+  if (random_.OneIn(3)) FillParts(operation);
+  operation.bad_argument = operation.bad_argument || size == 0;
 }
 
-// One at a time, so that what the file holds is known.
-bool Program::FileOperation() {
-  for (const auto& [token, other] : model_->operations()) {
-    if (IsOnFile(other.kind)) return false;
+// Some are empty, also the first and the last ones. If there are no bytes, there may be no part.
+void Program::FillParts(Operation& operation) {
+  const auto size = static_cast<uint32_t>(operation.memory.size());
+  operation.in_parts = true;
+  for (uint32_t at = 0; at < size;) {
+    const uint32_t part = random_.OneIn(4) ? 0 : random_.Between(1, 900);
+    operation.parts.push_back({operation.memory.data() + at, std::min(size - at, part)});
+    at += std::min(size - at, part);
   }
+  operation.parts.resize(operation.parts.size() + random_.Below(3));
+  if (random_.OneIn(12)) operation.parts.resize(kMemoryPartsMax + random_.Below(2));
+  operation.bad_argument = operation.bad_argument || operation.parts.size() > kMemoryPartsMax;
+}
+
+bool Program::StartTransfer(Operation operation, FileId file, uint64_t offset) {
+  return Start(std::move(operation), [&](const Operation& of, Token token) {
+           LedgerRing& ring = model_->ring();
+           const bool writes = !FillsMemory(of.kind);
+           if (of.slice.has_value()) {
+             return writes ? ring.PrepareWriteBuffer(file, offset, *of.slice, token)
+                           : ring.PrepareReadBuffer(file, offset, *of.slice, token);
+           }
+           if (of.in_parts) {
+             return writes ? ring.PrepareWriteVector(file, offset, of.parts, token)
+                           : ring.PrepareReadVector(file, offset, of.parts, token);
+           }
+           return writes ? ring.PrepareWrite(file, offset, of.memory, token)
+                         : ring.PrepareRead(file, offset, of.memory, token);
+         }) != nullptr;
+}
+
+bool Program::StartManagedRead(Operation operation, FileId file, uint64_t offset) {
+  operation.group = PickGroup();
+  const Group* known =
+      operation.group == kNone ? nullptr : &model_->groups[static_cast<size_t>(operation.group)];
+  const BufferGroupId group = known == nullptr ? BufferGroupId{77, 0} : known->id;
+  operation.bad_id = operation.bad_id || known == nullptr || !known->registered;
+  return Start(std::move(operation), [&](const Operation&, Token token) {
+           return model_->ring().PrepareReadManaged(file, offset, group, token);
+         }) != nullptr;
+}
+
+bool Program::FileOperation() {
   const File& file = model_->file;
   if (file.path.empty()) return false;
   Operation operation;
-  operation.kind = random_.Of(std::array{Kind::kRead, Kind::kWrite, Kind::kWrite, Kind::kSync,
-                                         Kind::kReadManaged, Kind::kReadManaged, Kind::kTruncate});
+  operation.kind =
+      random_.Of(std::array{Kind::kRead, Kind::kWrite, Kind::kWrite, Kind::kSync, Kind::kStatFile,
+                            Kind::kReadManaged, Kind::kReadManaged, Kind::kTruncate});
   operation.bad_id = !file.open;
-  BufferGroupId group{77, 0};
-  FillFileOperation(operation, group);
-  return Start(std::move(operation), [&](const Operation& prepared, Token token) {
+  const Kind kind = operation.kind;
+  const bool is_transfer = kind == Kind::kRead || kind == Kind::kWrite;
+  uint64_t offset = random_.Below(4000);
+  operation.start = offset;
+  if (is_transfer || kind == Kind::kReadManaged) offset = PickPlace(operation);
+  if (!FileIsFree(operation)) return false;
+  if (kind == Kind::kReadManaged) return StartManagedRead(std::move(operation), file.id, offset);
+  if (is_transfer) {
+    FillTransfer(operation);
+    return StartTransfer(std::move(operation), file.id, offset);
+  }
+  operation.too_large = kind == Kind::kTruncate && random_.OneIn(24);
+  if (operation.too_large) offset += kPastEverything;
+  operation.info = std::make_unique<FileInfo>();
+  return Start(std::move(operation), [&](const Operation& of, Token token) {
            LedgerRing& ring = model_->ring();
-           const uint64_t offset = prepared.start;
-           const bool in_parts = !prepared.parts.empty();
-           switch (prepared.kind) {
-             case Kind::kSync:
-               return ring.PrepareSync(file.id, SyncMode::kData, token);
-             case Kind::kTruncate:
-               return ring.PrepareTruncate(file.id, offset, token);
-             case Kind::kReadManaged:
-               return ring.PrepareReadManaged(file.id, offset, group, token);
-             case Kind::kRead:
-               if (in_parts) return ring.PrepareReadVector(file.id, offset, prepared.parts, token);
-               return ring.PrepareRead(file.id, offset, prepared.memory, token);
+           if (of.kind == Kind::kSync) return ring.PrepareSync(file.id, SyncMode::kData, token);
+           if (of.kind == Kind::kTruncate) return ring.PrepareTruncate(file.id, offset, token);
+           return ring.PrepareStatFile(file.id, of.info.get(), token);
+         }) != nullptr;
+}
+
+// A write sends what others send or write from the same memory, or new content.
+bool Program::FileSlice() {
+  const File& file = model_->file;
+  Operation operation;
+  operation.kind = random_.OneIn(2) ? Kind::kRead : Kind::kWrite;
+  if (file.path.empty() || !PickSlice(operation)) return false;
+  operation.bad_id = operation.bad_id || !file.open;
+  const uint64_t offset = PickPlace(operation);
+  if (!FileIsFree(operation)) return false;
+  if (operation.kind == Kind::kWrite && !operation.shares_slice) {
+    FillContent(model_->tokens_made(), 0, operation.memory);
+  }
+  return StartTransfer(std::move(operation), file.id, offset);
+}
+
+// Where a copy comes from and where it goes do not overlap: systems differ then.
+void Program::PickRange(Operation& operation) {
+  operation.start = random_.Below(random_.OneIn(4) ? 4000 : 400);
+  operation.length = random_.OneIn(24) ? 0 : random_.Between(1, 2000);
+  operation.to = operation.start + operation.length + random_.Below(1000);
+  if (random_.OneIn(3)) std::swap(operation.start, operation.to);
+  operation.bad_argument = operation.length == 0 && operation.kind != Kind::kAdvise;
+  if (!random_.OneIn(24)) return;
+  operation.length = kPastEverything - operation.start + random_.Below(100);
+  operation.too_large = operation.kind == Kind::kAllocate;
+  operation.bad_argument = !operation.too_large;
+}
+
+bool Program::FileRange() {
+  const File& file = model_->file;
+  if (file.path.empty()) return false;
+  Operation operation;
+  operation.kind = random_.Of(std::array{Kind::kAllocate, Kind::kAllocate, Kind::kCopyRange,
+                                         Kind::kCopyRange, Kind::kReflink, Kind::kAdvise});
+  operation.bad_id = !file.open;
+  operation.allocate = random_.Of(std::array{AllocateMode::kExtend, AllocateMode::kKeepSize,
+                                             AllocateMode::kPunchHole, AllocateMode::kZero});
+  const auto advice = static_cast<Advice>(random_.Below(5));
+  PickRange(operation);
+  if (!FileIsFree(operation)) return false;
+  return Start(std::move(operation), [&](const Operation& of, Token token) {
+           LedgerRing& ring = model_->ring();
+           switch (of.kind) {
+             case Kind::kAllocate:
+               return ring.PrepareAllocate(file.id, of.allocate, of.start, of.length, token);
+             case Kind::kAdvise:
+               return ring.PrepareAdvise(file.id, advice, of.start, of.length, token);
              default:
-               if (in_parts) return ring.PrepareWriteVector(file.id, offset, prepared.parts, token);
-               return ring.PrepareWrite(file.id, offset, prepared.memory, token);
+               return ring.PrepareCopyRange(
+                   file.id, of.start, file.id, of.to, of.length,
+                   of.kind == Kind::kReflink ? CopyMode::kReflink : CopyMode::kCopy, token);
            }
          }) != nullptr;
 }
 
 // Writes to the file what a stream sends next, or sends it from there if an earlier step wrote it.
 bool Program::SendFile() {
-  for (const auto& [token, other] : model_->operations()) {
-    if (IsOnFile(other.kind)) return false;
-  }
   const File& file = model_->file;
   ConnectionId id;
   const int connection = PickSort(Connection::Sort::kStream, id);
@@ -120,10 +231,9 @@ bool Program::SendFile() {
     operation.kind = Kind::kWrite;
     operation.connection = kNone;
     operation.start = offset;
-    return Start(std::move(operation), [&](const Operation& prepared, Token token) {
-             return model_->ring().PrepareWrite(file.id, offset, prepared.memory, token);
-           }) != nullptr;
+    return FileIsFree(operation) && StartTransfer(std::move(operation), file.id, offset);
   }
+  if (!FileIsFree(operation)) return false;
   operation.all = true;
   operation.memory = operation.memory.first(there);
   return Start(std::move(operation), [&](const Operation&, Token token) {

@@ -116,13 +116,12 @@ bool Program::RecvSlice() {
   const int connection = PickSort(Connection::Sort::kStream, id);
   Operation operation = OnConnection(Kind::kRecv, connection);
   operation.all = random_.OneIn(3);
-  BufferSlice slice;
-  if (!PickSlice(operation, slice)) return false;
+  if (!PickSlice(operation)) return false;
   operation.bad_id = operation.bad_id || connection == kNone;
   operation.perhaps_busy = connection != kNone && model_->HasTransfer(connection, Direction::kRecv);
   const TransferFlags flags = operation.all ? TransferFlags::kAll : TransferFlags::kNone;
-  return Start(std::move(operation), [&](const Operation&, Token token) {
-           return model_->ring().PrepareRecvBuffer(id, slice, token, flags);
+  return Start(std::move(operation), [&](const Operation& prepared, Token token) {
+           return model_->ring().PrepareRecvBuffer(id, *prepared.slice, token, flags);
          }) != nullptr;
 }
 
@@ -131,15 +130,14 @@ bool Program::SendSlice() {
   const int connection = PickSort(Connection::Sort::kStream, id);
   Operation operation = OnConnection(Kind::kSend, connection);
   operation.all = random_.OneIn(2);
-  BufferSlice slice;
-  if (!PickSlice(operation, slice)) return false;
+  if (!PickSlice(operation) || operation.shares_slice) return false;
   operation.bad_id = operation.bad_id || connection == kNone;
   operation.perhaps_busy = connection != kNone && model_->HasTransfer(connection, Direction::kSend);
   const TransferFlags flags = operation.all ? TransferFlags::kAll : TransferFlags::kNone;
   if (operation.perhaps_busy && !MayCross(connection)) return false;
   if (connection != kNone) FillSend(operation, kNone);
-  return Start(std::move(operation), [&](const Operation&, Token token) {
-           return model_->ring().PrepareSendBuffer(id, slice, token, flags);
+  return Start(std::move(operation), [&](const Operation& prepared, Token token) {
+           return model_->ring().PrepareSendBuffer(id, *prepared.slice, token, flags);
          }) != nullptr;
 }
 

@@ -94,7 +94,8 @@ std::chrono::nanoseconds Program::PickDelay() {
   return std::chrono::microseconds(random_.Below(3000));
 }
 
-bool Program::PickSlice(Operation& operation, BufferSlice& slice) {
+bool Program::PickSlice(Operation& operation) {
+  BufferSlice& slice = operation.slice.emplace();
   if (random_.OneIn(16) || model_->buffers.empty()) {
     slice = {BufferId{kForeignIndex, 0}, 0, 10};
     operation.bad_id = true;
@@ -112,13 +113,14 @@ bool Program::PickSlice(Operation& operation, BufferSlice& slice) {
   operation.bad_argument = !inside;
   if (!inside || operation.bad_id) return true;
   operation.buffer = static_cast<int>(index);
-  operation.slice_offset = slice.offset;
   operation.memory = {buffer.memory.get() + slice.offset, slice.length};
   for (const auto& [token, other] : model_->operations()) {
     if (other.buffer != operation.buffer) continue;
-    const bool apart =
-        other.slice_offset >= end || other.slice_offset + other.memory.size() <= slice.offset;
-    if (!apart) return false;
+    if (other.slice->offset >= end || other.slice->offset + other.slice->length <= slice.offset) {
+      continue;
+    }
+    if (FillsMemory(operation.kind) || FillsMemory(other.kind)) return false;
+    operation.shares_slice = true;
   }
   return true;
 }

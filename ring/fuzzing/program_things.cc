@@ -206,7 +206,8 @@ bool Program::DropBuffer() {
 
 bool Program::OpenFile() {
   File& file = model_->file;
-  if (file.open) return false;
+  // It is emptied, so that what was read or written before must have been taken.
+  if (file.open || !FileIsFree({.kind = Kind::kTruncate})) return false;
   if (file.path.empty()) file.path = testing::TempDir() + UniqueName();
   if (model_->FilesPerhapsOpen() > model_->options().max_files) return false;
   const absl::StatusOr<FileId> id = model_->ring().OpenFile(
@@ -219,6 +220,7 @@ bool Program::OpenFile() {
   file.id = *id;
   file.open = true;
   file.bytes.clear();
+  file.position = 0;
   return true;
 }
 
