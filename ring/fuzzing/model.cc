@@ -62,6 +62,9 @@ std::string_view KindName(Kind kind) {
                                                                         "remove a folder",
                                                                         "unlink",
                                                                         "rename",
+                                                                        "link",
+                                                                        "make a symbolic link",
+                                                                        "read a link",
                                                                         "work",
                                                                         "nop"});
   return kNames[static_cast<size_t>(kind)];
@@ -69,7 +72,8 @@ std::string_view KindName(Kind kind) {
 
 bool IsAboutNames(Kind kind) {
   return kind == Kind::kOpen || kind == Kind::kStat || kind == Kind::kMakeFolder ||
-         kind == Kind::kRemoveFolder || kind == Kind::kUnlink || kind == Kind::kRename;
+         kind == Kind::kRemoveFolder || kind == Kind::kUnlink || kind == Kind::kRename ||
+         kind == Kind::kLink || kind == Kind::kSymlink || kind == Kind::kReadLink;
 }
 
 bool IsOnFile(Kind kind) {
@@ -350,6 +354,9 @@ std::string Model::ExpectedOf(const Operation& operation) const {
     case Kind::kRemoveFolder:
     case Kind::kUnlink:
     case Kind::kRename:
+    case Kind::kLink:
+    case Kind::kSymlink:
+    case Kind::kReadLink:
     case Kind::kWork:
     case Kind::kNop:
       return "it waits for nothing";

@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ring/completion.h"
@@ -68,6 +69,9 @@ enum class Kind : uint8_t {
   kRemoveFolder,
   kUnlink,
   kRename,
+  kLink,
+  kSymlink,
+  kReadLink,
   kWork,
   kNop,
 };
@@ -126,8 +130,10 @@ struct Operation {
   std::unique_ptr<FileInfo> info;
   FileOptions options;
   RenameMode rename = RenameMode::kReplace;
-  // Another operation had one of its names at the same time.
+  FollowLink follow = FollowLink::kNo;
+  // Another operation had one of its names at the same time; another had any name.
   bool raced = false;
+  bool alone = true;
   std::unique_ptr<Endpoint> source;
   // Connects: where nobody listens any more, or never did.
   bool refused = false;
@@ -217,11 +223,21 @@ struct File {
   uint64_t position = 0;
 };
 
+// What has a name.
+struct Named {
+  // All symbolic links lead nowhere, by way of a directory that does not exist.
+  enum class State : uint8_t { kMissing, kFile, kFolder, kLink, kUnknown };
+  State state = State::kMissing;
+  // Two names are of one file if this is the same; 0: not known.
+  uint64_t number = 0;
+  // Of a link; empty: not known.
+  std::string target;
+};
+
 // A name that operations make, change and remove.
 struct Name {
-  enum class State : uint8_t { kMissing, kFile, kFolder, kUnknown };
   std::string path;
-  State state = State::kMissing;
+  Named has;
 };
 
 // A file that an operation opened. Kept after its close, for its stale id.
@@ -302,6 +318,8 @@ class Model {
   std::vector<Message> messages;
   File file;
   std::vector<Name> names;
+  // What stats have told of a Named::number: the numbers of the device and of the file.
+  std::map<uint64_t, std::pair<uint64_t, uint64_t>> file_numbers;
   std::vector<OpenedFile> opened;
 
  private:
@@ -328,8 +346,13 @@ class Model {
   void CompleteNames(const Operation& operation, const Completion& completion);
   void CompleteOpened(const Operation& operation, const Completion& completion);
   bool NamesAllow(const Operation& operation, Error error) const;
-  bool OpenAllows(const Operation& operation, Name::State state, Error error) const;
+  bool OpenAllows(const Operation& operation, Named::State state, Error error) const;
   bool RenameAllows(const Operation& operation, Error error) const;
+  bool LinkAllows(const Operation& operation, Error error) const;
+  bool ReadLinkAllows(const Operation& operation, Error error) const;
+  void CompleteStat(const Operation& operation, const Completion& completion);
+  void CompleteReadLink(const Operation& operation, const Completion& completion);
+  bool IsKnown(int name) const;
   void SetNames(const Operation& operation, const Completion& completion);
   void CompleteConnection(const Operation& operation, const Completion& completion);
   void CompleteCancel(const Operation& operation);

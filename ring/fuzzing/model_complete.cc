@@ -275,6 +275,9 @@ void Model::CompleteWell(Operation& operation, const Completion& completion) {
     case Kind::kRemoveFolder:
     case Kind::kUnlink:
     case Kind::kRename:
+    case Kind::kLink:
+    case Kind::kSymlink:
+    case Kind::kReadLink:
       return CompleteNames(operation, completion);
     case Kind::kWork:
       return CompleteWork(operation, completion);

@@ -1,6 +1,5 @@
-// What a completion may say of files and their names.
+// What a completion may say of files.
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -9,35 +8,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "ring/completion.h"
-#include "ring/error.h"
 #include "ring/file.h"
 #include "ring/fuzzing/model.h"
-#include "ring/id.h"
 
 namespace ioring::fuzzing {
-namespace {
-
-using State = Name::State;
-
-bool Has(const Operation& operation, int name) {
-  return name != kNone && (operation.name == name || operation.new_name == name);
-}
-
-// One error for it is Linux', the other macOS'.
-bool IsOfFolder(Error error) {
-  return error == Error::kIsDirectory || error == Error::kPermissionDenied;
-}
-
-}  // namespace
-
-void Model::MarkRaces(Operation& operation) {
-  for (auto& [token, other] : operations_) {
-    if (&other == &operation || !IsAboutNames(other.kind)) continue;
-    if (!Has(other, operation.name) && !Has(other, operation.new_name)) continue;
-    other.raced = true;
-    operation.raced = true;
-  }
-}
 
 size_t Model::FilesPerhapsOpen() const {
   size_t count = 1;  // the file that is read, which is closed at once
@@ -152,134 +126,6 @@ void Model::CompleteWork(const Operation& operation, const Completion& completio
   }
   if (completion.ok() && completion.result != runs) {
     Breach(completion, operation, "it returned another number");
-  }
-}
-
-// ---- Names.
-
-bool Model::OpenAllows(const Operation& operation, State state, Error error) const {
-  const FileOptions& options = operation.options;
-  const bool makes = options.create != FileOptions::Create::kNever;
-  if (options.create == FileOptions::Create::kNew && state != State::kMissing) {
-    return error == Error::kAlreadyExists;
-  }
-  switch (state) {
-    case State::kMissing:
-      return error == (makes ? Error::kOk : Error::kNotFound);
-    case State::kFile:
-      return error == (options.directory ? Error::kNotDirectory : Error::kOk);
-    case State::kFolder:
-      return error == (options.directory ? Error::kOk : Error::kIsDirectory);
-    case State::kUnknown:
-      break;
-  }
-  return true;
-}
-
-bool Model::RenameAllows(const Operation& operation, Error error) const {
-  const State from = names[static_cast<size_t>(operation.name)].state;
-  const State to = names[static_cast<size_t>(operation.new_name)].state;
-  const bool replaces = operation.rename == RenameMode::kReplace;
-  if (from == State::kMissing) {
-    return error == Error::kNotFound ||
-           (!replaces && to != State::kMissing && error == Error::kAlreadyExists);
-  }
-  if (to == State::kMissing) return error == Error::kOk;
-  if (!replaces) return error == Error::kAlreadyExists;
-  if (from == State::kFile) return to == State::kFile ? error == Error::kOk : IsOfFolder(error);
-  return error == (to == State::kFolder ? Error::kOk : Error::kNotDirectory);  // it is empty
-}
-
-// Whether this is what the operation ends with, as the names are now.
-bool Model::NamesAllow(const Operation& operation, Error error) const {
-  if (operation.opened != kNone) return error == Error::kNotFound;  // in a folder that is empty
-  const State state = names[static_cast<size_t>(operation.name)].state;
-  const bool other_unknown =
-      operation.new_name != kNone &&
-      names[static_cast<size_t>(operation.new_name)].state == State::kUnknown;
-  if (operation.raced || state == State::kUnknown || other_unknown) {
-    static constexpr std::array kAny = {
-        Error::kOk,          Error::kNotFound,     Error::kAlreadyExists,
-        Error::kIsDirectory, Error::kNotDirectory, Error::kPermissionDenied};
-    return std::find(kAny.begin(), kAny.end(), error) != kAny.end();
-  }
-  switch (operation.kind) {
-    case Kind::kOpen:
-      return OpenAllows(operation, state, error);
-    case Kind::kStat:
-      return error == (state == State::kMissing ? Error::kNotFound : Error::kOk);
-    case Kind::kMakeFolder:
-      return error == (state == State::kMissing ? Error::kOk : Error::kAlreadyExists);
-    case Kind::kRename:
-      return RenameAllows(operation, error);
-    case Kind::kUnlink:
-      if (state == State::kFolder) return IsOfFolder(error);
-      return error == (state == State::kMissing ? Error::kNotFound : Error::kOk);
-    case Kind::kRemoveFolder:
-      if (state == State::kFile) return error == Error::kNotDirectory;
-      return error == (state == State::kMissing ? Error::kNotFound : Error::kOk);
-    default:
-      return false;
-  }
-}
-
-void Model::CompleteNames(const Operation& operation, const Completion& completion) {
-  if (!NamesAllow(operation, Error::kOk)) {
-    return Breach(completion, operation, "the names do not allow that");
-  }
-  if (operation.kind == Kind::kOpen) CompleteOpened(operation, completion);
-  if (operation.kind != Kind::kOpen && completion.result != 0) {
-    return Breach(completion, operation, "it completes with 0");
-  }
-  if (operation.kind == Kind::kStat && !operation.raced) {
-    const State state = names[static_cast<size_t>(operation.name)].state;
-    const bool is_folder = operation.info->type == FileType::kDirectory;
-    if (state != State::kUnknown && is_folder != (state == State::kFolder)) {
-      return Breach(completion, operation, "it is of another type");
-    }
-  }
-  SetNames(operation, completion);
-}
-
-void Model::CompleteOpened(const Operation& operation, const Completion& completion) {
-  const FileId id = completion.file();
-  for (const OpenedFile& other : opened) {
-    if (other.id == id) return Breach(completion, operation, "that id was given out before");
-  }
-  if (file.open && file.id == id) Breach(completion, operation, "that id is another file's");
-  opened.push_back({id, /*open=*/true, operation.options.directory});
-}
-
-// What has raced leaves names of which nothing is known, until an operation tells by itself.
-void Model::SetNames(const Operation& operation, const Completion& completion) {
-  if (operation.name == kNone) return;
-  State& state = names[static_cast<size_t>(operation.name)].state;
-  State* const other =
-      operation.new_name == kNone ? nullptr : &names[static_cast<size_t>(operation.new_name)].state;
-  if (operation.raced || completion.error() == Error::kTooManyIds) {
-    state = State::kUnknown;
-    if (other != nullptr) *other = State::kUnknown;
-    return;
-  }
-  if (completion.error() == Error::kNotFound && other == nullptr) state = State::kMissing;
-  if (!completion.ok()) return;
-  switch (operation.kind) {
-    case Kind::kOpen:
-      state = operation.options.directory ? State::kFolder : State::kFile;
-      break;
-    case Kind::kStat:
-      state = operation.info->type == FileType::kDirectory ? State::kFolder : State::kFile;
-      break;
-    case Kind::kMakeFolder:
-      state = State::kFolder;
-      break;
-    case Kind::kRename:
-      *other = state;
-      state = State::kMissing;
-      break;
-    default:
-      state = State::kMissing;
-      break;
   }
 }
 

@@ -108,6 +108,9 @@ class Program {
   bool RemoveFolder();
   bool Unlink();
   bool Rename();
+  bool Link();
+  bool Symlink();
+  bool ReadLink();
   bool Work();
   bool Nops();
 

@@ -3,11 +3,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "ring/file.h"
 #include "ring/fuzzing/content.h"
 #include "ring/fuzzing/model.h"
@@ -257,6 +260,7 @@ bool Program::StartOnName(Operation operation, Prepare prepare) {
 bool Program::OpenName() {
   Operation operation = OnName(Kind::kOpen);
   operation.options.directory = random_.OneIn(3);
+  operation.options.follow_link = !random_.OneIn(3);
   if (!operation.options.directory) {
     operation.options.access = FileOptions::Access::kReadWrite;
     operation.options.create =
@@ -270,8 +274,9 @@ bool Program::OpenName() {
 bool Program::StatName() {
   Operation operation = OnName(Kind::kStat);
   operation.info = std::make_unique<FileInfo>();
+  if (random_.OneIn(3)) operation.follow = FollowLink::kYes;
   return StartOnName(std::move(operation), [&](const Operation& stat, PathAt path, Token token) {
-    return model_->ring().PrepareStat(path, FollowLink::kNo, stat.info.get(), token);
+    return model_->ring().PrepareStat(path, stat.follow, stat.info.get(), token);
   });
 }
 
@@ -297,10 +302,46 @@ bool Program::Rename() {
   Operation operation = OnName(Kind::kRename);
   operation.new_name = OnName(Kind::kRename).name;
   if (operation.new_name == operation.name) return false;
-  operation.rename = random_.OneIn(2) ? RenameMode::kReplace : RenameMode::kNoReplace;
+  operation.rename = random_.Of(std::array{RenameMode::kReplace, RenameMode::kReplace,
+                                           RenameMode::kNoReplace, RenameMode::kExchange});
   const char* to = model_->names[static_cast<size_t>(operation.new_name)].path.c_str();
   return StartOnName(std::move(operation), [&](const Operation& rename, PathAt from, Token token) {
     return model_->ring().PrepareRename(from, to, rename.rename, token);
+  });
+}
+
+bool Program::Link() {
+  Operation operation = OnName(Kind::kLink);
+  operation.new_name = OnName(Kind::kLink).name;
+  const char* name = model_->names[static_cast<size_t>(operation.new_name)].path.c_str();
+  return StartOnName(std::move(operation), [&](const Operation&, PathAt existing, Token token) {
+    return model_->ring().PrepareLink(existing, name, token);
+  });
+}
+
+// To nowhere, each to another place.
+bool Program::Symlink() {
+  Operation operation = OnName(Kind::kSymlink);
+  const std::string target =
+      absl::StrCat("no_folder/", std::string(random_.Below(20), 'a'), model_->tokens_made());
+  operation.own_memory = std::make_unique<std::byte[]>(target.size() + 1);
+  std::memcpy(operation.own_memory.get(), target.c_str(), target.size() + 1);
+  operation.memory = {operation.own_memory.get(), target.size()};
+  return StartOnName(std::move(operation), [&](const Operation& of, PathAt name, Token token) {
+    const auto* characters = reinterpret_cast<const char*>(of.memory.data());
+    return model_->ring().PrepareSymlink(characters, name, token);
+  });
+}
+
+bool Program::ReadLink() {
+  Operation operation = OnName(Kind::kReadLink);
+  const uint32_t size = random_.OneIn(12) ? 0 : random_.Between(1, 60);
+  operation.own_memory = std::make_unique<std::byte[]>(size);
+  operation.memory = {operation.own_memory.get(), size};
+  operation.bad_argument = size == 0;
+  return StartOnName(std::move(operation), [&](const Operation& of, PathAt path, Token token) {
+    const std::span target(reinterpret_cast<char*>(of.memory.data()), of.memory.size());
+    return model_->ring().PrepareReadLink(path, target, token);
   });
 }
 
