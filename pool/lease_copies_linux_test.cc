@@ -40,7 +40,7 @@ constexpr Token kBring{1};
 constexpr Token kTake{2};
 constexpr uint32_t kBufferBytes = 16 << 10;
 constexpr uint32_t kBuffers = 4;
-constexpr uint64_t kRounds = 2 * kBuffers;  // every buffer is used more than once
+constexpr uint64_t kRounds = uint64_t{2} * kBuffers;  // every buffer is used more than once
 
 struct Way {
   std::string name;

@@ -6,12 +6,14 @@
 
 // By --wrap=memcpy the linker gives every call of memcpy to __wrap_memcpy, and the C library's own
 // the name __real_memcpy (ld(1)).
+// NOLINTBEGIN(bugprone-reserved-identifier)
 extern "C" {
 void* __real_memcpy(void* to, const void* from, size_t bytes);
 void* __real_memmove(void* to, const void* from, size_t bytes);
 void* __wrap_memcpy(void* to, const void* from, size_t bytes);
 void* __wrap_memmove(void* to, const void* from, size_t bytes);
 }
+// NOLINTEND(bugprone-reserved-identifier)
 
 namespace {
 
@@ -24,11 +26,13 @@ void Count(size_t bytes) {
 
 }  // namespace
 
+// NOLINTNEXTLINE(bugprone-reserved-identifier)
 void* __wrap_memcpy(void* to, const void* from, size_t bytes) {
   Count(bytes);
   return __real_memcpy(to, from, bytes);
 }
 
+// NOLINTNEXTLINE(bugprone-reserved-identifier)
 void* __wrap_memmove(void* to, const void* from, size_t bytes) {
   Count(bytes);
   return __real_memmove(to, from, bytes);
