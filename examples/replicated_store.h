@@ -15,9 +15,11 @@
 // How it works: each replica has a log, to which records are only added. The primary adds a put,
 // syncs, and sends each backup the bytes of its log that the backup lacks. A backup adds them,
 // syncs, and says how long its log is. So its log is always a beginning of the primary's, and a
-// backup that was away catches up by itself. A record has its length and a checksum, which is of
+// backup that was away gets the rest. A record has its length and a checksum, which is of
 // all records before it, too: a replica that starts reads its log up to the first record that is
 // torn, and cuts off the rest. While a backup is away, puts fail; nobody takes the primary's place.
+// That a backup has lost its power the primary sees when it sends it something: a put fails, too,
+// and then the backup gets what it lacks.
 //
 // Requires: the ring lives longer, and is the store's alone. It has max_operations of at least 4
 // times max_connections. After a stop or a failure it is brought to rest (Drain) or, in a world,

@@ -332,7 +332,10 @@ Outcome RunTrial(const sim::Trial& trial, bool syncs_first) {
     cluster.Heal();
   }
   clients.clear();
-  world.RunFor(seconds{10});  // what a replica lacks it gets
+  {
+    const ClientInWorld last(world, AddressOf(0), {"put last one"});
+    world.RunFor(seconds{10});  // what a replica lacks it gets
+  }
   outcome.are_same = cluster.AreSame();
   outcome.digest = world.digest();
   return outcome;
