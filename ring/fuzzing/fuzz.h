@@ -38,9 +38,10 @@
 
 namespace ioring {
 
-// Pairs of connected sockets that the system makes, for Ring::RegisterSocket.
+// Pairs of connected sockets that the system makes, for Ring::RegisterSocket, and pipes for
+// Ring::RegisterFile: the end that reads and the one that writes.
 struct FuzzSockets {
-  enum class Kind { kStream, kDatagram };
+  enum class Kind { kStream, kDatagram, kPipe };
   std::function<absl::StatusOr<std::array<NativeHandle, 2>>(Kind kind)> make_pair;
   std::function<void(NativeHandle socket)> close;
 };

@@ -65,6 +65,8 @@ std::string_view KindName(Kind kind) {
                                                                         "link",
                                                                         "make a symbolic link",
                                                                         "read a link",
+                                                                        "read of a pipe",
+                                                                        "write to a pipe",
                                                                         "work",
                                                                         "nop"});
   return kNames[static_cast<size_t>(kind)];
@@ -95,7 +97,8 @@ bool IsOnFile(Kind kind) {
 }
 
 bool FillsMemory(Kind kind) {
-  return kind == Kind::kRead || kind == Kind::kRecv || kind == Kind::kRecvFrom;
+  return kind == Kind::kRead || kind == Kind::kPipeRead || kind == Kind::kRecv ||
+         kind == Kind::kRecvFrom;
 }
 
 bool IsTransfer(Kind kind, Direction direction) {
@@ -316,7 +319,10 @@ std::string Model::ExpectedOf(const Operation& operation) const {
   if (operation.bad_id) return "its id is stale";
   if (operation.bad_argument || operation.too_large) return "its argument is wrong";
   // Memory that is sent without a copy is free when the peer has taken it, whatever stops.
-  if (operation.must_end && !operation.sent) return "it was asked to stop";
+  // No cancel ends the close of a file.
+  if (operation.must_end && !operation.sent && operation.kind != Kind::kCloseFile) {
+    return "it was asked to stop";
+  }
   switch (operation.kind) {
     case Kind::kRecv:
     case Kind::kRecvFrom:
@@ -348,7 +354,6 @@ std::string Model::ExpectedOf(const Operation& operation) const {
     case Kind::kCopyRange:
     case Kind::kReflink:
     case Kind::kOpen:
-    case Kind::kCloseFile:
     case Kind::kStat:
     case Kind::kMakeFolder:
     case Kind::kRemoveFolder:
@@ -360,6 +365,10 @@ std::string Model::ExpectedOf(const Operation& operation) const {
     case Kind::kWork:
     case Kind::kNop:
       return "it waits for nothing";
+    case Kind::kPipeRead:
+    case Kind::kPipeWrite:
+    case Kind::kCloseFile:
+      return ExpectedOfPipe(operation);
     case Kind::kClose:
       return "nothing keeps it from closing";
     case Kind::kAccept:

@@ -72,6 +72,8 @@ enum class Kind : uint8_t {
   kLink,
   kSymlink,
   kReadLink,
+  kPipeRead,
+  kPipeWrite,
   kWork,
   kNop,
 };
@@ -100,6 +102,8 @@ struct Operation {
   int name = kNone;
   int new_name = kNone;
   int opened = kNone;
+  int pipe = kNone;
+  size_t end = 0;  // of the pipe
   std::optional<BufferSlice> slice;
   // Others read the slice's memory too, so that it stays as it is.
   bool shares_slice = false;
@@ -223,6 +227,21 @@ struct File {
   uint64_t position = 0;
 };
 
+// A pipe. The end that reads is the first.
+struct Pipe {
+  struct End {
+    FileId id;
+    // Until its close was prepared, and until that completed.
+    bool open = true;
+    bool closed = false;
+  };
+  std::array<End, 2> ends;
+  // The number of what is written to it.
+  uint64_t stream = 0;
+  uint64_t written = 0;
+  uint64_t read = 0;
+};
+
 // What has a name.
 struct Named {
   // All symbolic links lead nowhere, by way of a directory that does not exist.
@@ -296,6 +315,8 @@ class Model {
 
   // The operation with these names was accepted: it and others of them race.
   void MarkRaces(Operation& operation);
+  // Whether the pipe has an operation of that kind.
+  bool HasPipeTransfer(int pipe, Kind kind) const;
   // Files that may be open: those that are being opened and closed, too.
   size_t FilesPerhapsOpen() const;
 
@@ -321,6 +342,7 @@ class Model {
   // What stats have told of a Named::number: the numbers of the device and of the file.
   std::map<uint64_t, std::pair<uint64_t, uint64_t>> file_numbers;
   std::vector<OpenedFile> opened;
+  std::vector<Pipe> pipes;
 
  private:
   void Complete(const Completion& completion);
@@ -340,6 +362,10 @@ class Model {
   void WriteFile(uint64_t place, std::span<const std::byte> bytes);
   // How many of `most` bytes the file holds from `place` on.
   uint64_t CountInFile(uint64_t place, uint64_t most) const;
+  void CompletePipeRead(const Operation& operation, const Completion& completion);
+  void CompletePipeWrite(const Operation& operation, const Completion& completion);
+  // Why the read or write of a pipe, or a close, does not wait for anything; empty: it does.
+  std::string ExpectedOfPipe(const Operation& operation) const;
   void CompleteWork(const Operation& operation, const Completion& completion);
   // Of operations about names: whether the end is one that the names' states allow, and what they
   // are from then on.

@@ -188,12 +188,16 @@ void Model::CompleteFailed(const Operation& operation, const Completion& complet
       expected = operation.kind == Kind::kDeadline && Elapsed(operation) &&
                  HasEndedTarget(operation) && !IsKeptOut(operation);
       break;
-    default:
+    case Error::kBrokenPipe:
       // Of a peer that ended its stream and was reset before the connect was looked at, Linux says
-      // kBrokenPipe.
+      // this.
+      expected = operation.kind == Kind::kConnect ||
+                 (operation.kind == Kind::kPipeWrite &&
+                  !pipes[static_cast<size_t>(operation.pipe)].ends[0].open);
+      break;
+    default:
       expected = operation.kind == Kind::kConnect &&
-                 (error == Error::kConnectionRefused || error == Error::kConnectionReset ||
-                  error == Error::kBrokenPipe);
+                 (error == Error::kConnectionRefused || error == Error::kConnectionReset);
       break;
   }
   expected = expected || (on_connection && HasCause(operation, error)) ||
@@ -269,6 +273,15 @@ void Model::CompleteWell(Operation& operation, const Completion& completion) {
     case Kind::kCopyRange:
     case Kind::kReflink:
       return CompleteFile(operation, completion);
+    case Kind::kPipeRead:
+      return CompletePipeRead(operation, completion);
+    case Kind::kPipeWrite:
+      return CompletePipeWrite(operation, completion);
+    case Kind::kCloseFile:
+      if (operation.pipe != kNone) {
+        pipes[static_cast<size_t>(operation.pipe)].ends[operation.end].closed = true;
+      }
+      break;
     case Kind::kOpen:
     case Kind::kStat:
     case Kind::kMakeFolder:

@@ -3,12 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "ring/completion.h"
 #include "ring/file.h"
+#include "ring/fuzzing/content.h"
 #include "ring/fuzzing/model.h"
 
 namespace ioring::fuzzing {
@@ -17,6 +19,7 @@ size_t Model::FilesPerhapsOpen() const {
   size_t count = 1;  // the file that is read, which is closed at once
   count += static_cast<size_t>(
       std::count_if(opened.begin(), opened.end(), [](const OpenedFile& one) { return one.open; }));
+  for (const Pipe& pipe : pipes) count += size_t{pipe.ends[0].open} + size_t{pipe.ends[1].open};
   count += static_cast<size_t>(
       std::count_if(operations_.begin(), operations_.end(), [](const auto& entry) {
         return entry.second.kind == Kind::kCloseFile || entry.second.kind == Kind::kOpen;
@@ -115,6 +118,55 @@ void Model::CompleteCopy(const Operation& operation, const Completion& completio
   const auto from = file.bytes.begin() + static_cast<std::ptrdiff_t>(operation.start);
   if (size == 0) return;
   WriteFile(operation.to, std::vector<std::byte>(from, from + static_cast<std::ptrdiff_t>(size)));
+}
+
+// ---- Pipes.
+
+bool Model::HasPipeTransfer(int pipe, Kind kind) const {
+  return std::any_of(operations_.begin(), operations_.end(), [&](const auto& entry) {
+    return entry.second.pipe == pipe && entry.second.kind == kind && !entry.second.bad_id;
+  });
+}
+
+std::string Model::ExpectedOfPipe(const Operation& operation) const {
+  if (operation.pipe == kNone) return "it waits for nothing";
+  const Pipe& pipe = pipes[static_cast<size_t>(operation.pipe)];
+  const bool is_empty = pipe.written == pipe.read;
+  if (operation.kind == Kind::kPipeRead) {
+    return !is_empty || pipe.ends[1].closed ? "bytes or the end are there" : "";
+  }
+  if (operation.kind == Kind::kPipeWrite) {
+    return is_empty || pipe.ends[0].closed ? "there is room, or nobody reads" : "";
+  }
+  const Kind waits_for = operation.end == 0 ? Kind::kPipeRead : Kind::kPipeWrite;
+  return HasPipeTransfer(operation.pipe, waits_for) ? "" : "nothing uses the end of the pipe";
+}
+
+void Model::CompletePipeRead(const Operation& operation, const Completion& completion) {
+  Pipe& pipe = pipes[static_cast<size_t>(operation.pipe)];
+  const auto size = static_cast<size_t>(completion.result);
+  if (size > operation.memory.size()) return Breach(completion, operation, "more than asked for");
+  const bool writes = HasPipeTransfer(operation.pipe, Kind::kPipeWrite);
+  if (size == 0 && (pipe.ends[1].open || (!writes && pipe.read != pipe.written))) {
+    return Breach(completion, operation,
+                  absl::StrCat("it is the end after ", pipe.read, " bytes, but ", pipe.written,
+                               " were written", pipe.ends[1].open ? ", and more may come" : ""));
+  }
+  const size_t wrong = FirstWrong(pipe.stream, pipe.read, operation.memory.first(size));
+  if (wrong != size) {
+    return Breach(completion, operation, absl::StrCat("byte ", pipe.read + wrong, " is wrong"));
+  }
+  pipe.read += size;
+  if (!writes && pipe.read > pipe.written) Breach(completion, operation, "more than was written");
+}
+
+void Model::CompletePipeWrite(const Operation& operation, const Completion& completion) {
+  const auto size = static_cast<size_t>(completion.result);
+  if (size == 0 || size > operation.memory.size()) {
+    return Breach(completion, operation,
+                  absl::StrCat("it has ", operation.memory.size(), " bytes"));
+  }
+  pipes[static_cast<size_t>(operation.pipe)].written += size;
 }
 
 // The work counts its runs in its memory.

@@ -43,6 +43,7 @@ std::span<const Program::Choice> Program::Choices() {
       Choice{&Program::MakeGroup, 2, "register a group"},
       Choice{&Program::MakeBuffer, 2, "register a buffer"},
       Choice{&Program::OpenFile, 2, "open a file", About::kFile},
+      Choice{&Program::OpenPipe, 1, "register a pipe", About::kPipes},
       Choice{&Program::CloseListener, 1, "close a listener"},
       Choice{&Program::GrowGroup, 1, "add buffers"},
       Choice{&Program::DropGroup, 1, "unregister a group"},
@@ -81,6 +82,9 @@ std::span<const Program::Choice> Program::Choices() {
       Choice{&Program::Link, 2, "link", About::kNames},
       Choice{&Program::Symlink, 2, "make a symbolic link", About::kNames},
       Choice{&Program::ReadLink, 2, "read a link", About::kNames},
+      Choice{&Program::PipeRead, 3, "read of a pipe", About::kPipes},
+      Choice{&Program::PipeWrite, 4, "write to a pipe", About::kPipes},
+      Choice{&Program::ClosePipe, 1, "close an end of a pipe", About::kPipes},
       Choice{&Program::Work, 2, "work"},
       Choice{&Program::Nops, 5, "nops"},
       Choice{&Program::Submit, 12, "submit"},
@@ -100,7 +104,7 @@ RingOptions Program::MakeOptions(const FuzzBackend& backend, Random random) cons
   options.max_connections = random.Of(std::array{4u, 12u, 32u});
   options.max_operations = random.Of(std::array{8u, 24u, 128u, 128u});
   options.max_listeners = 4;
-  options.max_files = random.Of(std::array{1u, 2u, 4u});
+  options.max_files = random.Of(std::array{1u, 2u, 4u, 7u});
   options.max_buffers = 3;
   options.max_buffer_groups = 3;
   options.max_worker_threads = 4;
@@ -118,7 +122,7 @@ Program::Program(const FuzzBackend& backend, uint64_t seed, const Limits& limits
       without_(absl::StrCat(",", limits.without, ",")),
       about_(Random(seed, kAboutStep)
                  .Of(std::array{About::kAll, About::kAll, About::kAll, About::kFile, About::kFile,
-                                About::kNames})),
+                                About::kNames, About::kPipes})),
       random_(seed) {
   const RingOptions options = MakeOptions(backend, Random(seed, kOptionsStep));
   zero_copy_ = options.zero_copy_threshold_bytes.has_value();
@@ -156,7 +160,7 @@ void Program::RunStep() {
   const std::span<const Choice> choices = Choices();
   // A program without anything to work on is a waste.
   constexpr uint32_t kFirstSteps = 10;
-  constexpr uint32_t kMakers = 9;
+  constexpr uint32_t kMakers = 10;
   const std::span<const Choice> from = step_ < kFirstSteps ? choices.first(kMakers) : choices;
   const auto weight = [this](const Choice& choice) {
     constexpr uint32_t kMore = 6;

@@ -111,6 +111,10 @@ class Program {
   bool Link();
   bool Symlink();
   bool ReadLink();
+  bool OpenPipe();
+  bool PipeRead();
+  bool PipeWrite();
+  bool ClosePipe();
   bool Work();
   bool Nops();
 
@@ -138,6 +142,9 @@ class Program {
   uint32_t PickSize();
   // A file that was opened; kNone where there is none.
   int PickOpened();
+  // An operation on an end of one of the pipes, which there must be.
+  Operation OnPipe(Kind kind, size_t end);
+  bool StartPipeTransfer(Operation operation);
   // An operation about one of the names.
   Operation OnName(Kind kind);
   template <typename Prepare>
@@ -147,8 +154,8 @@ class Program {
   // A place in the file, and how it is said.
   uint64_t PickPlace(Operation& operation);
   void PickRange(Operation& operation);
-  // Of new content where it is a write; in one piece or in parts.
-  void FillTransfer(Operation& operation);
+  // Memory of that size, in one piece or in parts. A write to the file is of new content.
+  void FillTransfer(Operation& operation, uint32_t size);
   void FillParts(Operation& operation);
   // A read or write of a slice, of parts or of one piece.
   bool StartTransfer(Operation operation, FileId file, uint64_t offset);

@@ -79,8 +79,7 @@ uint64_t Program::PickPlace(Operation& operation) {
   return kOwnPosition;
 }
 
-void Program::FillTransfer(Operation& operation) {
-  const uint32_t size = random_.OneIn(24) ? 0 : random_.Between(1, 2000);
+void Program::FillTransfer(Operation& operation, uint32_t size) {
   operation.own_memory = std::make_unique<std::byte[]>(size);
   operation.memory = {operation.own_memory.get(), size};
   if (operation.kind == Kind::kWrite) FillContent(model_->tokens_made(), 0, operation.memory);
@@ -146,7 +145,7 @@ bool Program::FileOperation() {
   if (!FileIsFree(operation)) return false;
   if (kind == Kind::kReadManaged) return StartManagedRead(std::move(operation), file.id, offset);
   if (is_transfer) {
-    FillTransfer(operation);
+    FillTransfer(operation, random_.OneIn(24) ? 0 : random_.Between(1, 2000));
     return StartTransfer(std::move(operation), file.id, offset);
   }
   operation.too_large = kind == Kind::kTruncate && random_.OneIn(24);

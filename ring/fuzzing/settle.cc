@@ -161,6 +161,12 @@ void Program::Release() {
     const absl::Status status = ring.UnregisterBuffer(buffer.id);
     if (!status.ok()) model_->Fail(absl::StrCat("a buffer at rest: ", status.ToString()));
   }
+  for (const Pipe& pipe : model_->pipes) {
+    for (const Pipe::End& end : pipe.ends) {
+      const absl::Status status = end.open ? ring.CloseFile(end.id) : absl::OkStatus();
+      if (!status.ok()) model_->Fail(absl::StrCat("a pipe at rest: ", status.ToString()));
+    }
+  }
   if (model_->file.open) {
     const absl::Status status = ring.CloseFile(model_->file.id);
     if (!status.ok()) model_->Fail(absl::StrCat("a file at rest: ", status.ToString()));

@@ -43,7 +43,8 @@ FuzzSockets SocketsForFuzzing() {
   return {
       .make_pair = [](FuzzSockets::Kind kind) -> absl::StatusOr<Pair> {
         if (kind == FuzzSockets::Kind::kStream) return StreamPair();
-        return absl::UnimplementedError("Winsock has no pairs of datagrams that lose none");
+        return absl::UnimplementedError(
+            "Winsock has no pairs of datagrams that lose none, and anonymous pipes do not overlap");
       },
       .close = [](NativeHandle socket) { closesocket(static_cast<SOCKET>(socket)); },
   };

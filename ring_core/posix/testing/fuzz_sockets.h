@@ -1,4 +1,4 @@
-// Pairs of sockets for the fuzzer.
+// Pairs of sockets and pipes for the fuzzer.
 #ifndef IORING_RING_CORE_POSIX_TESTING_FUZZ_SOCKETS_H_
 #define IORING_RING_CORE_POSIX_TESTING_FUZZ_SOCKETS_H_
 
@@ -6,7 +6,7 @@
 
 namespace ioring::posix {
 
-// Unix-domain pairs of streams and of datagrams.
+// Unix-domain pairs of streams and of datagrams, and pipes.
 FuzzSockets SocketsForFuzzing();
 
 }  // namespace ioring::posix
