@@ -41,6 +41,29 @@ whole() {
   diff -r "$2" to >differences || fail "$*: the copy differs: $(head -n 3 differences | cut -c1-300)"
 }
 
+# make_very_deep PATH: 3,000 directories inside each other, with a file in nearly all. No path is as long: they are made from
+# inside to outside.
+make_very_deep() {
+  local inside piece
+  inside="$(printf '/d%.0s' {1..500})"
+  make_branch "$1" 500
+  for piece in 2 3 4 5 6; do
+    make_branch outside 500
+    mv "$1" "outside${inside}/d"
+    mv outside "$1"
+  done
+}
+
+# diff(1) cannot go down so far, but tar(1) can.
+very_deep_is_whole() {
+  make_very_deep very_deep
+  copy 128 very_deep || fail "3,000 levels: it ends with $?: $(tail -n 3 said | cut -c1-300)"
+  tar -c --sort=name -f from.tar -C very_deep . && tar -c --sort=name -f to.tar -C to . && cmp from.tar to.tar ||
+    fail "3,000 levels: the copy differs"
+  rm -rf very_deep to from.tar to.tar
+}
+
+very_deep_is_whole
 mkdir wide deep_and_many
 for ((i = 0; i < 400; ++i)); do
   mkdir "wide/$i"
