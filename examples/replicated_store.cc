@@ -33,6 +33,8 @@ namespace ioring {
 namespace {
 
 constexpr std::chrono::milliseconds kReconnectDelay{50};
+// For a backup that owes an answer. One that has lost its power says nothing.
+constexpr std::chrono::seconds kPatience{5};
 constexpr size_t kReadBytes = size_t{64} << 10;
 constexpr uint32_t kNoBackup = ~uint32_t{0};
 
@@ -129,7 +131,8 @@ class Store : public ReplicatedStore {
     kAccept,
     kConnect,    // with the backup's number
     kReconnect,  // likewise
-    kReceive,    // with the connection, as all that follow
+    kDeadline,
+    kReceive,  // with the connection, as all that follow
     kSend,
     kForward,
     kClose,
@@ -161,6 +164,8 @@ class Store : public ReplicatedStore {
         return;
       case Kind::kConnect:
         return OnConnected(done);
+      case Kind::kDeadline:  // the receive says so itself
+        return;
       default:
         return Connect(IndexOf(done.token));
     }
@@ -259,6 +264,8 @@ class Store : public ReplicatedStore {
       return on.PrepareRecv(connection.id, connection.received,
                             MakeToken(Kind::kReceive, connection.id));
     });
+    if (connection.backup == kNoBackup) return;
+    if (!connection.is_following || connection.acknowledged < connection.sent) Expect(connection);
   }
 
   void Send(Connection& connection, std::string text) {
@@ -393,6 +400,14 @@ class Store : public ReplicatedStore {
     retries_.Prepare([this, &backup, bytes = durable_.bytes - backup.sent](Ring& on) {
       return on.PrepareSendFile(log_, backup.sent, bytes, backup.id,
                                 MakeToken(Kind::kForward, backup.id));
+    });
+    Expect(backup);
+  }
+
+  // Sets a deadline on the receive in flight, if it has none.
+  void Expect(const Connection& backup) {
+    retries_.Prepare([id = backup.id](Ring& on) {
+      return on.PrepareDeadline(id, Direction::kRecv, kPatience, MakeToken(Kind::kDeadline));
     });
   }
 

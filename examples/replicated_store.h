@@ -1,4 +1,4 @@
-// A store of keys and values on several hosts, in some 200 lines: an example of files and
+// A store of keys and values on several hosts, an example of files and
 // connections on one ring, and of a program that //ring_sim tests ("A store that loses what it
 // acknowledged" in docs/simulation.md).
 //
@@ -18,7 +18,7 @@
 // backup that was away gets the rest. A record has its length and a checksum, which is of
 // all records before it, too: a replica that starts reads its log up to the first record that is
 // torn, and cuts off the rest. While a backup is away, puts fail; nobody takes the primary's place.
-// That a backup has lost its power the primary sees when it sends it something: a put fails, too,
+// That a backup has started again the primary sees when it sends it something: a put fails, too,
 // and then the backup gets what it lacks.
 //
 // Requires: the ring lives longer, and is the store's alone. It has max_operations of at least 4
