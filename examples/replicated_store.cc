@@ -265,7 +265,7 @@ class Store : public ReplicatedStore {
                             MakeToken(Kind::kReceive, connection.id));
     });
     if (connection.backup == kNoBackup) return;
-    if (!connection.is_following || connection.acknowledged < connection.sent) Expect(connection);
+    if (!connection.is_following || connection.acknowledged < durable_.bytes) Expect(connection);
   }
 
   void Send(Connection& connection, std::string text) {
@@ -388,9 +388,9 @@ class Store : public ReplicatedStore {
     if (!absl::SimpleAtoi(text, &bytes) || bytes > durable_.bytes) return Close(backup);
     backup.acknowledged = bytes;
     if (!std::exchange(backup.is_following, true)) backup.sent = bytes;
-    Receive(backup);
     Forward(backup);
     Acknowledge();
+    Serve(backup);  // the next one may have come with it
   }
 
   // Sends what the backup lacks, from the log.
