@@ -39,7 +39,7 @@ bool Program::OpenPipe() {
       continue;
     }
     if (!absl::IsResourceExhausted(id.status()) ||
-        model_->FilesPerhapsOpen() + i <= model_->options().max_files) {
+        model_->FilesPerhapsOpen() + i < model_->options().max_files) {
       model_->Fail(absl::StrCat("RegisterFile: ", id.status().ToString()));
     }
     for (size_t rest = i; rest < 2; ++rest) backend_.sockets.close((*pair)[rest]);
