@@ -122,7 +122,7 @@ Program::Program(const FuzzBackend& backend, uint64_t seed, const Limits& limits
       without_(absl::StrCat(",", limits.without, ",")),
       about_(Random(seed, kAboutStep)
                  .Of(std::array{About::kAll, About::kAll, About::kAll, About::kFile, About::kFile,
-                                About::kNames, About::kPipes})),
+                                About::kNames, About::kNames, About::kPipes})),
       random_(seed) {
   const RingOptions options = MakeOptions(backend, Random(seed, kOptionsStep));
   zero_copy_ = options.zero_copy_threshold_bytes.has_value();
@@ -163,7 +163,7 @@ void Program::RunStep() {
   constexpr uint32_t kMakers = 10;
   const std::span<const Choice> from = step_ < kFirstSteps ? choices.first(kMakers) : choices;
   const auto weight = [this](const Choice& choice) {
-    constexpr uint32_t kMore = 6;
+    constexpr uint32_t kMore = 8;
     return choice.about == about_ ? choice.weight * kMore : choice.weight;
   };
   uint32_t total = 0;
@@ -174,6 +174,8 @@ void Program::RunStep() {
   model_->Log(absl::StrCat("step ", step_, ": ", chosen->name));
   const bool left_out = absl::StrContains(without_, absl::StrCat(",", chosen->name, ","));
   if (left_out || !(this->*chosen->step)()) model_->Log("    (nothing)");
+  // What several at once do is often not known.
+  if (chosen->about == about_ && random_.OneIn(2)) Wait();
   model_->CheckFigures();
 }
 

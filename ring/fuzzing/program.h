@@ -182,6 +182,7 @@ class Program {
   // One operation, and what it ends with.
   template <typename Prepare>
   void RunAtRest(std::string_view what, bool must_succeed, Prepare prepare);
+  void ReadWholeFile();
   void RemoveNames();
   void Release();
   void Abandon();

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -129,6 +130,29 @@ void Program::RunAtRest(std::string_view what, bool must_succeed, Prepare prepar
   }
 }
 
+// What it is to hold, and no more.
+void Program::ReadWholeFile() {
+  LedgerRing& ring = model_->ring();
+  const File& file = model_->file;
+  std::vector<std::byte> memory(file.bytes.size() + 1);
+  for (size_t at = 0; !model_->failed();) {
+    const std::span<std::byte> rest = std::span(memory).subspan(at);
+    if (ring.PrepareRead(file.id, at, rest, model_->NextToken()) != Prepared::kAccepted) return;
+    const steady_clock::time_point until = steady_clock::now() + kPatience;
+    while (ring.CompletionQueueCount() == 0 && steady_clock::now() < until) {
+      ring.SubmitAndWait({.timeout = milliseconds(1)});
+    }
+    int32_t result = ToResult(Error::kTimedOut);
+    for (const Completion& completion : ring.Completions()) result = completion.result;
+    if (result < 0) return model_->Fail("the file cannot be read at the end");
+    at += static_cast<size_t>(result);
+    if (result != 0 && at < memory.size()) continue;
+    memory.resize(at);
+    if (memory != file.bytes) model_->Fail("at the end the file holds something else");
+    return;
+  }
+}
+
 void Program::RemoveNames() {
   LedgerRing& ring = model_->ring();
   for (const OpenedFile& file : model_->opened) {
@@ -187,8 +211,10 @@ void Program::Settle() {
     StopAll();
   }
   if (model_->failed()) return;
+  const bool is_file_known = model_->file.open && FileIsFree({.kind = Kind::kTruncate});
   model_->Log("the end: drain");
   DrainAll();
+  if (!model_->failed() && is_file_known) ReadWholeFile();
   if (!model_->failed()) RemoveNames();
   if (!model_->failed()) Release();
   if (!model_->file.path.empty()) std::remove(model_->file.path.c_str());
