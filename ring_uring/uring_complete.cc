@@ -371,6 +371,8 @@ void UringRing::OnTimer(Operation& timer, int64_t now_ns) {
     return DeferOperation(timer);
   }
   if (timer.kind == OperationKind::kDeadline) return OnDeadline(timer, now_ns);
+  // It ends with what is deferred: its deadline, which was due before, has struck.
+  if (timer.has(uring::kCancelAsked)) return;
   if (!timer.has(uring::kMultishot)) return EndOperation(timer, 0);
   CompleteMore(timer, 0);
   timer.due_ns = NextTick(timer.due_ns, timer.timer.delay_ns, now_ns);

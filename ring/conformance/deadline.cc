@@ -291,6 +291,21 @@ TEST_P(RingConformance, DeadlineCountsFromALateTick) {
   EXPECT_EQ(ring.Await(deadline).result(), 0);
 }
 
+// The ring looks late, when a deadline and the tick after it are due: the deadline was first, and
+// no tick comes any more.
+TEST_P(RingConformance, DeadlineStrikesBeforeALaterTick) {
+  TestRing& ring = MakeRing();
+  TestRing& clock = MakeRing();
+  const Token ticks = ring.StartTimeout(milliseconds{40}, Shots::kMultishot);
+  const Token deadline = StartDeadline(ring, ticks, milliseconds{10});
+  ring.Submit();
+  EXPECT_EQ(clock.Await(clock.StartTimeout(milliseconds{100})).result(), 0);
+  const auto all = ring.AwaitAll(ticks);
+  EXPECT_EQ(all.size(), 1u);
+  EXPECT_EQ(all.back().error(), Error::kCanceled);
+  EXPECT_EQ(ring.Await(deadline).error(), Error::kTimedOut);
+}
+
 // A connect that succeeds, that is refused, and that hangs because nobody accepts: each
 // has a completion that fits its deadline's, and leaves no connection behind.
 TEST_P(RingConformance, DeadlineOnAConnect) {
