@@ -45,10 +45,7 @@ class Copier {
  public:
   Copier(int from, int to, uint64_t bytes, const Options& options)
       : bytes_(bytes), options_(options), pieces_(options.depth) {
-    io_uring_params params = {};
-    params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
-    const int created = io_uring_queue_init_params(options.depth, &ring_, &params);
-    if (created < 0) baseline::Die("io_uring_queue_init", -created);
+    CreateRing();
     io_uring_register_ring_fd(&ring_);
     const int files[] = {from, to};
     const int registered = io_uring_register_files(&ring_, files, 2);
@@ -81,6 +78,14 @@ class Copier {
 
  private:
   enum File { kFrom, kTo };
+
+  // Before Linux 6.1 without what that brought.
+  void CreateRing() {
+    constexpr unsigned kFlags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+    int created = io_uring_queue_init(options_.depth, &ring_, kFlags);
+    if (created == -EINVAL) created = io_uring_queue_init(options_.depth, &ring_, 0);
+    if (created < 0) baseline::Die("io_uring_queue_init", -created);
+  }
 
   // Huge pages that somebody set aside, or those that the kernel makes where it can.
   void MapBuffers() {
