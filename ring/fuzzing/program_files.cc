@@ -334,7 +334,11 @@ bool Program::Symlink() {
 
 bool Program::ReadLink() {
   Operation operation = OnName(Kind::kReadLink);
-  const uint32_t size = random_.OneIn(12) ? 0 : random_.Between(1, 60);
+  // Often just enough for what it leads to, or just not.
+  const auto fits =
+      static_cast<uint32_t>(model_->names[static_cast<size_t>(operation.name)].has.target.size());
+  const uint32_t about = fits == 0 ? 0 : random_.Between(fits - 1, fits + 1);
+  const uint32_t size = random_.OneIn(2) ? about : random_.Between(1, 60);
   operation.own_memory = std::make_unique<std::byte[]>(size);
   operation.memory = {operation.own_memory.get(), size};
   operation.bad_argument = size == 0;
