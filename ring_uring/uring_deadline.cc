@@ -107,8 +107,13 @@ void UringRing::OnDeadline(Operation& deadline, int64_t now_ns) {
     timers_.Add(deadline);
     return;
   }
+  // A result that is fixed is on its way. Nothing can stop it, and it ends the deadline.
+  const Operation::Target& target = deadline.timer.target;
+  const bool is_fixed = target.source == Source::kStopOperation &&
+                        operations_[target.index].kind == OperationKind::kFixedResult;
+  if (is_fixed) return;
   deadline.set(uring::kStruck);
-  StopTarget(deadline.timer.target);
+  StopTarget(target);
 }
 
 }  // namespace ioring

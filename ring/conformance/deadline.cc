@@ -306,6 +306,35 @@ TEST_P(RingConformance, DeadlineStrikesBeforeALaterTick) {
   EXPECT_EQ(ring.Await(deadline).error(), Error::kTimedOut);
 }
 
+// A nop, or what had a bad argument, completes with its result, however late that is seen: its
+// deadline has ended nothing. Also behind more cancels than the submission queue has room for.
+TEST_P(RingConformance, DeadlineOnAResultThatIsFixed) {
+  RingOptions options = Options();
+  options.submission_entries = 8;
+  TestRing& ring = MakeRing(options);
+  const Pair pair = ring.MakePair();
+  for (const bool is_nop : {true, false}) {
+    std::vector<Token> waiting;
+    for (int i = 0; i < 24; ++i) {
+      waiting.push_back(ring.Start([&](Token token) {
+        return ring.PreparePollAdd(pair.server, kPollReadable, Shots::kOneShot, token);
+      }));
+      ring.Submit();
+    }
+    const Token all = ring.Start([&](Token token) { return ring.PrepareCancelAll(token); });
+    const Token target = ring.Start([&](Token token) {
+      return is_nop ? ring.PrepareNop(token)
+                    : ring.PrepareShutdown(ConnectionId{}, Direction::kSend, token);
+    });
+    const Token deadline = StartDeadline(ring, target, nanoseconds{0});
+    EXPECT_EQ(ring.Await(target).error(), is_nop ? Error::kOk : Error::kBadId);
+    EXPECT_EQ(ring.Await(deadline).result(), 0);
+    EXPECT_EQ(ring.Await(all).result(), 0);
+    for (const Token poll : waiting) EXPECT_EQ(ring.Await(poll).error(), Error::kCanceled);
+  }
+  ring.ExpectAlive(pair);
+}
+
 // A connect that succeeds, that is refused, and that hangs because nobody accepts: each
 // has a completion that fits its deadline's, and leaves no connection behind.
 TEST_P(RingConformance, DeadlineOnAConnect) {
