@@ -102,7 +102,7 @@ class Copier {
       memory_ = static_cast<char*>(memory) + (kHugePageBytes - past);
       madvise(memory_, bytes, MADV_HUGEPAGE);
     }
-    const iovec all = {memory_, bytes};
+    const iovec all = {memory_, asked};
     const int registered = io_uring_register_buffers(&ring_, &all, 1);
     if (registered < 0) baseline::Die("io_uring_register_buffers", -registered);
   }
@@ -200,7 +200,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: %s\n", kUsage);
     return 1;
   }
-  const Options options = TakeOptions(argc - 2, argv);
+  Options options = TakeOptions(argc - 2, argv);
   // Else a file would take its place.
   if (fcntl(STDOUT_FILENO, F_GETFD) < 0) baseline::Die("standard output", errno);
   const int direct = options.direct ? O_DIRECT : 0;
@@ -215,6 +215,9 @@ int main(int argc, char** argv) {
   // Where nothing can be reserved it only takes longer.
   if (options.direct && info.st_size > 0) static_cast<void>(fallocate(to, 0, 0, info.st_size));
   const auto bytes = static_cast<uint64_t>(info.st_size);
+  // A small file needs no more memory, of which little may be locked, than it has pieces.
+  const uint64_t pieces = (bytes + options.chunk_bytes - 1) / options.chunk_bytes;
+  options.depth = static_cast<uint32_t>(std::clamp<uint64_t>(pieces, 1, options.depth));
   const ioring::CopyCounter copies;
   const uint64_t entries = Copier(from, to, bytes, options).Run();
   std::printf("bytes=%" PRIu64 " copied_bytes=%" PRIu64 " kernel_entries=%" PRIu64 "\n", bytes,
