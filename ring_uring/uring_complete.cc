@@ -370,7 +370,7 @@ void UringRing::OnTimer(Operation& timer, int64_t now_ns) {
     timer.clear(uring::kOutOfKernel);
     return DeferOperation(timer);
   }
-  if (timer.kind == OperationKind::kDeadline) return OnDeadline(timer, now_ns);
+  if (timer.kind == OperationKind::kDeadline) return OnDeadline(timer);
   // It ends with what is deferred: its deadline, which was due before, has struck.
   if (timer.has(uring::kCancelAsked)) return;
   if (!timer.has(uring::kMultishot)) return EndOperation(timer, 0);

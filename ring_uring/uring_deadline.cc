@@ -97,13 +97,13 @@ void UringRing::NoteArrival(uint32_t link) {
 }
 
 // It is due. Where its operation has completed meanwhile, and goes on, it was not silent for so
-// long: the timer is set once more, instead of at each completion.
-void UringRing::OnDeadline(Operation& deadline, int64_t now_ns) {
+// long: the timer is set once more, instead of at each completion. That holds also where the new
+// time is past already, as a tick may be due before it that is still to be told.
+void UringRing::OnDeadline(Operation& deadline) {
   if (deadline.has(uring::kCancelAsked)) return;  // it ends with what is deferred
   const int64_t arrival_ns = std::exchange(deadline.timer.arrival_ns, 0);
-  const int64_t due_ns = SaturatingAdd(arrival_ns, deadline.timer.delay_ns);
-  if (arrival_ns != 0 && due_ns > now_ns) {
-    deadline.due_ns = due_ns;
+  if (arrival_ns != 0) {
+    deadline.due_ns = SaturatingAdd(arrival_ns, deadline.timer.delay_ns);
     timers_.Add(deadline);
     return;
   }

@@ -419,7 +419,7 @@ class UringRing final : public Ring, private RingState {
   void EndDeadline(uint32_t link);
   // ... or has completed, and goes on.
   void NoteArrival(uint32_t link);
-  void OnDeadline(Operation& deadline, int64_t now_ns);
+  void OnDeadline(Operation& deadline);
 
   // Closing: uring_close.cc.
   void SubmitClose(Connection& connection);

@@ -264,12 +264,13 @@ TEST_P(RingConformance, DeadlineOnATimeout) {
   EXPECT_EQ(ring.Await(after).result(), 0);
 }
 
-// A tick that the ring tells late is late for the deadline, too. The second wait is the first call
-// on the ring after its first one, as a look at an empty queue would tell the ring the time.
+// A tick that the ring tells late is late for the deadline, too, also where the deadline was to be
+// looked at before the tick was due. The second wait is the first call on the ring after its first
+// one, as a look at an empty queue would tell the ring the time.
 TEST_P(RingConformance, DeadlineCountsFromALateTick) {
   TestRing& ring = MakeRing();
   TestRing& clock = MakeRing();
-  const Token ticks = ring.StartTimeout(milliseconds{10}, Shots::kMultishot);
+  const Token ticks = ring.StartTimeout(milliseconds{30}, Shots::kMultishot);
   const Token deadline = StartDeadline(ring, ticks, milliseconds{40});
   const auto expect_ticks = [&](const char* when) {
     SCOPED_TRACE(when);
