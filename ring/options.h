@@ -128,9 +128,10 @@ enum class Direction : uint8_t { kRecv, kSend, kBoth };
 enum class TransferFlags : uint8_t {
   kNone = 0,
   // Continues until the whole span is transferred, the stream ends, or the operation fails or is
-  // cancelled; the result may then still be short. Without this flag a transfer completes with the
-  // bytes that were possible at once, at least one. On a datagram socket the flag changes nothing:
-  // one operation is one datagram.
+  // cancelled; the result may then still be short. A system reports a broken connection once, so
+  // after a send that ended short a receive may complete with 0. Without this flag a transfer
+  // completes with the bytes that were possible at once, at least one. On a datagram socket the
+  // flag changes nothing: one operation is one datagram.
   kAll = 1,
 };
 

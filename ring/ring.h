@@ -280,8 +280,10 @@ class Ring : public RingFiles {
   // the ring cancelled the operation for it, whatever the operation completed with; else with 0. A
   // cancelled deadline completes with 0. So does one on the operation prepared last if that is a
   // nop, or had a bad argument.
+  // A program that looks late may find a receive cancelled although its bytes had come: the next
+  // receive gets them.
   // Errors: kBusy if the operation has a deadline already. kNotFound if there is no such operation,
-  // or none that can be cancelled.
+  // or none that can be cancelled, as the close of a file.
   // Cost: O(1). If `target` is a receive or send of a connection that was not prepared last, the
   // cost is O(max_connections), as for PrepareCancel.
   Prepared PrepareDeadline(Token target, std::chrono::nanoseconds delay, Token token);
@@ -291,8 +293,9 @@ class Ring : public RingFiles {
                            std::chrono::nanoseconds delay, Token token);
 
   // Cancels an operation that has this token (one of them, if several have it). Result 0: it was
-  // asked to stop. kNotFound: there is none, or it is past stopping. Cost: O(1), and O(log n) for
-  // timers. A connection's receive or send costs O(max_connections): cancel those by connection.
+  // asked to stop. kNotFound: there is none, or it is past stopping, as each close of a file. Cost:
+  // O(1), and O(log n) for timers. A connection's receive or send costs O(max_connections): cancel
+  // those by connection.
   Prepared PrepareCancel(Token target, Token token);
   // Cancels receive, send or all operations of a connection. Result: how many there were.
   Prepared PrepareCancelConnection(ConnectionId connection, Direction direction, Token token);

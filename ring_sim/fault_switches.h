@@ -47,6 +47,23 @@ inline constexpr FaultSwitch kFaultSwitches[] = {
     {"reorder", &Faults::reorder},
 };
 
+struct FaultTime {
+  std::string_view name;
+  int64_t Faults::*member;
+};
+
+// The others.
+inline constexpr FaultTime kFaultTimes[] = {
+    {"coalesce_ns", &Faults::coalesce_ns},
+    {"late_ns", &Faults::late_ns},
+    {"partition_min_ns", &Faults::partition_min_ns},
+    {"partition_max_ns", &Faults::partition_max_ns},
+    {"down_min_ns", &Faults::down_min_ns},
+    {"down_max_ns", &Faults::down_max_ns},
+    {"pause_max_ns", &Faults::pause_max_ns},
+    {"clock_jump_max_ns", &Faults::clock_jump_max_ns},
+};
+
 inline int64_t Get(const Faults& faults, const FaultSwitch& fault) {
   return std::visit([&](auto member) { return static_cast<int64_t>(faults.*member); },
                     fault.member);

@@ -10,7 +10,7 @@ namespace ioring::sim {
 
 // A fault with a chance happens so many times in a million; 0 switches it off. Its comment says on
 // what occasion the chance is drawn. Times are in nanoseconds. A program may change all of these
-// while the world runs.
+// while the world runs. (fault_switches.h has the names of all members.)
 struct Faults {
   // The delay of each segment, connect and datagram between two sockets, drawn evenly from this
   // range.

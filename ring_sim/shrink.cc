@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <string_view>
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
@@ -112,13 +113,32 @@ Shrunk Shrink(const Trial& trial, absl::FunctionRef<bool(const Trial&)> passes,
 
 std::string Describe(const Trial& trial) {
   std::string text = absl::StrCat("seed ", trial.seed, ", length ", trial.length);
-  if (trial.options.faults_max != std::numeric_limits<uint64_t>::max()) {
-    absl::StrAppend(&text, ", faults_max ", trial.options.faults_max);
+  const WorldOptions defaults;
+  const auto append = [&](std::string_view name, auto value, auto usual) {
+    if (value != usual) absl::StrAppend(&text, ", ", name, " ", value);
+  };
+  // Each member has its name here, so that a new one is not forgotten. The log's length changes
+  // nothing.
+  const auto& [clock, faults, faults_max, call_ns, recv_buffer_bytes, send_buffer_bytes,
+               segment_bytes, connect_timeout_ns, stream_timeout_ns, retry_ns, max_sockets,
+               disk_bytes, unnamed_files, log_entries] = trial.options;
+  append("faults_max", faults_max, defaults.faults_max);
+  for (const FaultSwitch& fault : kFaultSwitches) append(fault.name, Get(faults, fault), 0);
+  for (const FaultTime& time : kFaultTimes) {
+    append(time.name, faults.*time.member, defaults.faults.*time.member);
   }
-  for (const FaultSwitch& fault : kFaultSwitches) {
-    const int64_t value = Get(trial.options.faults, fault);
-    if (value != 0) absl::StrAppend(&text, ", ", fault.name, " ", value);
-  }
+  append("clock", static_cast<int>(clock), static_cast<int>(defaults.clock));
+  append("call_ns", call_ns, defaults.call_ns);
+  append("recv_buffer_bytes", recv_buffer_bytes, defaults.recv_buffer_bytes);
+  append("send_buffer_bytes", send_buffer_bytes, defaults.send_buffer_bytes);
+  append("segment_bytes", segment_bytes, defaults.segment_bytes);
+  append("connect_timeout_ns", connect_timeout_ns, defaults.connect_timeout_ns);
+  append("stream_timeout_ns", stream_timeout_ns, defaults.stream_timeout_ns);
+  append("retry_ns", retry_ns, defaults.retry_ns);
+  append("max_sockets", max_sockets, defaults.max_sockets);
+  append("disk_bytes", disk_bytes, defaults.disk_bytes);
+  append("unnamed_files", static_cast<int>(unnamed_files),
+         static_cast<int>(defaults.unnamed_files));
   return text;
 }
 

@@ -48,7 +48,8 @@ struct Shrunk {
 Shrunk Shrink(const Trial& trial, absl::FunctionRef<bool(const Trial&)> passes,
               const ShrinkOptions& options = {});
 
-// One line: the seed, the length, and the faults that are on.
+// One line, from which the trial can be written down again: the seed, the length, the faults that
+// are on, and what else is not as it is by default, under the names of the members.
 std::string Describe(const Trial& trial);
 
 }  // namespace ioring::sim

@@ -66,6 +66,22 @@ TEST(Shrink, TheLogOfWhatIsLeftIsShort) {
   EXPECT_NE(log.find("socket 3 short"), std::string::npos) << log;
 }
 
+// All that a run follows from is told, and nothing else.
+TEST(Shrink, WhatIsNotUsualIsTold) {
+  EXPECT_EQ(Describe({}), "seed 1, length 1");
+  Trial trial = {.seed = 7, .length = 2};
+  trial.options.faults.partition = 3;
+  trial.options.faults.partition_max_ns = 4;
+  trial.options.faults_max = 5;
+  trial.options.recv_buffer_bytes = 64;
+  trial.options.unnamed_files = false;
+  trial.options.log_entries = 6;
+  EXPECT_EQ(
+      Describe(trial),
+      "seed 7, length 2, faults_max 5, partition 3, partition_max_ns 4, recv_buffer_bytes 64, "
+      "unnamed_files 0");
+}
+
 TEST(Shrink, ItTakesNoMoreRunsThanItMay) {
   int runs = 0;
   const auto counted = [&](const Trial& trial) {

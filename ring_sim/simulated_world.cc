@@ -18,6 +18,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "ring/clock.h"
+#include "ring/completion.h"
 #include "ring/endpoint.h"
 #include "ring/options.h"
 #include "ring/ring.h"
@@ -27,12 +28,12 @@
 namespace ioring::sim {
 
 World::World(uint64_t seed, const WorldOptions& options)
-    : engine_(seed, options), network_(engine_) {}
+    : seed_(seed), engine_(seed, options), network_(engine_) {}
 
 World::~World() {
   for (const std::unique_ptr<Entry>& entry : rings_) {
-    CHECK(entry->ring == nullptr) << "a simulated world was destroyed before ring " << entry->number
-                                  << " of it";
+    CHECK(entry->ring == nullptr) << "a simulated world (seed " << seed_
+                                  << ") was destroyed before ring " << entry->number << " of it";
   }
 }
 
@@ -105,7 +106,16 @@ bool World::RunPrograms() {
     ring.Submit();
     if (const uint32_t count = ring.CompletionQueueCount(); count != 0) {
       engine_.Log(Happened::kCompletion, entry.number, count);
+      const Completion* const oldest = ring.PeekCompletions().data();
       entry.program(ring);
+      // It may have taken all, and have got new ones in the same places, but not time and again.
+      const bool may_be_idle =
+          ring.CompletionQueueCount() >= count && ring.PeekCompletions().data() == oldest;
+      entry.idle_calls = may_be_idle ? entry.idle_calls + 1 : 0;
+      constexpr int kIdleCallsMax = 1'000;
+      CHECK_LT(entry.idle_calls, kIdleCallsMax)
+          << "the callback of ring " << entry.number << " takes no completion, though " << count
+          << " are there: it must take all of them (seed " << seed_ << ")";
     }
     entry.is_running = false;
   }
@@ -188,7 +198,8 @@ void World::GoOn(SimRing& ring, int64_t until_ns) {
   do {
     if (Step(until_ns)) continue;
     if (until_ns != Engine::kNever) break;
-    CHECK(!is_virtual()) << "a ring waits without end, and nothing will happen any more:\n"
+    CHECK(!is_virtual()) << "a ring waits without end, and nothing will happen any more (seed "
+                         << seed_ << "):\n"
                          << LogText();
   } while (!ring.HasNews());
   ring.set_waiting(false);

@@ -16,7 +16,8 @@
 // Turns: there is one thread, and nothing runs by itself. Each ring belongs to a program. There are
 // two kinds of programs:
 //  - A callback (SetProgram). The world submits the operations that the ring has prepared, and
-//    calls the callback whenever the ring has completions. The callback must take all of them.
+//    calls the callback whenever the ring has completions. The callback must take all of them; one
+//    that takes none ends the program.
 //  - The code that calls the world (RunFor and the like), or waits on a ring. There is one of it.
 //
 // Clock: only a wait, RunFor and the like move the clock. They move it once every ring with a
@@ -28,7 +29,7 @@
 // the clock, and are late at the next wait. Each submit, and each wait that does not sleep, takes
 // WorldOptions::call_ns.
 // If a wait without a limit begins when nothing will happen any more, the program ends, and prints
-// the log.
+// the seed and the log.
 //
 // Repeating: the same calls of the same program, with the same seed and options, give the same
 // completions in the same order at the same times, on every system. `digest` shows it. A program
@@ -170,6 +171,7 @@ class World {
     SimRing* ring;  // null: it was destroyed
     Program program;
     bool is_running = false;
+    int idle_calls = 0;  // the last ones, in which the program took nothing
   };
 
   // Of each host.
@@ -210,6 +212,7 @@ class World {
   bool StopsByChance(HostId host);
   bool is_virtual() const { return engine_.options().clock == Clock::kVirtual; }
 
+  const uint64_t seed_;
   Engine engine_;
   Network network_;
   std::deque<Machine> machines_;               // by HostId

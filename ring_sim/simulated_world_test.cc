@@ -113,7 +113,19 @@ TEST(SimulatedWorld, AWaitLetsCallbacksGoOn) {
 
 TEST(SimulatedWorldDeathTest, AWaitForNothingEndsTheProgram) {
   Two two(1);
-  EXPECT_DEATH(two.client->SubmitAndWait(), "waits without end");
+  EXPECT_DEATH(two.client->SubmitAndWait(), "waits without end.*seed 1");
+}
+
+TEST(SimulatedWorldDeathTest, ACallbackThatTakesNothingEndsTheProgram) {
+  Two two(7);
+  two.world.SetProgram(*two.server, [](Ring&) {});
+  EXPECT_EQ(two.server->PrepareNop(Token{1}), Prepared::kAccepted);
+  EXPECT_DEATH(two.world.RunFor(seconds{1}), "ring 1 takes no completion, .*seed 7");
+  two.world.SetProgram(*two.server, [](Ring& ring) {
+    ring.Submit();
+    EXPECT_EQ(ring.PrepareNop(Token{1}), Prepared::kAccepted);
+  });
+  EXPECT_DEATH(two.world.RunFor(seconds{1}), "takes no completion");
 }
 
 // Programs that are not run for a while find their timers late, and lose nothing.

@@ -164,8 +164,10 @@ struct alignas(64) Operation {
 
   // What ioring::OperationTable asks for.
   using Kind = OperationKind;
+  // Nobody could close a file again whose close was cancelled: its id is stale.
   bool can_be_cancelled() const {
-    return kind != OperationKind::kFixedResult && kind != OperationKind::kCancel;
+    return kind != OperationKind::kFixedResult && kind != OperationKind::kCancel &&
+           kind != OperationKind::kCloseFile;
   }
   bool is_file() const { return kind >= OperationKind::kRead; }
   void Begin() {

@@ -182,7 +182,6 @@ void UringRing::StopTarget(const Operation::Target& target) {
 
 Prepared UringRing::CancelOperation(Operation& target, Token token) {
   if (Full(1, 0)) return Refused(1, 0);
-  if (target.kind == OperationKind::kCloseFile) return AcceptFixedResult(0, token, 0);  // see Stop
   if (target.has(uring::kOutOfKernel)) {
     Operation& operation = operations_.Take(OperationKind::kCancel, token);
     operation.target = TargetOf(target);

@@ -371,8 +371,9 @@ void UringRing::OnTimer(Operation& timer, int64_t now_ns) {
     return DeferOperation(timer);
   }
   if (timer.kind == OperationKind::kDeadline) return OnDeadline(timer);
-  // It ends with what is deferred: its deadline, which was due before, has struck.
-  if (timer.has(uring::kCancelAsked)) return;
+  // Its deadline, which was due before, has struck: it ends with what is deferred. (A cancel that
+  // is only prepared does not hold it up.)
+  if (timer.deadline != 0 && operations_[timer.deadline - 1].has(uring::kStruck)) return;
   if (!timer.has(uring::kMultishot)) return EndOperation(timer, 0);
   CompleteMore(timer, 0);
   timer.due_ns = NextTick(timer.due_ns, timer.timer.delay_ns, now_ns);

@@ -23,7 +23,8 @@ Direction DirectionOf(const uring::Operation::Target& target) {
 bool UringRing::TakesDeadline(const Operation::Target& target) const {
   if (target.source != Source::kStopOperation) return target.source != Source::kIgnored;
   const OperationKind kind = operations_[target.index].kind;
-  return kind != OperationKind::kCancel && kind != OperationKind::kDeadline;
+  return kind != OperationKind::kCancel && kind != OperationKind::kDeadline &&
+         kind != OperationKind::kCloseFile;
 }
 
 // An operation's index plus 1, or 0.

@@ -4,7 +4,7 @@
 #include "ring/drain.h"
 #include "ring_native/create_ring.h"
 using namespace ioring;
-constexpr Token kStep{1}, kLate{2};
+constexpr Token kStep{1}, kLimit{2};
 
 int main(int argc, char** argv) {
   absl::StatusOr<CreatedRing> created = CreateRing(RingOptions{});
@@ -20,8 +20,7 @@ int main(int argc, char** argv) {
   if (done.ok()) {
     const auto memory = std::as_writable_bytes(std::span(reply));
     const Prepared recv = ring.PrepareRecv(id, memory, kStep, TransferFlags::kAll);
-    const Prepared late = ring.PrepareDeadline(kStep, std::chrono::seconds{1}, kLate);
-    done = Await(ring, recv == Prepared::kAccepted ? late : recv, kStep);
+    done = Await(ring, recv, kStep, std::chrono::seconds{1}, kLimit);
   }
   (done.ok() ? std::cout << reply.substr(0, done.result) : std::cerr << ring.ExplainError(done))
       << "\n";

@@ -11,6 +11,7 @@
 // Environment:
 //   IORING_COPY_WORLD_SEED   the first seed (1)
 //   IORING_COPY_WORLD_SEEDS  how many (3000)
+//   IORING_COPY_WORLD_TREES  of how many trees each call fails, and each change is the last (5)
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -19,6 +20,7 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -358,7 +360,12 @@ TEST(CopyWorld, EachFileIsCompleteOrAsItWas) {
 }
 
 // For the tests that try every place of a fault. The last one is a deep tree.
-constexpr std::array<uint64_t, 5> kTrees = {1, 2, 3, 4, 7};
+std::span<const uint64_t> Trees() {
+  static constexpr std::array<uint64_t, 5> kTrees = {1, 2, 3, 4, 7};
+  const uint64_t count = FromEnvironment("IORING_COPY_WORLD_TREES", kTrees.size());
+  CHECK(count >= 1 && count <= kTrees.size()) << "IORING_COPY_WORLD_TREES=" << count;
+  return std::span(kTrees).last(count);
+}
 std::vector<Options> Cases() {
   return {{.rings = 1},
           {.rings = 1, .sync = true},
@@ -375,7 +382,7 @@ TEST(CopyWorld, NoFailureIsLost) {
   TellAtDeath(&CopyWorld::Tell);
   uint64_t calls = 0;
   for (const Options& options : Cases()) {
-    for (const uint64_t seed : kTrees) {
+    for (const uint64_t seed : Trees()) {
       // Also of the one that follows, with --resume.
       Plan plan{.options = options, .has_errors = true, .endings = {Ending{}, Ending{}}};
       bool has_failed = true;
@@ -389,7 +396,7 @@ TEST(CopyWorld, NoFailureIsLost) {
     }
   }
   std::printf("%llu calls failed\n", static_cast<unsigned long long>(calls));
-  EXPECT_GT(calls, 40 * kTrees.size() * Cases().size());
+  EXPECT_GT(calls, 40 * Trees().size() * Cases().size());
 }
 
 // Each change in turn is not made, and none after it.
@@ -397,7 +404,7 @@ TEST(CopyWorld, AnyChangeMayBeTheLast) {
   TellAtDeath(&CopyWorld::Tell);
   uint64_t ends = 0;
   for (const Options& options : Cases()) {
-    for (const uint64_t seed : kTrees) {
+    for (const uint64_t seed : Trees()) {
       Counts counts;
       for (uint64_t change = 0; counts.broken == change; ++change, ++ends) {
         Ending ending{.end = End::kKilled, .changes = change, .loses_power = options.sync};
@@ -406,7 +413,7 @@ TEST(CopyWorld, AnyChangeMayBeTheLast) {
       }
     }
   }
-  EXPECT_GT(ends, 10 * kTrees.size() * Cases().size());
+  EXPECT_GT(ends, 10 * Trees().size() * Cases().size());
 }
 
 // ---- Directories that are let go of while those in them are copied.

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "ring/completion.h"
@@ -20,6 +21,7 @@
 namespace ioring {
 namespace {
 
+using std::chrono::hours;
 using std::chrono::milliseconds;
 
 // A client's way, with one token for all its operations.
@@ -42,17 +44,75 @@ TEST_P(RingConformance, AwaitOneAfterAnother) {
   EXPECT_EQ(Await(ring, ring.PrepareClose(client, CloseMode::kReset, step), step).result, 0);
 }
 
-// A deadline that is prepared behind an operation ends the wait for it.
-TEST_P(RingConformance, AwaitWithADeadline) {
+// ---- With a limit.
+
+Completion AwaitRecv(TestRing& ring, ConnectionId connection, std::span<std::byte> memory,
+                     std::chrono::nanoseconds limit) {
+  const Token recv = ring.NewToken();
+  return Await(ring, ring.PrepareRecv(connection, memory, recv, TransferFlags::kAll), recv, limit,
+               ring.NewToken());
+}
+
+// The limit ends the wait, and what came before it is no loss.
+TEST_P(RingConformance, AwaitWithALimit) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
-  const Token recv = ring.StartRecv(pair.server, ring.Memory(8));
-  const Token late = ring.NewToken();
-  const Completion received = Await(ring, ring.PrepareDeadline(recv, milliseconds{5}, late), recv);
-  EXPECT_EQ(received.token, recv);
-  EXPECT_EQ(received.error(), Error::kCanceled);
+  const std::span<std::byte> memory = ring.Memory(8);
+  EXPECT_EQ(AwaitRecv(ring, pair.server, memory, milliseconds{5}).error(), Error::kTimedOut);
+  EXPECT_EQ(ring.InFlight(), 0u);
+  EXPECT_EQ(ring.CompletionQueueCount(), 0u);
+  EXPECT_EQ(ring.Send(pair.client, "in time.").result(), 8);
+  EXPECT_EQ(AwaitRecv(ring, pair.server, memory, kPatience).result, 8);
+  EXPECT_EQ(ring.InFlight(), 0u);
+  EXPECT_EQ(ring.CompletionQueueCount(), 0u);
   ring.ExpectAlive(pair);
 }
+
+TEST_P(RingConformance, AwaitWithALimitOfAnError) {
+  TestRing& ring = MakeRing();
+  const Completion nothing = AwaitRecv(ring, ConnectionId{}, ring.Memory(8), kPatience);
+  EXPECT_EQ(nothing.error(), Error::kBadId);
+  EXPECT_EQ(ring.InFlight(), 0u);
+  EXPECT_EQ(ring.CompletionQueueCount(), 0u);
+}
+
+// The submission queue has no place for the deadline.
+TEST_P(RingConformance, AwaitWithALimitBehindAFullQueue) {
+  RingOptions options = Options();
+  options.submission_entries = 8;
+  TestRing& ring = MakeRing(options);
+  const Pair pair = ring.MakePair();
+  while (ring.SubmissionQueueSpace() > 1) ring.StartNop();
+  EXPECT_EQ(AwaitRecv(ring, pair.server, ring.Memory(8), milliseconds{5}).error(),
+            Error::kTimedOut);
+  EXPECT_EQ(ring.InFlight(), 0u);
+}
+
+// The table has no place for it: then the operation does not run on without one.
+TEST_P(RingConformance, AwaitWithALimitInAFullTable) {
+  RingOptions options = Options();
+  options.max_operations = 8;
+  TestRing& ring = MakeRing(options);
+  const Pair pair = ring.MakePair();
+  std::vector<Token> timers;
+  for (;;) {
+    const Token timer = ring.NewToken();
+    if (ring.PrepareTimeout(hours{1}, Shots::kOneShot, timer) != Prepared::kAccepted) break;
+    timers.push_back(timer);
+    ring.Submit();
+  }
+  const Token recv = ring.NewToken();
+  const Prepared prepared = ring.PrepareRecv(pair.server, ring.Memory(8), recv);
+  const Completion received = Await(ring, prepared, recv, kPatience, ring.NewToken());
+  EXPECT_EQ(received.token, recv);
+  EXPECT_EQ(received.error(), Error::kBusy);
+  EXPECT_EQ(ring.InFlight(), timers.size());
+  EXPECT_EQ(ring.CompletionQueueCount(), 0u);
+  for (const Token timer : timers) ring.Await(ring.StartCancel(timer));
+  ring.ExpectAlive(pair);
+}
+
+// ---- What else completes.
 
 // Those before it are dropped, those behind it stay.
 TEST_P(RingConformance, AwaitLeavesWhatComesLater) {

@@ -394,6 +394,33 @@ TEST_P(RingConformance, CancelAllEndsWhatComesBackMeanwhile) {
   EXPECT_EQ(ring.Send(pair.client, "still open").result(), 10);
 }
 
+// What is prepared has not begun: until it is submitted, everything goes on.
+TEST_P(RingConformance, CancelAllBeginsWithItsSubmit) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const Token recv = ring.StartRecv(pair.server, ring.Memory(8));
+  constexpr std::chrono::milliseconds kDelay{20};
+  const Token timer = ring.StartTimeout(kDelay);
+  const Token ticks = ring.StartTimeout(kDelay, Shots::kMultishot);
+  EXPECT_EQ(ring.Send(pair.client, "bytes").result(), 5);
+  const Token later = ring.StartRecv(pair.client, ring.Memory(8));
+  ring.Submit();
+  const Token all = ring.Start([&](Token token) { return ring.PrepareCancelAll(token); });
+  for (const Token token : {recv, timer, ticks}) {
+    while (!ring.HasArrived(token)) {
+      ASSERT_NE(ring.WaitCompletions({.timeout = kPatience}), 0u);
+      ring.Take();
+    }
+  }
+  EXPECT_FALSE(ring.HasArrived(later));
+  EXPECT_EQ(ring.Await(recv).result(), 5);
+  EXPECT_EQ(ring.Await(timer).result(), 0);
+  EXPECT_EQ(ring.Next(ticks).result(), 0);
+  EXPECT_EQ(ring.AwaitAll(ticks).back().error(), Error::kCanceled);
+  EXPECT_EQ(ring.Await(later).error(), Error::kCanceled);
+  EXPECT_EQ(ring.Await(all).result(), 0);
+}
+
 // Cancelling races with completing: whichever wins, there is one completion, and no byte
 // is lost.
 TEST_P(RingConformance, CancelRacesWithData) {

@@ -192,17 +192,19 @@ TEST_P(RingConformance, DeadlineOnADirectionEndsWithIt) {
 }
 
 // Makes `target` complete, again and again, with pauses of a fifth of `delay`, for twice the
-// delay. Returns false where the machine was too slow to keep to that.
-bool KeepUp(TestRing& ring, Token target, nanoseconds delay, const std::function<void()>& cause) {
+// delay. Returns false where the machine was too slow to keep to that. The deadline on it was
+// prepared after `begun`.
+bool KeepUp(TestRing& ring, Token target, nanoseconds delay, steady_clock::time_point begun,
+            const std::function<void()>& cause) {
   const steady_clock::time_point end = steady_clock::now() + 2 * delay;
-  steady_clock::time_point last = steady_clock::now();
+  // No later than the last completion, which the ring may have seen long before this thread did.
+  steady_clock::time_point last = begun;
   while (steady_clock::now() < end) {
     EXPECT_EQ(ring.Await(ring.StartTimeout(delay / 5)).result(), 0);
-    cause();
-    const Arrival arrival = ring.Next(target);
     const steady_clock::time_point now = steady_clock::now();
-    if (!arrival.completion.more()) {
-      EXPECT_GT(now - last, delay / 2) << "it was struck although it was not silent";
+    cause();
+    if (!ring.Next(target).completion.more()) {
+      EXPECT_GE(steady_clock::now() - last, delay) << "it was struck although it was not silent";
       return false;
     }
     last = now;
@@ -237,9 +239,10 @@ TEST_P(RingConformance, DeadlineIsTheLongestSilence) {
     SCOPED_TRACE(what);
     for (milliseconds delay{50};; delay *= 4) {
       ASSERT_LT(delay, kPatience) << "the machine is too slow";
+      const steady_clock::time_point begun = steady_clock::now();
       const Token target = prepare();
       const Token deadline = StartDeadline(ring, target, delay);
-      const bool kept_up = KeepUp(ring, target, delay, cause);
+      const bool kept_up = KeepUp(ring, target, delay, begun, cause);
       if (kept_up) {
         // A connection that an attempt on a slow machine left in the queue may be accepted first.
         const Arrival ended = ring.AwaitAll(target).back();

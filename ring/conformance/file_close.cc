@@ -1,4 +1,5 @@
 // Closing files: when the id is stale, and what the close waits for.
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -188,6 +189,26 @@ TEST_P(RingConformance, FileCloseOutlivesCancelAll) {
     const Arrival done = ring.Await(read);
     EXPECT_TRUE(done.result() == 7 || done.error() == Error::kCanceled) << ErrorName(done.error());
     EXPECT_TRUE(ring.Await(all).ok());
+  }
+}
+
+// Nor does a cancel or a deadline of its own end it, which both say so: in its batch, and later.
+TEST_P(RingConformance, FileCloseTakesNoCancelAndNoDeadline) {
+  TestRing& ring = MakeRing();
+  FileTree tree(ring);
+  for (const bool submits : {false, true}) {
+    SCOPED_TRACE(submits);
+    const FileId file = tree.OpenNew(submits ? "a" : "b");
+    const Token write = tree.StartWrite(file, 0, ring.Memory(1 << 20));
+    const Token close = StartClose(ring, file);
+    if (submits) ring.Submit();
+    const Token deadline = ring.Start(
+        [&](Token token) { return ring.PrepareDeadline(close, std::chrono::hours{1}, token); });
+    const Token cancel = ring.StartCancel(close);
+    EXPECT_EQ(ring.Await(deadline).error(), Error::kNotFound);
+    EXPECT_EQ(ring.Await(cancel).error(), Error::kNotFound);
+    EXPECT_EQ(ring.Await(write).result(), 1 << 20);
+    EXPECT_EQ(ring.Await(close).result(), 0);
   }
 }
 

@@ -126,16 +126,18 @@ struct OperationHead {
   bool is_managed_read() const { return kind == OperationKind::kRead && has(kManagedRead); }
   bool is_piece_read() const { return kind == OperationKind::kRead && has(kOfSendFile); }
 
-  // What ioring::OperationTable asks for.
+  // What ioring::OperationTable asks for. Nobody could close a file again whose close was
+  // cancelled: its id is stale.
   using Kind = OperationKind;
   bool can_be_cancelled() const {
     return kind != OperationKind::kFixedResult && kind != OperationKind::kCancel &&
            kind != OperationKind::kCancelConnection && kind != OperationKind::kCancelAll &&
-           !is_piece_read();
+           kind != OperationKind::kCloseFile && !is_piece_read();
   }
   bool can_have_deadline() const {
     return kind != OperationKind::kDeadline && kind != OperationKind::kCancel &&
-           kind != OperationKind::kCancelConnection && kind != OperationKind::kCancelAll;
+           kind != OperationKind::kCancelConnection && kind != OperationKind::kCancelAll &&
+           kind != OperationKind::kCloseFile;
   }
   void Begin() {
     flags = 0;
