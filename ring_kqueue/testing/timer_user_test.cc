@@ -62,8 +62,8 @@ TEST_F(TimerTest, AOneShotFiresOnceAndIsDeleted) {
 
 TEST_F(TimerTest, UnitsAreTheFlags) {
   ASSERT_EQ(kq_.Apply(Timer(1, EV_ADD | EV_ONESHOT, 1, NOTE_SECONDS)), 0);
-  ASSERT_EQ(kq_.Apply(Timer(2, EV_ADD | EV_ONESHOT, 300, NOTE_MSECONDS)), 0);
-  ASSERT_EQ(kq_.Apply(Timer(3, EV_ADD | EV_ONESHOT, 10'000, NOTE_USECONDS)), 0);
+  ASSERT_EQ(kq_.Apply(Timer(2, EV_ADD | EV_ONESHOT, 500, NOTE_MSECONDS)), 0);
+  ASSERT_EQ(kq_.Apply(Timer(3, EV_ADD | EV_ONESHOT, 200'000, NOTE_USECONDS)), 0);
   ASSERT_EQ(kq_.Apply(Timer(4, EV_ADD | EV_ONESHOT, 1'000'000, NOTE_NSECONDS)), 0);
   const steady_clock::time_point start = steady_clock::now();
   for (const uintptr_t ident : {4, 3, 2, 1}) {
