@@ -35,12 +35,21 @@ bool Follows(const Operation& operation) {
          operation.options.create != FileOptions::Create::kNew;
 }
 
+// Whether both may be names of one file, or of one link.
+bool MayBeOne(const Named& a, const Named& b) {
+  const bool is_known = a.state != State::kUnknown && b.state != State::kUnknown;
+  if (is_known && a.state != b.state) return false;
+  for (const State state : {a.state, b.state}) {
+    if (state == State::kMissing || state == State::kFolder) return false;
+  }
+  return a.number == b.number || a.number == 0 || b.number == 0;
+}
+
 // Two names of one file both stay. (POSIX; nothing is known where they may be of one.)
 void Rename(Named& from, Named& to, RenameMode mode) {
   if (mode == RenameMode::kExchange) return std::swap(from, to);
-  const bool are_files = from.state == to.state && from.state != State::kFolder;
-  if (are_files && from.number == to.number && from.number != 0) return;
-  const bool may_be_one = are_files && (from.number == 0 || to.number == 0);
+  const bool may_be_one = MayBeOne(from, to);
+  if (may_be_one && from.number == to.number && from.number != 0) return;
   to = std::exchange(from, Named{may_be_one ? State::kUnknown : State::kMissing});
 }
 
