@@ -108,9 +108,10 @@ bool World::RunPrograms() {
       engine_.Log(Happened::kCompletion, entry.number, count);
       const Completion* const oldest = ring.PeekCompletions().data();
       entry.program(ring);
-      // It may have taken all, and have got new ones in the same places, but not time and again.
-      const bool may_be_idle =
-          ring.CompletionQueueCount() >= count && ring.PeekCompletions().data() == oldest;
+      // It may have destroyed its ring. It may have taken all, and have got new ones in the same
+      // places, but not time and again.
+      const bool may_be_idle = entry.ring != nullptr && ring.CompletionQueueCount() >= count &&
+                               ring.PeekCompletions().data() == oldest;
       entry.idle_calls = may_be_idle ? entry.idle_calls + 1 : 0;
       constexpr int kIdleCallsMax = 1'000;
       CHECK_LT(entry.idle_calls, kIdleCallsMax)

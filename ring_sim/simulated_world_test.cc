@@ -128,6 +128,18 @@ TEST(SimulatedWorldDeathTest, ACallbackThatTakesNothingEndsTheProgram) {
   EXPECT_DEATH(two.world.RunFor(seconds{1}), "takes no completion");
 }
 
+TEST(SimulatedWorld, ACallbackMayDestroyItsRing) {
+  World world(1);
+  std::unique_ptr<Ring> ring = *world.CreateRing(world.AddHost("host"), Small());
+  world.SetProgram(*ring, [&](Ring& its_ring) {
+    for (const Completion& completion : its_ring.Completions()) EXPECT_EQ(completion.result, 0);
+    ring.reset();
+  });
+  EXPECT_EQ(ring->PrepareNop(Token{1}), Prepared::kAccepted);
+  world.RunFor(seconds{1});
+  EXPECT_EQ(ring, nullptr);
+}
+
 // Programs that are not run for a while find their timers late, and lose nothing.
 TEST(SimulatedWorld, Pauses) {
   Faults faults = Rough();
