@@ -70,6 +70,14 @@ int WriteAll(int file, const std::byte* memory, size_t size, uint64_t offset) {
   return 0;
 }
 
+int SyncEntry(int directory, const char* name) {
+  const int file = system::OpenToRead(directory, name);
+  if (file < 0) return file;
+  const int synced = system::Sync(file);
+  system::Close(file);
+  return synced;
+}
+
 // What a batch learns from one entry for the next.
 struct Progress {
   uint64_t bytes = 0;
@@ -101,7 +109,9 @@ class EntryCopier {
     if (S_ISDIR(info_.st_mode)) {
       entry_.outcome = Outcome::kDirectory;
     } else if (!S_ISREG(info_.st_mode)) {
-      CopyNode();
+      const bool is_passed_on = info_.st_nlink > 1 && !entry_.is_named && !options_.dry_run;
+      if (is_passed_on) entry_.outcome = Outcome::kNamedNode;
+      if (!is_passed_on) CopyNode();
     } else if (options_.dry_run) {
       TellFile();
     } else {
@@ -169,7 +179,9 @@ class EntryCopier {
     }
     const bool has_target = LookAtTarget();
     if (has_target && IsRefused()) return;
-    if (has_target && options_.resume && !options_.verify && LooksComplete()) return Skip();
+    if (has_target && options_.resume && !options_.verify && LooksComplete() && IsOnDisk()) {
+      return Skip();
+    }
     if (size > kSmallFileBytes) return CopyMediumFile(from);
     CopyOpenFile(from, has_target);
   }
@@ -188,21 +200,38 @@ class EntryCopier {
     if (read < 0) return Fail("it cannot be read", static_cast<int>(-read));
     const auto size = static_cast<size_t>(read);
     if (size > kSmallFileBytes) {
+      if (info_.st_size == 0) return CopyFileOfUntoldSize(from);
       entry_.outcome = Outcome::kLargeFile;  // it has grown
       return;
     }
-    if (has_target && options_.resume && options_.verify && LooksComplete() && IsEqual(size)) {
+    if (has_target && options_.resume && options_.verify && LooksComplete() && IsEqual(size) &&
+        IsOnDisk()) {
       return Skip();
     }
     PendingFile file;
     int error = Create(file);
     if (error == 0) error = WriteAll(file.descriptor(), memory_, size, 0);
-    if (error == 0 && options_.verify && !HasContent(file.descriptor(), size)) {
+    if (error == 0 && options_.verify && !HasContentToItsEnd(file.descriptor(), size)) {
       return Fail("the copy does not have the bytes that were written to it");
     }
     if (error == 0) error = Finish(from, file);
     if (error != 0) return Fail("the copy cannot be written", -error);
-    Succeed(size, size != static_cast<size_t>(info_.st_size) || IsChanged(from));
+    const bool is_told = info_.st_size != 0;
+    Succeed(size, (is_told && size != static_cast<size_t>(info_.st_size)) || IsChanged(from));
+  }
+
+  // Files of /proc, and of some file systems in user space, have bytes and say that they have none.
+  void CopyFileOfUntoldSize(int from) {
+    PendingFile file;
+    if (const int error = Create(file); error != 0) {
+      return Fail("the copy cannot be written", -error);
+    }
+    uint64_t done = 0;
+    if (!CopyPieces(from, file.descriptor(), UINT64_MAX, &done)) return;
+    if (const int error = Finish(from, file); error != 0) {
+      return Fail("the copy cannot be written", -error);
+    }
+    Succeed(done, IsChanged(from));
   }
 
   void CopyMediumFile(int from) {
@@ -231,6 +260,9 @@ class EntryCopier {
       if (const int error = WriteAll(to, memory_, count, *done); error != 0) {
         return Fail("the copy cannot be written", -error), false;
       }
+      if (options_.verify && !HasContent(to, count, *done)) {
+        return Fail("the copy does not have the bytes that were written to it"), false;
+      }
       *done += count;
     }
     return true;
@@ -258,16 +290,32 @@ class EntryCopier {
            IsSameTime(info_, target_);
   }
 
+  // Whether a copy that looks complete is on the disk where that is asked for: who made it need not
+  // have brought it there. If it cannot be brought there it is made again.
+  bool IsOnDisk() { return !options_.sync || SyncEntry(batch_.to, target_name()) == 0; }
+
   bool IsEqual(size_t size) {
     const int to = system::OpenToRead(batch_.to, target_name());
     if (to < 0) return false;
     const absl::Cleanup closer = [to] { system::Close(to); };
-    return HasContent(to, size);
+    return HasContentToItsEnd(to, size);
   }
 
-  bool HasContent(int file, size_t size) {
+  // Whether the file has the bytes of `memory_`, and no more.
+  bool HasContentToItsEnd(int file, size_t size) {
     const ssize_t read = ReadUpTo(file, compared_, kSmallFileBytes + 1, size);
     return read == static_cast<ssize_t>(size) && std::memcmp(memory_, compared_, size) == 0;
+  }
+
+  // The same of the bytes at an offset, whatever comes after them.
+  bool HasContent(int file, size_t size, uint64_t offset) {
+    size_t done = 0;
+    while (done < size) {
+      const ssize_t count = system::Read(file, compared_ + done, size - done, offset + done);
+      if (count <= 0) return false;
+      done += static_cast<size_t>(count);
+    }
+    return std::memcmp(memory_, compared_, size) == 0;
   }
 
   // With the source's permissions at once, as far as it gets them: it has no name yet. Extended

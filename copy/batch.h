@@ -30,8 +30,9 @@ enum class Outcome : uint8_t {
   kSymbolicLink,
   kSpecialFile,
   kSkipped,    // complete already
-  kDirectory,  // to be copied by others, as the next
+  kDirectory,  // to be copied by others, as the next two
   kLargeFile,  // large, with holes, or with several names, or of a method that others know
+  kNamedNode,  // a symbolic link or a special file with several names
   kFailed,     // nothing is there; `reason` says why
 };
 
@@ -39,6 +40,7 @@ struct BatchEntry {
   std::string name;
   std::string target_name;  // at the destination; empty: the same
   bool is_file = false;     // the directory says that it is a regular file
+  bool is_named = false;    // whoever passes it knows its other names: not kNamedNode
   Outcome outcome = Outcome::kNotTried;
   uint64_t bytes = 0;  // of a file, copied or skipped
   // Why it failed, or what is wrong with what was copied: it changed meanwhile.

@@ -1,9 +1,13 @@
 #include "copy/batch.h"
 
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
@@ -12,11 +16,14 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
+#include "copy/metadata.h"
 #include "copy/options.h"
 #include "copy/system.h"
 #include "copy/test_folder.h"
 #include "gtest/gtest.h"
+#include "process/testing/forked_child.h"
 
 namespace ioring::copy {
 namespace {
@@ -25,12 +32,13 @@ class BatchTest : public testing::Test {
  protected:
   // Copies the entry `name` of from_ to to_.
   BatchEntry Copy(std::string_view name, bool is_file = false) {
+    return Copy({.name = std::string(name), .is_file = is_file});
+  }
+  BatchEntry Copy(BatchEntry entry) {
     Batch batch{.from = from_.handle(), .to = to_.handle()};
     batch.options = &options_;
     batch.stop = &stop_;
-    batch.entries.resize(1);
-    batch.entries[0].name = name;
-    batch.entries[0].is_file = is_file;
+    batch.entries.push_back(std::move(entry));
     CopyBatch(batch);
     return batch.entries[0];
   }
@@ -204,6 +212,63 @@ TEST_F(BatchTest, OwnersAreTheSources) {
   }
 }
 
+// Who may not give a file away may still be in its group, which its permissions are meant for.
+TEST_F(BatchTest, TheGroupIsTheSourcesAlsoWhereTheOwnerCannotBe) {
+  constexpr uid_t kNobody = 65534;
+  constexpr gid_t kGroup = 5;
+  from_.Write("given", "text");
+  to_.Write("given", "text");
+  if (fchownat(from_.handle(), "given", 3, kGroup, 0) != 0) {
+    GTEST_SKIP() << "only root gives files away";
+  }
+  ASSERT_EQ(fchmodat(from_.handle(), "given", 06660, 0), 0);
+  ASSERT_EQ(fchownat(to_.handle(), "given", kNobody, kNobody, 0), 0);
+  const int from = openat(from_.handle(), "given", O_RDONLY | O_CLOEXEC);
+  const int to = openat(to_.handle(), "given", O_RDWR | O_CLOEXEC);
+  ExpectInChild([&] {
+    struct stat info;
+    return fstat(from, &info) == 0 && setgroups(1, &kGroup) == 0 &&
+           setresgid(kNobody, kNobody, kNobody) == 0 && setresuid(kNobody, kNobody, kNobody) == 0 &&
+           CopyMetadata(from, info, to) == 0;
+  });
+  close(from);
+  close(to);
+  EXPECT_EQ(to_.Look("given").st_uid, kNobody);
+  EXPECT_EQ(to_.Look("given").st_gid, kGroup);
+  EXPECT_EQ(to_.Look("given").st_mode & 07777, 0660u) << "no set-id bits of another owner";
+}
+
+// As files of /proc are: with bytes, and of size 0.
+TEST_F(BatchTest, CopiesAllOfAFileThatDoesNotTellItsSize) {
+  constexpr size_t kPages = 4000;
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  // Every second page with other rights, so that /proc tells of each.
+  void* const memory =
+      mmap(nullptr, kPages * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  for (size_t i = 0; i < kPages; i += 2) {
+    ASSERT_EQ(mprotect(static_cast<std::byte*>(memory) + i * page, page, PROT_READ), 0);
+  }
+  const int self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  for (const bool verify : {false, true}) {
+    options_.verify = verify;
+    Batch batch{.from = self, .to = to_.handle(), .options = &options_, .stop = &stop_};
+    batch.entries = {{.name = "maps"}, {.name = "limits"}};
+    CopyBatch(batch);
+    for (const BatchEntry& entry : batch.entries) {
+      EXPECT_EQ(entry.outcome, Outcome::kFile);
+      EXPECT_EQ(entry.reason, "") << entry.name;
+      EXPECT_EQ(entry.bytes, static_cast<uint64_t>(to_.Look(entry.name).st_size));
+    }
+    const std::string maps = to_.Read("maps");
+    EXPECT_GT(maps.size(), kSmallFileBytes);
+    EXPECT_GT(std::count(maps.begin(), maps.end(), '\n'), ptrdiff_t{kPages});
+    EXPECT_NE(maps.find("[stack]"), std::string::npos) << "its end";
+  }
+  close(self);
+  munmap(memory, kPages * page);
+}
+
 TEST_F(BatchTest, CopiesLinksAndSpecialFiles) {
   ASSERT_EQ(symlinkat("no where", from_.handle(), "link"), 0);
   ASSERT_EQ(mkfifoat(from_.handle(), "fifo", 0604), 0);
@@ -269,7 +334,9 @@ TEST_F(BatchTest, TellsWhatVanishedAndWhatIsTheSame) {
   ASSERT_EQ(linkat(from_.handle(), "name", to_.handle(), "name", 0), 0);
   ASSERT_EQ(symlinkat("x", from_.handle(), "link"), 0);
   ASSERT_EQ(linkat(from_.handle(), "link", to_.handle(), "link", 0), 0);
-  EXPECT_EQ(Copy("link").reason, "the source and the destination are the same file");
+  EXPECT_EQ(Copy("link").outcome, Outcome::kNamedNode);
+  EXPECT_EQ(Copy({.name = "link", .is_named = true}).reason,
+            "the source and the destination are the same file");
 }
 
 TEST_F(BatchTest, TellsThatAFileOfTheSameSizeChangesMeanwhile) {

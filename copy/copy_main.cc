@@ -63,8 +63,8 @@ ABSL_FLAG(bool, verify, false,
           "Reads each copy again and compares it with its source before it gets its name. With "
           "--resume: compares the content of files that look complete, too.");
 ABSL_FLAG(bool, sync, false,
-          "Brings each file and directory to the disk (fsync) before it counts as copied. Slow "
-          "for many small files.");
+          "Brings each file and directory to the disk (fsync) before it counts as copied, with "
+          "--resume also what is complete already. Slow for many small files.");
 ABSL_FLAG(bool, resume, false,
           "Goes on after a copy that was interrupted or killed: skips what has the same type, "
           "size and time already, and removes the temporary files that were left.");
@@ -248,7 +248,8 @@ constexpr std::string_view kUsage =
     "  copy --sync --verify --json=- photos /mnt/backup\n\n"
     "Where the destination is a directory, the sources go into it. Otherwise there must be one "
     "source, whose copy\ngets the destination's name. Directories are merged, files are replaced. "
-    "Nothing is deleted.\n\n"
+    "Nothing is deleted. Devices, FIFOs and\nsockets are not written to. A slash at a source's end "
+    "follows a link; at the destination's end it asks for a\ndirectory.\n\n"
     "Each file is complete, or as it was before, at any moment, also when the copy is killed; "
     "run it again with\n--resume then. SIGINT or SIGTERM ends it with the summary so far.\n\n"
     "What cannot be copied, or changes meanwhile, is told with its path and the reason, and the "

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +17,7 @@
 #include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "copy/batch.h"
 #include "copy/options.h"
 #include "copy/places.h"
@@ -47,6 +49,20 @@ RingOptions RingOptionsOf(const Options& options) {
 
 OwnedDescriptor OpenDirectory(const std::string& path) {
   return OwnedDescriptor(system::OpenDirectory(path.c_str()));
+}
+
+absl::StatusOr<FileId> OpenInRing(Ring& ring, const std::string& path) {
+  OwnedDescriptor opened = OpenDirectory(path);
+  if (!opened.is_open()) return absl::ErrnoToStatus(-opened.get(), "it cannot be opened");
+  absl::StatusOr<FileId> file = ring.RegisterFile(opened.get());
+  if (file.ok()) opened.Release();  // it is the ring's
+  return file;
+}
+
+// Brings the names in the directory to the disk.
+int SyncNames(const OwnedDescriptor& directory) {
+  const int synced = system::Sync(directory.get());
+  return synced == -EBADF ? -EACCES : synced;  // it could not be opened to be listed
 }
 
 // Of the directory that the source is an entry of, for messages.
@@ -99,7 +115,7 @@ Task<bool> Engine::CopyRemainders(Worker& worker, Shared& shared,
       co_await worker.copier.CopyRest(*remainder.visit);
       continue;
     }
-    const absl::StatusOr<FileId> from = ring.OpenFile(place.source.directory, {.directory = true});
+    const absl::StatusOr<FileId> from = OpenInRing(ring, place.source.directory);
     if (!from.ok()) {
       shared.Tell(place.path, from.status().message());
       continue;
@@ -167,7 +183,10 @@ bool Engine::CopyAtOnce(Shared& shared, const Place& place, Remainder& remainder
   batch.entries.push_back(std::move(remainder.entry));
   CopyBatch(batch);
   remainder.entry = std::move(batch.entries.front());
-  if (remainder.entry.outcome == Outcome::kLargeFile) return false;
+  if (remainder.entry.outcome == Outcome::kLargeFile ||
+      remainder.entry.outcome == Outcome::kNamedNode) {
+    return false;
+  }
   if (remainder.entry.outcome == Outcome::kDirectory) {
     remainder.visit = Begin(shared, remainder, from.get());
     return remainder.visit == nullptr;
@@ -221,8 +240,11 @@ absl::Status Engine::Run(const std::vector<std::string>& sources, const std::str
     }
     if (!remainders.empty()) status = CopyByRings(shared, remainders);
     // The names of the sources are in it.
-    const int synced = options_.sync && !options_.dry_run ? system::Sync(top.get()) : 0;
-    if (synced != 0) shared.Tell(places->directory, ErrnoText(-synced));
+    const int synced = options_.sync && !options_.dry_run ? SyncNames(top) : 0;
+    if (synced != 0) {
+      shared.Tell(places->directory, absl::StrCat("the names in it cannot be brought to the disk: ",
+                                                  ErrnoText(-synced)));
+    }
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   report_.counters.is_listed = true;

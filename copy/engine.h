@@ -8,10 +8,11 @@
 // need none. Several (Options::rings) share the directories of a tree.
 //
 // Effects: sources go into `destination` where that is a directory; else one source gets that name.
-// A source that ends with "/." goes into it with its content alone. What is there already is
-// replaced, file by file, each in one step; directories are merged. Permissions, times, owners
-// (where this process may set them), extended attributes, symbolic and hard links, special files
-// and holes are kept.
+// A source that ends with "/." goes into a directory with its content alone, and one that ends with
+// "/" is the directory that a link leads to. What is there already is replaced, file by file, each
+// in one step; directories are merged. A destination that is a device, a FIFO or a socket is
+// refused. Permissions, times, owners and groups (where this process may set them), extended
+// attributes, symbolic and hard links, special files and holes are kept.
 // Errors: of one entry: a problem in the report, and the others go on. Run fails, before it writes
 // anything, where the options or the paths as a whole make no sense; and where there is no ring.
 // Threads: Run on one. The counters, and Stop, from any thread; Stop in a signal handler too.

@@ -292,6 +292,68 @@ TEST_P(EngineErrorsTest, ADirectoryDoesNotReplaceAFileOrFollowALink) {
   EXPECT_FALSE(folder_.Has("outside/name"));
 }
 
+TEST_P(EngineErrorsTest, TheContentOfADirectoryBecomesANewOne) {
+  folder_.MakeDirectory("from/sub");
+  folder_.Write("from/sub/file", "copied");
+  folder_.Write("from/file", "copied");
+  folder_.MakeDirectory("to");
+  folder_.Write("to/file", "kept");
+  ASSERT_EQ(chmod(folder_.Path("from").c_str(), 0711), 0);
+  const mode_t mode = folder_.Look("to").st_mode;
+  for (const bool dry_run : {true, false}) {
+    options_.dry_run = dry_run;
+    ASSERT_TRUE(Copy({"from/."}, "to/new").ok());
+    EXPECT_EQ(Problems(), "");
+    EXPECT_EQ(folder_.Has("to/new"), !dry_run);
+  }
+  EXPECT_EQ(folder_.Read("to/new/file"), "copied");
+  EXPECT_EQ(folder_.Read("to/new/sub/file"), "copied");
+  EXPECT_EQ(folder_.Look("to/new").st_mode, folder_.Look("from").st_mode);
+  EXPECT_EQ(folder_.Read("to/file"), "kept");
+  EXPECT_EQ(folder_.Look("to").st_mode, mode);
+}
+
+TEST_P(EngineErrorsTest, ASlashAtTheEndFollowsALink) {
+  folder_.MakeDirectory("from/sub");
+  folder_.Write("from/sub/file", "copied");
+  folder_.Write("none", "no directory");
+  folder_.MakeDirectory("to");
+  ASSERT_EQ(symlink("from", folder_.Path("link").c_str()), 0);
+  ASSERT_TRUE(Copy({"link/", "none/"}, "to").ok());
+  EXPECT_EQ(Problems(), folder_.Path("none/") + ": it cannot be opened: Not a directory\n");
+  EXPECT_TRUE(S_ISDIR(folder_.Look("to/link").st_mode));
+  EXPECT_EQ(folder_.Read("to/link/sub/file"), "copied");
+}
+
+// As those of regular files do.
+TEST_P(EngineErrorsTest, NamesOfOneLinkOrFifoStayNamesOfOne) {
+  folder_.MakeDirectory("from/sub");
+  ASSERT_EQ(mkfifo(folder_.Path("from/fifo").c_str(), 0600), 0);
+  ASSERT_EQ(symlink("target", folder_.Path("from/link").c_str()), 0);
+  for (const char* const name : {"fifo", "link"}) {
+    for (const char* const also : {"/from/also_", "/from/sub/"}) {
+      ASSERT_EQ(linkat(AT_FDCWD, folder_.Path(absl::StrCat("from/", name)).c_str(), AT_FDCWD,
+                       absl::StrCat(folder_.Path(""), also, name).c_str(), 0),
+                0);
+    }
+  }
+  folder_.MakeDirectory("to");
+  for (const bool resume : {false, true}) {
+    options_.resume = resume;
+    ASSERT_TRUE(Copy({"from"}, "to").ok());
+    EXPECT_EQ(Problems(), "");
+    EXPECT_EQ(report().counters.hard_links, resume ? 0u : 4u);
+    EXPECT_EQ(report().counters.skipped, resume ? 6u : 0u);
+    for (const char* const name : {"fifo", "link"}) {
+      EXPECT_EQ(folder_.Look(absl::StrCat("to/from/", name)).st_nlink, 3u);
+      for (const char* const also : {"to/from/also_", "to/from/sub/"}) {
+        EXPECT_EQ(folder_.Look(absl::StrCat(also, name)).st_ino,
+                  folder_.Look(absl::StrCat("to/from/", name)).st_ino);
+      }
+    }
+  }
+}
+
 TEST_P(EngineErrorsTest, RefusesTheSameFileAndADestinationInside) {
   folder_.MakeDirectory("from/sub");
   folder_.Write("from/small", "text");
@@ -357,6 +419,20 @@ TEST_P(EngineErrorsTest, ADryRunCountsAndWritesNothing) {
   EXPECT_EQ(report().counters.copied_bytes, 100004u);
   EXPECT_EQ(report().counters.directories, 2u);
   EXPECT_FALSE(folder_.Has("to/from"));
+}
+
+// It fails as the copy would.
+TEST_P(EngineErrorsTest, ADryRunTellsWhatIsInTheWay) {
+  folder_.MakeDirectory("from/sub");
+  folder_.Write("from/sub/small", "text");
+  folder_.MakeDirectory("to/from");
+  folder_.Write("to/from/sub", "no directory");
+  for (const bool dry_run : {true, false}) {
+    options_.dry_run = dry_run;
+    ASSERT_TRUE(Copy({"from"}, "to").ok());
+    EXPECT_EQ(report().counters.problems, 1u) << Problems();
+    EXPECT_EQ(report().counters.files, 0u);
+  }
 }
 
 TEST_P(EngineErrorsTest, WhatIsStoppedBeforehandCopiesNothing) {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -92,6 +93,12 @@ Task<bool> FileCopier::Close(FileId file) {
   co_return closed.ok();
 }
 
+Task<Completion> FileCopier::Sync(FileId file) {
+  co_return co_await scheduler_.Call([&](Ring& ring, Token token) {
+    return ring.PrepareSync(file, SyncMode::kDataAndMeta, token);
+  });
+}
+
 // ---- One file.
 
 Task<bool> FileCopier::OpenRegular(FileId directory, const char* name, FileId* file,
@@ -140,13 +147,15 @@ Task<bool> FileCopier::IsComplete(const FilePlace& place) {
       info.modified != place.info->modified) {
     co_return false;
   }
-  if (!options_.verify) co_return true;
+  if (!options_.verify && !options_.sync) co_return true;
   Transfer transfer{.from = place.from, .size = info.size};
   std::string reason;
   if (!co_await OpenRegular(place.to_directory, place.name, &transfer.to, &reason)) co_return false;
-  const bool is_equal = TakeChunks(transfer) && co_await CompareAll(transfer);
+  bool is_complete = !options_.verify || (TakeChunks(transfer) && co_await CompareAll(transfer));
+  // Who made it need not have brought it to the disk. If that fails it is made again.
+  if (is_complete && options_.sync) is_complete = (co_await Sync(transfer.to)).ok();
   co_await Close(transfer.to);
-  co_return is_equal;
+  co_return is_complete;
 }
 
 Task<bool> FileCopier::CopyTo(const FilePlace& place, Target& target, FileResult& result) {
@@ -224,9 +233,7 @@ Task<bool> FileCopier::Finish(const FilePlace& place, Target& target, FileResult
   result.device = info.st_dev;
   result.file_number = info.st_ino;
   if (options_.sync) {
-    const Completion synced = co_await scheduler_.Call([&](Ring& ring, Token token) {
-      return ring.PrepareSync(target.file, SyncMode::kDataAndMeta, token);
-    });
+    const Completion synced = co_await Sync(target.file);
     if (!synced.ok()) {
       result.reason = absl::StrCat("the copy cannot be brought to the disk: ", Explain(synced));
       co_return false;
@@ -281,8 +288,19 @@ Task<bool> FileCopier::TellChanges(const FilePlace& place, const Transfer& trans
       (looked.ok() && (now.size != place.info->size || now.modified != place.info->modified))) {
     result.reason = absl::StrCat("it changed while it was copied: it had ", place.info->size,
                                  " bytes, and ", transfer.end, " were copied");
+  } else if (place.info->size == 0 && co_await HasByte(place.from)) {
+    result.reason = "it says that it is empty, and is not: its bytes were not copied";
   }
   co_return true;
+}
+
+// Some file systems do not tell the size of a file.
+Task<bool> FileCopier::HasByte(FileId file) {
+  std::byte byte;
+  const Completion read = co_await scheduler_.Call([&](Ring& ring, Token token) {
+    return ring.PrepareRead(file, 0, std::span<std::byte>(&byte, 1), token);
+  });
+  co_return read.ok() && read.result > 0;
 }
 
 // ---- The content.

@@ -104,6 +104,8 @@ class FileCopier {
   Task<int32_t> ReadFully(Transfer& transfer, FileId file, uint64_t offset,
                           std::span<std::byte> memory, uint32_t length);
   Task<bool> WriteFully(Transfer& transfer, uint64_t offset, std::span<const std::byte> memory);
+  Task<bool> HasByte(FileId file);
+  Task<Completion> Sync(FileId file);
   Task<bool> Close(FileId file);
   std::string Explain(const Completion& completion) const;
 

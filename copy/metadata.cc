@@ -16,6 +16,17 @@ constexpr mode_t kOwnersBits = S_ISUID | S_ISGID;
 // What SetOwner says where a process may not give the file away.
 bool IsForbidden(int error) { return error == -EPERM || error == -EINVAL; }
 
+constexpr auto kSameOwner = static_cast<uid_t>(-1);
+
+// Owner and group by `set(owner, group)`; the group alone where a process may not give the file
+// away, but is in that group: its permissions are meant for nobody else.
+template <typename Set>
+int SetOwnerOrGroup(const struct stat& info, const Set& set) {
+  const int error = set(info.st_uid, info.st_gid);
+  if (IsForbidden(error)) static_cast<void>(set(kSameOwner, info.st_gid));
+  return error;
+}
+
 }  // namespace
 
 int CopyMetadata(int from, const struct stat& info, int to, const struct stat* has, bool has_list) {
@@ -23,7 +34,8 @@ int CopyMetadata(int from, const struct stat& info, int to, const struct stat* h
   const bool is_owned = has != nullptr && has->st_uid == info.st_uid && has->st_gid == info.st_gid;
   // Before the permissions: it clears bits of theirs.
   if (!is_owned) {
-    const int error = system::SetOwner(to, info.st_uid, info.st_gid);
+    const int error = SetOwnerOrGroup(
+        info, [to](uid_t owner, gid_t group) { return system::SetOwner(to, owner, group); });
     if (error != 0 && !IsForbidden(error)) return error;
     if (error != 0) permissions &= ~kOwnersBits;
   }
@@ -39,7 +51,9 @@ int CopyMetadata(int from, const struct stat& info, int to, const struct stat* h
 int CopyMetadataAt(const struct stat& info, int directory, const char* name) {
   // Set-id bits are of no use to what is no program.
   const mode_t permissions = info.st_mode & kPermissions & ~kOwnersBits;
-  const int chowned = system::SetEntryOwner(directory, name, info.st_uid, info.st_gid);
+  const int chowned = SetOwnerOrGroup(info, [&](uid_t owner, gid_t group) {
+    return system::SetEntryOwner(directory, name, owner, group);
+  });
   if (chowned != 0 && !IsForbidden(chowned)) return chowned;
   // A symbolic link has no permissions. Somebody may have put one where the special file was made.
   const bool is_link = S_ISLNK(info.st_mode);

@@ -12,7 +12,8 @@
 namespace ioring::copy {
 
 // A path as a directory, and an entry of it. "a/b/" is "b" of "a", "b" is "b" of "."; the name is
-// empty where the path is a directory's content: "/", "." and what ends with "/." or "/..".
+// empty where the path is a directory's content: "/", "." and what ends with "/." or "/..". Of a
+// source that is an entry of nothing that is known, it is ".": the directory itself.
 struct SplitPath {
   std::string directory;
   std::string name;
@@ -31,9 +32,9 @@ struct Places {
 };
 
 // Looks at the file system. Errors: NotFound, InvalidArgument and AlreadyExists, with a sentence,
-// for a destination that cannot take these sources: it is missing, no directory, lies inside a
-// source, or two sources would have the same name. That of the system where it does not tell what
-// the destination is.
+// for a destination that cannot take these sources: it is missing, no directory, a special file,
+// lies inside a source, or two sources would have the same name. That of the system where it does
+// not tell what the destination is.
 absl::StatusOr<Places> FindPlaces(const std::vector<std::string>& sources,
                                   const std::string& destination);
 

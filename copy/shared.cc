@@ -30,6 +30,7 @@ void Shared::Tally(const Trail& directory, const BatchEntry& entry) {
     case Outcome::kFailed:
     case Outcome::kDirectory:
     case Outcome::kLargeFile:
+    case Outcome::kNamedNode:
       break;
     case Outcome::kFile:
       Count(counters.files);

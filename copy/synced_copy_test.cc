@@ -285,6 +285,7 @@ TEST_P(SyncedCopyTest, EverythingIsOnTheDisk) {
       {"from", "to", "to/from"},          // into a directory
       {"from/.", "to/from", "to/from"},   // into the same one
       {"from", "to/new", "to/new"},       // under a name of its own, which its parent has
+      {"from/.", "to/new", "to/new"},     // the same
       {"from/small", "to/new", "to/new"}  // a file
   };
   for (const auto& [source, destination, copy] : kCases) {
@@ -312,6 +313,21 @@ TEST_P(SyncedCopyTest, WhatIsMadeAgainIsToo) {
   EXPECT_TRUE(folder_.Has("to/from/many/7"));
   EXPECT_EQ(Missing(second), none_);
   EXPECT_EQ(second.named_too_early(), none_);
+}
+
+// What is complete already, and need not be copied, was not brought to the disk by who made it.
+TEST_P(SyncedCopyTest, WhatIsThereAlreadyIsToo) {
+  StartAnew();
+  Disk watching;
+  options_.sync = false;
+  Copy("from", "to", watching);
+  EXPECT_NE(Missing(watching), none_);
+  options_.sync = true;
+  options_.resume = true;
+  Copy("from", "to", watching);
+  EXPECT_EQ(report().counters.problems, 0u);
+  EXPECT_EQ(report().counters.files, 0u);
+  EXPECT_EQ(Missing(watching), none_);
 }
 
 TEST_P(SyncedCopyTest, WhatWasCopiedBeforeAStopIsToo) {

@@ -48,7 +48,8 @@ int OpenNew(int directory, const char* name, mode_t permissions);
 // or the file system has none.
 int OpenUnnamed(int directory, mode_t permissions);
 int OpenDirectory(int directory, const char* name);
-// Links are followed.
+// Links are followed. Where this process may not list the directory it is opened for entries in it
+// only, and Sync is -EBADF.
 int OpenDirectory(const char* path);
 // Opens a directory by a path of directories, none of them a link, to be used for entries in it
 // only. "" is `directory` itself.

@@ -41,7 +41,13 @@ int OpenDirectory(int directory, const char* name) {
 }
 
 int OpenDirectory(const char* path) {
-  return Result(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const int opened = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+#ifdef O_PATH
+  if (opened < 0 && errno == EACCES) {
+    return Result(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  }
+#endif
+  return Result(opened);
 }
 
 int Duplicate(int file) { return Result(fcntl(file, F_DUPFD_CLOEXEC, 0)); }

@@ -490,6 +490,9 @@ Task<bool> TreeCopier::Distribute(const Directory& directory, Walk& walk, BatchE
   } else if (entry.outcome == Outcome::kLargeFile) {
     co_await files_.Enter();
     walk.group.Spawn(CopyLargeFile(directory, entry.name, entry.target_name));
+  } else if (entry.outcome == Outcome::kNamedNode) {
+    co_await files_.Enter();
+    walk.group.Spawn(CopyNamedNode(directory, entry.name, entry.target_name));
   }
   co_return true;
 }

@@ -92,6 +92,9 @@ class TreeCopier {
                           const std::string& target_name);
   Task<bool> CopyLinked(const Directory& directory, const FilePlace& place,
                         const std::string& path);
+  Task<bool> CopyNamedNode(const Directory& directory, std::string name, std::string target_name);
+  Task<bool> CopyOne(const Directory& directory, BatchEntry& entry);
+  Task<LinkTable::Copy> FindCopy(const Directory& directory, const char* name);
   Task<bool> NameCopy(const Directory& directory, const LinkTable::Copy& copy, const char* name,
                       const std::string& path);
   Task<FileResult> CopyFile(const FilePlace& place, const std::string& path);

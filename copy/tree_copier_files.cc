@@ -117,15 +117,69 @@ Task<bool> TreeCopier::CopyLinked(const Directory& directory, const FilePlace& p
   if (result.kind == FileResult::Kind::kCopied) {
     copy = {Join(directory.trail->TargetPath(), place.name), {result.device, result.file_number}};
   } else if (result.kind == FileResult::Kind::kSkipped) {
-    FileInfo info;
-    const Completion looked = co_await scheduler_.Call([&](Ring& ring, Token token) {
-      return ring.PrepareStat({directory.to, place.name}, FollowLink::kNo, &info, token);
-    });
-    if (looked.ok())
-      copy = {Join(directory.trail->TargetPath(), place.name), {info.device, info.file_number}};
+    copy = co_await FindCopy(directory, place.name);
   }
   shared_.links.Leave(key, copy.path.empty() ? nullptr : &copy);
   co_return !copy.path.empty();
+}
+
+// A copy as the table wants it. Without a path where there is none.
+Task<LinkTable::Copy> TreeCopier::FindCopy(const Directory& directory, const char* name) {
+  FileInfo info;
+  const Completion looked = co_await scheduler_.Call([&](Ring& ring, Token token) {
+    return ring.PrepareStat({directory.to, name}, FollowLink::kNo, &info, token);
+  });
+  if (!looked.ok()) co_return LinkTable::Copy();
+  co_return LinkTable::Copy{Join(directory.trail->TargetPath(), name),
+                            {info.device, info.file_number}};
+}
+
+Task<bool> TreeCopier::CopyNamedNode(const Directory& directory, std::string name,
+                                     std::string target_name) {
+  const absl::Cleanup leaver = [&] { files_.Leave(); };
+  if (IsStopped()) co_return false;
+  const std::string path = Join(directory.trail->SourcePath(), name);
+  FileInfo info;
+  const Completion looked = co_await scheduler_.Call([&](Ring& ring, Token token) {
+    return ring.PrepareStat({directory.from, name.c_str()}, FollowLink::kNo, &info, token);
+  });
+  if (!looked.ok()) {
+    Tell(path, absl::StrCat("it cannot be looked at: ", Explain(looked)));
+    co_return false;
+  }
+  const LinkTable::Key key(info.device, info.file_number);
+  const LinkTable::Copy* const known =
+      co_await shared_.links.Enter(key, info.links, scheduler_.ready());
+  if (known != nullptr) {
+    const bool is_named = co_await NameCopy(directory, *known, target_name.c_str(), path);
+    shared_.links.Leave(key, nullptr);
+    co_return is_named;
+  }
+  BatchEntry entry{.name = name, .target_name = target_name, .is_named = true};
+  const bool is_copied = co_await CopyOne(directory, entry);
+  LinkTable::Copy copy;
+  if (is_copied) copy = co_await FindCopy(directory, target_name.c_str());
+  shared_.links.Leave(key, copy.path.empty() ? nullptr : &copy);
+  co_return !copy.path.empty();
+}
+
+// Copies an entry that is no file by itself, and says whether there is a copy then.
+Task<bool> TreeCopier::CopyOne(const Directory& directory, BatchEntry& entry) {
+  Batch batch{.from = Descriptor(directory.from),
+              .to = Descriptor(directory.to),
+              .is_new = directory.is_new,
+              .options = &options_,
+              .stop = &shared_.stop};
+  batch.entries.push_back(std::move(entry));
+  const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
+    CopyBatch(batch);
+    return 0;
+  });
+  const BatchEntry& copied = batch.entries.front();
+  shared_.Tally(*directory.trail, copied);
+  co_return worked == 0 &&
+      (copied.outcome == Outcome::kSymbolicLink || copied.outcome == Outcome::kSpecialFile ||
+       copied.outcome == Outcome::kSkipped);
 }
 
 // Gives the copy a further name, if it still lies where it was put.

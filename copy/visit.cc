@@ -51,7 +51,8 @@ bool OpenTarget(Visit& visit) {
     }
   }
   visit.to = OwnedDescriptor(system::OpenDirectory(visit.parent_to, name));
-  if (visit.to.is_open() || is_dry) return true;
+  // In a dry run it need not be there.
+  if (visit.to.is_open() || (is_dry && visit.to.get() == -ENOENT)) return true;
   visit.reason =
       absl::StrCat("the copy cannot be opened as a directory: ", ErrnoText(-visit.to.get()));
   return false;
@@ -95,7 +96,7 @@ bool IsWhole(const Visit& visit) {
   return std::none_of(
       visit.batch.entries.begin(), visit.batch.entries.end(), [](const BatchEntry& entry) {
         return entry.outcome == Outcome::kNotTried || entry.outcome == Outcome::kDirectory ||
-               entry.outcome == Outcome::kLargeFile;
+               entry.outcome == Outcome::kLargeFile || entry.outcome == Outcome::kNamedNode;
       });
 }
 
