@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "absl/log/check.h"
 #include "ring/id.h"
 #include "ring/options.h"
 #include "ring_core/posix/socket_kind.h"
@@ -228,6 +229,7 @@ class ConnectionTable {
 
   // Ends a slot's use: ids of it are stale from now on.
   void Free(Connection& connection) {
+    DCHECK(!connection.has(kOnDeferredList));  // which has the link that the free list takes
     --open_;
     ++connection.generation;
     connection.state = ConnectionState::kFree;

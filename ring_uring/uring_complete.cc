@@ -164,8 +164,10 @@ void UringRing::OnAccept(Operation& operation, const io_uring_cqe& cqe) {
   bool final = !operation.has(uring::kMultishot);
   if (cqe.res >= 0) {
     result = AddAccepted(cqe.res, listeners_[operation.connection], &flags);
-  } else if (cqe.res == -ENFILE && Has(Capability::kDirectDescriptors)) {
-    // The table of direct descriptors is full; the kernel dropped the connection.
+  } else if (cqe.res == -ENFILE && Has(Capability::kDirectDescriptors) &&
+             connections_.open() >= connections_.direct()) {
+    // The table of direct descriptors is full; the kernel dropped the connection. (Otherwise the
+    // system has too many files open, and the connection waits.)
     result = ToResult(Error::kTooManyIds);
   } else if (operation.has(uring::kCancelAsked)) {
     result = ToResult(Error::kCanceled);  // a closed listener gives -EINVAL

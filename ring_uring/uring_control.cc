@@ -162,6 +162,7 @@ absl::StatusOr<NativeHandle> UringRing::UnregisterSocket(ConnectionId id) {
   if (!connection->has(uring::kDirect)) {
     const int fd = connection->descriptor;
     posix::GiveBackSocket(fd, connection->changes());
+    UndeferConnection(*connection);  // what was to be stopped has ended by itself
     connections_.Free(*connection);
     return NativeHandle{fd};
   }

@@ -157,9 +157,11 @@ uint32_t UringRing::SubmitNow() {
   BeginOwn();
   if (HasTimers()) RunTimers(NowNanos());
   // Files that are sent could go on to their ends, piece after piece. The next submit or wait does
-  // so.
-  constexpr int kRoundsMax = 16;
-  for (int round = 1;; ++round) {
+  // so. All else gets a round for each thing in flight, which is enough for what ends: a receive
+  // whose socket has an error that stays (of its queue of errors) is polled without an end.
+  constexpr uint64_t kRoundsMax = 16;
+  const uint64_t enough = kRoundsMax + connections_.open() + in_flight_;
+  for (uint64_t round = 1; round <= enough; ++round) {
     const bool entered = EnterKernel(EnterArguments{});
     const uint32_t space_before = completions_.space();
     Harvest();

@@ -1,4 +1,6 @@
 // What bit others on io_uring: buffers that the kernel picks.
+#include <linux/net_tstamp.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -255,6 +257,61 @@ INSTANTIATE_TEST_SUITE_P(
                     Mask{"Emulated", {Capability::kProvidedBuffers}},
                     Mask{"Linux515", CapabilitiesNewerThan5_15()}),
     MaskName);
+
+// One completion of the kernel may stand for 512 buffers, and several wait: none of what they
+// become is lost for want of room.
+TEST(BundleTest, ManyBuffersOfOneCompletionFit) {
+  constexpr uint32_t kSmall = 64;
+  constexpr uint32_t kMany = 2048;
+  UringTester ring({.completion_entries = 512, .disabled = {Capability::kIncrementalBuffers}});
+  std::vector<std::byte> memory(size_t{kSmall} * kMany);
+  const absl::StatusOr<BufferGroupId> group =
+      ring->RegisterBufferGroup({.memory = memory, .buffer_bytes = kSmall});
+  ASSERT_TRUE(group.ok()) << group.status();
+  const UringTester::Accepted connection = ring.Register(TcpPair());
+  const std::string text = Pattern(100'000);
+  ASSERT_TRUE(SendAll(connection.peer.get(), text));
+  const Token receive = ring.Start([&](Token token) {
+    return ring->PrepareRecvManaged(connection.id, *group, Shots::kMultishot, token);
+  });
+  std::string received;
+  while (received.size() < text.size() && !testing::Test::HasFailure()) {
+    const Event event = ring.Next(receive);
+    ASSERT_NE(event.flags & kBuffer, 0u) << event.result;
+    received += AsText({event.buffer.data, event.buffer.size});
+    ring->ReturnBuffer(event.buffer);
+  }
+  EXPECT_TRUE(received == text) << "bytes were lost or disordered";
+}
+
+// A socket's queue of errors makes each poll of it end at once, as long as nobody reads that queue.
+// A submit returns all the same, and datagrams arrive.
+TEST_P(ManagedTest, ErrorsThatStayHoldUpNobody) {
+  SocketPair pair{Descriptor(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)),
+                  Descriptor(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0))};
+  sockaddr_in address{.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  auto* const any = reinterpret_cast<sockaddr*>(&address);
+  for (const auto& [one, other] : {std::pair(&pair.a, &pair.b), std::pair(&pair.b, &pair.a)}) {
+    address.sin_port = 0;
+    socklen_t size = sizeof(address);
+    if (one == &pair.a) {
+      ASSERT_EQ(bind(one->get(), any, size), 0);
+    }
+    ASSERT_EQ(getsockname(one->get(), any, &size), 0);
+    ASSERT_EQ(connect(other->get(), any, size), 0);
+  }
+  const int stamps = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
+  ASSERT_EQ(setsockopt(pair.a.get(), SOL_SOCKET, SO_TIMESTAMPING, &stamps, sizeof(stamps)), 0);
+  const BufferGroupId group = MakeGroup(kBuffers);
+  const UringTester::Accepted connection = ring_.Register(std::move(pair));
+  const Token receive = Receive(connection.id, group);
+  EXPECT_EQ(ring_.Send(connection.id, "stamped").result, 7);
+  EXPECT_EQ(ReceiveExactly(connection.peer.get(), 7), "stamped");
+  ring_->Submit();
+  EXPECT_EQ(ring_.Ready(receive), 0u);
+  ASSERT_TRUE(SendAll(connection.peer.get(), "answer"));
+  EXPECT_EQ(TakeText(receive, 6), "answer");
+}
 
 }  // namespace
 }  // namespace ioring::uring

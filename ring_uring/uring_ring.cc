@@ -101,10 +101,18 @@ absl::StatusOr<std::unique_ptr<UringRing>> UringRing::Create(const RingOptions& 
   return ring;
 }
 
+// Groups of incremental buffers have no bundles.
+uint32_t UringRing::HeadroomOf(const CapabilityReport& capabilities) {
+  const bool has_bundles =
+      capabilities.Has(Capability::kBundles) && !capabilities.Has(Capability::kIncrementalBuffers);
+  return has_bundles ? kBundleHeadroom : kHeadroom;
+}
+
 UringRing::UringRing(const RingOptions& options, CapabilityReport capabilities, uint32_t direct)
     : Ring(static_cast<RingState&>(*this)),
-      RingState(options, std::bit_ceil(CompletionEntries(options) + kHeadroom),
+      RingState(options, std::bit_ceil(CompletionEntries(options) + HeadroomOf(capabilities)),
                 &posix::ErrorFromErrno, &posix::ErrnoText),
+      headroom_(HeadroomOf(capabilities)),
       fixed_threshold_(capabilities.Has(Capability::kFixedSocketIo)
                            ? options.fixed_socket_io_threshold_bytes.value_or(kNever)
                            : kNever),

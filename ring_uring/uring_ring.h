@@ -152,9 +152,13 @@ class UringRing final : public Ring, private RingState {
     }
   };
 
-  // One completion of the kernel becomes at most this many: a bundle fills several
-  // buffers (the kernel takes at most 256 at a time), everything else yields one or two.
+  // One completion of the kernel becomes at most this many: one of finished work several,
+  // everything else but a bundle one or two.
   static constexpr uint32_t kHeadroom = 258;
+  // A bundle fills several buffers. The kernel takes at most 256 of a group at a time
+  // (PEEK_MAX_IMPORT), and does so once more for the same completion where there is more to
+  // receive (io_uring/net.c, IORING_RECV_RETRY).
+  static constexpr uint32_t kBundleHeadroom = 2 * 256 + 2;
   static constexpr uint32_t kDroppedBytes = 64 << 10;
 
   using Connection = uring::Connection;
@@ -206,8 +210,9 @@ class UringRing final : public Ring, private RingState {
   bool HasDeferred() const;
   bool HasOnlyPieces();
   bool HasDeferredButOperations() const;
+  static uint32_t HeadroomOf(const CapabilityReport& capabilities);
   // Completions of the kernel that surely fit.
-  uint32_t HarvestRoom() const { return completions_.space() / kHeadroom; }
+  uint32_t HarvestRoom() const { return completions_.space() / headroom_; }
   // A completion of the kernel may not fit any more: the caller's turn.
   bool CompletionsMustBeTaken() const { return HarvestRoom() == 0; }
   void ArmConnectionAgain(Connection& connection);
@@ -535,6 +540,7 @@ class UringRing final : public Ring, private RingState {
   unsigned enter_flags_ = 0;
   uint32_t overflows_seen_ = 0;
   static constexpr uint32_t kNever = std::numeric_limits<uint32_t>::max();
+  const uint32_t headroom_;  // places in the queue that a completion of the kernel may take
   uint32_t fixed_threshold_;
   uint32_t zero_copy_threshold_;
 

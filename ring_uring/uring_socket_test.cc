@@ -91,6 +91,39 @@ TEST_P(UnregisterTest, ManyTimesOverLeaksNothing) {
   EXPECT_EQ(OpenDescriptors(), before);
 }
 
+// A cancel that is prepared and not submitted is to stop what ends by itself meanwhile. A
+// connection that is given back then leaves the others that are to be stopped alone.
+TEST_P(UnregisterTest, LeavesOthersThatAreToBeStopped) {
+  std::array<std::byte, 16> memory;
+  const auto receive = [&](ConnectionId connection) {
+    return ring_.Start([&](Token token) { return ring_->PrepareRecv(connection, memory, token); });
+  };
+  for (int round = 0; round < 3; ++round) {
+    const UringTester::Accepted given = ring_.Register(TcpPair());
+    const UringTester::Accepted first = ring_.Register(TcpPair());
+    const UringTester::Accepted second = Connect();
+    const Token of_given = receive(given.id);
+    const Token of_first = receive(first.id);
+    const Token of_second = receive(second.id);
+    ring_->Submit();
+    const Token cancel = ring_.Start([&](Token token) { return ring_->PrepareCancelAll(token); });
+    ASSERT_TRUE(SendAll(given.peer.get(), "x"));
+    ring_->WaitCompletions({});
+    for (const Completion& completion : ring_->Completions()) {
+      EXPECT_EQ(completion.token, of_given);
+      EXPECT_EQ(completion.result, 1);
+    }
+    const absl::StatusOr<NativeHandle> handle = ring_->UnregisterSocket(given.id);
+    ASSERT_TRUE(handle.ok()) << handle.status();
+    close(static_cast<int>(*handle));
+    EXPECT_EQ(ring_.Next(cancel).result, 0);
+    EXPECT_EQ(ring_.Next(of_first).error(), Error::kCanceled);
+    EXPECT_EQ(ring_.Next(of_second).error(), Error::kCanceled);
+    EXPECT_EQ(ring_.Close(first.id).result, 0);
+    EXPECT_EQ(ring_.Close(second.id).result, 0);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(DirectAndOrdinary, UnregisterTest, testing::Bool());
 
 // ---- Polling.
