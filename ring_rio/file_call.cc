@@ -175,10 +175,20 @@ int SetEnd(HANDLE handle, uint64_t size) {
   return CodeOf(SetFileInformationByHandle(handle, FileEndOfFileInfo, &info, sizeof(info)));
 }
 
+// A handle that may only append changes no size (AccessBits).
+int Empty(HANDLE handle, bool appends) {
+  if (!appends) return SetEnd(handle, 0);
+  const HANDLE writing = ReOpenFile(handle, FILE_WRITE_DATA, kShareAll, 0);
+  if (writing == INVALID_HANDLE_VALUE) return LastCode();
+  const int code = SetEnd(writing, 0);
+  CloseHandle(writing);
+  return code;
+}
+
 // What is left to do to a file that was opened without following links.
 int FinishUnfollowed(HANDLE handle, const FileOptions& options) {
   if (AttributesOf(handle).is_link) return ERROR_CANT_RESOLVE_FILENAME;
-  return options.create == Create::kTruncate ? SetEnd(handle, 0) : 0;
+  return options.create == Create::kTruncate ? Empty(handle, options.append) : 0;
 }
 
 // ---- What a file is and has.

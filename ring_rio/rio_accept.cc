@@ -86,6 +86,8 @@ void RioRing::FillPool(Listener& listener, uint32_t index) {
     if (listener.in_flight == 0 && !listener.accepts.empty()) {
       Operation& operation = *listener.accepts.first(operations_);
       EndOperation(operation, Fail(operation.token, -CallResult{code}, "accept"));
+      // The next one is told in its turn: no packet will come that runs the listener again.
+      if (!listener.accepts.empty()) MakeDue(listener);
     }
     return;
   }

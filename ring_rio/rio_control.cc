@@ -110,6 +110,7 @@ void RioRing::BeginShutdown(Operation& operation) {
   Connection& connection = connections_[operation.connection];
   statistics_.kernel_submissions.Add(1);
   const CallResult result = Shutdown(connection.socket, operation.how);
+  if (result == 0 && operation.how != Direction::kSend) connection.recv_shut = true;
   EndOperation(operation, result == 0 ? 0 : Fail(operation.token, result, "shutdown"));
 }
 

@@ -250,6 +250,30 @@ TEST_P(RingConformance, CancelWhatIsNotThere) {
   ring.ExpectAlive(pair);
 }
 
+// Of more timers than there is room for completions, with much behind the cancel in its batch.
+TEST_P(RingConformance, CancelAllOfMoreTimersThanFit) {
+  constexpr int kTimers = 1000;
+  RingOptions options = Options();
+  options.submission_entries = 64;
+  options.completion_entries = 64;
+  options.max_connections = 4;
+  options.max_operations = 2 * kTimers;
+  TestRing& ring = MakeRing(options);
+  std::vector<Token> timers;
+  for (int i = 0; i < kTimers; ++i) {
+    timers.push_back(ring.StartTimeout(kLong));
+    if (i % 32 == 31) ring.Submit();
+  }
+  ring.Submit();
+  const Token cancel = ring.Start([&](Token token) { return ring.PrepareCancelAll(token); });
+  std::vector<Token> nops;
+  for (int i = 0; i < 32; ++i) nops.push_back(ring.StartNop());
+  ring.Submit();
+  for (const Token timer : timers) ASSERT_EQ(ring.Await(timer).error(), Error::kCanceled);
+  EXPECT_EQ(ring.Await(cancel).result(), 0);
+  for (const Token nop : nops) EXPECT_EQ(ring.Await(nop).result(), 0);
+}
+
 // Its own token is no target of a cancel.
 TEST_P(RingConformance, CancelItself) {
   TestRing& ring = MakeRing();

@@ -390,5 +390,37 @@ TEST_P(RingConformance, ConnectionIndexesHaveABound) {
   }
 }
 
+// A deadline that was called off, and has no room yet to complete, is not called off once more,
+// with another one that its target has by then. However full the queue is.
+TEST_P(RingConformance, DeadlineCalledOffTwice) {
+  RingOptions options = Options();
+  options.submission_entries = 64;
+  options.completion_entries = 16;
+  options.max_connections = 4;
+  TestRing& ring = MakeRing(options);
+  const Pair pair = ring.MakePair();
+  for (int waiting = 0; waiting <= 40; ++waiting) {
+    SCOPED_TRACE(waiting);
+    const Token recv = ring.StartRecv(pair.server, ring.Memory(8));
+    const Token deadline = StartDeadline(ring, recv, hours{1});
+    ring.Submit();
+    for (int i = 0; i < waiting; ++i) ring.StartNop();
+    ring.Submit();
+    const Token cancel = ring.StartCancel(deadline);
+    ring.Submit();
+    // It is refused if the first one has not been called off yet.
+    const Token second = StartDeadline(ring, recv, hours{1});
+    const Token again = ring.StartCancel(deadline);
+    EXPECT_EQ(ring.Await(cancel).result(), 0);
+    EXPECT_EQ(ring.Await(deadline).result(), 0);
+    const Error found = ring.Await(again).error();
+    EXPECT_TRUE(found == Error::kOk || found == Error::kNotFound) << ErrorName(found);
+    EXPECT_EQ(ring.Send(pair.client, "x").result(), 1);
+    EXPECT_EQ(ring.Await(recv).result(), 1);
+    const Error told = ring.Await(second).error();
+    EXPECT_TRUE(told == Error::kOk || told == Error::kBusy) << ErrorName(told);
+  }
+}
+
 }  // namespace
 }  // namespace ioring

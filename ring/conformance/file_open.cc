@@ -169,6 +169,24 @@ TEST_P(RingConformance, FileOpenAppends) {
   tree.Close(other);
 }
 
+// Also where the file is emptied first.
+TEST_P(RingConformance, FileOpenAppendsToWhatItEmptied) {
+  TestRing& ring = MakeRing();
+  FileTree tree(ring);
+  for (const bool follow_link : {true, false}) {
+    tree.Make(follow_link ? "a" : "b", "before");
+    const FileId file = tree.Open(follow_link ? "a" : "b", {.access = Access::kWrite,
+                                                            .create = Create::kTruncate,
+                                                            .follow_link = follow_link,
+                                                            .append = true});
+    EXPECT_EQ(tree.InfoOf(file).size, 0u);
+    EXPECT_EQ(tree.Write(file, 100, "one").result(), 3);
+    EXPECT_EQ(tree.Write(file, 0, " two").result(), 4);
+    EXPECT_EQ(tree.Content(follow_link ? "a" : "b"), "one two");
+    tree.Close(file);
+  }
+}
+
 // Who may write is what a new file is told; what is there already stays as it is.
 TEST_P(RingConformance, FileOpenPermissions) {
   TestRing& ring = MakeRing();

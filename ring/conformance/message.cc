@@ -391,6 +391,35 @@ TEST_P(RingConformance, MessageShutdownEndsReceives) {
   });
 }
 
+// The receives before it in its batch, too: none is told of an empty datagram.
+TEST_P(RingConformance, MessageShutdownEndsReceivesOfItsBatch) {
+  TestRing& ring = MakeRing();
+  const TestGroup group = ring.MakeGroup(4, 64);
+  const auto recv_from = [&](ConnectionId socket, Endpoint* source) {
+    return ring.Start(
+        [&](Token token) { return ring.PrepareRecvFrom(socket, ring.Memory(64), source, token); });
+  };
+  for (int way = 0; way < 4; ++way) {
+    ForEach(Inboxes(ring, GetParam().native_kinds), [&](const Inbox& inbox) {
+      if (inbox.peer == nullptr) return;
+      Endpoint* const source = ring.NewEndpoint();
+      const Shots shots = way == 2 ? Shots::kOneShot : Shots::kMultishot;
+      const Token receive = way == 0   ? ring.StartRecv(inbox.socket, ring.Memory(64))
+                            : way == 1 ? recv_from(inbox.socket, source)
+                                       : ring.StartManaged(inbox.socket, group.id, shots);
+      const Token shutdown = ring.Start(
+          [&](Token token) { return ring.PrepareShutdown(inbox.socket, Direction::kRecv, token); });
+      EXPECT_EQ(ring.Await(shutdown).result(), 0);
+      const Arrival end = ring.Await(receive);
+      EXPECT_EQ(end.result(), 0) << ErrorName(end.error());
+      EXPECT_EQ(end.completion.flags, 0u) << way;
+      if (way == 1) {
+        EXPECT_EQ(source->family(), Endpoint::Family::kNone);
+      }
+    });
+  }
+}
+
 // ---- Sending.
 
 // One send is one message; kAll changes nothing.

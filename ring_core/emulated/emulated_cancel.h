@@ -46,6 +46,8 @@ bool EmulatedRing<Backend, Types>::CancelOperation(Operation& operation) {
       break;
     case OperationKind::kDeadline:
       if (operation.has(kStruck)) return false;  // what it is on was asked to stop
+      // It was called off before, and its target may have another one.
+      if (operation.has(kEnding)) return true;
       DetachDeadline(operation);
       break;
     case OperationKind::kTimeout:
@@ -115,7 +117,11 @@ template <typename Backend, typename Types>
 ABSL_ATTRIBUTE_NOINLINE void EmulatedRing<Backend, Types>::BeginCancelAll(Operation& operation) {
   for (uint32_t i = 0; i < operations_.used_end(); ++i) {
     Operation& other = operations_[i];
-    if (other.kind != OperationKind::kFree && other.kind != OperationKind::kDeadline) {
+    if (other.kind == OperationKind::kFree || other.kind == OperationKind::kDeadline) continue;
+    // Not at once: that many completions may not fit, and RunSubmissions counts on few.
+    if (other.kind == OperationKind::kTimeout && other.has(kBegun)) {
+      EndSoon(other, ToResult(Error::kCanceled));
+    } else {
       CancelOperation(other);
     }
   }

@@ -94,7 +94,6 @@ Prepared EmulatedRing<Backend, Types>::Begin(const request::Shutdown& shutdown, 
   Operation& operation = operations_.Take(OperationKind::kShutdown, token);
   operation.connection = shutdown.connection.index;
   operation.how = shutdown.direction;
-  if (shutdown.direction != Direction::kSend) connection->recv_shut = true;
   ++connection->other_operations;
   return Accepted(operation);
 }

@@ -177,6 +177,7 @@ Prepared EmulatedRing<Backend, Types>::Begin(const request::SendTo& send, Token 
   operation->message.data = const_cast<std::byte*>(send.memory.data());  // it is only read
   operation->message.length = CheckedLength(send.memory.size(), TransferFlags::kNone);
   operation->message.address = address;
+  operation->delay_ns = 0;
   return prepared;
 }
 

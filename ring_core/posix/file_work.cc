@@ -94,14 +94,15 @@ ssize_t TryNow([[maybe_unused]] const FileTransferWork& work,
 #endif
 }
 
-// Whether nobody was faster since the descriptor became ready.
+// Whether nobody was faster since the descriptor became ready. Not, if poll(2) cannot tell for want
+// of memory: a transfer that is tried then could block.
 bool IsReady(const FileTransferWork& work) {
   pollfd now{work.wait_descriptor, work.wait_events, 0};
   int result;
   do {
     result = poll(&now, 1, 0);
   } while (result < 0 && errno == EINTR);
-  return result != 0;
+  return result > 0;
 }
 
 // poll(2) said that something can be transferred, unless somebody else was faster. Of a pipe that

@@ -197,6 +197,7 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   void RunTransferAll(Connection& connection, Operation& operation, bool is_send);
   void RunRecvFrom(Connection& connection, Operation& operation);
   void RunSendTo(Connection& connection, Operation& operation);
+  void WaitToSendTo(Connection& connection, Operation& operation);
 
   // The operation table: readiness_operation.cc.
   void BeginConnect(Operation& operation);

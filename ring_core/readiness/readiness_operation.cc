@@ -189,9 +189,9 @@ void ReadinessCore::BeginShutdown(Operation& operation) {
   // (inet_shutdown).
   const bool is_shut = result == 0 || (result == -ENOTCONN && connection.has_messages());
   if (is_shut) {
-    if (operation.how != Direction::kSend && connection.has_messages()) {
+    if (operation.how != Direction::kSend) {
       connection.recv_shut = true;
-      connection.has_end = true;
+      if (connection.has_messages()) connection.has_end = true;
     }
     // What waits is told, whether this system raises an event for it or not.
     connection.set_ready(kReadyToRecv | kReadyToSend | kShortProvesNothing);
@@ -203,8 +203,15 @@ void ReadinessCore::BeginShutdown(Operation& operation) {
 // ---- Timers.
 
 void ReadinessCore::OnTimer(Operation& operation) {
-  if (operation.kind != OperationKind::kConnect) return EmulatedRing::OnTimer(operation);
+  const bool is_send = operation.kind == OperationKind::kSendTo;
+  if (!is_send && operation.kind != OperationKind::kConnect) {
+    return EmulatedRing::OnTimer(operation);
+  }
   Connection& connection = connections_[operation.connection];
+  if (is_send) {
+    connection.set_ready(kReadyToSend);
+    return RunSend(connection);
+  }
   OnConnectCall(connection, operation,
                 posix::ConnectAgain(connection.descriptor, operation.address));
 }

@@ -1,11 +1,14 @@
 // Transfers of connections: trying and cancelling them.
 #include <errno.h>
+#include <sys/socket.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
 #include "absl/base/attributes.h"
 #include "absl/base/optimization.h"
+#include "ring/clock.h"
 #include "ring/options.h"
 #include "ring_core/posix/calls.h"
 #include "ring_core/readiness/readiness_core.h"
@@ -100,22 +103,40 @@ void ReadinessCore::RunTransferAll(Connection& connection, Operation& operation,
 
 void ReadinessCore::RunRecvFrom(Connection& connection, Operation& operation) {
   Operation::Message& message = operation.message;
-  const CallResult result = NothingOrEnd(
-      connection,
-      posix::RecvFrom(connection.descriptor, message.data, message.length, &message.address));
+  const CallResult received =
+      posix::RecvFrom(connection.descriptor, message.data, message.length, &message.address);
+  const CallResult result = NothingOrEnd(connection, received);
   if (result == -EAGAIN) return WaitForEvents(connection);
+  if (received == -EAGAIN) message.address.size = 0;  // the end comes from nobody
   EndRecvFrom(connection, operation, result);
 }
 
 void ReadinessCore::RunSendTo(Connection& connection, Operation& operation) {
+  if (operation.heap_place != 0) return;  // it waits for its time
   const Operation::Message& message = operation.message;
   const CallResult result =
       posix::SendTo(connection.descriptor, message.data, message.length, message.address);
-  if (result == -EAGAIN) {
-    connection.clear_ready(kReadyToSend);
+  if (result != -EAGAIN) return EndTransfer(connection, operation, /*is_send=*/true, result);
+  connection.clear_ready(kReadyToSend);
+  WaitToSendTo(connection, operation);
+}
+
+// First the socket's own memory is waited for. If there is some, and the send is not possible all
+// the same, the queue of a Unix-domain receiver is full, of which no event tells. On Linux each
+// attempt makes an event besides, by the memory that it takes and gives back. So the time from one
+// attempt to the next doubles between these bounds.
+void ReadinessCore::WaitToSendTo(Connection& connection, Operation& operation) {
+  constexpr int64_t kNoDelayYet = 1;
+  constexpr int64_t kFirstDelayNanos = 1'000'000;
+  constexpr int64_t kLongestDelayNanos = 64'000'000;
+  const bool is_unix = operation.message.address.get()->sa_family == AF_UNIX;
+  if (!is_unix || operation.delay_ns == 0) {
+    operation.delay_ns = kNoDelayYet;
     return WaitForEvents(connection);
   }
-  EndTransfer(connection, operation, /*is_send=*/true, result);
+  operation.delay_ns = std::clamp(2 * operation.delay_ns, kFirstDelayNanos, kLongestDelayNanos);
+  operation.due_ns = SaturatingAdd(Now(), operation.delay_ns);
+  timers_.Add(operation);
 }
 
 }  // namespace ioring::readiness

@@ -1,5 +1,5 @@
-// Connects to a Unix-domain listener whose queue is full: they wait, at next to no cost, until
-// there is room. (Elsewhere than on Linux such a listener refuses them.)
+// Connects to a Unix-domain listener whose queue is full, and datagrams to such a receiver: they
+// wait, at next to no cost, until there is room. (Elsewhere than on Linux it refuses them.)
 #if defined(__linux__)
 #include <sys/resource.h>
 
@@ -87,6 +87,28 @@ TEST_P(RingConformance, ConnectsThatWaitTakeFewThreadsAndLittleTime) {
   EXPECT_EQ(ring.Await(ring.StartCancel(accept)).result(), 0);
   ring.AwaitAll(accept);
   EXPECT_TRUE(ring.CloseListener(*listener).ok());
+}
+
+// The same of a datagram whose receiver's queue is full.
+TEST_P(RingConformance, DatagramsThatWaitTakeLittleTime) {
+  TestRing& ring = MakeRing();
+  const absl::StatusOr<ConnectionId> to = ring.OpenDatagram(UnusedPath(ring));
+  const absl::StatusOr<ConnectionId> from = ring.OpenDatagram(UnusedPath(ring));
+  ASSERT_TRUE(to.ok() && from.ok()) << to.status() << from.status();
+  const Endpoint address = *ring.LocalEndpoint(*to);
+  std::vector<Token> sends;
+  do {
+    sends.push_back(ring.Start([&](Token token) {
+      return ring.PrepareSendTo(*from, ring.Text("datagram"), address, token);
+    }));
+    ring.Quiet();
+  } while (ring.HasArrived(sends.back()) && sends.size() < 1000);
+  const std::chrono::microseconds time_before = ProcessTime();
+  WaitFor(ring, std::chrono::milliseconds{800});
+  EXPECT_LT(ProcessTime() - time_before, std::chrono::milliseconds{200});
+  ASSERT_FALSE(ring.HasArrived(sends.back()));
+  for (size_t i = 0; i < sends.size(); ++i) EXPECT_EQ(ring.Recv(*to, ring.Memory(64)).result(), 8);
+  for (const Token send : sends) EXPECT_EQ(ring.Await(send).result(), 8);
 }
 
 }  // namespace
