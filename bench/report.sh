@@ -2,10 +2,11 @@
 # Measures everything and writes report.json, report.md and report.html.
 #
 #   ./bazelw run //bench:report [-- --form=full] [--shapes=50x64,...] [--out=FOLDER] [--peers=no] [--components=no]
-#     [NAME=PROGRAM...]
+#     [--files=FILE] [NAME=PROGRAM...]
 #
 # --form=quick (the default) takes less than five minutes, --form=full about forty minutes. Nothing else should run meanwhile.
-# The files go to ./ioring-report. More servers may follow, as for //bench:compare.
+# The files go to ./ioring-report. More servers may follow, as for //bench:compare. FILE is what bench/files/table wrote with
+# --json=FILE: the report has its figures and charts, too.
 set -euo pipefail
 
 fail() {
@@ -15,7 +16,7 @@ fail() {
 
 form=quick
 out="${BUILD_WORKING_DIRECTORY:-${PWD}}/ioring-report"
-peers= components=yes reporter= server= load=
+peers= components=yes reporter= server= load= files=
 benchmarks=()
 counters=()
 servers=()
@@ -38,6 +39,7 @@ for argument in "$@"; do
     --counter=*) counters+=("${argument#*=}") ;;
     --server=*) server="${argument#*=}" ;;
     --load=*) load="${argument#*=}" ;;
+    --files=*) files="${argument#*=}" ;;
     [a-z]*=*) servers+=("${argument}") ;;
     *) arguments+=("${argument}") ;;
   esac
@@ -61,6 +63,9 @@ if [[ ${#counters[@]} != 0 ]]; then
 fi
 { : 3>&1; } 2>/dev/null || fail "standard output is closed"
 [[ ${out} == /* ]] || out="${BUILD_WORKING_DIRECTORY:-${PWD}}/${out}"
+[[ -z ${files} || ${files} == /* ]] || files="${BUILD_WORKING_DIRECTORY:-${PWD}}/${files}"
+[[ -z ${files} || -r ${files} ]] || fail "--files=${files} cannot be read"
+[[ -z ${files} ]] || arguments+=("--files=${files}")
 mkdir -p "${out}" 2>/dev/null || fail "--out=${out} cannot be written"
 # Before minutes are spent on components.
 "${reporter}" --check --form="${form}" --out="${out}" --load="${load}" "${arguments[@]}" "${servers[@]}"

@@ -62,8 +62,14 @@ for word in peers asio pool_benchmark per_message; do not_called "${word} "; don
 failure components "--components=maybe is neither yes nor no" "${RUN[@]}" --components=maybe
 effect components "report.html" "${RUN[@]}" --components=yes
 
+: >"${CALLS}"
+echo '{}' >"${FOLDER}/figures"
+effect files "report.html" "${RUN[@]}" --peers=no --components=no --files="${FOLDER}/figures"
+called "reporter --check --form=smoke --out=${FOLDER}/out --load=${FOLDER}/load --files=${FOLDER}/figures"
+
 # What is missing is told before anything is measured.
 : >"${CALLS}"
+failure files "--files=${FOLDER}/none cannot be read" "${RUN[@]}" --files="${FOLDER}/none"
 failure reporter "--reporter=${FOLDER}/none is no program" "${RUN[@]}" --reporter="${FOLDER}/none"
 failure benchmark "--benchmark=${FOLDER}/none is no program" "${RUN[@]}" --benchmark="${FOLDER}/none"
 failure counter "--counter=${FOLDER}/none is no program" "${RUN[@]}" --counter="${FOLDER}/none"

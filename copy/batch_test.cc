@@ -256,7 +256,7 @@ TEST_F(BatchTest, CopiesAllOfAFileThatDoesNotTellItsSize) {
     batch.entries = {{.name = "maps"}, {.name = "limits"}};
     CopyBatch(batch);
     for (const BatchEntry& entry : batch.entries) {
-      EXPECT_EQ(entry.outcome, Outcome::kFile);
+      ASSERT_EQ(entry.outcome, Outcome::kFile);
       EXPECT_EQ(entry.reason, "") << entry.name;
       EXPECT_EQ(entry.bytes, static_cast<uint64_t>(to_.Look(entry.name).st_size));
     }

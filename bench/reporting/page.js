@@ -235,6 +235,34 @@ function addServers() {
   ], report.servers));
 }
 
+// Of one file by several techniques, as ratios to the plain loop.
+function addFiles() {
+  if (report.files === null) return;
+  page.append(element('h2', {textContent: 'Copies of a file'}));
+  const parent = element('div', {className: 'charts'});
+  page.append(parent);
+  const number = (title, text) => ({title, number: true, text});
+  for (const cache of new Set(report.files.rows.map((row) => row.cache))) {
+    const rows = report.files.rows.filter((row) => row.cache === cache);
+    const name = cache === 'direct' ? 'past the page cache' : 'through the page cache';
+    const size = `${countText(rows[0].bytes / 2 ** 20)} MiB ${name}`;
+    const ratios = (label, key, colour) =>
+      ({label, data: rows.map((row) => median(row[key])), backgroundColor: colour});
+    addChart(parent, `${size}: wall time (dark) and processor time (light)`, 'bar', 'technique',
+             'ratio to read(2), write(2) (less is better)', rows.map((row) => row.title),
+             [ratios('wall time', 'wall_ratios', '#0b3d91'), ratios('processor time', 'cpu_ratios', '#a9cdf0')], false);
+    page.append(element('h3', {textContent: `${size} (${rows[0].wall_ratios.length} rounds)`}), table([
+      {title: 'technique', text: (row) => row.title},
+      number('copied in memory', (row) => numberText(row.copied_bytes === null ? null : row.copied_bytes / row.bytes, 2)),
+      number('kernel entries', (row) => numberText(row.kernel_entries, 0)),
+      number('wall ms', (row) => numberText(1000 * median(row.wall_seconds), 0)),
+      number('CPU ms', (row) => numberText(1000 * median(row.cpu_seconds), 0)),
+      number('wall / first row', (row) => numberText(median(row.wall_ratios), 2)),
+      number('CPU / first row', (row) => numberText(median(row.cpu_ratios), 2)),
+    ], rows));
+  }
+}
+
 function addComponents() {
   if (report.components.length === 0) return;
   page.append(element('h2', {textContent: 'Components'}));
@@ -250,6 +278,7 @@ addChartsByConnections();
 addLatencyCharts();
 addShapeTables();
 addServers();
+addFiles();
 addComponents();
 
 // For whoever checks the page: what it shows, to be compared with the JSON.

@@ -9,6 +9,7 @@
 #include "bench/json_value.h"
 #include "bench/machine.h"
 #include "bench/measurement.h"
+#include "bench/reporting/file_copies.h"
 #include "bench/reporting/target_table.h"
 
 namespace ioring {
@@ -56,6 +57,7 @@ struct Report {
   std::vector<Target> targets;
   std::vector<Finding> findings;
   std::vector<Component> components;
+  FileCopies files;
   std::vector<std::string> notes;  // sentences, such as what could not be measured
 };
 

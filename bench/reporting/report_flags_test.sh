@@ -38,6 +38,12 @@ echo "the text of a component" >"${FOLDER}/broken/part.txt"
 printf '{"benchmarks":\n]}' >"${FOLDER}/broken/part.json"
 failure components "${FOLDER}/broken/part.json, line 2: expected a value, found ']'" "${CHECK[@]}" --check=false \
   --components="${FOLDER}/broken"
+readonly FIGURES='"bytes":1048576,"copied_bytes":null,"kernel_entries":null,"wall_seconds":[1],"cpu_seconds":[1]'
+echo '{"rows":[{"title":"this technique","cache":"cached",'"${FIGURES}"',"wall_ratios":[1],"cpu_ratios":[1]}]}' >"${FOLDER}/copies"
+echo '{"rows":[{"title":"this technique"}]}' >"${FOLDER}/no_copies"
+failure files "--files: ${FOLDER}/none cannot be read" "${CHECK[@]}" --files="${FOLDER}/none"
+failure files "--files=${FOLDER}/no_copies: row 1 of bench/files/table: \"bytes\" is missing" "${CHECK[@]}" \
+  --files="${FOLDER}/no_copies"
 any_value command "it is text for the report"
 any_value notes "it is text for the report"
 
@@ -45,12 +51,12 @@ any_value notes "it is text for the report"
 { cat "${FRAME}"; echo "<!-- this frame -->"; } >"${FOLDER}/frame"
 { cat "${SCRIPT}"; echo "// this script"; } >"${FOLDER}/script"
 { cat "${CHARTS}"; echo "// these charts"; } >"${FOLDER}/charts"
-effect out,shapes,load,frame,script,charts,components,command,notes "load 1 of 1: 1 connections, 64 B" \
+effect out,shapes,load,frame,script,charts,components,files,command,notes "load 1 of 1: 1 connections, 64 B" \
   "${CHECK[@]}" --check=false --out="${OUT}" --shapes=1x64 --load="${LOAD}" --frame="${FOLDER}/frame" \
-  --script="${FOLDER}/script" --charts="${FOLDER}/charts" --components="${COMPONENTS}" --command="what was typed" \
+  --script="${FOLDER}/script" --charts="${FOLDER}/charts" --components="${COMPONENTS}" --files="${FOLDER}/copies" --command="what was typed" \
   --notes="one sentence,another sentence"
 for file in report.json report.html report.md; do
-  for words in "what was typed" "another sentence" "part"; do
+  for words in "what was typed" "another sentence" "part" "this technique"; do
     grep -qF -- "${words}" "${OUT}/${file}" || fail "no '${words}' in ${file}"
   done
 done

@@ -118,7 +118,8 @@ std::string ReportJson(const Report& report) {
                      {"targets", ArrayOf(report.targets, TargetJson)},
                      {"findings", ArrayOf(report.findings, finding)},
                      {"shapes", ArrayOf(report.shapes, ShapeJson)},
-                     {"components", ArrayOf(report.components, component)}}) +
+                     {"components", ArrayOf(report.components, component)},
+                     {"files", report.files.json.empty() ? "null" : report.files.json}}) +
          "\n";
 }
 

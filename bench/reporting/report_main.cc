@@ -28,6 +28,7 @@
 #include "bench/json_value.h"
 #include "bench/machine.h"
 #include "bench/measurement.h"
+#include "bench/reporting/file_copies.h"
 #include "bench/reporting/findings.h"
 #include "bench/reporting/page.h"
 #include "bench/reporting/plan.h"
@@ -47,6 +48,7 @@ ABSL_FLAG(std::string, script, "", "page.js");
 ABSL_FLAG(std::string, charts, "", "chart.umd.min.js");
 ABSL_FLAG(std::string, components, "",
           "a folder with NAME.txt and NAME.json for each component's benchmark");
+ABSL_FLAG(std::string, files, "", "what bench/files/table --json=FILE wrote");
 ABSL_FLAG(std::string, command, "", "the command that a person typed");
 ABSL_FLAG(std::vector<std::string>, notes, {}, "sentences for the report");
 
@@ -192,6 +194,18 @@ absl::StatusOr<std::vector<Component>> ReadComponents(const std::string& folder)
   return components;
 }
 
+absl::StatusOr<FileCopies> ReadFileCopies(const std::string& path) {
+  if (path.empty()) return FileCopies();
+  const absl::StatusOr<std::string> json = ReadFile(path);
+  if (!json.ok()) {
+    return absl::NotFoundError(absl::StrCat("--files: ", json.status().message()));
+  }
+  absl::StatusOr<FileCopies> copies = ParseFileCopies(*json);
+  if (copies.ok()) return copies;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--files=", path, ": ", copies.status().message()));
+}
+
 // A path on this machine says nothing to a reader elsewhere.
 void ShortenCommands(std::vector<Server>& servers) {
   for (Server& server : servers) {
@@ -272,6 +286,8 @@ absl::Status Execute(const std::vector<std::string>& servers) {
   if (!parsed.ok()) return parsed.status();
   const absl::StatusOr<PageFiles> files = CheckFiles();
   if (!files.ok()) return files.status();
+  absl::StatusOr<FileCopies> copies = ReadFileCopies(absl::GetFlag(FLAGS_files));
+  if (!copies.ok()) return copies.status();
   if (absl::GetFlag(FLAGS_check)) return absl::OkStatus();
   const absl::Time start = absl::Now();
   Report report = {.form = form,
@@ -292,6 +308,7 @@ absl::Status Execute(const std::vector<std::string>& servers) {
       ReadComponents(absl::GetFlag(FLAGS_components));
   if (!components.ok()) return components.status();
   report.components = *std::move(components);
+  report.files = *std::move(copies);
   return Run(*plan, report).MeasureAll([&] {
     report.minutes = absl::ToDoubleMinutes(absl::Now() - start);
     return WriteAll(report, *files);

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "bench/comparison.h"
+#include "bench/reporting/file_copies.h"
 #include "bench/reporting/report.h"
 
 namespace ioring {
@@ -99,6 +100,7 @@ std::string ReportMarkdown(const Report& report) {
                           result.series.empty() ? 0 : result.series.front().rounds.size(),
                           ShapeTable(result));
   }
+  text += FileCopiesMarkdown(report.files);
   if (!report.components.empty()) absl::StrAppend(&text, "\n## Components\n");
   for (const Component& component : report.components) {
     absl::StrAppend(&text, "\n### ", component.name, "\n\n```\n", component.text, "```\n");

@@ -6,14 +6,17 @@
 #include <fstream>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "bench/comparison.h"
 #include "bench/json_value.h"
+#include "bench/reporting/file_copies.h"
 #include "bench/reporting/findings.h"
 #include "bench/reporting/json_text.h"
 #include "bench/reporting/page.h"
@@ -31,6 +34,7 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::Pair;
 using testing::SizeIs;
 
@@ -281,6 +285,45 @@ TEST(ReportTest, MarkdownHasFiguresAndVerdicts) {
   EXPECT_THAT(text, HasSubstr("| at most 0.85 | **not reached** |"));
   EXPECT_THAT(text, HasSubstr("`run it`"));
   EXPECT_THAT(text, HasSubstr("- **io_uring and hand-written epoll.** What profiles found"));
+}
+
+constexpr char kFileCopies[] = R"({"rounds": 2, "rows": [
+  {"id": "loop", "title": "plain", "cache": "cached", "bytes": 2097152, "copied_bytes": 0,
+   "kernel_entries": 64, "own_kernel_entries": 60, "wall_seconds": [0.5, 0.7],
+   "cpu_seconds": [0.25, 0.25], "wall_ratios": [1, 1], "cpu_ratios": [1, 1]},
+  {"id": "dd", "title": "dd", "cache": "direct", "bytes": 2097152, "copied_bytes": null,
+   "kernel_entries": null, "own_kernel_entries": null, "wall_seconds": [1, 1],
+   "cpu_seconds": [1, 1], "wall_ratios": [0.5, 2], "cpu_ratios": [3, 3]}]})";
+
+TEST(FileCopiesTest, AreInTheReport) {
+  Report report = SmallReport();
+  EXPECT_THAT(ReportJson(report), HasSubstr(R"("files":null)"));
+  EXPECT_THAT(ReportMarkdown(report), Not(HasSubstr("Copies of a file")));
+  report.files = ParseFileCopies(kFileCopies).value();
+  const absl::StatusOr<JsonValue> value = JsonValue::Parse(ReportJson(report));
+  ASSERT_TRUE(value.ok()) << value.status();
+  EXPECT_EQ(value->Find("files")->Find("rows")->Elements().size(), 2u);
+  const std::string text = ReportMarkdown(report);
+  EXPECT_THAT(text, HasSubstr("### Through the page cache, 2 MiB (2 rounds)"));
+  EXPECT_THAT(text,
+              HasSubstr("| plain | 0.00 | 64 | 600 | 250 | 1.00 (1.00-1.00) | 1.00 (1.00-1.00) |"));
+  EXPECT_THAT(text, HasSubstr("### Past the page cache, 2 MiB (2 rounds)"));
+  EXPECT_THAT(text, HasSubstr("| dd |  |  | 1000 | 1000 | 1.25 (0.50-2.00) | 3.00 (3.00-3.00) |"));
+}
+
+TEST(FileCopiesTest, WhatIsMissingIsNamed) {
+  for (const std::string_view name : {"title", "cache", "bytes", "copied_bytes", "kernel_entries",
+                                      "wall_seconds", "cpu_ratios"}) {
+    std::string json = kFileCopies;
+    json.replace(json.rfind(absl::StrCat("\"", name, "\"")), 2, "\"x");
+    const absl::StatusOr<FileCopies> copies = ParseFileCopies(json);
+    ASSERT_FALSE(copies.ok()) << json;
+    EXPECT_THAT(copies.status().message(),
+                HasSubstr(absl::StrCat("row 2 of bench/files/table: \"", name, "\" is missing")));
+  }
+  EXPECT_FALSE(ParseFileCopies("{}").ok());
+  EXPECT_FALSE(ParseFileCopies(R"({"rows": []})").ok());
+  EXPECT_FALSE(ParseFileCopies("[").ok());
 }
 
 TEST(PageTest, HoldsAllPartsAndNoEndOfAScript) {
