@@ -57,7 +57,8 @@ enum ConnectionFlags : uint16_t {
   // What RegisterSocket changed, see changes().
   kMadeCloseOnExec = 1 << 11,
   kMadeNoDelay = 1 << 12,
-  kDropsUnsent = 1 << 13,  // is being reset, so that the memory of zero-copy sends is freed
+  kDropsUnsent = 1 << 13,      // is being reset, so that the memory of zero-copy sends is freed
+  kOnlyErrorPolled = 1 << 14,  // the last poll of a managed receive told of an error and no bytes
 };
 // What the ring is to do for the connection at the next kernel entry.
 enum ConnectionTasks : uint8_t {

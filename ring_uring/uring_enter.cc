@@ -157,11 +157,9 @@ uint32_t UringRing::SubmitNow() {
   BeginOwn();
   if (HasTimers()) RunTimers(NowNanos());
   // Files that are sent could go on to their ends, piece after piece. The next submit or wait does
-  // so. All else gets a round for each thing in flight, which is enough for what ends: a receive
-  // whose socket has an error that stays (of its queue of errors) is polled without an end.
-  constexpr uint64_t kRoundsMax = 16;
-  const uint64_t enough = kRoundsMax + connections_.open() + in_flight_;
-  for (uint64_t round = 1; round <= enough; ++round) {
+  // so.
+  constexpr int kRoundsMax = 16;
+  for (int round = 1;; ++round) {
     const bool entered = EnterKernel(EnterArguments{});
     const uint32_t space_before = completions_.space();
     Harvest();
@@ -495,6 +493,7 @@ void UringRing::RunTimers(int64_t now_ns) {
     OnTimer(timer, now_ns);
   }
   while (lingers_.next_ns() <= now_ns) LookAtLinger(connections_[lingers_.TakeNext()], now_ns);
+  if (next_slow_poll_ns_ <= now_ns) ResumeSlowPolls();
 }
 
 // Prepare makes no system calls, so the sockets of connects are made here.

@@ -188,13 +188,35 @@ void UringRing::OnManagedMessage(Connection& connection, const io_uring_cqe& cqe
   DropKernelEntry(connection);
 }
 
-// There was nothing to receive after all: another reader of the socket was faster.
+// There was nothing to receive after all: another reader of the socket was faster, or there is only
+// an error.
 void UringRing::PollAgain(Connection& connection) {
   if (connection.has(uring::kRecvCancelled)) {
     EndManagedRecv(connection, ToResult(Error::kCanceled));
+  } else if (connection.has(uring::kOnlyErrorPolled)) {
+    PollSlowly(connection);
   } else {
     DeferConnection(connection);
   }
+}
+
+// A socket's queue of errors ends each poll at once as long as nobody reads it, and that is the
+// program's to do (recv(2), MSG_ERRQUEUE). Until then what arrives is found by trying now and then.
+void UringRing::PollSlowly(Connection& connection) {
+  constexpr int64_t kDelayNanos = 5'000'000;
+  slow_polls_.push_back(connections_.IdOf(connection));
+  if (next_slow_poll_ns_ == WaitPlan::kNever) next_slow_poll_ns_ = NowNanos() + kDelayNanos;
+}
+
+void UringRing::ResumeSlowPolls() {
+  next_slow_poll_ns_ = WaitPlan::kNever;
+  for (const ConnectionId id : slow_polls_) {
+    Connection& connection = connections_[id.index];
+    const bool waits =
+        connection.recv == Transfer::kManagedStalled && !connection.has(uring::kStalledForBuffer);
+    if (connection.generation == id.generation && waits) DeferConnection(connection);
+  }
+  slow_polls_.clear();
 }
 
 // Bytes in a buffer: one completion, which is the last where `is_last`.
@@ -294,6 +316,8 @@ void UringRing::OnManagedPoll(uint32_t index, const io_uring_cqe& cqe) {
     if (connection.kind == SocketKind::kDatagrams && (cqe.res & (POLLRDHUP | POLLHUP)) != 0) {
       connection.set(uring::kRecvShut);
     }
+    connection.clear(uring::kOnlyErrorPolled);
+    if ((cqe.res & (POLLIN | POLLRDHUP | POLLHUP)) == 0) connection.set(uring::kOnlyErrorPolled);
     ReadAfterPoll(connection);
   }
   DropKernelEntry(connection);

@@ -225,8 +225,10 @@ class UringRing final : public Ring, private RingState {
   static constexpr uint32_t kCompletionsOfOne = 3;
   void RunTimers(int64_t now_ns);
   // When the next of the ring's own timers is due, on the steady clock.
-  int64_t NextTimer() const { return std::min(timers_.next_ns(), lingers_.next_ns()); }
-  bool HasTimers() const { return !timers_.empty() || !lingers_.empty(); }
+  int64_t NextTimer() const {
+    return std::min({timers_.next_ns(), lingers_.next_ns(), next_slow_poll_ns_});
+  }
+  bool HasTimers() const { return !timers_.empty() || !lingers_.empty() || !slow_polls_.empty(); }
   uint32_t SubmitNow();
   uint32_t Wait(const WaitOptions& options, bool submit);
   // A wake is to be taken, or nothing more fits, whatever the wait is for.
@@ -480,6 +482,8 @@ class UringRing final : public Ring, private RingState {
   bool SeesAllCompletions() const;
   bool AgreesWithKernel(uint32_t group, uint32_t buffer, const io_uring_cqe& cqe) const;
   void PollAgain(Connection& connection);
+  void PollSlowly(Connection& connection);
+  void ResumeSlowPolls();
   void ReadAfterPoll(Connection& connection);
   void EndManagedRecv(Connection& connection, int32_t result, uint32_t flags = 0);
   void OnWake(const io_uring_cqe& cqe);
@@ -569,6 +573,9 @@ class UringRing final : public Ring, private RingState {
   uint32_t own_count_ = 0;
   TimerHeap<Operation> timers_;
   LingerTable lingers_;
+  // Connections, some of them of before, that are polled again at that time.
+  std::vector<ConnectionId> slow_polls_;
+  int64_t next_slow_poll_ns_ = WaitPlan::kNever;
   // Where what is dropped goes, of all closes. Never read; TCP sockets do not even write it.
   const std::unique_ptr<std::byte[]> dropped_;
 
