@@ -399,9 +399,17 @@ TEST_P(RingConformance, MessageShutdownEndsReceivesOfItsBatch) {
     return ring.Start(
         [&](Token token) { return ring.PrepareRecvFrom(socket, ring.Memory(64), source, token); });
   };
+  const ConnectionId other = ring.Datagram();
+  const Endpoint address = *ring.LocalEndpoint(other);
   for (int way = 0; way < 4; ++way) {
     ForEach(Inboxes(ring, GetParam().native_kinds), [&](const Inbox& inbox) {
       if (inbox.peer == nullptr) return;
+      // What takes its place next is no answer to it.
+      EXPECT_EQ(ring.Run([&](Token token) {
+                      return ring.PrepareSendTo(other, ring.Text("x"), address, token);
+                    })
+                    .result(),
+                1);
       Endpoint* const source = ring.NewEndpoint();
       const Shots shots = way == 2 ? Shots::kOneShot : Shots::kMultishot;
       const Token receive = way == 0   ? ring.StartRecv(inbox.socket, ring.Memory(64))

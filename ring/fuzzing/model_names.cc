@@ -95,7 +95,9 @@ bool Model::OpenAllows(const Operation& operation, State state, Error error) con
     case State::kFolder:
       return error == (options.directory ? Error::kOk : Error::kIsDirectory);
     case State::kLink:
-      return error == (options.follow_link ? Error::kNotFound : Error::kSymbolicLink);
+      // It leads nowhere. Where a directory is wanted, systems differ in which of two they tell.
+      if (options.follow_link) return error == Error::kNotFound;
+      return error == Error::kSymbolicLink || (options.directory && error == Error::kNotDirectory);
     case State::kUnknown:
       break;
   }
