@@ -202,9 +202,12 @@ bool Model::MustDeadlineEnd(const Operation& deadline) const {
   bool any_goes_on = false;
   std::chrono::steady_clock::time_point since = deadline.prepared;
   for (const uint64_t target : deadline.targets) {
-    if (!GoesOn(target)) continue;
+    const auto found = operations_.find(target);
+    if (found == operations_.end()) continue;
+    const Operation& operation = found->second;
+    // It ends when the peer has taken what was sent, and the deadline after it.
+    if (operation.sent) return false;
     any_goes_on = true;
-    const Operation& operation = operations_.at(target);
     // Ticks may keep it from striking for ever.
     if (operation.many && operation.kind == Kind::kTimeout) return false;
     if (operation.many) since = std::max(since, operation.heard);
