@@ -493,7 +493,7 @@ void UringRing::RunTimers(int64_t now_ns) {
     OnTimer(timer, now_ns);
   }
   while (lingers_.next_ns() <= now_ns) LookAtLinger(connections_[lingers_.TakeNext()], now_ns);
-  if (next_slow_poll_ns_ <= now_ns) ResumeSlowPolls();
+  if (slow_ns_ <= now_ns) ResumeSlowPolls();
 }
 
 // Prepare makes no system calls, so the sockets of connects are made here.

@@ -205,11 +205,11 @@ void UringRing::PollAgain(Connection& connection) {
 void UringRing::PollSlowly(Connection& connection) {
   constexpr int64_t kDelayNanos = 5'000'000;
   slow_polls_.push_back(connections_.IdOf(connection));
-  if (next_slow_poll_ns_ == WaitPlan::kNever) next_slow_poll_ns_ = NowNanos() + kDelayNanos;
+  if (slow_ns_ == WaitPlan::kNever) slow_ns_ = NowNanos() + kDelayNanos;
 }
 
 void UringRing::ResumeSlowPolls() {
-  next_slow_poll_ns_ = WaitPlan::kNever;
+  slow_ns_ = WaitPlan::kNever;
   for (const ConnectionId id : slow_polls_) {
     Connection& connection = connections_[id.index];
     const bool waits =

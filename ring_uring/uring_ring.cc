@@ -101,8 +101,11 @@ absl::StatusOr<std::unique_ptr<UringRing>> UringRing::Create(const RingOptions& 
   return ring;
 }
 
-// Groups of incremental buffers have no bundles.
+// A bundle fills several buffers. The kernel takes at most 256 of a group at a time
+// (PEEK_MAX_IMPORT), and does so once more for the same completion where there is more to receive
+// (io_uring/net.c, IORING_RECV_RETRY). Groups of incremental buffers have no bundles.
 uint32_t UringRing::HeadroomOf(const CapabilityReport& capabilities) {
+  constexpr uint32_t kBundleHeadroom = 2 * 256 + 2;
   const bool has_bundles =
       capabilities.Has(Capability::kBundles) && !capabilities.Has(Capability::kIncrementalBuffers);
   return has_bundles ? kBundleHeadroom : kHeadroom;

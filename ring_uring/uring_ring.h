@@ -152,13 +152,8 @@ class UringRing final : public Ring, private RingState {
     }
   };
 
-  // One completion of the kernel becomes at most this many: one of finished work several,
-  // everything else but a bundle one or two.
+  // One completion of the kernel becomes at most this many; for bundles see HeadroomOf.
   static constexpr uint32_t kHeadroom = 258;
-  // A bundle fills several buffers. The kernel takes at most 256 of a group at a time
-  // (PEEK_MAX_IMPORT), and does so once more for the same completion where there is more to
-  // receive (io_uring/net.c, IORING_RECV_RETRY).
-  static constexpr uint32_t kBundleHeadroom = 2 * 256 + 2;
   static constexpr uint32_t kDroppedBytes = 64 << 10;
 
   using Connection = uring::Connection;
@@ -225,9 +220,7 @@ class UringRing final : public Ring, private RingState {
   static constexpr uint32_t kCompletionsOfOne = 3;
   void RunTimers(int64_t now_ns);
   // When the next of the ring's own timers is due, on the steady clock.
-  int64_t NextTimer() const {
-    return std::min({timers_.next_ns(), lingers_.next_ns(), next_slow_poll_ns_});
-  }
+  int64_t NextTimer() const { return std::min({timers_.next_ns(), lingers_.next_ns(), slow_ns_}); }
   bool HasTimers() const { return !timers_.empty() || !lingers_.empty() || !slow_polls_.empty(); }
   uint32_t SubmitNow();
   uint32_t Wait(const WaitOptions& options, bool submit);
@@ -573,9 +566,8 @@ class UringRing final : public Ring, private RingState {
   uint32_t own_count_ = 0;
   TimerHeap<Operation> timers_;
   LingerTable lingers_;
-  // Connections, some of them of before, that are polled again at that time.
-  std::vector<ConnectionId> slow_polls_;
-  int64_t next_slow_poll_ns_ = WaitPlan::kNever;
+  std::vector<ConnectionId> slow_polls_;  // of connections, some of before, that are polled then:
+  int64_t slow_ns_ = WaitPlan::kNever;
   // Where what is dropped goes, of all closes. Never read; TCP sockets do not even write it.
   const std::unique_ptr<std::byte[]> dropped_;
 
