@@ -200,7 +200,7 @@ class EntryCopier {
     if (read < 0) return Fail("it cannot be read", static_cast<int>(-read));
     const auto size = static_cast<size_t>(read);
     if (size > kSmallFileBytes) {
-      if (info_.st_size == 0) return CopyFileOfUntoldSize(from);
+      if (info_.st_size == 0) return CopyMediumFile(from, /*is_told=*/false);
       entry_.outcome = Outcome::kLargeFile;  // it has grown
       return;
     }
@@ -220,34 +220,23 @@ class EntryCopier {
     Succeed(size, (is_told && size != static_cast<size_t>(info_.st_size)) || IsChanged(from));
   }
 
-  // Files of /proc, and of some file systems in user space, have bytes and say that they have none.
-  void CopyFileOfUntoldSize(int from) {
+  // Files of /proc, and of some file systems in user space, have bytes and say that they have none:
+  // `is_told` is false for those, whose end shows where it is.
+  void CopyMediumFile(int from, bool is_told = true) {
     PendingFile file;
     if (const int error = Create(file); error != 0) {
       return Fail("the copy cannot be written", -error);
     }
-    uint64_t done = 0;
-    if (!CopyPieces(from, file.descriptor(), UINT64_MAX, &done)) return;
-    if (const int error = Finish(from, file); error != 0) {
-      return Fail("the copy cannot be written", -error);
-    }
-    Succeed(done, IsChanged(from));
-  }
-
-  void CopyMediumFile(int from) {
-    PendingFile file;
-    if (const int error = Create(file); error != 0) {
-      return Fail("the copy cannot be written", -error);
-    }
-    const auto size = static_cast<uint64_t>(info_.st_size);
-    const int copied =
-        options_.reflink ? system::CopyInKernel(from, file.descriptor(), size) : -ENOTSUP;
+    const uint64_t size = is_told ? static_cast<uint64_t>(info_.st_size) : UINT64_MAX;
+    const int copied = is_told && options_.reflink
+                           ? system::CopyInKernel(from, file.descriptor(), size)
+                           : -ENOTSUP;
     uint64_t done = static_cast<uint64_t>(std::max(copied, 0));
     if (copied < 0 && !CopyPieces(from, file.descriptor(), size, &done)) return;
     if (const int error = Finish(from, file); error != 0) {
       return Fail("the copy cannot be written", -error);
     }
-    Succeed(done, done != size || IsChanged(from));
+    Succeed(done, (is_told && done != size) || IsChanged(from));
   }
 
   bool CopyPieces(int from, int to, uint64_t size, uint64_t* done) {
