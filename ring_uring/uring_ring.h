@@ -209,7 +209,7 @@ class UringRing final : public Ring, private RingState {
   // Completions of the kernel that surely fit.
   uint32_t HarvestRoom() const { return completions_.space() / headroom_; }
   // A completion of the kernel may not fit any more: the caller's turn.
-  bool CompletionsMustBeTaken() const { return HarvestRoom() == 0; }
+  bool CompletionsMustBeTaken() const { return completions_.space() < headroom_; }
   void ArmConnectionAgain(Connection& connection);
   void ArmOperationAgain(Operation& operation);
   void EndCancelled(Operation& operation);
