@@ -1,7 +1,9 @@
-"""The C++ rules of this repository: language level, warnings and layering checks in one place.
+"""The C++ rules of this repository: warnings and layering checks in one place.
 
 They are the rules of rules_cc plus `IORING_COPTS` and `IORING_FEATURES`. Nothing here depends on .bazelrc, which a
-consumer does not read; that warnings are errors is said there, so that a newer compiler cannot break a consumer.
+consumer does not read; that warnings are errors is said there, so that a newer compiler cannot break a consumer. The language
+level is the whole build's, as Abseil is another library at another level: .bazelrc says it, or a consumer's, and without it
+our headers refuse.
 """
 
 load("@ioring_rules_cc//cc:cc_binary.bzl", "cc_binary")
@@ -9,7 +11,6 @@ load("@ioring_rules_cc//cc:cc_library.bzl", "cc_library")
 load("@ioring_rules_cc//cc:cc_test.bzl", "cc_test")
 
 _GCC_COPTS = [
-    "-std=c++20",
     "-Wall",
     "-Wextra",
     "-Wcast-align",
@@ -42,7 +43,6 @@ _GCC_ERRORS = [
 ]
 
 _MSVC_COPTS = [
-    "/std:c++20",
     "/Zc:__cplusplus",
     "/Zc:preprocessor",
     "/W4",
