@@ -18,7 +18,7 @@ stand_in "${TREE}/bazelw" <<'END'
 echo "bazelw in ${PWD##*/}: $*" >>"${CALLS}"
 case "$1" in
   help) echo "--[no]${MODULES-enable_bzlmod}" ;;
-  info) echo "release 7.4.1" ;;
+  info) echo "release ${RELEASE:-7.4.1}" ;;
   build) [[ -z ${BROKEN:-} || $* != *"${BROKEN}"* ]] ;;
 esac
 END
@@ -55,12 +55,13 @@ USER_ID=1 failure matrix "needs root, to make and enter" "${RUN}" --matrix
 USER_ID=1 effect registry "" "${RUN}" --registry
 ! grep -q "in root" "${CALLS}" || fail "it entered the root: $(<"${CALLS}")"
 grep -q "in workspace: build .* --nobuild --incompatible_autoload_externally= -- //..." "${CALLS}" || fail "$(<"${CALLS}")"
-readonly BUILT='in anonymous: build .*=-std=c\+\+20 --incompatible_autoload_externally= --incompatible.* -- @ioring//:ioring'
+readonly BUILT='in anonymous-[0-9]+: build .*=-std=c\+\+20 --incompatible_autoload_externally= --incompatible.* -- @ioring//:ioring'
 grep -qE "${BUILT}" "${CALLS}" || fail "nothing is built: $(<"${CALLS}")"
 : >"${CALLS}"
 effect registry,analyse "" "${RUN}" --registry --analyse
 ! grep -qE "${BUILT}" "${CALLS}" || fail "--analyse builds: $(<"${CALLS}")"
 MODULES=nothing failure registry "this Bazel has no modules" "${RUN}" --registry
+MODULES=nothing RELEASE=9.0.0 effect registry "" "${RUN}" --registry
 BROKEN=--incompatible_strict_action_env failure registry "is not built with --incompatible_strict_action_env" "${RUN}" --registry
 echo "[]" >"${TREE}/.bcr/metadata.template.json"
 failure registry "metadata: fields" "${RUN}" --registry

@@ -93,6 +93,12 @@ grep -q "MODULE.bazel:.* --enable_bzlmod " "${CALLS}" || fail "no modules: $(<"$
 sed 's/--\[no\]enable_bzlmod/--nothing/' "${BAZEL}" >"${FOLDER}/bin/bazel-old"
 chmod +x "${FOLDER}/bin/bazel-old"
 BAZEL=bazel-old failure modules "this Bazel has no modules" "${ONE[@]}" --modules
+# Bazel 9 has modules, and no flag for them.
+sed 's/^case .*/&\n  *" info release "*) echo "release 9.0.0" ;;/' "${FOLDER}/bin/bazel-old" >"${FOLDER}/bin/bazel-new"
+chmod +x "${FOLDER}/bin/bazel-new"
+: >"${CALLS}"
+BAZEL=bazel-new effect modules " passed, 0 failed" "${ONE[@]}" --modules
+! grep -q enable_bzlmod "${CALLS}" || fail "asked for what it does not know: $(<"${CALLS}")"
 BAZEL=bazel-none failure list "there is no bazel-none" "${ONE[@]}" --list
 failure all "there is no option --all=yes" "${RUN[@]}" --all=yes
 failure analyse "there is no option --analyse=yes" "${RUN[@]}" --analyse=yes
