@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "ring/completion.h"
 #include "ring/conformance/pattern.h"
@@ -36,6 +37,7 @@ struct HeldUp {
 };
 
 constexpr size_t kStreamBytes = 64 << 10;
+constexpr size_t kMoreThanSocketsHoldBytes = 32 << 20;
 
 void Send(TestRing& ring, HeldUp& stream) {
   const std::span<std::byte> memory = ring.Memory(kStreamBytes);
@@ -285,14 +287,15 @@ TEST_P(RingConformance, ExhaustedGroupCancelAll) {
   }
 }
 
-// Cancels of the other direction, and of others, leave a receive alone that waits for a buffer,
-// also where the submission queue has hardly room for them.
+// A cancel of the other direction leaves a receive alone that waits for a buffer, also where the
+// submission queue has hardly room for it, whether there is something to cancel or not.
 TEST_P(RingConformance, ExhaustedGroupOutlivesOtherCancels) {
   constexpr uint32_t kSmallBuffer = 64;
   RingOptions options = Options();
   options.submission_entries = 8;
-  for (const uint32_t places : {8u, 3u, 2u}) {
-    SCOPED_TRACE(places);
+  for (const auto& [places, sends] :
+       {std::pair(8u, false), {3u, false}, {2u, false}, {8u, true}, {3u, true}, {2u, true}}) {
+    SCOPED_TRACE(absl::StrCat(places, sends ? " places, a send waits" : " places"));
     TestRing& ring = MakeRing(options);
     ring.HoldBuffers();
     const Pair pair = ring.MakePair();
@@ -303,12 +306,16 @@ TEST_P(RingConformance, ExhaustedGroupOutlivesOtherCancels) {
     Arrival piece = ring.Next(recv);
     size_t bytes = static_cast<size_t>(piece.result());
     while (ring.FreeBuffers(group.id) != 0) ring.Pump();  // it has found out that there is none
+    const Token send = sends ? ring.StartSend(pair.server, ring.Memory(kMoreThanSocketsHoldBytes),
+                                              TransferFlags::kAll)
+                             : ring.StartNop();
     ring.Quiet();
     while (ring.SubmissionQueueSpace() > places) ring.StartNop();
     const Token cancel = ring.Start([&](Token token) {
       return ring.PrepareCancelConnection(pair.server, Direction::kSend, token);
     });
-    EXPECT_EQ(ring.Await(cancel).result(), 0);
+    EXPECT_EQ(ring.Await(cancel).result(), sends ? 1 : 0);
+    EXPECT_LT(ring.Await(send).result(), static_cast<int32_t>(kMoreThanSocketsHoldBytes));
     for (;;) {
       ring.ReturnBuffer(piece.buffer);
       if (bytes == text.size()) break;
@@ -316,7 +323,7 @@ TEST_P(RingConformance, ExhaustedGroupOutlivesOtherCancels) {
       ASSERT_GT(piece.result(), 0);
       bytes += static_cast<size_t>(piece.result());
     }
-    EXPECT_EQ(ring.Close(pair.server).result(), 0);
+    EXPECT_EQ(ring.Close(pair.server, CloseMode::kReset).result(), 0);
     EXPECT_EQ(ring.Next(recv).error(), Error::kCanceled);
   }
 }

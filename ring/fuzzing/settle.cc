@@ -1,4 +1,5 @@
 // The end of a program: what must happen happens, what is asked to stop stops, nothing is left.
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -29,6 +30,11 @@ using std::chrono::steady_clock;
 
 constexpr uint64_t kEndStep = ~uint64_t{0} - 2;
 
+bool MovesBytes(std::span<const Completion> completions) {
+  return std::any_of(completions.begin(), completions.end(),
+                     [](const Completion& completion) { return completion.result > 0; });
+}
+
 }  // namespace
 
 void Program::ReturnAll() {
@@ -36,15 +42,17 @@ void Program::ReturnAll() {
   while (model_->held() > 0) model_->ReturnBuffer(0);
 }
 
+// Where bytes still move nothing is stuck: a slow machine takes long over thousands of pieces.
 template <typename Predicate>
 void Program::AwaitNone(std::string_view what, Predicate predicate) {
-  const steady_clock::time_point until = steady_clock::now() + kPatience;
+  steady_clock::time_point until = steady_clock::now() + kPatience;
   // At least one more look after the time has passed, on a machine that was elsewhere.
   for (bool late = false; !model_->failed(); late = steady_clock::now() >= until) {
     std::string left = predicate();
     if (left.empty()) return;
     if (late) return model_->Fail(absl::StrCat(what, ": ", left));
     model_->ring().SubmitAndWait({.timeout = milliseconds(1)});
+    if (MovesBytes(model_->ring().PeekCompletions())) until = steady_clock::now() + kPatience;
     model_->TakeAll();
     model_->CheckFigures();
   }
