@@ -19,16 +19,22 @@ using std::chrono::nanoseconds;
 using std::chrono::steady_clock;
 
 // Cancelling is best effort: what was past stopping, or on its way to be armed again, is
-// asked once more after this time.
+// asked once more after this time without a completion, or after so many waits. Neither is by the
+// clock that the deadline is of: a simulated world has another, and its runs are to be repeated.
 constexpr auto kCancelAgainAfter = std::chrono::milliseconds(20);
+constexpr int kWaitsOfACancel = 64;
 
 // Every completion that Drain causes is dropped, so its token need not be unique.
 constexpr Token kDrainToken{0};
 
-void DropCompletions(Ring& ring) {
+// Returns how many there were.
+int DropCompletions(Ring& ring) {
+  int count = 0;
   for (const Completion& completion : ring.Completions()) {
     if ((completion.flags & kBuffer) != 0) ring.ReturnBuffer(ring.TakeBuffer(completion));
+    ++count;
   }
+  return count;
 }
 
 void CancelAll(Ring& ring) {
@@ -46,7 +52,7 @@ bool AtRest(const Ring& ring) { return ring.InFlight() == 0 && ring.CompletionQu
 }  // namespace
 
 absl::Status Drain(Ring& ring, steady_clock::time_point deadline) {
-  steady_clock::time_point cancel_at = steady_clock::time_point::min();
+  int waits_left = 0;  // of the last cancel
   DropCompletions(ring);
   // At least one round, so that a deadline that has passed still takes what is ready.
   for (bool first = true; !AtRest(ring); first = false) {
@@ -55,14 +61,19 @@ absl::Status Drain(Ring& ring, steady_clock::time_point deadline) {
       return absl::DeadlineExceededError(absl::StrCat(
           ring.InFlight(), " operations are still in flight after the deadline for draining"));
     }
-    if (now >= cancel_at) {
+    if (waits_left == 0) {
       CancelAll(ring);
-      cancel_at = now + kCancelAgainAfter;
+      waits_left = kWaitsOfACancel;
     }
-    const steady_clock::time_point until = std::min(deadline, cancel_at);
     // Compared first: a deadline may be as far off as its type allows.
-    ring.SubmitAndWait({.timeout = until > now ? nanoseconds(until - now) : nanoseconds::zero()});
-    DropCompletions(ring);
+    nanoseconds timeout = kCancelAgainAfter;
+    if (deadline <= now) {
+      timeout = nanoseconds::zero();
+    } else if (deadline - now < timeout) {
+      timeout = deadline - now;
+    }
+    ring.SubmitAndWait({.timeout = timeout});
+    waits_left = DropCompletions(ring) != 0 ? waits_left - 1 : 0;
   }
   return absl::OkStatus();
 }
