@@ -1,6 +1,9 @@
 #include "ring/buffer_table.h"
 
+#include <algorithm>
 #include <bit>
+#include <cstddef>
+#include <cstdint>
 #include <numeric>
 
 #include "absl/log/check.h"
@@ -25,9 +28,8 @@ BufferId BufferTable::Add(uint32_t slot, const RegisteredBufferOptions& options,
                           ? static_cast<uint8_t>(std::countr_zero(buffer.unit_bytes))
                           : 0;
   buffer.in_kernel = in_kernel;
-  const size_t units = (buffer.bytes + buffer.unit_bytes - 1) / buffer.unit_bytes;
-  CHECK_LE(units, kUnitsMax);
-  buffer.uses = std::make_unique<uint32_t[]>(units);
+  CHECK_LE(buffer.units(), kUnitsMax);
+  buffer.uses = std::make_unique<uint32_t[]>(buffer.units());
   return BufferId{slot, buffer.generation};
 }
 
@@ -40,8 +42,13 @@ void BufferTable::Remove(BufferId id) {
 uint32_t BufferTable::TotalUses(BufferId id) const {
   if (!IsCurrent(id)) return 0;
   const Buffer& buffer = buffers_[id.index];
-  const size_t units = (buffer.bytes + buffer.unit_bytes - 1) / buffer.unit_bytes;
-  return std::accumulate(buffer.uses.get(), buffer.uses.get() + units, uint32_t{0});
+  return std::accumulate(buffer.uses.get(), buffer.uses.get() + buffer.units(), uint32_t{0});
+}
+
+void BufferTable::DropAllUses() {
+  for (Buffer& buffer : buffers_) {
+    if (buffer.uses != nullptr) std::fill_n(buffer.uses.get(), buffer.units(), uint32_t{0});
+  }
 }
 
 }  // namespace ioring

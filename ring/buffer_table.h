@@ -49,6 +49,8 @@ class BufferTable {
   bool InKernelAt(uint32_t slot) const {
     return buffers_[slot].uses != nullptr && buffers_[slot].in_kernel;
   }
+  // Nothing uses any of the memory any more. O(units of all buffers).
+  void DropAllUses();
   // Uses of all units together. O(units).
   uint32_t TotalUses(BufferId id) const;
   uint32_t Uses(BufferId id, uint32_t offset) const {
@@ -93,6 +95,7 @@ class BufferTable {
     uint8_t unit_shift = 0;  // 0: not a power of two
     bool in_kernel = false;
 
+    size_t units() const { return (bytes + unit_bytes - 1) / unit_bytes; }
     // Twice per slice: a shift where it can be one.
     uint32_t UnitOf(uint32_t offset) const {
       return unit_shift != 0 ? offset >> unit_shift : offset / unit_bytes;

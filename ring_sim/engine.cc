@@ -126,6 +126,9 @@ Engine::Engine(uint64_t seed, const WorldOptions& options)
     : options_(options), random_(seed, options.faults_max) {
   CHECK_GE(options.call_ns, 1) << "without a cost of calls a program that asks would ask for ever";
   CHECK_GE(options.segment_bytes, 1u);
+  CHECK_GE(options.retry_ns, 1) << "what is tried again at once is tried for ever";
+  CHECK_GE(options.recv_buffer_bytes, 1u) << "without a buffer no stream moves";
+  CHECK_GE(options.send_buffer_bytes, 1u) << "without a buffer no stream moves";
 }
 
 int64_t Engine::Now() const { return options_.clock == Clock::kSystem ? NowNanos() : now_ns_; }
@@ -136,7 +139,7 @@ void Engine::At(int64_t time_ns, Action action) {
 }
 
 void Engine::After(int64_t delay_ns, Action action) {
-  At(SaturatingAdd(Now(), delay_ns), std::move(action));
+  At(SaturatingAdd(Now(), std::max<int64_t>(delay_ns, 0)), std::move(action));
 }
 
 bool Engine::RunDue() {

@@ -64,6 +64,7 @@ void Network::SetReachable(HostId from, HostId to, bool reachable) {
   engine_.Log(reachable ? Happened::kHeal : Happened::kPartition, from, to);
   if (reachable) {
     blocked_.erase({from, to});
+    cuts_.erase({from, to});
   } else {
     blocked_.insert({from, to});
   }
@@ -82,11 +83,13 @@ void Network::MayCut(HostId from, HostId to) {
 
 void Network::Cut(HostId from, HostId to, int64_t time_ns) {
   engine_.Log(Happened::kPartition, from, to);
-  ++cuts_[{from, to}];
-  engine_.After(time_ns, [this, from, to] {
+  const uint64_t number = ++last_cut_;
+  cuts_[{from, to}].insert(number);
+  engine_.After(time_ns, [this, from, to, number] {
+    const auto cuts = cuts_.find({from, to});
+    if (cuts == cuts_.end() || cuts->second.erase(number) == 0) return;  // healed before
     engine_.Log(Happened::kHeal, from, to);
-    const auto cut = cuts_.find({from, to});
-    if (--cut->second == 0) cuts_.erase(cut);
+    if (cuts->second.empty()) cuts_.erase(cuts);
   });
 }
 
@@ -116,13 +119,22 @@ void Network::Attach(SocketId id, SocketOwner* owner, uint32_t slot) {
   socket.slot = slot;
 }
 
-Socket* Network::Make(Socket::Kind kind, HostId host, Error* error) {
+// Whether the host is short of something by chance.
+bool Network::IsShort(Error* error) {
   const Faults& faults = engine_.faults();
-  if (hosts_[host].sockets >= engine_.options().max_sockets ||
-      engine_.random().Chance(faults.no_descriptor)) {
+  if (engine_.random().Chance(faults.no_descriptor)) {
     *error = Error::kTooManyFiles;
   } else if (engine_.random().Chance(faults.no_memory)) {
     *error = Error::kNoMemory;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+Socket* Network::Make(Socket::Kind kind, HostId host, Error* error) {
+  if (hosts_[host].sockets >= engine_.options().max_sockets) {
+    *error = Error::kTooManyFiles;
   } else {
     auto made = std::make_unique<Socket>();
     Socket& socket = *made;
@@ -139,11 +151,20 @@ Socket* Network::Make(Socket::Kind kind, HostId host, Error* error) {
   return nullptr;
 }
 
+Socket* Network::MakeUnlessShort(Socket::Kind kind, HostId host, Error* error) {
+  if (!IsShort(error)) return Make(kind, host, error);
+  engine_.Log(Happened::kShortage, host, static_cast<uint64_t>(*error));
+  return nullptr;
+}
+
 void Network::Remove(SocketId id) {
   const auto found = sockets_.find(id);
+  const SocketId peer_id = found->second->peer;
   --hosts_[found->second->host].sockets;
   engine_.Log(Happened::kClosed, id);
   sockets_.erase(found);
+  // What waited for its window goes on the wire, and learns there that nobody is left.
+  if (Socket* peer = Find(peer_id); peer != nullptr) Transmit(*peer);
 }
 
 void Network::Notify(Socket& socket, uint8_t edges) {
@@ -260,7 +281,7 @@ absl::StatusOr<SocketId> Network::Listen(HostId host, const Endpoint& local,
   absl::Status status = CheckBind(host, local, /*is_datagram=*/false, options.share_port);
   if (!status.ok()) return status;
   Error error;
-  Socket* socket = Make(Socket::Kind::kListener, host, &error);
+  Socket* socket = MakeUnlessShort(Socket::Kind::kListener, host, &error);
   if (socket == nullptr) {
     return absl::ResourceExhaustedError(
         absl::StrCat("cannot listen: the simulated host is short: ", ErrorText(error)));
@@ -287,7 +308,7 @@ absl::StatusOr<SocketId> Network::OpenDatagram(HostId host, const Endpoint& loca
   absl::Status status = CheckBind(host, local, /*is_datagram=*/true, /*shares=*/false);
   if (!status.ok()) return status;
   Error error;
-  Socket* socket = Make(Socket::Kind::kDatagram, host, &error);
+  Socket* socket = MakeUnlessShort(Socket::Kind::kDatagram, host, &error);
   if (socket == nullptr) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "cannot open a datagram socket: the simulated host is short: ", ErrorText(error)));
@@ -305,7 +326,7 @@ CallResult Network::StartConnect(HostId host, const Endpoint& remote) {
   HostId target;
   if (!FindHost(host, remote, &target)) return Failed(Error::kHostUnreachable);
   Error error;
-  Socket* socket = Make(Socket::Kind::kStream, host, &error);
+  Socket* socket = MakeUnlessShort(Socket::Kind::kStream, host, &error);
   if (socket == nullptr) return Failed(error);
   socket->remote = remote;
   if (IsWildcard(remote)) {  // stands for the host itself
@@ -328,6 +349,15 @@ CallResult Network::StartConnect(HostId host, const Endpoint& remote) {
     engine_.After(Delay(), [this, id, now = engine_.Now()] { OnConnectArrives(id, now); });
   }
   return CallResult{id};
+}
+
+// A place in the listener's queue is free, or the listener is going: those that wait for it try
+// again. Only Unix-domain ones do, as TCP asks again by time.
+void Network::LetConnect(Socket& listener) {
+  const std::vector<SocketId> held_out = std::exchange(listener.held_out, {});
+  for (const SocketId id : held_out) {
+    engine_.After(0, [this, id, now = engine_.Now()] { OnConnectArrives(id, now); });
+  }
 }
 
 // A queue that is full, or a partition, lets it wait, as TCP and Linux's Unix-domain sockets do.
@@ -354,6 +384,7 @@ void Network::OnConnectArrives(SocketId id, int64_t started_ns) {
   }
   Socket& listener = *Find(bound);
   const bool is_full = listener.waiting.size() >= listener.backlog;
+  if (is_full && client->is_unix()) return listener.held_out.push_back(id);
   if (is_full || engine_.random().Chance(engine_.faults().full_backlog)) {
     if (!is_full) engine_.Log(Happened::kBacklogFull, bound, id);
     return ConnectLater(id, started_ns);
@@ -410,12 +441,13 @@ CallResult Network::ConnectResult(Socket& socket) {
 CallResult Network::Accept(Socket& listener) {
   if (listener.waiting.empty()) return kWouldBlock;
   const SocketId id = listener.waiting.front();
-  if (engine_.random().Chance(engine_.faults().no_descriptor)) {
-    engine_.Log(Happened::kShortage, listener.host, static_cast<uint64_t>(Error::kTooManyFiles));
-    return Failed(Error::kTooManyFiles);  // it goes on waiting
+  if (Error error; IsShort(&error)) {
+    engine_.Log(Happened::kShortage, listener.host, static_cast<uint64_t>(error));
+    return Failed(error);  // it goes on waiting
   }
   listener.waiting.pop_front();
   engine_.Log(Happened::kAccepted, listener.id, id);
+  LetConnect(listener);
   return CallResult{id};
 }
 

@@ -96,8 +96,11 @@ class Network {
   void MayCut(HostId from, HostId to);
   void Cut(HostId from, HostId to, int64_t time_ns);
 
-  // Null, and why, where descriptors or memory are short.
+  bool IsShort(Error* error);
+  // Null, and why, where the host has all that it may have.
   Socket* Make(Socket::Kind kind, HostId host, Error* error);
+  // The same where descriptors or memory are short by chance.
+  Socket* MakeUnlessShort(Socket::Kind kind, HostId host, Error* error);
   void Remove(SocketId id);
   static void Notify(Socket& socket, uint8_t edges);
   int64_t Delay();
@@ -105,6 +108,7 @@ class Network {
   // Connecting.
   void OnConnectArrives(SocketId id, int64_t started_ns);
   void ConnectLater(SocketId id, int64_t started_ns);
+  void LetConnect(Socket& listener);
   void Establish(Socket& client, Socket& listener, HostId host);
   void OnEstablished(SocketId id);
   void FailConnect(SocketId id, Error error);
@@ -125,8 +129,9 @@ class Network {
   Engine& engine_;
   std::vector<Host> hosts_;
   std::set<std::pair<HostId, HostId>> blocked_;
-  // By chance, with how many that heal apart from one another.
-  std::map<std::pair<HostId, HostId>, int> cuts_;
+  // By chance, with the numbers of those that heal apart from one another.
+  std::map<std::pair<HostId, HostId>, std::set<uint64_t>> cuts_;
+  uint64_t last_cut_ = 0;
   // Looked up, and never gone through: its order is the library's.
   absl::flat_hash_map<SocketId, std::unique_ptr<Socket>> sockets_;
   SocketId last_id_ = 0;

@@ -64,17 +64,21 @@ struct Faults {
   int64_t disk_delay_min_ns = 0;
   int64_t disk_delay_max_ns = 0;
 
-  // Each accept, connect and open of a file: kTooManyFiles. Each accept and connect: kNoMemory.
+  // Each accept, connect, listener and datagram socket, and each open of a file that is an
+  // operation (PrepareOpen): kTooManyFiles. Each of them but the open: kNoMemory. An accept's
+  // connection goes on waiting. (A listener and a datagram socket: ResourceExhausted.)
   uint32_t no_descriptor = 0;
   uint32_t no_memory = 0;
 
-  // With Clock::kVirtual. Each submit and wait: the program does not run for a while after it, as
-  // on a busy machine. Timers are late then, and many completions come at once.
+  // With Clock::kVirtual. Each submit and wait that looks at the world, which of those that find
+  // completions there already few do: the program does not run for a while after it (a callback:
+  // after its turn), as on a busy machine. All others go on. Its timers are late then, and many
+  // completions come at once.
   uint32_t pause = 0;
   int64_t pause_max_ns = 100'000'000;
   // The delay of each wake, drawn evenly from 0 on.
   int64_t wake_delay_max_ns = 0;
-  // With Clock::kVirtual. Each submit and wait: the clock of its host leaps forward, by a part of
+  // With Clock::kVirtual. On the same occasions: the clock of its host leaps forward, by a part of
   // this time. The clocks of other hosts do not, so that timers and deadlines seem early to them.
   uint32_t clock_jump = 0;
   int64_t clock_jump_max_ns = 10'000'000'000;
@@ -97,17 +101,18 @@ struct WorldOptions {
   // The most faults by chance (delays do not count); after them there are none. If a failure still
   // happens with a lower number, it does not need the later faults.
   uint64_t faults_max = std::numeric_limits<uint64_t>::max();
-  // The virtual time that a submit, or a wait that does not sleep, takes, so that time passes for a
-  // program that polls. At least 1.
+  // The virtual time that a submit, or a wait that does not sleep, takes where it looks at the
+  // world, so that time passes for a program that polls. At least 1.
   int64_t call_ns = 1'000;
-  // The buffers of each socket, unless ListenerOptions says otherwise.
+  // The buffers of each socket, unless ListenerOptions says otherwise. At least 1. A datagram takes
+  // 256 bytes more than it has.
   uint32_t recv_buffer_bytes = 128 << 10;
   uint32_t send_buffer_bytes = 128 << 10;
   uint32_t segment_bytes = 64 << 10;  // the most bytes of a segment
   // A connect, or a stream with bytes under way, times out after this time without an answer.
   int64_t connect_timeout_ns = 120'000'000'000;
   int64_t stream_timeout_ns = 120'000'000'000;
-  // The interval at which segments that cannot be delivered are tried again.
+  // The interval at which segments that cannot be delivered are tried again. At least 1.
   int64_t retry_ns = 200'000'000;
   // The most sockets of one host, listeners included.
   uint32_t max_sockets = 1 << 20;

@@ -46,7 +46,7 @@ SimRing::SimRing(World& world, HostId host, uint32_t number, const RingOptions& 
 
 SimRing::~SimRing() {
   world_.Forget(*this);
-  if (is_stopped_) return;  // its sockets are gone
+  if (is_stopped()) return;  // its sockets are gone
   CheckAtRest();
   for (const Listener& listener : listeners_) {
     if (listener.is_open()) network_.Close(listener.socket, /*reset=*/false);
@@ -167,7 +167,7 @@ absl::StatusOr<NativeHandle> SimRing::UnregisterSocket(ConnectionId id) {
 // ---- Turns.
 
 uint32_t SimRing::Enter(EnterMode mode, const WaitOptions& options) {
-  CHECK(mode == EnterMode::kLook || !is_stopped_)
+  CHECK(mode == EnterMode::kLook || !is_stopped())
       << "the ring's host has stopped: the ring can only be destroyed";
   return DoEnter(mode, options, [this](int64_t /*now_ns*/, int64_t until_ns) {
     statistics_.kernel_entries.Add(1);

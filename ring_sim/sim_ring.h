@@ -56,9 +56,13 @@ class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private 
 
   HostId host() const { return host_; }
   uint32_t number() const { return number_; }
-  // Its host has: nothing that is in flight completes, and it may only be destroyed.
-  void Stop() { is_stopped_ = true; }
-  bool is_stopped() const { return is_stopped_; }
+  // Its host has: nothing that is in flight completes, or uses memory. What is registered may be
+  // unregistered, and the ring destroyed.
+  void Stop() {
+    is_abandoned_ = true;
+    buffers_.DropAllUses();
+  }
+  bool is_stopped() const { return is_abandoned_; }
   // Its program is in a wait.
   bool is_waiting() const { return is_waiting_; }
   void set_waiting(bool waiting) { is_waiting_ = waiting; }
@@ -179,7 +183,6 @@ class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private 
   const uint32_t number_;
   const uint32_t submission_space_;               // where nothing is prepared
   SlotList<Operation, &Operation::next> opened_;  // opens that are to complete
-  bool is_stopped_ = false;
   bool is_waiting_ = false;
 };
 

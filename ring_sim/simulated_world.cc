@@ -97,6 +97,7 @@ bool World::RunPrograms() {
   for (size_t i = 0; i < rings_.size(); ++i) {
     Entry& entry = *rings_[i];
     if (!IsCallable(entry)) continue;
+    if (entry.paused_until_ns > engine_.Now()) continue;
     SimRing& ring = *entry.ring;
     const bool is_due = ring.HasNews() || ring.HasPrepared() || TimerOf(ring) <= engine_.Now();
     if (!is_due && ring.CompletionQueueCount() == 0) continue;
@@ -132,7 +133,9 @@ int64_t World::TimerOf(const SimRing& ring) const {
 int64_t World::NextTimer() const {
   int64_t next_ns = Engine::kNever;
   for (const std::unique_ptr<Entry>& entry : rings_) {
-    if (IsCallable(*entry)) next_ns = std::min(next_ns, TimerOf(*entry->ring));
+    if (!IsCallable(*entry)) continue;
+    const bool is_paused = entry->paused_until_ns > engine_.Now();
+    next_ns = std::min(next_ns, is_paused ? entry->paused_until_ns : TimerOf(*entry->ring));
   }
   return next_ns;
 }
@@ -156,7 +159,8 @@ bool World::IsCallable(const Entry& entry) {
 bool World::Step(int64_t until_ns) {
   const bool acted = RunActions();
   const bool happened = engine_.RunDue();
-  if (RunPrograms() || happened || acted) return true;
+  // Callbacks that keep one another busy move the clock with each submit, and do not stop.
+  if (RunPrograms() || happened || acted) return engine_.Now() <= until_ns;
   int64_t next_ns = std::min(engine_.next_ns(), NextTimer());
   if (!actions_.empty()) next_ns = std::min(next_ns, actions_.begin()->first);
   if (is_virtual()) {
@@ -178,15 +182,27 @@ void World::WaitFor(SimRing& ring, int64_t until_ns) {
   if (!is_virtual()) return;
   const Faults& faults = engine_.faults();
   Random& random = engine_.random();
-  if (random.Chance(faults.pause)) {
-    engine_.Log(Happened::kPause, ring.number());
-    engine_.SetNow(engine_.Now() + random.Between(0, faults.pause_max_ns));
-  }
+  if (random.Chance(faults.pause)) Pause(ring, random.Between(0, faults.pause_max_ns));
   if (random.Chance(faults.clock_jump)) {
     const int64_t by_ns = random.Between(0, faults.clock_jump_max_ns);
     engine_.Log(Happened::kClockJump, ring.host(), static_cast<uint64_t>(by_ns));
     machines_[ring.host()].clock_ahead_ns += by_ns;
   }
+}
+
+// Everybody else goes on meanwhile. A callback has no turns; code that waits goes on waiting.
+void World::Pause(SimRing& ring, int64_t time_ns) {
+  engine_.Log(Happened::kPause, ring.number());
+  const int64_t until_ns = SaturatingAdd(engine_.Now(), time_ns);
+  for (const std::unique_ptr<Entry>& entry : rings_) {
+    if (entry->ring != &ring || !entry->is_running) continue;
+    entry->paused_until_ns = std::max(entry->paused_until_ns, until_ns);
+    return;
+  }
+  ring.set_waiting(true);
+  while (Step(until_ns)) {
+  }
+  ring.set_waiting(false);
 }
 
 void World::GoOn(SimRing& ring, int64_t until_ns) {
@@ -242,6 +258,8 @@ void World::Heal(HostId a, HostId b) {
 }
 
 void World::StopHost(HostId host) {
+  ++machines_[host].life;  // what was to start it by itself does not
+  if (network_.IsDown(host)) return;
   for (const std::unique_ptr<Entry>& entry : rings_) {
     if (entry->ring == nullptr || entry->ring->host() != host) continue;
     CHECK(!entry->is_running && !entry->ring->is_waiting())
@@ -254,6 +272,8 @@ void World::StopHost(HostId host) {
 }
 
 void World::StartHost(HostId host) {
+  ++machines_[host].life;
+  if (!network_.IsDown(host)) return;
   network_.StartHost(host);
   if (machines_[host].program != nullptr) machines_[host].program(HostEvent::kStarted);
 }
@@ -273,7 +293,9 @@ bool World::StopsByChance(HostId host) {
   StopHost(host);
   if (random.Chance(faults.lose_power)) LosePower(host);
   After(std::chrono::nanoseconds(random.Between(faults.down_min_ns, faults.down_max_ns)),
-        [this, host] { StartHost(host); });
+        [this, host, life = machines_[host].life] {
+          if (machines_[host].life == life) StartHost(host);
+        });
   return true;
 }
 

@@ -119,18 +119,21 @@ class World {
 
   Faults& faults() { return engine_.faults(); }
   // Sets whether bytes that `from` sends reach `to`. If they do not, streams between the two wait,
-  // and continue once `to` is reachable again, unless they time out; datagrams are lost.
+  // and continue once `to` is reachable again, unless they time out; datagrams are lost. What is
+  // made reachable is so, whatever Faults::partition has cut before.
   void SetReachable(HostId from, HostId to, bool reachable) {
     network_.SetReachable(from, to, reachable);
   }
   void Partition(HostId a, HostId b);
   void Heal(HostId a, HostId b);
   // Stops the host at once. Its sockets are gone, and their peers are not told. Operations in
-  // flight on its rings never complete; such a ring can only be destroyed. Requires: no program of
-  // the host runs or waits. Give its rings callbacks, and stop it from outside of them, or by
-  // After.
+  // flight on its rings never complete, and nothing uses their memory any more: what is registered
+  // can be unregistered, and the ring destroyed, and nothing else. A host that
+  // Faults::stop_host has stopped stays down until StartHost. Requires: no program of the host runs
+  // or waits. Give its rings callbacks, and stop it from outside of them, or by After.
   void StopHost(HostId host);
-  // The host can have rings again. It answers with resets to bytes for its old sockets.
+  // The host can have rings again. It answers with resets to bytes, and ends, for its old sockets.
+  // Nothing happens where it runs.
   void StartHost(HostId host);
   // Leaves the host's disk as after a loss of power: see ring_sim/disk.h. Open files remain files
   // of the old disk, so stop the host first.
@@ -171,6 +174,7 @@ class World {
     SimRing* ring;  // null: it was destroyed
     Program program;
     bool is_running = false;
+    int64_t paused_until_ns = 0;
     int idle_calls = 0;  // the last ones, in which the program took nothing
   };
 
@@ -180,6 +184,7 @@ class World {
     Descriptors descriptors;
     HostProgram program;
     int64_t clock_ahead_ns = 0;  // of the world's
+    uint64_t life = 0;           // how often it was to stop or start
   };
 
   static std::chrono::steady_clock::time_point TimeOf(int64_t nanos) {
@@ -198,6 +203,7 @@ class World {
   // host's clock.
   void WaitFor(SimRing& ring, int64_t until_ns);
   void GoOn(SimRing& ring, int64_t until_ns);
+  void Pause(SimRing& ring, int64_t time_ns);
 
   // One step; false where nothing happened, and it is `until_ns` now (kNever: nothing ever will).
   bool Step(int64_t until_ns);

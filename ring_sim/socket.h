@@ -126,7 +126,8 @@ struct Socket {
 
   // ---- Listeners.
   uint32_t backlog = 0;
-  std::deque<SocketId> waiting;  // to be accepted
+  std::deque<SocketId> waiting;    // to be accepted
+  std::vector<SocketId> held_out;  // Unix-domain ones, until there is room in the queue
 
   // One that connects.
   bool is_unix() const { return remote.family() == Endpoint::Family::kUnix; }

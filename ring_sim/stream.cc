@@ -22,6 +22,12 @@ std::string_view TextOf(const std::byte* data, size_t bytes) {
   return {reinterpret_cast<const char*>(data), bytes};
 }
 
+// What a datagram takes of a receive buffer: an empty one takes something, too.
+uint64_t TakenBy(const Datagram& datagram) {
+  constexpr uint64_t kOverheadBytes = 256;
+  return datagram.bytes.size() + kOverheadBytes;
+}
+
 // What a receive finds that finds no bytes.
 CallResult NoBytes(Socket& socket) {
   if (socket.error != Error::kOk) return Failed(std::exchange(socket.error, Error::kOk));
@@ -109,6 +115,7 @@ void Network::Close(SocketId id, bool reset) {
   socket.owner = nullptr;
   if (socket.kind != Socket::Kind::kStream) {
     Unbind(socket);
+    LetConnect(socket);
     for (const SocketId waiting : socket.waiting) Close(waiting, /*reset=*/true);
     return Remove(id);
   }
@@ -143,10 +150,10 @@ void Network::Transmit(Socket& socket) {
   const Socket* peer = Find(socket.peer);
   const bool had_bytes = !socket.to_send.empty();
   while (!socket.to_send.empty()) {
-    // One that is gone takes something, too, and answers with a reset.
-    const uint64_t capacity =
-        peer != nullptr ? peer->recv_capacity : engine_.options().segment_bytes;
-    const uint64_t used = socket.in_flight + (peer != nullptr ? peer->received.size() : 0);
+    // One that is gone, or has given up, takes something, too, and answers with a reset.
+    const bool is_alive = peer != nullptr && !peer->broken;
+    const uint64_t capacity = is_alive ? peer->recv_capacity : engine_.options().segment_bytes;
+    const uint64_t used = socket.in_flight + (is_alive ? peer->received.size() : 0);
     const uint64_t window = capacity - std::min(capacity, used);
     size_t bytes = std::min<uint64_t>(
         {socket.to_send.size(), window, uint64_t{engine_.options().segment_bytes}});
@@ -196,7 +203,9 @@ bool Network::IsHeld(Socket& socket) {
   if (socket.held_since_ns == 0) socket.held_since_ns = engine_.Now();
   if (engine_.Now() - socket.held_since_ns >= engine_.options().stream_timeout_ns) {
     engine_.Log(Happened::kTimedOut, socket.id);
+    const SocketId peer_id = socket.peer;
     Break(socket, Error::kTimedOut);
+    if (Socket* peer = Find(peer_id); peer != nullptr) Transmit(*peer);
     return true;
   }
   socket.is_retrying = true;
@@ -230,6 +239,9 @@ void Network::Arrive(Socket& socket, const Segment& segment) {
     return Remove(id);
   }
   if (segment.kind == Segment::Kind::kEnd) {
+    // One whose end came has closed in its order. Another is answered with a reset.
+    const bool is_gone = peer == nullptr || peer->broken;
+    if (is_gone && !socket.end_received) return Break(socket, Error::kConnectionReset);
     engine_.Log(Happened::kEnd, id);
     socket.end_delivered = true;
     if (peer != nullptr) {
@@ -275,7 +287,7 @@ CallResult Network::RecvFrom(Socket& socket, std::byte* data, size_t bytes, Endp
   if (socket.datagrams.empty()) return socket.recv_shut ? 0 : kWouldBlock;
   const Datagram datagram = std::move(socket.datagrams.front());
   socket.datagrams.pop_front();
-  socket.datagram_bytes -= datagram.bytes.size();
+  socket.datagram_bytes -= TakenBy(datagram);
   if (source != nullptr) *source = datagram.source;
   const size_t count = std::min(bytes, datagram.bytes.size());
   if (count != 0) std::memcpy(data, datagram.bytes.data(), count);
@@ -322,13 +334,14 @@ CallResult Network::SendTo(Socket& socket, const std::byte* data, size_t bytes,
 void Network::OnDatagram(HostId from, HostId to, const Endpoint& destination, Datagram datagram) {
   const SocketId bound = FindBound(to, destination, /*is_datagram=*/true);
   const uint64_t bytes = datagram.bytes.size();
+  const uint64_t takes = TakenBy(datagram);
   Socket* socket = bound == 0 ? nullptr : Find(bound);
   if (socket == nullptr || !IsReachable(from, to) || socket->recv_shut ||
-      socket->datagram_bytes + bytes > socket->recv_capacity) {
+      socket->datagram_bytes + takes > socket->recv_capacity) {
     return engine_.Log(Happened::kDatagramDropped, bound, bytes);
   }
   engine_.Log(Happened::kDatagram, bound, bytes);
-  socket->datagram_bytes += bytes;
+  socket->datagram_bytes += takes;
   socket->datagrams.push_back(std::move(datagram));
   Notify(*socket, kRecvEdge);
 }

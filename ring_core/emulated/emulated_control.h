@@ -100,7 +100,7 @@ absl::Status EmulatedRing<Backend, Types>::UnregisterBufferGroup(BufferGroupId i
   CheckProcess();
   Group* group = groups_.Find(id);
   if (group == nullptr) return StaleId("buffer group");
-  if (group->receives != 0 || group->buffers->taken() != 0) {
+  if (!is_abandoned_ && (group->receives != 0 || group->buffers->taken() != 0)) {
     return GroupInUse(group->receives, group->buffers->taken());
   }
   group->buffers.reset();

@@ -208,6 +208,8 @@ class EmulatedRing : public Ring, protected RingState {
   SlotList<Operation, &Operation::next_ending> ending_;
   uint32_t listeners_due_ = 0;
   int64_t now_ns_ = 0;  // in a turn, once somebody asked; else 0
+  // What is in flight never completes, and uses nothing (a simulated host that has stopped).
+  bool is_abandoned_ = false;
 
  private:
   // An entry of the submission queue.

@@ -88,9 +88,11 @@ inline std::span<std::byte> AsBytes(std::string& text) {
 class Echo {
  public:
   Echo(Two& two, ListenerId listener, TransferFlags send_flags = TransferFlags::kAll)
-      : ring_(*two.server), send_flags_(send_flags), memory_(64, std::string(512, '\0')) {
-    EXPECT_EQ(ring_.PrepareAccept(listener, Shots::kMultishot, MakeToken(Kind::kAccept)),
-              Prepared::kAccepted);
+      : ring_(*two.server),
+        listener_(listener),
+        send_flags_(send_flags),
+        memory_(64, std::string(512, '\0')) {
+    Accept();
     two.world.SetProgram(ring_, [this](Ring& ring) {
       for (const Completion& completion : ring.Completions()) On(completion);
     });
@@ -106,6 +108,8 @@ class Echo {
     switch (KindOf<Kind>(completion.token)) {
       case Kind::kAccept:
         if (completion.ok()) Recv(completion.connection());
+        // Its host may have been short of something.
+        if ((completion.flags & kMore) == 0 && completion.error() != Error::kCanceled) Accept();
         return;
       case Kind::kRecv:
         if (completion.result <= 0) return Close(id);
@@ -120,6 +124,10 @@ class Echo {
         return;
     }
   }
+  void Accept() {
+    EXPECT_EQ(ring_.PrepareAccept(listener_, Shots::kMultishot, MakeToken(Kind::kAccept)),
+              Prepared::kAccepted);
+  }
   std::span<std::byte> Memory(ConnectionId id) { return AsBytes(memory_[id.index]); }
   void Recv(ConnectionId id) {
     EXPECT_EQ(ring_.PrepareRecv(id, Memory(id), MakeToken(Kind::kRecv, id)), Prepared::kAccepted);
@@ -130,6 +138,7 @@ class Echo {
   }
 
   Ring& ring_;
+  const ListenerId listener_;
   const TransferFlags send_flags_;
   std::vector<std::string> memory_;
   uint64_t bytes_ = 0;
