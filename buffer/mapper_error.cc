@@ -3,6 +3,8 @@
 #include <sys/resource.h>
 
 #include <cerrno>
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -35,6 +37,14 @@ MapError OutOfMemory(const FailedCall& call, std::string_view advice) {
                  Concat("no memory or address space for ", call.bytes, " bytes: ", advice));
 }
 
+uint64_t FileBytesMax() {
+  rlimit file_bytes{};
+  if (getrlimit(RLIMIT_FSIZE, &file_bytes) != 0 || file_bytes.rlim_cur == RLIM_INFINITY) {
+    return std::numeric_limits<uint64_t>::max();
+  }
+  return file_bytes.rlim_cur;
+}
+
 MapError CannotMap(const FailedCall& call) {
   const auto refusal = [&call](MapErrorCode code) {
     return Refusal(code, call,
@@ -51,6 +61,14 @@ MapError CannotMap(const FailedCall& call) {
                      Concat("the process locks all its memory (mlockall), and ", call.bytes,
                             " bytes more are over the limit: raise it (ulimit -l)"));
     case EFBIG:
+      if (const uint64_t limit = FileBytesMax(); limit < call.bytes) {
+        return Refusal(MapErrorCode::kResourceExhausted, call,
+                       Concat("mirrored buffers are views of a file in memory, here of ",
+                              call.bytes, " bytes, and the process's files are limited to ", limit,
+                              " bytes (ulimit -f): raise the limit, or use fewer or smaller "
+                              "buffers"));
+      }
+      [[fallthrough]];
     case EINVAL:
     case EOVERFLOW:
       return Refusal(

@@ -4,6 +4,7 @@
 #define IORING_BUFFER_MAPPER_ERROR_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,10 @@ struct FailedCall {
   const char* name;  // a literal
   size_t bytes;      // to be mapped
 };
+
+// The size that a file of this process may have at most (RLIMIT_FSIZE); the largest number where
+// there is no limit.
+uint64_t FileBytesMax();
 
 MapError Refusal(MapErrorCode code, const FailedCall& call, std::string message);
 

@@ -103,6 +103,7 @@ MapResult<std::byte*> MapMirrors(size_t size_bytes, size_t count) {
   const size_t mappings = count + 1;
   const Descriptor object(OpenMemoryObject());
   if (!object.is_open()) return Explain({errno, "memfd_create", bytes}, mappings);
+  if (!SetSize(object.get(), bytes / 2)) return Explain({errno, "ftruncate", bytes / 2}, mappings);
   std::byte* const base = MapViews(object.get(), size_bytes, count);
   if (base == nullptr) return Explain({errno, "mmap", bytes}, mappings);
   // The child of a fork would share what is written; it gets no such memory at all.

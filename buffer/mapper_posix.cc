@@ -100,6 +100,7 @@ MapResult<std::byte*> MapMirrors(size_t size_bytes, size_t count) {
   const size_t bytes = 2 * size_bytes * count;
   const Descriptor object(OpenMemoryObject());
   if (!object.is_open()) return Explain({errno, "shm_open", bytes});
+  if (!SetSize(object.get(), bytes / 2)) return Explain({errno, "ftruncate", bytes / 2});
   std::byte* const base = MapViews(object.get(), size_bytes, count);
   if (base == nullptr) return Explain({errno, "mmap", bytes});
   if (!KeepFromChildren(base, bytes)) {

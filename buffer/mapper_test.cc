@@ -22,7 +22,9 @@
 namespace ioring {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 // It maps memory of its own in the child of a fork, into whatever place is free.
 #if defined(ABSL_HAVE_THREAD_SANITIZER)
@@ -72,6 +74,28 @@ TEST(MapperTest, OutOfDescriptorsNamesTheLimit) {
   const std::string answer = AnswerOfChild(WithoutDescriptors);
   EXPECT_THAT(answer, HasSubstr("RESOURCE_EXHAUSTED"));
   EXPECT_THAT(answer, HasSubstr("ulimit -n"));
+}
+
+// To go over the limit would end the child by a signal.
+std::string WithoutFileSizes() {
+  const size_t page_bytes = MirrorGranularity();
+  const rlim_t file_bytes = static_cast<rlim_t>(page_bytes);
+  const rlimit limit{file_bytes, file_bytes};
+  if (setrlimit(RLIMIT_FSIZE, &limit) != 0) return "no limit";
+  const MapResult<MirroredRegion> refused = MirroredRegion::Create(page_bytes, 2);
+  if (refused.ok()) return "no refusal";
+  return std::string(refused.error().call()) + " | " +
+         Answer(MirroredRegion::Create(page_bytes, 2)) + " | " +
+         Answer(MirroredRegion::Create(page_bytes, 1));
+}
+
+TEST(MapperTest, OutOfFileSizesNamesTheLimit) {
+  const std::string answer = AnswerOfChild(WithoutFileSizes);
+  EXPECT_THAT(answer, StartsWith("ftruncate | RESOURCE_EXHAUSTED"));
+  EXPECT_THAT(answer, HasSubstr("of " + std::to_string(2 * MirrorGranularity()) + " bytes"));
+  EXPECT_THAT(answer, HasSubstr("limited to " + std::to_string(MirrorGranularity()) + " bytes"));
+  EXPECT_THAT(answer, HasSubstr("ulimit -f"));
+  EXPECT_THAT(answer, EndsWith("| OK")) << "what does not exceed it";
 }
 
 // The child of a fork cannot reach the memory, so it cannot change it either.

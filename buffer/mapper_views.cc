@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "buffer/concat.h"
+#include "buffer/mapper_error.h"
 #include "process/standard_error.h"
 
 namespace ioring::mapper {
@@ -47,8 +48,13 @@ Descriptor::~Descriptor() {
   errno = code;
 }
 
+bool SetSize(int object, size_t bytes) {
+  if (FileBytesMax() >= bytes) return ftruncate(object, static_cast<off_t>(bytes)) == 0;
+  errno = EFBIG;
+  return false;
+}
+
 std::byte* MapViews(int object, size_t size_bytes, size_t count) {
-  if (ftruncate(object, static_cast<off_t>(size_bytes * count)) != 0) return nullptr;
   const size_t bytes = 2 * size_bytes * count;
   void* const reservation = Reserve(bytes);
   if (reservation == MAP_FAILED) return nullptr;

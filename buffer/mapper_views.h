@@ -34,7 +34,12 @@ class Descriptor {
   const int descriptor_;
 };
 
-// Sets the size of `object`, and maps the views of `count` buffers out of it.
+// Sets the size of `object`, which is new. Returns false with errno set where that is refused:
+// EFBIG where the process's limit of file sizes is below it (RLIMIT_FSIZE), without the signal that
+// the system would send (SIGXFSZ).
+bool SetSize(int object, size_t bytes);
+
+// Maps the views of `count` buffers out of `object`, which has the size of all of them.
 //
 // Effects: reserves the address space first, and then replaces it with the views, each in one step.
 // So another thread's mapping cannot come between them at any time.
