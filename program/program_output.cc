@@ -2,7 +2,6 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -13,7 +12,36 @@
 #include "absl/strings/str_cat.h"
 #include "program/standard_streams.h"
 
+#if defined(_WIN32)
+#include <io.h>
+#include <windows.h>
+#else
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
+
 namespace ioring {
+namespace {
+
+// Empties the file that was opened, whatever its name is by now. Devices and pipes have nothing to
+// be emptied. False with errno set where that fails.
+bool Empty(std::FILE* file) {
+#if defined(_WIN32)
+  const int descriptor = _fileno(file);
+  const HANDLE handle = reinterpret_cast<HANDLE>(_get_osfhandle(descriptor));
+  return GetFileType(handle) != FILE_TYPE_DISK || _chsize_s(descriptor, 0) == 0;
+#else
+  struct stat found;
+  if (fstat(fileno(file), &found) != 0) return false;
+  return !S_ISREG(found.st_mode) || ftruncate(fileno(file), 0) == 0;
+#endif
+}
+
+bool WriteAll(std::string_view text, std::FILE* file) {
+  return std::fwrite(text.data(), 1, text.size(), file) == text.size();
+}
+
+}  // namespace
 
 absl::Status BeginOutput() {
   if (ReserveStandardStreams()) return absl::OkStatus();
@@ -42,14 +70,13 @@ absl::StatusOr<ResultFile> ResultFile::Open(std::string_view flag, std::string p
 
 absl::Status ResultFile::Write(std::string_view text) {
   if (path_.empty()) return absl::OkStatus();
-  // Devices and pipes have nothing to be emptied.
-  std::error_code error;
-  if (std::filesystem::is_regular_file(path_, error)) std::filesystem::resize_file(path_, 0, error);
-  errno = error.value();
-  if (error) return CannotWrite();
-  const bool written = std::fwrite(text.data(), 1, text.size(), file_.get()) == text.size();
+  if (std::FILE* const stream = StandardStreamOf(file_.get()); stream != nullptr) {
+    const bool written = WriteAll(text, stream) && std::fflush(stream) == 0;
+    return written ? absl::OkStatus() : CannotWrite();
+  }
+  if (!Empty(file_.get()) || !WriteAll(text, file_.get())) return CannotWrite();
   // Closing writes what is left.
-  if (!written || std::fclose(file_.release()) != 0) return CannotWrite();
+  if (std::fclose(file_.release()) != 0) return CannotWrite();
   return absl::OkStatus();
 }
 

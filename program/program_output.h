@@ -37,8 +37,9 @@ class ResultFile {
   // nothing. Unavailable where it cannot be written.
   static absl::StatusOr<ResultFile> Open(std::string_view flag, std::string path);
 
-  // Writes `text` in place of what the file contains. At most once. Unavailable where not all of it
-  // could be written.
+  // Writes `text` in place of what the file contains. Where the file is standard output or standard
+  // error under another name (/dev/stdout), `text` comes after what was printed, and nothing goes.
+  // At most once. Unavailable where not all of it could be written.
   absl::Status Write(std::string_view text);
 
  private:

@@ -2,6 +2,8 @@
 #ifndef IORING_PROGRAM_STANDARD_STREAMS_H_
 #define IORING_PROGRAM_STANDARD_STREAMS_H_
 
+#include <cstdio>
+
 namespace ioring {
 
 // Puts the null device in the place of each of the three that is closed: else the next file or
@@ -10,6 +12,11 @@ namespace ioring {
 // anything is opened. (POSIX: the lowest free number is taken, open(2). On Windows no socket takes
 // such a place.)
 bool ReserveStandardStreams();
+
+// Returns stdout or stderr where `file` is the same file, pipe or terminal under another name, as
+// /dev/stdout is and the file of a shell's "> file"; else nullptr. Two that write to one file write
+// over each other. (POSIX: fstat(2). Windows: only files are found.)
+std::FILE* StandardStreamOf(std::FILE* file);
 
 }  // namespace ioring
 
