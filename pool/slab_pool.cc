@@ -95,9 +95,7 @@ absl::StatusOr<std::unique_ptr<SlabPool>> SlabPool::Create(Ring& ring,
   return pool;
 }
 
-SlabPool::SlabPool(Ring& ring, const SlabPoolOptions& options) : ring_(ring), options_(options) {
-  slabs_.reserve(options.max_slabs);
-}
+SlabPool::SlabPool(Ring& ring, const SlabPoolOptions& options) : ring_(ring), options_(options) {}
 
 SlabPool::~SlabPool() {
   if (thread_.IsOfAnotherProcess()) {

@@ -110,6 +110,14 @@ TEST_F(SlabPoolTest, BadOptionsAreRefusedWithASentence) {
   EXPECT_THAT(refusal(options), HasSubstr("1 GiB is the most"));
 }
 
+// The ring's limit of buffers bounds a pool anyway.
+TEST_F(SlabPoolTest, ItMayHaveAsManySlabsAsCanBeSaid) {
+  const auto pool = MakePool(*ring_, Options(1, 1, ~uint32_t{0}));
+  const std::vector<BufferLease> leases = Acquire(*pool, 3);
+  EXPECT_EQ(pool->Statistics().slabs, 3u);
+  EXPECT_EQ(pool->Statistics().fallbacks, 0u);
+}
+
 TEST_F(SlabPoolTest, StatisticsSayInOneLineWhatIsInUse) {
   SlabPoolStatistics statistics{
       .slabs = 4, .max_slabs = 64, .buffers = 1024, .buffers_in_use = 1000};
