@@ -1,6 +1,7 @@
 #include "pool/slab_pool.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -47,6 +48,14 @@ absl::Status CheckOptions(const SlabPoolOptions& options) {
         "a slab of %d buffers of %d bytes maps %d bytes, and 1 GiB is the most that can be "
         "registered at once: use smaller slabs, and more of them",
         options.buffers_per_slab, options.buffer_bytes, mapped_bytes));
+  }
+  // A pool that begins without a slab would tell at its first Acquire.
+  const uint32_t smallest = static_cast<uint32_t>(MirrorGranularity());
+  if (!std::has_single_bit(options.buffer_bytes) || options.buffer_bytes < smallest) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "the buffers of a pool cannot have %d bytes, which is no power of two, or below the "
+        "smallest, %d: take %d",
+        options.buffer_bytes, smallest, std::max(std::bit_ceil(options.buffer_bytes), smallest)));
   }
   return absl::OkStatus();
 }

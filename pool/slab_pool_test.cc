@@ -18,6 +18,7 @@
 #include "absl/base/config.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "buffer/circular_positions.h"
 #include "buffer/mirrored_region.h"
 #include "gmock/gmock.h"
@@ -103,6 +104,13 @@ TEST_F(SlabPoolTest, BadOptionsAreRefusedWithASentence) {
   SlabPoolOptions options = Options(1, 1, 1);
   options.buffer_bytes = BufferBytes() + 1;
   EXPECT_THAT(refusal(options), HasSubstr("no power of two"));
+  // Also where no slab is made that would tell.
+  options.initial_slabs = 0;
+  EXPECT_THAT(refusal(options), HasSubstr("no power of two"));
+  options.buffer_bytes = BufferBytes() / 2;
+  EXPECT_THAT(refusal(options), HasSubstr(absl::StrCat("take ", BufferBytes())));
+  options.buffer_bytes = 0;
+  EXPECT_THAT(refusal(options), HasSubstr("cannot have 0 bytes"));
   options = Options(~uint32_t{0}, 1, 1);
   EXPECT_THAT(refusal(options), HasSubstr("1 GiB is the most"));
   options.buffer_bytes = uint32_t{1} << 30;
