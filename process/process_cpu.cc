@@ -73,11 +73,14 @@ absl::StatusOr<absl::Duration> ProcessCpuTime(int pid) {
 
 int OwnProcessId() { return static_cast<int>(getpid()); }
 
-absl::Duration OwnCpuTime() {
-  return absl::Seconds(static_cast<double>(std::clock()) / CLOCKS_PER_SEC);
-}
-
 #if defined(_POSIX_CPUTIME) && _POSIX_CPUTIME >= 0
+
+absl::Duration OwnCpuTime() {
+  timespec time{};
+  // Fails only where there is no such clock.
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return absl::DurationFromTimespec(time);
+}
 
 absl::StatusOr<absl::Duration> ProcessCpuTime(int pid) {
   clockid_t clock;
@@ -93,6 +96,10 @@ absl::StatusOr<absl::Duration> ProcessCpuTime(int pid) {
 }
 
 #else
+
+absl::Duration OwnCpuTime() {
+  return absl::Seconds(static_cast<double>(std::clock()) / CLOCKS_PER_SEC);
+}
 
 absl::StatusOr<absl::Duration> ProcessCpuTime(int pid) {
   return absl::UnimplementedError(

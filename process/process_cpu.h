@@ -12,8 +12,9 @@ namespace ioring {
 int OwnProcessId();
 
 // What all threads of this process, ended ones too, have used in user mode and in the
-// kernel. Cost: a system call. Any thread. Resolution: microseconds; on Windows what its
-// clock ticks by, some milliseconds. (std::clock counts real time there.)
+// kernel. Cost: a system call. Any thread. Resolution: nanoseconds; on macOS microseconds; on
+// Windows what its clock ticks by, some milliseconds. (std::clock counts real time there, and on
+// FreeBSD by 1/128 s.)
 absl::Duration OwnCpuTime();
 
 // What OwnCpuTime tells, of the process `pid`. Needs no permission; Windows keeps some processes to
