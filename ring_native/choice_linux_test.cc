@@ -59,6 +59,16 @@ TEST_F(ChoiceDeathTest, AFilterThatHides) {
       testing::ExitedWithCode(0), "report: epoll \\(not io_uring: .*older.*ENOSYS");
 }
 
+// The answer may be that to wrong arguments, which the options are not.
+TEST_F(ChoiceDeathTest, AFilterThatAnswersThatArgumentsAreWrong) {
+  EXPECT_EXIT(
+      {
+        DenyIoUring(EINVAL);
+        ChooseAndExit(BackendKind::kAuto);
+      },
+      testing::ExitedWithCode(0), "report: epoll \\(not io_uring: .*EINVAL");
+}
+
 // Who asks for io_uring gets no other.
 TEST_F(ChoiceDeathTest, WhatIsAskedForIsNotReplaced) {
   EXPECT_EXIT(

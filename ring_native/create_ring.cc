@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "ring/options.h"
 #include "ring/ring.h"
+#include "ring/ring_limits.h"
 #include "ring_native/backends.h"
 
 namespace ioring {
@@ -78,6 +79,9 @@ absl::StatusOr<CreatedRing> CreateRing(const RingOptions& options, BackendKind k
     if (!ring.ok()) return ring.status();
     return CreatedRing{*std::move(ring), absl::StrCat(BackendKindName(kind), " (asked for)")};
   }
+  // What no ring can have is told once, and not by each backend. Any other refusal is the system's,
+  // whatever its code: a filter of system calls may answer EINVAL.
+  if (absl::Status status = CheckRingOptions(options); !status.ok()) return status;
   std::vector<std::string> failures;
   absl::Status last = absl::UnimplementedError("this platform has no backend");
   for (const Backend& backend : PlatformBackends()) {
@@ -88,8 +92,6 @@ absl::StatusOr<CreatedRing> CreateRing(const RingOptions& options, BackendKind k
       return CreatedRing{*std::move(ring),
                          absl::StrCat(BackendKindName(backend.kind), " (", why, ")")};
     }
-    // Another backend would say the same.
-    if (absl::IsInvalidArgument(ring.status())) return ring.status();
     last = ring.status();
     failures.push_back(absl::StrCat("not ", BackendKindName(backend.kind), ": ", last.message()));
   }
