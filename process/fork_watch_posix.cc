@@ -19,19 +19,21 @@ ForkObserver* first = nullptr;
 void Lock() { pthread_mutex_lock(&mutex); }
 void Unlock() { pthread_mutex_unlock(&mutex); }
 
-void InParent() {
+// Before there is a copy: a thread that closes a descriptor while the system makes it must know.
+void BeforeFork() {
   has_forked.store(true, std::memory_order_relaxed);
-  Unlock();
+  Lock();
 }
 
 void InChild() {
+  has_forked.store(false, std::memory_order_relaxed);  // its parent has
   generation.fetch_add(1, std::memory_order_relaxed);
   for (const ForkObserver* one = first; one != nullptr; one = one->next()) one->Call();
   Unlock();
 }
 
 void Watch() {
-  static const int code = pthread_atfork(&Lock, &InParent, &InChild);
+  static const int code = pthread_atfork(&BeforeFork, &Unlock, &InChild);
   if (code != 0) EndProgram("no memory to watch for forks");
 }
 

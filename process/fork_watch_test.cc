@@ -1,5 +1,7 @@
 #include "process/fork_watch.h"
 
+#include <pthread.h>
+
 #include <cstdint>
 #include <optional>
 
@@ -20,6 +22,21 @@ TEST(ForkWatchTest, EachChildHasANumberOfItsOwn) {
     return childs != mine && grandchild.succeeded();
   });
   EXPECT_EQ(ForkGeneration(), mine);
+}
+
+// Before a fork the last handler is called first: this one after that of the watch.
+bool known_before_fork = false;
+[[maybe_unused]] const int registered =
+    pthread_atfork([] { known_before_fork = HasForked(); }, nullptr, nullptr);
+
+// Another thread may close a descriptor while the system copies all of them.
+TEST(ForkWatchTest, AForkIsKnownBeforeItsChildIs) {
+  ForkGeneration();
+  ExpectInChild([] {
+    if (HasForked()) return false;  // not this process
+    known_before_fork = false;
+    return RunInChild([] { return true; }).succeeded() && known_before_fork && HasForked();
+  });
 }
 
 TEST(ForkWatchTest, AParentHasForked) {
