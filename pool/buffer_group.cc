@@ -149,22 +149,23 @@ absl::Status BufferGroup::AddBuffers(uint32_t buffers) {
   return absl::OkStatus();
 }
 
-// Doubles the group, so that the number of slabs stays small.
-void BufferGroup::Grow() {
+// Doubles the group, so that the number of slabs stays small. False where that failed.
+bool BufferGroup::Grow() {
   const uint32_t now = static_cast<uint32_t>(buffers_.value());
   const uint32_t slab_max = static_cast<uint32_t>(kSlabBytesMax / options_.buffer_bytes);
   const uint32_t more = std::min({now, options_.max_buffers - now, slab_max});
   if (more == 0) {
     may_grow_ = false;
-    return;
+    return false;
   }
   if (absl::Status status = AddBuffers(more); !status.ok()) {
     may_grow_ = false;
     refused_growths_.Add(1);
     LOG(WARNING) << "a buffer group stays at " << now << " buffers: " << status.message();
-    return;
+    return false;
   }
   grown_slabs_.Add(1);
+  return true;
 }
 
 void BufferGroup::Locate(const ManagedBuffer& taken) {
@@ -183,13 +184,19 @@ void BufferGroup::Locate(const ManagedBuffer& taken) {
   CHECK_EQ(taken.size, 0u) << "the ring received into memory that is not the group's";
 }
 
-void BufferGroup::NoteFree() {
+// Returns whether the group grew.
+bool BufferGroup::NoteFree() {
   const uint32_t before = free_.load(std::memory_order_relaxed);
   const uint32_t now = ring_.FreeBuffers(id_);
   free_.store(now, std::memory_order_relaxed);
-  if (ABSL_PREDICT_TRUE(now != 0)) return;
+  if (ABSL_PREDICT_TRUE(now != 0)) return false;
   if (before != 0) exhaustions_.Add(1);
-  if (may_grow_) Grow();
+  return may_grow_ && Grow();
+}
+
+bool BufferGroup::GrowIfEmpty() {
+  thread_.Check("a BufferGroup");
+  return NoteFree();
 }
 
 ManagedLease BufferGroup::Take(const Completion& completion) {

@@ -146,7 +146,8 @@ class BufferGroup {
   // What happens when the ring has no free buffer of the group. No policy loses bytes.
   enum class WhenEmpty : uint8_t {
     kWait,  // receives and reads continue when buffers come back
-    kGrow,  // the group grows, up to max_buffers; after that, as kWait
+    kGrow,  // the group grows, up to max_buffers; after that, as kWait. See GrowIfEmpty where reads
+            // of pipes use the group
     kFail,  // receives and reads complete with Error::kNoBuffers
   };
 
@@ -188,6 +189,21 @@ class BufferGroup {
   // Cost: O(1). Does not allocate or enter the kernel, unless the group grows.
   ManagedLease Take(const Completion& completion) ABSL_ATTRIBUTE_LIFETIME_BOUND;
 
+  // Grows the group if the ring has no free buffer and kGrow allows it. Returns whether it grew.
+  //
+  // Take does that by itself. But a read of a pipe or terminal holds a buffer while it waits (not
+  // on io_uring), and nothing is taken when it gets the last one: whatever else waits for a buffer
+  // would wait as long as the read. So while a program has such reads on a group with kGrow, it
+  // must ask before each wait, after the Submit with which they begin. A buffer that is added may
+  // go to a further read, so it asks until nothing is added:
+  //
+  //   ring.Submit();
+  //   while (group->GrowIfEmpty()) ring.Submit();
+  //   ring.SubmitAndWait();
+  //
+  // Cost: as Take.
+  bool GrowIfEmpty();
+
   const Options& options() const { return options_; }
 
   // Any thread.
@@ -214,10 +230,10 @@ class BufferGroup {
   absl::StatusOr<std::unique_ptr<Slab>> MakeSlab(uint32_t buffers);
   void Adopt(std::unique_ptr<Slab> slab, uint32_t buffers);
   absl::Status Start();
-  void Grow();
+  bool Grow();
   absl::Status AddBuffers(uint32_t buffers);
   void Locate(const ManagedBuffer& taken);
-  void NoteFree();
+  bool NoteFree();
   void Return(ManagedLease& lease);
 
   Ring& ring_;
