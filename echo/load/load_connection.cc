@@ -78,6 +78,14 @@ absl::StatusOr<uint32_t> LoadConnection::OnReceived(std::span<const std::byte> b
   return CompleteMessages(bytes.size(), now, histogram);
 }
 
+void LoadConnection::RecordInFlight(LoadTime now, LatencyHistogram& histogram) const {
+  uint32_t slot = oldest_start_;
+  for (uint32_t i = 0; i < in_flight_; ++i) {
+    histogram.Record(now - start_times_[slot]);
+    if (++slot == shape_.depth) slot = 0;
+  }
+}
+
 absl::Status LoadConnection::WrongByte(uint64_t position, std::byte got) const {
   return absl::DataLossError(absl::StrFormat(
       "connection %d: the echo is wrong at byte %d: expected 0x%02x, got 0x%02x", number_, position,

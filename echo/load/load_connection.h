@@ -72,6 +72,9 @@ class LoadConnection {
   absl::StatusOr<uint32_t> OnReceived(std::span<const std::byte> bytes, LoadTime now,
                                       LatencyHistogram* histogram);
 
+  // Records the ages of the messages that are on their way. O(n) in these.
+  void RecordInFlight(LoadTime now, LatencyHistogram& histogram) const;
+
   // Bytes given to sends, and bytes that came back.
   uint64_t bytes_sent() const { return send_position_ + bytes_in_send_; }
   uint64_t bytes_received() const { return receive_position_; }

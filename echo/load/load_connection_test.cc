@@ -216,5 +216,19 @@ TEST(LoadConnectionTest, ConnectionsSendDifferentBytes) {
   EXPECT_NE(memory[0], memory[1]);
 }
 
+// Also where the circle of start times has begun anew.
+TEST(LoadConnectionTest, RecordsTheAgesOfWhatIsOnItsWay) {
+  Fixture test({.message_bytes = 10, .depth = 2}, 100);
+  for (int i = 0; i < 2; ++i) test.connection.Admit(test.now);
+  test.Send();
+  ASSERT_TRUE(test.Echo(10).ok());
+  test.connection.Admit(test.now + microseconds(5));
+  LatencyHistogram ages;
+  test.connection.RecordInFlight(test.now + microseconds(7), ages);
+  EXPECT_EQ(ages.count(), 2u);
+  EXPECT_EQ(ages.min(), microseconds(2));
+  EXPECT_EQ(ages.max(), microseconds(7));
+}
+
 }  // namespace
 }  // namespace ioring

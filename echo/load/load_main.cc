@@ -40,7 +40,8 @@ ABSL_FLAG(uint64_t, messages, 0,
           "Sends exactly so many messages, instead of --duration and --warmup.");
 ABSL_FLAG(double, rate, 0,
           "Messages per second over all connections. Latency then counts from when a message was "
-          "due, sent or not. 0: each is sent when its predecessor is back.");
+          "due, sent or not; of those that were never sent, until the measurement's end. 0: each "
+          "is sent when its predecessor is back.");
 ABSL_FLAG(bool, verify, true, "Compares every byte that comes back.");
 ABSL_FLAG(uint32_t, threads, 1, "Threads, each with a ring and a share of the connections.");
 ABSL_FLAG(std::string, backend, "auto", "auto, io_uring, epoll, kqueue, rio or iocp.");

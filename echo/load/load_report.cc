@@ -91,6 +91,29 @@ std::string LatencyText(nanoseconds latency) {
   return three_digits(ns / 1e9, "s");
 }
 
+// Nothing where nothing was measured.
+std::string LatencyLine(const LatencyHistogram& latency) {
+  if (latency.count() == 0) return "";
+  return absl::StrFormat("latency     p50 %s, p90 %s, p99 %s, p99.9 %s, max %s\n",
+                         LatencyText(latency.Percentile(50)), LatencyText(latency.Percentile(90)),
+                         LatencyText(latency.Percentile(99)), LatencyText(latency.Percentile(99.9)),
+                         LatencyText(latency.max()));
+}
+
+// Nothing where all came back.
+std::string UnansweredLine(const LoadResult& result) {
+  if (result.messages_unanswered == 0) return "";
+  std::string text =
+      absl::StrCat("unanswered  ", Grouped(result.messages_unanswered), " at the end");
+  if (result.messages_overdue > 0) {
+    absl::StrAppend(&text, "; ", Grouped(result.messages_overdue),
+                    " of them overdue, in latency with their age then (a lower bound)\n");
+  } else {
+    absl::StrAppend(&text, ", in latency until they were back or given up\n");
+  }
+  return text;
+}
+
 std::string JsonNumber(const std::optional<double>& number) {
   return number.has_value() ? absl::StrFormat("%.3f", *number) : "null";
 }
@@ -123,20 +146,19 @@ LoadFigures ComputeFigures(const LoadOptions& options, const LoadResult& result)
 
 std::string LoadText(const LoadOptions& options, const LoadResult& result) {
   const LoadFigures figures = ComputeFigures(options, result);
-  const LatencyHistogram& latency = result.latency;
   std::string text = absl::StrFormat("%s over %s: %d connections, %d B messages, depth %d, %s%s\n",
                                      options.target.ToString(), result.backend, options.connections,
                                      options.shape.message_bytes, options.shape.depth,
                                      options.shape.verify ? "every byte verified" : "not verified",
                                      result.interrupted ? ", interrupted" : "");
-  if (result.messages == 0) return text + "Nothing came back while it was measured.\n";
+  if (result.messages == 0) {
+    return absl::StrCat(text, "Nothing came back while it was measured.\n",
+                        LatencyLine(result.latency), UnansweredLine(result));
+  }
   absl::StrAppendFormat(&text, "throughput  %s msg/s, %.1f MB/s each way (%s messages in %.2f s)\n",
                         Grouped(static_cast<uint64_t>(figures.messages_per_second)),
                         figures.megabytes_per_second, Grouped(result.messages), figures.seconds);
-  absl::StrAppendFormat(&text, "latency     p50 %s, p90 %s, p99 %s, p99.9 %s, max %s\n",
-                        LatencyText(latency.Percentile(50)), LatencyText(latency.Percentile(90)),
-                        LatencyText(latency.Percentile(99)), LatencyText(latency.Percentile(99.9)),
-                        LatencyText(latency.max()));
+  text += LatencyLine(result.latency);
   absl::StrAppendFormat(&text, "generator   %.2f us CPU per message, %.0f %% of %s busy\n",
                         figures.generator_cpu_ns_per_message / 1e3,
                         figures.generator_utilization * 100,
@@ -153,7 +175,7 @@ std::string LoadText(const LoadOptions& options, const LoadResult& result) {
                           figures.messages_per_second, options.rate,
                           Grouped(result.messages_overdue));
   }
-  return absl::StrCat(text, Verdict(options, figures), "\n");
+  return absl::StrCat(text, UnansweredLine(result), Verdict(options, figures), "\n");
 }
 
 std::string LoadJson(const LoadOptions& options, const LoadResult& result) {
@@ -174,6 +196,7 @@ std::string LoadJson(const LoadOptions& options, const LoadResult& result) {
   add("seconds", JsonNumber(figures.seconds));
   add("messages", absl::StrCat(result.messages));
   add("messages_overdue", absl::StrCat(result.messages_overdue));
+  add("messages_unanswered", absl::StrCat(result.messages_unanswered));
   add("messages_per_second", JsonNumber(figures.messages_per_second));
   add("megabytes_per_second", JsonNumber(figures.megabytes_per_second));
   add("latency_min_ns", absl::StrCat(result.latency.min().count()));

@@ -106,11 +106,30 @@ TEST(LoadReportTest, TheRateSetTheThroughputOnlyIfItWasKept) {
               AllOf(HasSubstr("50000 of 100000 msg/s"), HasSubstr("latency set the throughput")));
 }
 
+TEST(LoadReportTest, SaysWhatWasUnansweredAndThatAgesAreLowerBounds) {
+  LoadOptions options = Options();
+  options.rate = 50'000;
+  LoadResult result = Result(milliseconds{500}, milliseconds{1'000});
+  EXPECT_THAT(LoadText(options, result), Not(HasSubstr("unanswered")));
+  result.messages_unanswered = 50;
+  EXPECT_THAT(LoadText(options, result), HasSubstr("unanswered  50 at the end, in"));
+  result.messages_unanswered = 1'896;
+  result.messages_overdue = 1'846;
+  const std::string unanswered =
+      "unanswered  1,896 at the end; 1,846 of them overdue, in "
+      "latency with their age then (a lower bound)\n";
+  EXPECT_THAT(LoadText(options, result), HasSubstr(unanswered));
+  EXPECT_THAT(LoadJson(options, result), HasSubstr("\n  \"messages_unanswered\": 1896,\n"));
+  result.messages = 0;
+  EXPECT_THAT(LoadText(options, result), AllOf(HasSubstr("Nothing came back"),
+                                               HasSubstr("p50 200 us"), HasSubstr(unanswered)));
+}
+
 TEST(LoadReportTest, NothingMeasuredIsNoDivisionByZero) {
   const LoadResult nothing;
   EXPECT_THAT(LoadText(Options(), nothing), HasSubstr("Nothing came back"));
   EXPECT_THAT(LoadJson(Options(), nothing),
-              AllOf(HasSubstr("\"messages_per_second\": 0.000"), Not(HasSubstr("nan"))));
+              AllOf(HasSubstr("\"messages_per_second\": 0.000"), Not(HasSubstr(": nan"))));
 }
 
 TEST(LoadReportTest, JsonIsFlatWithAMemberPerLine) {

@@ -118,7 +118,7 @@ class LoadRun {
 
   // When the last wait returned.
   LoadTime now_;
-  // Null outside the measurement.
+  // Null before the measurement.
   LatencyHistogram* histogram_ = nullptr;
   // Messages that came back since the warm-up or the measurement began.
   uint64_t messages_ = 0;
@@ -208,7 +208,8 @@ void LoadRun::EndMeasurement() {
   result_.messages = messages_;
   result_.interrupted = Stopped();
   result_.messages_overdue = schedule_.CountOverdue();
-  histogram_ = nullptr;
+  result_.messages_unanswered = replies_.in_flight() + result_.messages_overdue;
+  schedule_.RecordOverdue(result_.end.time, result_.latency);
   schedule_.Stop();
 }
 
@@ -220,12 +221,13 @@ absl::Status LoadRun::RunUntil(LoadTime end) {
   return absl::OkStatus();
 }
 
-// Receives, and verifies, what is still on its way.
+// Receives, and verifies, what is still on its way: only then is known how long it took.
 absl::Status LoadRun::Collect() {
   const LoadTime patience = result_.interrupted ? now_ + kCloseTimeout : LoadTime::max();
   while (replies_.in_flight() > 0 && now_ < patience) {
     if (absl::Status status = Round(patience); !status.ok()) return status;
   }
+  for (const Slot& slot : slots_) slot.connection.RecordInFlight(now_, result_.latency);
   return absl::OkStatus();
 }
 
@@ -386,6 +388,7 @@ void LoadResult::Merge(const LoadResult& other) {
   if (other.end.time > end.time) end = other.end;
   messages += other.messages;
   latency.Merge(other.latency);
+  messages_unanswered += other.messages_unanswered;
   messages_overdue += other.messages_overdue;
   interrupted |= other.interrupted;
 }

@@ -6,6 +6,11 @@
 // loop, when the wait returns, and stands for all that the round receives and sends: a latency
 // may be too long by the time a round takes, never too short by more than that.
 //
+// A stall that outlasts the measurement is charged, too. A message that is on its way at the end of
+// the measurement counts with its latency when it comes back, and with its age where the run gives
+// up waiting for it. A message that is overdue at the end is never sent, and counts with its age
+// then. Such ages are lower bounds. A healthy run has hardly any: what is on its way comes back.
+//
 // The run ends by itself: after its duration or count, at the first error, when nothing comes back
 // for `reply_timeout`, or within kStopResolution of `LoadControl::stop`.
 #ifndef IORING_ECHO_LOAD_LOAD_RUN_H_
@@ -68,7 +73,10 @@ struct LoadResult {
   LoadSample end;
   // Messages that came back.
   uint64_t messages = 0;
+  // Of these, and of those unanswered: see above.
   LatencyHistogram latency;
+  // Messages that were sent or due and had not come back at `end`, those overdue included.
+  uint64_t messages_unanswered = 0;
   // With a rate: messages that were due but could not be sent, as their connections had `depth`
   // messages on their way.
   uint64_t messages_overdue = 0;

@@ -112,7 +112,9 @@ TEST(LoadTest, DurationModeMeasuresForSoLongAfterTheWarmup) {
   EXPECT_GE(result->begin.time - start, milliseconds{100});
   EXPECT_GE(result->end.time - result->begin.time, milliseconds{300});
   EXPECT_GT(result->messages, 0u);
-  EXPECT_EQ(result->messages, result->latency.count());
+  // Of the others, each connection had one on its way at the end, at most.
+  EXPECT_EQ(result->messages + result->messages_unanswered, result->latency.count());
+  EXPECT_LE(result->messages_unanswered, options.connections);
   EXPECT_GT(result->end.generator_cpu, result->begin.generator_cpu);
   peer.Stop();
   // The warm-up's messages are not among those measured.
@@ -264,6 +266,41 @@ TEST(LoadTest, RateChargesAStallToEveryMessageThatWasDue) {
   ASSERT_TRUE(closed.ok()) << closed.status();
   EXPECT_LT(closed->latency.Percentile(70), milliseconds{100});
   EXPECT_GE(closed->latency.max(), milliseconds{295});
+}
+
+// The peer goes on after the measurement's end: what it held up until then was due all the same.
+TEST(LoadTest, RateChargesAStallThatOutlastsTheMeasurement) {
+  LoadTestPeer peer({.stall_at = 99 * 64, .stall = seconds{1}});
+  LoadOptions options = OptionsFor(peer.endpoint());
+  options.connections = 1;
+  options.messages = 0;
+  options.warmup = nanoseconds{0};
+  options.duration = milliseconds{400};
+  options.rate = 1'000;
+  const absl::StatusOr<LoadResult> result = RunToEnd(options);
+  ASSERT_TRUE(result.ok()) << result.status();
+  // 400 were due, of which 99 or fewer were answered, one was on its way, and the rest overdue.
+  EXPECT_LE(result->messages, 99u);
+  EXPECT_GE(result->messages_overdue, 300u);
+  EXPECT_EQ(result->messages_unanswered, result->messages_overdue + 1);
+  EXPECT_EQ(result->latency.count(), result->messages + result->messages_unanswered);
+  // At the end 200 of them had been due for 100 ms or longer.
+  EXPECT_GE(result->latency.Percentile(60), milliseconds{100});
+  EXPECT_GE(result->latency.max(), milliseconds{995});
+}
+
+TEST(LoadTest, AClosedLoopKnowsHowLongTheLastMessagesTook) {
+  LoadTestPeer peer({.stall_at = 0, .stall = seconds{1}});
+  LoadOptions options = OptionsFor(peer.endpoint());
+  options.messages = 0;
+  options.warmup = nanoseconds{0};
+  options.duration = milliseconds{100};
+  const absl::StatusOr<LoadResult> result = RunToEnd(options);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->messages, 0u);
+  EXPECT_EQ(result->messages_unanswered, 4u);
+  EXPECT_EQ(result->latency.count(), 4u);
+  EXPECT_GE(result->latency.min(), milliseconds{995});
 }
 
 TEST(LoadTest, SpinAndBatchDelayChangeNothingButTiming) {

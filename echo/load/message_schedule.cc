@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "echo/load/histogram.h"
 #include "echo/load/load_connection.h"
 
 namespace ioring {
@@ -57,6 +58,15 @@ uint64_t MessageSchedule::CountOverdue() const {
   uint64_t overdue = 0;
   for (const Share& share : shares_) overdue += share.overdue;
   return overdue;
+}
+
+void MessageSchedule::RecordOverdue(LoadTime now, LatencyHistogram& histogram) const {
+  for (uint64_t connection = 0; connection < shares_.size(); ++connection) {
+    const Share& share = shares_[connection];
+    for (uint64_t i = 0; i < share.overdue; ++i) {
+      histogram.Record(now - DueTime((share.taken + i) * shares_.size() + connection));
+    }
+  }
 }
 
 }  // namespace ioring

@@ -26,6 +26,7 @@
 #include <optional>
 #include <vector>
 
+#include "echo/load/histogram.h"
 #include "echo/load/load_connection.h"
 
 namespace ioring {
@@ -53,6 +54,8 @@ class MessageSchedule {
   bool HasMore() const { return budget_ > 0; }
   // The number of messages that are overdue. Cost: O(n) in connections.
   uint64_t CountOverdue() const;
+  // Records how long each of these has been due. Cost: O(n) in connections and overdue messages.
+  void RecordOverdue(LoadTime now, LatencyHistogram& histogram) const;
 
  private:
   // A connection's messages in an open loop.

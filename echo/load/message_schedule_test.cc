@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "echo/load/histogram.h"
 #include "echo/load/load_connection.h"
 #include "gtest/gtest.h"
 
@@ -132,6 +133,19 @@ TEST(MessageScheduleTest, CountsMessagesThatWereDueAndNotTaken) {
   EXPECT_EQ(schedule.CountOverdue(), 5u);
   EXPECT_TRUE(schedule.Take(0, kStart + milliseconds(4)).has_value());
   EXPECT_EQ(schedule.CountOverdue(), 4u);
+}
+
+// From when they were due until now.
+TEST(MessageScheduleTest, RecordsTheAgesOfMessagesThatWereNotTaken) {
+  MessageSchedule schedule = OpenLoop(0);
+  AllDue(schedule, kStart + milliseconds(4));
+  EXPECT_TRUE(schedule.Take(1, kStart + milliseconds(4)).has_value());
+  LatencyHistogram ages;
+  schedule.RecordOverdue(kStart + milliseconds(10), ages);
+  EXPECT_EQ(ages.count(), 4u);
+  EXPECT_EQ(ages.max(), milliseconds(10));
+  EXPECT_EQ(ages.min(), milliseconds(6));
+  EXPECT_EQ(ages.Mean(), nanoseconds(milliseconds(10 + 8 + 7 + 6)) / 4);
 }
 
 TEST(MessageScheduleTest, StoppedTheOpenLoopGivesNothing) {
