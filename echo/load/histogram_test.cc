@@ -97,6 +97,45 @@ TEST(LatencyHistogramTest, PercentilesMatchSortedSamples) {
   }
 }
 
+TEST(LatencyHistogramTest, ARowIsTheSameAsItsLatencies) {
+  const struct {
+    int64_t longest_ns;
+    double step_ns;
+    uint64_t count;
+  } rows[] = {{0, 1, 1}, {300, 1, 301}, {5'000'000, 333.25, 15'000}, {200'000'000'000, 1e8, 2'001}};
+  for (const auto& row : rows) {
+    LatencyHistogram histogram;
+    histogram.RecordRow(nanoseconds{row.longest_ns}, row.step_ns, row.count);
+    std::vector<int64_t> samples;
+    for (uint64_t i = 0; i < row.count; ++i) {
+      const double latency_ns =
+          static_cast<double>(row.longest_ns) - static_cast<double>(i) * row.step_ns;
+      samples.push_back(static_cast<int64_t>(latency_ns));
+    }
+    const double mean_ns =
+        static_cast<double>(row.longest_ns) - row.step_ns * static_cast<double>(row.count - 1) / 2;
+    EXPECT_NEAR(static_cast<double>(histogram.Mean().count()), mean_ns, 1);
+    // Percentiles of longer ones are told as if they were the longest.
+    if (row.longest_ns > LatencyHistogram::kLongest.count()) {
+      EXPECT_EQ(histogram.count(), row.count);
+      EXPECT_EQ(histogram.max().count(), row.longest_ns);
+      EXPECT_NEAR(static_cast<double>(histogram.Percentile(75).count()), 1e11, 1e9);
+      EXPECT_NEAR(static_cast<double>(histogram.Percentile(25).count()), 5e10, 5e8);
+    } else {
+      ExpectNearExact(histogram, samples);
+    }
+  }
+}
+
+// 10^13 messages take no longer than one: their latencies add up to more than 2^64 ns.
+TEST(LatencyHistogramTest, ARowMayBeVeryLong) {
+  LatencyHistogram histogram;
+  histogram.RecordRow(std::chrono::seconds{10}, 0.001, 10'000'000'000'000);
+  EXPECT_EQ(histogram.count(), 10'000'000'000'000u);
+  EXPECT_NEAR(static_cast<double>(histogram.Mean().count()), 5e9, 1e3);
+  EXPECT_NEAR(static_cast<double>(histogram.Percentile(50).count()), 5e9, 5e7);
+}
+
 TEST(LatencyHistogramTest, MergeIsTheSameAsOneHistogram) {
   std::mt19937_64 random(2);
   std::uniform_int_distribution<int64_t> latencies(1, 50'000'000);

@@ -52,6 +52,9 @@ failure messages "messages" "${LOAD[@]}" --messages=-1
 
 effect_in_json rate rate_per_second 100.000 "${TIMED[@]}" --rate=100
 at_least 200 "$(number messages_per_second)" || fail "--rate is not kept: ${output}"
+# A rate that no machine keeps does not hold up the end.
+effect_in_json rate interrupted false "${TIMED[@]}" --connections=2 --rate=1e9 --duration=200ms
+at_least 5 "$(number seconds)" || fail "--rate=1e9 takes: ${output}"
 failure rate "--rate" "${TIMED[@]}" --rate=-1
 failure rate "--rate" "${TIMED[@]}" --rate=nan
 failure rate "--rate" "${TIMED[@]}" --rate=1e10
@@ -107,6 +110,24 @@ expect 1 "word" "${LOAD[@]}" word
 # A server that is stopped: its system connects as many as its queue holds, and nothing answers.
 kill -STOP "${server_pid}"
 failure reply_timeout "nothing came back for 50ms" "${LOAD[@]}" --reply_timeout=50ms
+
+# Whether the server has bytes that it has not read (/proc/net/tcp: local address, state, queues).
+has_unread_bytes() {
+  awk -v port="$(printf ':%04X$' "${address##*:}")" \
+    '$2 ~ port && $4 == "01" && $5 !~ /:00000000$/ { found = 1 } END { exit !found }' /proc/net/tcp
+}
+
+# Waits for what is on its way after the first request to stop, and ends at once after the second one.
+"${TIMED[@]}" --duration=1h >"${FOLDER}/stopped" 2>&1 &
+load_pid=$!
+while kill -0 "${load_pid}" 2>/dev/null && ! has_unread_bytes; do sleep 0.02; done
+kill -INT "${load_pid}"
+kill -TERM "${load_pid}"
+wait "${load_pid}"
+status=$?
+output="$(<"${FOLDER}/stopped")"
+[[ ${status} == 1 && -z ${output} ]] || fail "two requests to stop: exit code ${status}: ${output}"
+
 if [[ $(ulimit -Hn) == unlimited || $(ulimit -Hn) -ge 5000 ]] && [[ $(</proc/sys/net/core/somaxconn) -le 4096 ]]; then
   failure connect_timeout "did not take a connection within 50ms" "${LOAD[@]}" --connections=4200 --connect_timeout=50ms
 fi

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +22,7 @@
 #include "echo/load/load_report.h"
 #include "echo/load/load_run.h"
 #include "echo/load/load_threads.h"
+#include "echo/load/message_schedule.h"
 #include "process/process_limits.h"
 #include "program/command_line.h"
 #include "program/program_output.h"
@@ -66,8 +68,11 @@ constexpr std::string_view kStandardOutput = "-";
 
 // What the handler of stop requests reaches.
 std::atomic<LoadControl*> stopping_control = nullptr;
+std::atomic<bool> stop_requested = false;
 
 void OnStop() {
+  // The second one is meant.
+  if (stop_requested.exchange(true)) std::_Exit(1);
   if (LoadControl* control = stopping_control.load()) control->stop.store(true);
 }
 
@@ -128,7 +133,7 @@ absl::Status CheckFlags(const std::vector<std::string>& words) {
       return status;
     }
   }
-  if (!(absl::GetFlag(FLAGS_rate) >= 0) || absl::GetFlag(FLAGS_rate) > 1e9) {
+  if (!(absl::GetFlag(FLAGS_rate) >= 0) || absl::GetFlag(FLAGS_rate) > kLoadRateMax) {
     return absl::InvalidArgumentError("--rate must lie between 0 and 1000000000");
   }
   if (absl::GetFlag(FLAGS_server_pid) < 0) {
@@ -235,7 +240,7 @@ constexpr std::string_view kUsage =
     "  load --target=[::1]:7777 --rate=20000 --json=-\n\n"
     "Latency is measured by one reading of the clock per batch of replies. Ends with 0, or with "
     "1 and a sentence\nwhen a byte is wrong, the server fails, or a flag is bad. An interrupt "
-    "ends it with the figures so far.";
+    "ends it with the figures so far,\na second one at once.";
 
 int Main(int argc, char** argv) {
   const absl::StatusOr<std::vector<std::string>> words = BeginProgram(argc, argv, kUsage, __FILE__);

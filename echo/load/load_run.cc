@@ -326,6 +326,7 @@ absl::Status LoadRun::CheckReplies() const {
 
 // ---- Admitting and sending.
 
+// Each connection once at most: a round is short whatever the rate, so that the run sees its end.
 void LoadRun::AdmitDue() {
   while (const std::optional<uint32_t> due = schedule_.NextDue(now_)) {
     Admit(slots_[*due]);

@@ -41,7 +41,8 @@ struct LoadOptions {
   uint64_t messages = 0;
   std::chrono::nanoseconds duration = std::chrono::seconds{5};
   std::chrono::nanoseconds warmup = std::chrono::seconds{1};
-  // Messages per second over all connections; 0: each as soon as its predecessor is back.
+  // Messages per second over all connections, at most kLoadRateMax; 0: each as soon as its
+  // predecessor is back.
   double rate = 0;
   std::chrono::nanoseconds connect_timeout = std::chrono::seconds{10};
   // The longest time in which nothing comes back although something should.

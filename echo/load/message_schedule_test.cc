@@ -1,5 +1,6 @@
 #include "echo/load/message_schedule.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -85,7 +86,8 @@ TEST(MessageScheduleTest, OpenLoopGoesRoundTheConnectionsInTime) {
   EXPECT_EQ(AllDue(schedule, kStart), Connections({0}));
   EXPECT_EQ(schedule.next_due_time(), kStart + milliseconds(1));
   EXPECT_EQ(AllDue(schedule, kStart + milliseconds(1) - nanoseconds(1)), Connections());
-  EXPECT_EQ(AllDue(schedule, kStart + milliseconds(4)), Connections({1, 2, 0, 1}));
+  EXPECT_EQ(AllDue(schedule, kStart + milliseconds(3)), Connections({1, 2, 0}));
+  EXPECT_EQ(AllDue(schedule, kStart + milliseconds(4)), Connections({1}));
   EXPECT_EQ(schedule.next_due_time(), kStart + milliseconds(5));
 }
 
@@ -102,7 +104,8 @@ TEST(MessageScheduleTest, OpenLoopGivesOnlyMessagesThatAreDue) {
 TEST(MessageScheduleTest, LatencyStartsWhenTheMessageWasDue) {
   MessageSchedule schedule = OpenLoop(0);
   const LoadTime late = kStart + seconds(1);
-  ASSERT_EQ(AllDue(schedule, late).size(), 1001u);
+  ASSERT_EQ(AllDue(schedule, late).size(), kConnections);
+  ASSERT_EQ(schedule.CountOverdue(), 1001u);
   for (int i = 0; i < 5; ++i) {
     EXPECT_EQ(schedule.Take(2, late), kStart + milliseconds(2 + i * 3)) << i;
   }
@@ -112,7 +115,8 @@ TEST(MessageScheduleTest, LatencyStartsWhenTheMessageWasDue) {
 TEST(MessageScheduleTest, AnOddRateIsKept) {
   MessageSchedule schedule(0, 3, 1);
   schedule.Start(kStart);
-  ASSERT_EQ(AllDue(schedule, kStart + seconds(1000)).size(), 3001u);
+  ASSERT_EQ(AllDue(schedule, kStart + seconds(1000)), Connections({0}));
+  EXPECT_EQ(schedule.CountOverdue(), 3001u);
   EXPECT_EQ(schedule.next_due_time(), kStart + seconds(1000) + nanoseconds(333'333'333));
 }
 
@@ -146,6 +150,45 @@ TEST(MessageScheduleTest, RecordsTheAgesOfMessagesThatWereNotTaken) {
   EXPECT_EQ(ages.max(), milliseconds(10));
   EXPECT_EQ(ages.min(), milliseconds(6));
   EXPECT_EQ(ages.Mean(), nanoseconds(milliseconds(10 + 8 + 7 + 6)) / 4);
+}
+
+// However many messages fall due, each connection is looked at once.
+TEST(MessageScheduleTest, ARateThatNobodyKeepsCostsNoMoreThanTheConnections) {
+  MessageSchedule schedule(0, kLoadRateMax, kConnections);
+  schedule.Start(kStart);
+  for (int i = 1; i <= 3; ++i) {
+    const LoadTime now = kStart + milliseconds(i);
+    Connections connections = AllDue(schedule, now);
+    std::sort(connections.begin(), connections.end());
+    EXPECT_EQ(connections, Connections({0, 1, 2}));
+    EXPECT_EQ(schedule.CountOverdue(), 1'000'000u * i + 1);
+    EXPECT_EQ(schedule.next_due_time(), now + nanoseconds(1));
+  }
+}
+
+// And so do their ages.
+TEST(MessageScheduleTest, RecordsTheAgesOfAnyNumberOfMessages) {
+  MessageSchedule schedule(0, kLoadRateMax, kConnections);
+  schedule.Start(kStart);
+  const LoadTime late = kStart + hours(1);
+  EXPECT_EQ(AllDue(schedule, late).size(), kConnections);
+  for (int i = 0; i < 1'000; ++i) EXPECT_TRUE(schedule.Take(1, late).has_value());
+  LatencyHistogram ages;
+  schedule.RecordOverdue(late, ages);
+  EXPECT_EQ(ages.count(), 3'600'000'000'001u - 1'000);
+  EXPECT_EQ(ages.count(), schedule.CountOverdue());
+  EXPECT_EQ(ages.max(), hours(1));
+  EXPECT_EQ(ages.min(), nanoseconds(0));
+  EXPECT_NEAR(static_cast<double>(ages.Percentile(1).count()), 36e9, 36e7);
+}
+
+// The interval is longer than times can tell.
+TEST(MessageScheduleTest, AVeryLowRateIsKept) {
+  MessageSchedule schedule(0, 1e-300, kConnections);
+  schedule.Start(kStart);
+  EXPECT_EQ(AllDue(schedule, kStart), Connections({0}));
+  EXPECT_EQ(AllDue(schedule, kStart + hours(24)), Connections());
+  EXPECT_GT(schedule.next_due_time(), kStart + hours(24 * 365));
 }
 
 TEST(MessageScheduleTest, StoppedTheOpenLoopGivesNothing) {
