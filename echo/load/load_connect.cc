@@ -57,9 +57,10 @@ absl::Status ConnectFailure(const Ring& ring, const LoadOptions& options,
       return absl::UnavailableError(
           absl::StrCat("nothing listens at ", target, ": start the server first"));
     case Error::kTooManyFiles:
-      return absl::ResourceExhaustedError(
-          absl::StrCat("too few descriptors for ", options.connections,
-                       " connections: raise the limit (ulimit -n) or lower --connections"));
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "too few descriptors for ",
+          options.total_connections > 0 ? options.total_connections : options.connections,
+          " connections: raise the limit (ulimit -n) or lower --connections"));
     default:
       return absl::UnavailableError(
           absl::StrCat("cannot connect to ", target, ": ", ring.ExplainError(completion)));

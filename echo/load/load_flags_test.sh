@@ -28,6 +28,17 @@ effect_in_json connections connections 3 "${LOAD[@]}" --connections=3
 failure connections "--connections=0" "${LOAD[@]}" --connections=0
 failure connections "--connections=1000001" "${LOAD[@]}" --connections=1000001
 
+# limited LIMIT VALUE COMMAND...: with this limit (ulimit).
+limited() (
+  ulimit "$1" "$2"
+  "${@:3}"
+)
+failure connections "may open 100 descriptors here, which are too few for 100 connections" \
+  limited -n 100 "${LOAD[@]}" --connections=100
+# The connections of all threads are told.
+failure connections,threads "too few descriptors for 99 connections" \
+  limited -n 100 "${LOAD[@]}" --connections=99 --threads=3
+
 effect_in_json message_size message_bytes 1000 "${LOAD[@]}" --message_size=1000
 failure message_size "--message_size=0" "${LOAD[@]}" --message_size=0
 failure message_size "--message_size=1073741825" "${LOAD[@]}" --message_size=1073741825
@@ -64,6 +75,8 @@ effect_in_json verify verified false "${LOAD[@]}" --verify=false
 failure verify "verify" "${LOAD[@]}" --verify=perhaps
 
 effect_in_json threads threads 2 "${LOAD[@]}" --connections=4 --threads=2
+# Each thread's ring takes descriptors, too.
+effect threads "throughput" limited -Sn 64 "${LOAD[@]}" --messages=150 --connections=150 --threads=50
 failure threads "--threads=0" "${LOAD[@]}" --threads=0
 failure threads "--threads=1025" "${LOAD[@]}" --threads=1025
 

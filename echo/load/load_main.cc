@@ -204,6 +204,18 @@ absl::StatusOr<LoadOptions> OptionsFromFlags(const std::vector<std::string>& wor
   return options;
 }
 
+// Raises the limit of descriptors to what the run needs, and refuses what cannot fit.
+absl::Status FitToDescriptors(const LoadOptions& options) {
+  // For rings, libraries and standard streams: more than they need, so that with fewer the run is
+  // tried all the same.
+  const uint64_t others = 32 + uint64_t{8} * LoadThreads(options);
+  const uint64_t limit = RaiseDescriptorLimit(options.connections + others);
+  if (limit > options.connections) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "a process may open ", limit, " descriptors here, which are too few for ",
+      options.connections, " connections: raise the limit (ulimit -n) or lower --connections"));
+}
+
 absl::Status Report(const LoadOptions& options, const LoadResult& result, ResultFile& json) {
   const bool json_only = absl::GetFlag(FLAGS_json) == kStandardOutput;
   absl::PrintF("%s", json_only ? LoadJson(options, result) : LoadText(options, result));
@@ -219,8 +231,7 @@ absl::Status Run(const std::vector<std::string>& words) {
   absl::StatusOr<ResultFile> json =
       ResultFile::Open("json", path == kStandardOutput ? std::string() : path);
   if (!json.ok()) return json.status();
-  // Some for the rings, libraries and standard streams.
-  RaiseDescriptorLimit(uint64_t{options->connections} + 64);
+  if (absl::Status status = FitToDescriptors(*options); !status.ok()) return status;
   LoadControl control(LoadThreads(*options));
   stopping_control = &control;
   OnStopRequest(&OnStop);

@@ -57,6 +57,8 @@ struct LoadOptions {
   int server_pid = 0;
   // The number of the first connection. Bytes and errors go by numbers.
   uint32_t first_connection = 0;
+  // Connections of all threads, for errors. 0: `connections`.
+  uint32_t total_connections = 0;
 };
 
 // The clocks at one moment.

@@ -29,6 +29,7 @@ std::vector<LoadOptions> SplitOptions(const LoadOptions& options, uint32_t threa
     part.messages = ShareOf(options.messages, threads, i);
     part.rate = options.rate * part.connections / options.connections;
     part.first_connection = first_connection;
+    part.total_connections = options.connections;
     first_connection += part.connections;
   }
   return parts;
