@@ -105,6 +105,18 @@ finish_cases() {
   exit 0
 }
 
+# ---- Limits of the command.
+
+# limited LIMIT VALUE COMMAND...: with this limit (ulimit).
+limited() (
+  ulimit "$1" "$2" && "${@:3}"
+)
+
+# Memory for one thread besides the first one: each gets a stack of a gibibyte.
+with_two_threads() { limited -v 1900000 limited -s 1048576 "$@"; }
+# Not where the program alone has more memory, as with a sanitizer.
+can_limit_threads() { with_two_threads "$1" --version >/dev/null 2>&1; }
+
 # ---- A server beside the command.
 
 server_pid=

@@ -28,11 +28,6 @@ effect_in_json connections connections 3 "${LOAD[@]}" --connections=3
 failure connections "--connections=0" "${LOAD[@]}" --connections=0
 failure connections "--connections=1000001" "${LOAD[@]}" --connections=1000001
 
-# limited LIMIT VALUE COMMAND...: with this limit (ulimit).
-limited() (
-  ulimit "$1" "$2"
-  "${@:3}"
-)
 failure connections "may open 100 descriptors here, which are too few for 100 connections" \
   limited -n 100 "${LOAD[@]}" --connections=100
 # The connections of all threads are told.
@@ -77,6 +72,9 @@ failure verify "verify" "${LOAD[@]}" --verify=perhaps
 effect_in_json threads threads 2 "${LOAD[@]}" --connections=4 --threads=2
 # Each thread's ring takes descriptors, too.
 effect threads "throughput" limited -Sn 64 "${LOAD[@]}" --messages=150 --connections=150 --threads=50
+if can_limit_threads "$2"; then
+  failure threads "only 2 of 4 threads can be started" with_two_threads "${LOAD[@]}" --connections=8 --threads=4
+fi
 failure threads "--threads=0" "${LOAD[@]}" --threads=0
 failure threads "--threads=1025" "${LOAD[@]}" --threads=1025
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -76,12 +77,17 @@ void OnStop() {
   if (LoadControl* control = stopping_control.load()) control->stop.store(true);
 }
 
-// Rewrites a line on the terminal until it is destroyed.
+// Rewrites a line on the terminal until it is destroyed. Without a thread to be had, there is none.
 class ProgressLine {
  public:
-  explicit ProgressLine(const LoadControl& control)
-      : control_(control), thread_([this] { Run(); }) {}
+  explicit ProgressLine(const LoadControl& control) : control_(control) {
+    try {
+      thread_ = std::thread([this] { Run(); });
+    } catch (const std::system_error&) {
+    }
+  }
   ~ProgressLine() {
+    if (!thread_.joinable()) return;
     done_.Notify();
     thread_.join();
     absl::FPrintF(stderr, "\r\033[K");

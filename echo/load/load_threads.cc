@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "echo/load/load_run.h"
 
 namespace ioring {
@@ -41,6 +44,29 @@ absl::StatusOr<LoadResult> RunPart(const LoadOptions& options, LoadControl& cont
   return result;
 }
 
+// Starts a thread for each part but the first one.
+absl::Status StartHelpers(const std::vector<LoadOptions>& parts, LoadControl& control,
+                          std::vector<absl::StatusOr<LoadResult>>& results,
+                          std::vector<std::thread>& helpers) {
+  helpers.reserve(parts.size() - 1);
+  for (size_t i = 1; i < parts.size(); ++i) {
+    try {
+      helpers.emplace_back([&, i] { results[i] = RunPart(parts[i], control); });
+    } catch (const std::system_error& error) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "only ", i, " of ", parts.size(), " threads can be started (", error.code().message(),
+          "): raise the limits (ulimit -u, ulimit -v) or ", "lower --threads"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Ends the run of those that have started, which may wait at their start for the `missing` others.
+void Abandon(LoadControl& control, size_t missing) {
+  control.stop.store(true, std::memory_order_relaxed);
+  for (size_t i = 0; i < missing; ++i) control.connected.Arrive();
+}
+
 }  // namespace
 
 uint32_t LoadThreads(const LoadOptions& options) {
@@ -54,12 +80,14 @@ absl::StatusOr<LoadResult> RunLoadThreads(const LoadOptions& options, LoadContro
   const std::vector<LoadOptions> parts = SplitOptions(options, threads);
   std::vector<absl::StatusOr<LoadResult>> results(threads, absl::UnknownError("did not run"));
   std::vector<std::thread> helpers;
-  helpers.reserve(threads - 1);
-  for (uint32_t i = 1; i < threads; ++i) {
-    helpers.emplace_back([&, i] { results[i] = RunPart(parts[i], control); });
+  const absl::Status started = StartHelpers(parts, control, results, helpers);
+  if (started.ok()) {
+    results[0] = RunPart(parts[0], control);
+  } else {
+    Abandon(control, threads - helpers.size());
   }
-  results[0] = RunPart(parts[0], control);
   for (std::thread& helper : helpers) helper.join();
+  if (!started.ok()) return started;
 
   // A thread that another's error stopped may say that it was cancelled: that is not the cause.
   const absl::Status* failure = nullptr;

@@ -13,7 +13,8 @@ namespace ioring {
 uint32_t LoadThreads(const LoadOptions& options);
 
 // Shares connections, messages and rate among the threads, runs them (one of them on the calling
-// thread), and merges what they measured. The first error stops them all and is returned.
+// thread), and merges what they measured. The first error stops them all and is returned. One more
+// than RunLoad's is ResourceExhausted: the system has too few threads.
 // `control` was made for `LoadThreads(options)` threads.
 absl::StatusOr<LoadResult> RunLoadThreads(const LoadOptions& options, LoadControl& control);
 

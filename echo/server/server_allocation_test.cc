@@ -53,7 +53,7 @@ TEST_P(ServerAllocationTest, NoneInTenThousandMessages) {
   ASSERT_TRUE(threads.ok()) << threads.status();
   const EchoServer& server = *(*threads)->servers().front();
   const std::string address = server.endpoint().ToString();
-  (*threads)->Start();
+  ASSERT_EQ((*threads)->Start(), absl::OkStatus());
   std::vector<ClientSocket> clients;
   for (uint64_t i = 0; i < kClients; ++i) {
     absl::StatusOr<ClientSocket> client = ClientSocket::Connect(address);

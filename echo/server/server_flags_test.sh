@@ -37,6 +37,11 @@ failure engine "--engine=fast" "${SERVER[@]}" --engine=fast
 
 # ---- threads
 effect_of_server threads "thread 1: " "${SERVER[@]}" --threads=2 -- client
+if can_limit_threads "$2"; then
+  # It runs one more on its own.
+  failure threads "only 1 of 4 threads can be started" \
+    with_two_threads "${SERVER[@]}" --max_connections=10 --buffer_size=4096 --threads=4
+fi
 failure threads "--threads=0" "${SERVER[@]}" --threads=0
 failure threads "--threads=1025" "${SERVER[@]}" --threads=1025
 failure threads "threads" "${SERVER[@]}" --threads=many

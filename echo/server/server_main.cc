@@ -166,7 +166,11 @@ absl::Status Serve(ServerFlags& flags, ResultFile& stats_json) {
     StopHandlingRequests();
     return status;
   }
-  (*servers)->Start();
+  if (absl::Status status = (*servers)->Start(); !status.ok()) {
+    StopHandlingRequests();
+    status.Update((*servers)->Join());
+    return status;
+  }
   WaitAndReport(flags, **servers);
   // Join destroys what is asked here.
   const ServerStatistics total = (*servers)->Total();

@@ -107,7 +107,7 @@ class RunningServer {
     CHECK_OK(created.status());
     threads_ = *std::move(created);
     address_ = server().endpoint().ToString();
-    threads_->Start();
+    CHECK_OK(threads_->Start());
   }
   ~RunningServer() {
     if (threads_ != nullptr) ExpectNothingLeft();
@@ -328,7 +328,7 @@ TEST(ServerStopTest, BeforeItRuns) {
   }
   ASSERT_TRUE(server.ok()) << server.status();
   (*server)->Stop();
-  (*server)->Start();
+  ASSERT_EQ((*server)->Start(), absl::OkStatus());
   EXPECT_EQ((*server)->Join(), absl::OkStatus());
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "echo/server/server.h"
@@ -33,11 +35,26 @@ absl::StatusOr<std::unique_ptr<ServerThreads>> ServerThreads::Create(ServerOptio
   return std::unique_ptr<ServerThreads>(new ServerThreads(std::move(servers)));
 }
 
-void ServerThreads::Start() {
+absl::Status ServerThreads::Start() {
+  absl::Status status = StartThreads();
+  // They end as soon as they run.
+  if (!status.ok()) Stop();
+  return status;
+}
+
+absl::Status ServerThreads::StartThreads() {
   process::MutexLock lock(mutex_);
+  threads_.reserve(servers_.size());
   for (std::unique_ptr<EchoServer>& server : servers_) {
-    threads_.emplace_back([this, &server] { RunServer(server); });
+    try {
+      threads_.emplace_back([this, &server] { RunServer(server); });
+    } catch (const std::system_error& error) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "only ", threads_.size(), " of ", servers_.size(), " threads can be started (",
+          error.code().message(), "): raise the limits (ulimit -u, ulimit -v) or lower --threads"));
+    }
   }
+  return absl::OkStatus();
 }
 
 // A ring is its thread's, to its end: so each thread destroys its server, but only when

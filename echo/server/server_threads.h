@@ -29,11 +29,12 @@ class ServerThreads {
                                                                uint32_t count);
   ServerThreads(const ServerThreads&) = delete;
   ServerThreads& operator=(const ServerThreads&) = delete;
-  // Not between Start and Join.
+  // Not between Start, whatever that returns, and Join.
   ~ServerThreads() = default;
 
-  // Once.
-  void Start();
+  // Once. ResourceExhausted: the system has too few threads. Then the servers that have started
+  // are stopped, and Join waits for these.
+  absl::Status Start();
   // Every server drains and ends. More than once is as once.
   void Stop();
   // Waits until all have ended, or the time is up. True: all have.
@@ -51,6 +52,7 @@ class ServerThreads {
       : servers_(std::move(servers)) {}
 
   bool AllEnded() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return ended_ == threads_.size(); }
+  absl::Status StartThreads();
   void RunServer(std::unique_ptr<EchoServer>& server);
 
   std::vector<std::unique_ptr<EchoServer>> servers_;
