@@ -4,22 +4,32 @@
 #include <cstdint>
 #include <cstdlib>
 #include <new>
+#include <string>
 
 #include "absl/log/check.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "echo/load/load_run.h"
+#include "echo/load/load_threads.h"
 #include "echo/testing/load_test_peer.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace {
 
 std::atomic<uint64_t> allocations = 0;
+// The system has no more in one piece.
+std::atomic<size_t> largest_bytes = ~size_t{0};
 
 }  // namespace
 
 void* operator new(size_t size, const std::nothrow_t&) noexcept {
   allocations.fetch_add(1, std::memory_order_relaxed);
+  if (size > largest_bytes) return nullptr;
   return std::malloc(size);
+}
+void* operator new[](size_t size, const std::nothrow_t& nothrow) noexcept {
+  return operator new(size, nothrow);
 }
 void* operator new(size_t size) {
   void* memory = operator new(size, std::nothrow);
@@ -62,6 +72,20 @@ TEST(LoadAllocationTest, MoreMessagesNeedNoMoreAllocations) {
       EXPECT_EQ(few, many) << "depth " << depth << ", rate " << rate;
     }
   }
+}
+
+// It is no abort, and nothing is connected first.
+TEST(LoadAllocationTest, TooLittleMemoryIsAnError) {
+  LoadOptions options;
+  options.connections = 10'000;
+  options.shape.depth = 65'536;
+  options.threads = 2;
+  LoadControl control(2);
+  largest_bytes = size_t{64} << 20;
+  const absl::StatusOr<LoadResult> result = RunLoadThreads(options, control);
+  largest_bytes = ~size_t{0};
+  ASSERT_EQ(result.status().code(), absl::StatusCode::kResourceExhausted) << result.status();
+  EXPECT_THAT(std::string(result.status().message()), ::testing::HasSubstr("too little memory"));
 }
 
 }  // namespace

@@ -5,7 +5,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <utility>
@@ -47,6 +49,25 @@ constexpr nanoseconds kCloseTimeout = std::chrono::seconds{2};
 // run.
 enum class Operation : uint8_t { kSend = 1, kRecv };
 
+// The memory of all connections.
+uint64_t StartTimes(const LoadOptions& options) {
+  return uint64_t{options.connections} * options.shape.depth;
+}
+uint64_t TransferBytes(const LoadShape& shape) {
+  return std::min(uint64_t{shape.message_bytes} * shape.depth, kTransferBytesMax);
+}
+
+// One piece: the start times, then a send's and a receive's bytes for each connection. It is not
+// written to before it is used, so that a great depth costs only as much as is on its way. Null:
+// the system does not have so much.
+std::unique_ptr<std::byte[]> AllocateMemory(const LoadOptions& options) {
+  const uint64_t each =
+      options.shape.depth * uint64_t{sizeof(LoadTime)} + 2 * TransferBytes(options.shape);
+  if (each > std::numeric_limits<size_t>::max() / options.connections) return nullptr;
+  const size_t bytes = static_cast<size_t>(each) * options.connections;
+  return std::unique_ptr<std::byte[]>(new (std::nothrow) std::byte[bytes]);
+}
+
 LoadTime Now() { return std::chrono::steady_clock::now(); }
 
 // One connection with its socket and memory.
@@ -69,7 +90,9 @@ RingOptions RingOptionsFor(const LoadOptions& options) {
 
 class LoadRun {
  public:
-  LoadRun(const LoadOptions& options, LoadControl& control, CreatedRing created);
+  // `memory`: see AllocateMemory.
+  LoadRun(const LoadOptions& options, LoadControl& control, std::unique_ptr<std::byte[]> memory,
+          CreatedRing created);
   ~LoadRun();
 
   absl::Status Connect();
@@ -107,8 +130,7 @@ class LoadRun {
   const std::unique_ptr<Ring> ring_;
   LoadResult result_;
 
-  std::unique_ptr<std::byte[]> memory_;
-  std::vector<LoadTime> start_times_;
+  const std::unique_ptr<std::byte[]> memory_;
   std::vector<Slot> slots_;
 
   MessageSchedule schedule_;
@@ -124,29 +146,30 @@ class LoadRun {
   uint64_t messages_ = 0;
 };
 
-LoadRun::LoadRun(const LoadOptions& options, LoadControl& control, CreatedRing created)
+LoadRun::LoadRun(const LoadOptions& options, LoadControl& control,
+                 std::unique_ptr<std::byte[]> memory, CreatedRing created)
     : options_(options),
       control_(control),
       ring_(std::move(created.ring)),
+      memory_(std::move(memory)),
       schedule_(options.messages, options.rate, options.connections),
       replies_(options.reply_timeout),
       deferred_(options.connections) {
   result_.backend = ring_->BackendName();
   const LoadShape& shape = options.shape;
-  const size_t transfer_bytes =
-      static_cast<size_t>(std::min(uint64_t{shape.message_bytes} * shape.depth, kTransferBytesMax));
+  const size_t transfer_bytes = static_cast<size_t>(TransferBytes(shape));
   const size_t count = options.connections;
-  // Not written to before it is used.
-  memory_ = std::make_unique_for_overwrite<std::byte[]>(count * transfer_bytes * 2);
-  const std::span<std::byte> memory(memory_.get(), count * transfer_bytes * 2);
-  start_times_.resize(count * shape.depth);
+  // Memory from `new` has objects of such types without their constructors.
+  LoadTime* const first_time = static_cast<LoadTime*>(static_cast<void*>(memory_.get()));
+  const std::span<LoadTime> times(first_time, static_cast<size_t>(StartTimes(options)));
+  const std::span<std::byte> transfers(memory_.get() + times.size_bytes(),
+                                       count * transfer_bytes * 2);
   slots_.reserve(count);
   for (uint32_t i = 0; i < count; ++i) {
-    const std::span<std::byte> own = memory.subspan(i * transfer_bytes * 2, transfer_bytes * 2);
+    const std::span<std::byte> own = transfers.subspan(i * transfer_bytes * 2, transfer_bytes * 2);
     slots_.push_back(Slot{
-        .connection =
-            LoadConnection(options.first_connection + i, shape, own.first(transfer_bytes),
-                           std::span(start_times_).subspan(size_t{i} * shape.depth, shape.depth)),
+        .connection = LoadConnection(options.first_connection + i, shape, own.first(transfer_bytes),
+                                     times.subspan(size_t{i} * shape.depth, shape.depth)),
         .recv_memory = own.last(transfer_bytes)});
   }
 }
@@ -395,12 +418,19 @@ void LoadResult::Merge(const LoadResult& other) {
 }
 
 absl::StatusOr<LoadResult> RunLoad(const LoadOptions& options, LoadControl& control) {
+  std::unique_ptr<std::byte[]> memory = AllocateMemory(options);
+  if (memory == nullptr) {
+    control.connected.Arrive();
+    return absl::ResourceExhaustedError(
+        "too little memory for the messages on their way: lower --connections, --depth or "
+        "--message_size");
+  }
   absl::StatusOr<CreatedRing> created = CreateRing(RingOptionsFor(options), options.backend);
   if (!created.ok()) {
     control.connected.Arrive();
     return created.status();
   }
-  LoadRun run(options, control, *std::move(created));
+  LoadRun run(options, control, std::move(memory), *std::move(created));
   absl::Status status = run.Connect();
   if (!status.ok()) {
     control.connected.Arrive();

@@ -109,7 +109,8 @@ inline constexpr std::chrono::nanoseconds kStopResolution = std::chrono::millise
 // Runs on the calling thread; `threads` is not looked at. Allocates nothing between connecting and
 // closing. Errors are one sentence: a refused connection (Unavailable), one that takes too long
 // (DeadlineExceeded), a wrong echo (DataLoss), a server that closes or stalls (Aborted).
-// Cancelled: stopped before it was connected.
+// Cancelled: stopped before it was connected. ResourceExhausted: too few descriptors, too little
+// memory.
 absl::StatusOr<LoadResult> RunLoad(const LoadOptions& options, LoadControl& control);
 
 }  // namespace ioring
