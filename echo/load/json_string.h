@@ -7,7 +7,8 @@
 
 namespace ioring {
 
-// `text`, which is UTF-8, as a JSON string, quotes included.
+// `text`, which should be UTF-8, as a JSON string, quotes included. Each byte that is not, as there
+// may be in paths, becomes the replacement character.
 std::string JsonString(std::string_view text);
 
 }  // namespace ioring
