@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "echo/load/load_connection.h"
 #include "echo/load/load_run.h"
 #include "echo/load/load_threads.h"
 #include "echo/testing/load_test_peer.h"
@@ -219,6 +220,36 @@ TEST(LoadTest, StopEndsTheRunWithTheFiguresSoFar) {
   EXPECT_TRUE(result->interrupted);
   EXPECT_GE(result->messages, 100u);
   EXPECT_LT(result->end.time - result->begin.time, seconds{50});
+}
+
+// The server never takes what it was sent, which holds up the end, and does not cost the figures.
+TEST(LoadTest, StopEndsTheRunWithItsFiguresThoughTheServerTakesNothing) {
+  const FullListener listener;
+  LoadOptions options = OptionsFor(listener.endpoint());
+  options.connections = 1;
+  options.messages = 0;
+  // More than the system keeps for both sides.
+  options.shape.message_bytes = 256 << 20;
+  // One more than the run has: this thread, which stops it when it is connected.
+  LoadControl control(2);
+  LoadTime stopped;
+  std::thread stopper([&] {
+    control.connected.ArriveAndWait();
+    stopped = std::chrono::steady_clock::now();
+    control.stop = true;
+  });
+  const absl::StatusOr<LoadResult> result = RunLoadThreads(options, control);
+  const LoadTime ended = std::chrono::steady_clock::now();
+  stopper.join();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_TRUE(result->interrupted);
+  EXPECT_EQ(result->messages, 0u);
+  EXPECT_EQ(result->messages_unanswered, 1u);
+  // With its age when it was given up.
+  EXPECT_EQ(result->latency.count(), 1u);
+  EXPECT_GE(result->latency.max(), seconds{1});
+  // Then it closed, and had time left: after 2 s it gives that up, with an error.
+  EXPECT_LT(ended - stopped - result->latency.max(), milliseconds{1'900});
 }
 
 TEST(LoadTest, StopBeforeItIsConnectedIsCancelled) {
