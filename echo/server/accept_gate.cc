@@ -13,8 +13,10 @@ AcceptOutcome AcceptGate::OnAccept(const Completion& completion) {
   if (completion.more()) return outcome;
   if (state_ == State::kShutInFlight) {
     state_ = State::kShut;
+  } else if (outcome == AcceptOutcome::kFailed) {
+    state_ = timer_in_flight_ ? State::kPaused : State::kPauseBegins;
   } else {
-    state_ = outcome == AcceptOutcome::kFailed ? State::kPaused : State::kWanted;
+    state_ = State::kWanted;
   }
   return outcome;
 }

@@ -5,7 +5,6 @@
 #include "gtest/gtest.h"
 #include "ring/completion.h"
 #include "ring/error.h"
-#include "ring/options.h"
 #include "ring/prepared.h"
 
 namespace ioring {
@@ -76,17 +75,17 @@ TEST(AcceptGateTest, GoesOnAfterAFailureThatIsOnlyOneConnections) {
     AcceptGate gate = AcceptingGate();
     EXPECT_EQ(gate.OnAccept(Failed(failure.error)), failure.outcome) << ErrorName(failure.error);
     EXPECT_TRUE(gate.WantsAccept()) << ErrorName(failure.error);
-    EXPECT_EQ(gate.WaitMax(), WaitOptions::kForever) << ErrorName(failure.error);
+    EXPECT_FALSE(gate.WantsTimer()) << ErrorName(failure.error);
   }
 }
 
 TEST(AcceptGateTest, PausesWhereDescriptorsOrMemoryAreShort) {
   for (const Error error : {Error::kTooManyFiles, Error::kNoMemory, Error::kUnknown}) {
     AcceptGate gate = AcceptingGate();
-    EXPECT_EQ(gate.WaitMax(), WaitOptions::kForever);
+    EXPECT_FALSE(gate.WantsTimer());
     EXPECT_EQ(gate.OnAccept(Failed(error)), AcceptOutcome::kFailed) << ErrorName(error);
     ExpectAtRest(gate);
-    EXPECT_EQ(gate.WaitMax(), AcceptGate::kPauseMax) << ErrorName(error);
+    EXPECT_TRUE(gate.WantsTimer()) << ErrorName(error);
   }
 }
 
@@ -94,14 +93,64 @@ TEST(AcceptGateTest, AnAcceptThatSurvivesItsFailureIsNoPause) {
   AcceptGate gate = AcceptingGate();
   EXPECT_EQ(gate.OnAccept(Failed(Error::kTooManyFiles, kMore)), AcceptOutcome::kFailed);
   EXPECT_TRUE(gate.in_flight());
-  EXPECT_EQ(gate.WaitMax(), WaitOptions::kForever);
+  EXPECT_FALSE(gate.WantsTimer());
+}
+
+TEST(AcceptGateTest, WantsATimerUntilTheRingTakesIt) {
+  AcceptGate gate = PausedGate();
+  for (const Prepared refusal : {Prepared::kSubmissionQueueFull, Prepared::kOperationTableFull}) {
+    ASSERT_TRUE(gate.WantsTimer());
+    gate.OnTimerPrepared(refusal);
+  }
+  ASSERT_TRUE(gate.WantsTimer());
+  gate.OnTimerPrepared(Prepared::kAccepted);
+  EXPECT_FALSE(gate.WantsTimer());
+  ExpectAtRest(gate);
 }
 
 TEST(AcceptGateTest, WantsAnAcceptAfterThePause) {
   AcceptGate gate = PausedGate();
-  gate.EndPause();
+  gate.OnTimerPrepared(Prepared::kAccepted);
+  gate.OnTimer();
   EXPECT_TRUE(gate.WantsAccept());
-  EXPECT_EQ(gate.WaitMax(), WaitOptions::kForever);
+  EXPECT_FALSE(gate.WantsTimer());
+}
+
+TEST(AcceptGateTest, AClosedConnectionEndsThePause) {
+  AcceptGate without_timer = PausedGate();
+  AcceptGate with_timer = PausedGate();
+  with_timer.OnTimerPrepared(Prepared::kAccepted);
+  for (AcceptGate* gate : {&without_timer, &with_timer}) {
+    gate->EndPause();
+    EXPECT_TRUE(gate->WantsAccept());
+    EXPECT_FALSE(gate->WantsTimer());
+  }
+}
+
+// There is one timer at a time, whose end may come when there is no pause.
+TEST(AcceptGateTest, TheTimerOfAnEarlierPauseEndsTheNext) {
+  AcceptGate gate = PausedGate();
+  gate.OnTimerPrepared(Prepared::kAccepted);
+  gate.EndPause();
+  gate.OnPrepared(Prepared::kAccepted);
+  EXPECT_EQ(gate.OnAccept(Failed(Error::kTooManyFiles)), AcceptOutcome::kFailed);
+  ExpectAtRest(gate);
+  EXPECT_FALSE(gate.WantsTimer());
+  gate.OnTimer();
+  ASSERT_TRUE(gate.WantsAccept());
+  gate.OnPrepared(Prepared::kAccepted);
+  EXPECT_EQ(gate.OnAccept(Failed(Error::kTooManyFiles)), AcceptOutcome::kFailed);
+  EXPECT_TRUE(gate.WantsTimer());
+}
+
+TEST(AcceptGateTest, TheTimerDoesNothingWithoutAPause) {
+  AcceptGate gate = PausedGate();
+  gate.OnTimerPrepared(Prepared::kAccepted);
+  gate.EndPause();
+  gate.OnPrepared(Prepared::kAccepted);
+  gate.OnTimer();
+  EXPECT_TRUE(gate.in_flight());
+  EXPECT_FALSE(gate.WantsAccept());
 }
 
 TEST(AcceptGateTest, EndPauseDoesNothingWithoutAPause) {
@@ -129,7 +178,9 @@ TEST(AcceptGateTest, ShutItNeverWantsAnAcceptAgain) {
     gate->Shut();
     gate->EndPause();
     ExpectAtRest(*gate);
-    EXPECT_EQ(gate->WaitMax(), WaitOptions::kForever);
+    EXPECT_FALSE(gate->WantsTimer());
+    gate->OnTimer();
+    ExpectAtRest(*gate);
   }
 }
 
@@ -139,7 +190,7 @@ TEST(AcceptGateTest, AFailureAfterShutIsNoPause) {
   EXPECT_EQ(gate.OnAccept(Failed(Error::kTooManyFiles)), AcceptOutcome::kFailed);
   gate.EndPause();
   ExpectAtRest(gate);
-  EXPECT_EQ(gate.WaitMax(), WaitOptions::kForever);
+  EXPECT_FALSE(gate.WantsTimer());
 }
 
 TEST(AcceptGateTest, HasRoomUpToItsLimit) {

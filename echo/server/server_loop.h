@@ -61,7 +61,7 @@ class ServerLoop final : public EchoServer {
   using nanoseconds = std::chrono::nanoseconds;
 
   // Kinds of tokens besides ConnectionOperation's.
-  enum class Operation : uint8_t { kAccept = 16, kTick, kWake };
+  enum class Operation : uint8_t { kAccept = 16, kPause, kTick, kWake };
 
   // With batch_delay: how many completions need not be waited on for more.
   static constexpr uint32_t kBatchCompletions = 8;
@@ -168,13 +168,17 @@ absl::Status ServerLoop<Engine>::Run() {
   return Drain(*ring_, Clock::now() + kEndMax);
 }
 
-// Prepares the accept and the timer where they are wanted, and retries connections that found no
+// Prepares the accept and the timers where they are wanted, and retries connections that found no
 // room in earlier turns.
 template <typename Engine>
 void ServerLoop<Engine>::PrepareWanted() {
   if (ABSL_PREDICT_FALSE(gate_.WantsAccept())) {
     gate_.OnPrepared(
         ring_->PrepareAccept(listener_, Shots::kMultishot, MakeToken(Operation::kAccept)));
+  }
+  if (ABSL_PREDICT_FALSE(gate_.WantsTimer())) {
+    gate_.OnTimerPrepared(ring_->PrepareTimeout(AcceptGate::kPauseMax, Shots::kOneShot,
+                                                MakeToken(Operation::kPause)));
   }
   if (ABSL_PREDICT_FALSE(clock_.WantsTimer())) {
     clock_.OnPrepared(
@@ -190,9 +194,8 @@ WaitOptions ServerLoop<Engine>::NextWait() const {
   if (options_.batch_delay.count() > 0) wait.min_completions = kBatchCompletions;
   wait.batch_delay = options_.batch_delay;
   wait.spin = options_.spin;
-  wait.timeout = std::min(drain_.WaitMax(), gate_.WaitMax());
-  wait.timeout = std::min(wait.timeout, starvation_.WaitMax());
-  if (slots_.has_delayed() || gate_.WantsAccept() || clock_.WantsTimer()) {
+  wait.timeout = std::min(drain_.WaitMax(), starvation_.WaitMax());
+  if (slots_.has_delayed() || gate_.WantsAccept() || gate_.WantsTimer() || clock_.WantsTimer()) {
     wait.timeout = kRetryAfter;
   }
   return wait;
@@ -201,7 +204,6 @@ WaitOptions ServerLoop<Engine>::NextWait() const {
 template <typename Engine>
 void ServerLoop<Engine>::TakeCompletions() {
   std::span<const Completion> completions = ring_->PeekCompletions();
-  if (completions.empty()) gate_.EndPause();
   while (!completions.empty()) {
     for (const Completion& completion : completions) Dispatch(completion);
     ring_->AdvanceCompletionQueue(completions.size());
@@ -222,6 +224,9 @@ void ServerLoop<Engine>::Dispatch(const Completion& completion) {
   switch (KindOf<Operation>(completion.token)) {
     case Operation::kAccept:
       OnAccept(completion);
+      break;
+    case Operation::kPause:
+      gate_.OnTimer();
       break;
     case Operation::kTick:
       OnTick(completion);
@@ -334,7 +339,6 @@ bool ServerLoop<Engine>::OpenConnection(Connection& connection, ConnectionId id)
 template <typename Engine>
 void ServerLoop<Engine>::OnTick(const Completion& completion) {
   if (!clock_.OnTimer(completion)) return;
-  gate_.EndPause();
   slots_.ForEachInUse([this](Slot& slot) {
     if (slot.connection.closing() || !clock_.IsIdle(slot.moved_at)) return;
     counters_.timed_out.Add(1);

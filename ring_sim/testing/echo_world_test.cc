@@ -442,6 +442,48 @@ TEST(EchoWorld, APeerThatDoesNotReadStarvesNobody) {
   }
 }
 
+// Descriptors are short for a moment. Whoever waits for one gets in although the server is busy all
+// the time, and nobody leaves.
+TEST(EchoWorld, AShortageEndsInTimeForAServerThatIsBusy) {
+  uint64_t failures = 0;
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    World world(seed);
+    const HostId host = world.AddHost("server", {kServer});
+    const NativeHost native(world, host);
+    const absl::StatusOr<std::unique_ptr<EchoServer>> server =
+        EchoServer::Create({.listen = kServer,
+                            .engine = seed % 2 == 0 ? EchoEngine::kMirror : EchoEngine::kManaged,
+                            .max_connections = 16,
+                            .idle_timeout = seconds{0},
+                            .now = &NativeHost::Now});
+    ASSERT_TRUE(server.ok()) << server.status();
+    const HostId other = world.AddHost("client", {Endpoint::Ipv4({10, 0, 0, 2}, 0)});
+    EchoClient busy(world, other, kServer,
+                    {{.number = 0, .messages = 1'000, .read_delay = milliseconds{10}}});
+    std::unique_ptr<EchoClient> late;
+    world.After(seconds{1}, [&] {
+      world.faults().no_descriptor = 500'000;
+      std::vector<EchoScript> scripts(8, {.messages = 1, .end = EchoEnd::kWait});
+      for (uint32_t i = 0; i < scripts.size(); ++i) scripts[i].number = 1 + i;
+      late = std::make_unique<EchoClient>(world, other, kServer, scripts);
+    });
+    world.After(milliseconds{1'010}, [&] { world.faults() = {}; });
+    world.After(seconds{2}, [&] {
+      EXPECT_FALSE(busy.Outcomes()[0].complete) << "too little for a test";
+      for (const EchoOutcome& outcome : late->Outcomes()) {
+        EXPECT_TRUE(outcome.complete || outcome.failed) << "seed " << seed << "\n"
+                                                        << world.LogText();
+      }
+      (*server)->Stop();
+    });
+    EXPECT_TRUE((*server)->Run().ok());
+    failures += (*server)->GetStatistics().accept_failures;
+    world.RunFor(seconds{30});
+    EXPECT_TRUE(busy.IsDone() && late->IsDone());
+  }
+  EXPECT_GT(failures, 20u) << "too little for a test";
+}
+
 TEST(EchoWorld, TheSameSeedGivesTheSameRun) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     EXPECT_EQ(RunSeed(seed).digest, RunSeed(seed).digest) << "seed " << seed;
