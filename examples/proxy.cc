@@ -1,15 +1,18 @@
 // A TCP proxy: what either side sends goes to the other, from where it was received.
 //
-//   proxy UPSTREAM [ADDRESS [SILENCE_SECONDS]]
+//   proxy UPSTREAM [ADDRESS [SILENCE_SECONDS [PAIRS]]]
 //
-// It listens on ADDRESS (127.0.0.1:0 unless said), and connects to UPSTREAM for each client. Each
-// way has one piece in flight: it is received, sent, and then the next one is received. So a reader
-// that is slow slows its writer, and keeps one buffer of memory. An end (FIN) is passed on, and the
-// other way goes on. A pair that is silent both ways for SILENCE_SECONDS is closed; one whose
-// reader takes nothing for so long is reset.
+// It listens on ADDRESS (127.0.0.1:0 unless said), and connects to UPSTREAM for each client. There
+// are PAIRS of both at once (500 unless said); clients beyond these are reset. Each way has one
+// piece in flight: it is received, sent, and then the next one is received. So a reader that is
+// slow slows its writer, and keeps one buffer of memory. An end (FIN) is passed on, and the other
+// way goes on. A pair that is silent both ways for SILENCE_SECONDS is closed; one whose reader
+// takes nothing for so long is reset.
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -20,6 +23,8 @@
 #include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "examples/example_main.h"
 #include "pool/buffer_group.h"
@@ -42,8 +47,11 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr uint32_t kPairsMax = 500;
+// For clients that are refused, until they are closed.
+constexpr uint32_t kSpareConnections = 64;
+constexpr uint32_t kBuffersMin = 64;
 constexpr std::chrono::seconds kConnectTime{10};
+constexpr std::chrono::seconds kComplaintInterval{1};
 // What readers have to take the pieces in flight after a request to stop.
 constexpr std::chrono::seconds kGraceTime{5};
 // Longer than a graceful close takes.
@@ -53,13 +61,14 @@ struct ProxyOptions {
   Endpoint upstream;
   Endpoint listen = Endpoint::Ipv4Loopback(0);
   std::chrono::nanoseconds longest_silence = std::chrono::seconds(60);
+  uint32_t pairs_max = 500;
 };
 
 class Proxy {
  public:
   static absl::StatusOr<std::unique_ptr<Proxy>> Create(const ProxyOptions& options) {
     RingOptions ring_options;
-    ring_options.max_connections = 2 * kPairsMax;
+    ring_options.max_connections = 2 * options.pairs_max + kSpareConnections;
     // For each connection a send, deadlines of send and receive, and a close; and a few others.
     ring_options.max_operations = 5 * ring_options.max_connections + 64;
     ring_options.wake_token = MakeToken(Kind::kStop);
@@ -69,8 +78,10 @@ class Proxy {
     proxy->pairs_.resize(ConnectionIndexEnd(ring_options));
     // Each way may keep a piece of a buffer of its own, so that none waits for another's reader.
     absl::StatusOr<std::unique_ptr<BufferGroup>> group = BufferGroup::Create(
-        *proxy->ring_,
-        {.buffer_bytes = 16 << 10, .max_buffers = 2 * kPairsMax, .use = BufferUse::kSockets});
+        *proxy->ring_, {.buffer_bytes = 16 << 10,
+                        .initial_buffers = kBuffersMin,
+                        .max_buffers = std::max(2 * options.pairs_max, kBuffersMin),
+                        .use = BufferUse::kSockets});
     if (!group.ok()) return group.status();
     proxy->group_ = *std::move(group);
     absl::StatusOr<ListenerId> listener = proxy->ring_->CreateListener(options.listen, {});
@@ -120,6 +131,7 @@ class Proxy {
     Side client;
     Side upstream;
     steady_clock::time_point moved;  // when last a piece was received or sent
+    uint32_t open = 1;               // connections
     bool closing = false;
   };
   // A pair, seen from one of its sides.
@@ -146,9 +158,7 @@ class Proxy {
       case Kind::kShutdown:
         return HandleOfPair(done);
       case Kind::kClose:
-        pairs_[IndexOf(done.token)] = nullptr;
-        --open_;
-        return;
+        return OnClose(IndexOf(done.token));
       case Kind::kDeadline:
       case Kind::kCancel:
         return;  // what they stop says so itself
@@ -183,24 +193,29 @@ class Proxy {
   }
 
   void OnAccept(const Completion& done) {
-    if (acceptor_.Handle(done) != AcceptOutcome::kAccepted) return;
+    const AcceptOutcome outcome = acceptor_.Handle(done);
+    if (outcome == AcceptOutcome::kRefused) SayThatPairsAreAll();
+    if (outcome != AcceptOutcome::kAccepted) return;
     const ConnectionId id = done.connection();
+    ++open_;
+    if (stopping_ || pair_count_ == options_.pairs_max) return Refuse(id);
     pairs_[id.index] = std::make_shared<Pair>();
     pairs_[id.index]->client.id = id;
-    ++open_;
-    stopping_ ? Close(*pairs_[id.index], CloseMode::kReset) : Connect(id);
+    ++pair_count_;
+    Connect(id);
   }
 
   void OnConnect(Pair& pair, const Completion& done) {
     if (!done.ok()) {
-      if (!stopping_) {
-        std::cerr << "proxy: " << ToStatus(done.error(), options_.upstream.ToString()).message()
-                  << "\n";
+      if (!stopping_ && refused_ > 0 && IsShortage(done.error())) {
+        return waiting_.push_back(pair.client.id);
       }
+      if (!stopping_) Complain(ToStatus(done.error(), options_.upstream.ToString()).message());
       return Close(pair, CloseMode::kReset);
     }
     pair.upstream.id = done.connection();
     pairs_[pair.upstream.id.index] = pairs_[pair.client.id.index];
+    ++pair.open;
     ++open_;
     if (stopping_) return Close(pair, CloseMode::kReset);
     pair.moved = steady_clock::now();
@@ -252,10 +267,31 @@ class Proxy {
     if (way.to.ended) Close(way.pair, CloseMode::kGraceful);
   }
 
+  void OnClose(uint32_t index) {
+    --open_;
+    const std::shared_ptr<Pair> pair = std::move(pairs_[index]);
+    if (pair == nullptr) return OnRefusedClosed();
+    if (--pair->open == 0) --pair_count_;
+  }
+
+  // There is an id and a descriptor for a pair that waits for these; after the last refused client
+  // there will be no more.
+  void OnRefusedClosed() {
+    --refused_;
+    while (!waiting_.empty()) {
+      Connect(waiting_.front());
+      waiting_.pop_front();
+      if (refused_ > 0) return;
+    }
+  }
+
   void OnStop() {
     if (std::exchange(stopping_, true)) return;
     acceptor_.Stop();
     CHECK_OK(ring_->CloseListener(listener_));
+    for (const ConnectionId client : std::exchange(waiting_, {})) {
+      Close(*pairs_[client.index], CloseMode::kReset);
+    }
     for (const std::shared_ptr<Pair>& pair : pairs_) {
       if (pair == nullptr || pair->closing) continue;
       if (pair->upstream.id.is_set()) {
@@ -306,10 +342,38 @@ class Proxy {
   void Close(Pair& pair, CloseMode mode) {
     if (std::exchange(pair.closing, true)) return;
     for (ConnectionId id : {pair.client.id, pair.upstream.id}) {
-      if (!id.is_set()) continue;
-      retries_.Prepare(
-          [id, mode](Ring& on) { return on.PrepareClose(id, mode, MakeToken(Kind::kClose, id)); });
+      if (id.is_set()) CloseConnection(id, mode);
     }
+  }
+
+  void CloseConnection(ConnectionId id, CloseMode mode) {
+    retries_.Prepare(
+        [id, mode](Ring& on) { return on.PrepareClose(id, mode, MakeToken(Kind::kClose, id)); });
+  }
+
+  // Of a client that has no pair.
+  void Refuse(ConnectionId id) {
+    if (!stopping_) SayThatPairsAreAll();
+    ++refused_;
+    CloseConnection(id, CloseMode::kReset);
+  }
+
+  // A burst of clients may take all ids and descriptors before the first of them is handled. Those
+  // beyond the pairs give theirs back at once.
+  static bool IsShortage(Error error) {
+    return error == Error::kTooManyIds || error == Error::kTooManyFiles;
+  }
+
+  void SayThatPairsAreAll() {
+    Complain(absl::StrCat("a client is refused: there are ", options_.pairs_max, " pairs"));
+  }
+
+  // Says one thing a second at most: who reads standard error may be slow, and hold up everybody.
+  void Complain(std::string_view what) {
+    const steady_clock::time_point now = steady_clock::now();
+    if (now < complain_at_) return;
+    complain_at_ = now + kComplaintInterval;
+    std::cerr << "proxy: " << what << "\n";
   }
 
   static bool IsSending(const Pair& pair) {
@@ -329,15 +393,27 @@ class Proxy {
   ListenerId listener_;
   // By ConnectionId::index: both connections of a pair have it, until they are closed.
   std::vector<std::shared_ptr<Pair>> pairs_;
-  uint32_t open_ = 0;  // connections
+  std::deque<ConnectionId> waiting_;      // clients of pairs, with no connect in flight
+  uint32_t open_ = 0;                     // connections
+  uint32_t pair_count_ = 0;               // until both connections are closed
+  uint32_t refused_ = 0;                  // clients without a pair, being closed
+  steady_clock::time_point complain_at_;  // not before
   bool stopping_ = false;
   bool given_up_ = false;
 };
 
+absl::Status ParsePairs(std::string_view text, uint32_t& pairs) {
+  constexpr uint32_t kPairsMax = 10'000;
+  if (absl::SimpleAtoi(text, &pairs) && pairs >= 1 && pairs <= kPairsMax) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", text, "\" is no number of pairs: give 1 to ", kPairsMax));
+}
+
 absl::Status ParseAndServe(int argc, char** argv) {
   if (absl::Status status = BeginOutput(); !status.ok()) return status;
-  if (argc < 2 || argc > 4) {
-    return absl::InvalidArgumentError("the arguments are UPSTREAM [ADDRESS [SILENCE_SECONDS]]");
+  if (argc < 2 || argc > 5) {
+    return absl::InvalidArgumentError(
+        "the arguments are UPSTREAM [ADDRESS [SILENCE_SECONDS [PAIRS]]]");
   }
   ProxyOptions options;
   const auto parse = [](std::string_view text, Endpoint& endpoint) {
@@ -348,6 +424,7 @@ absl::Status ParseAndServe(int argc, char** argv) {
   absl::Status status = parse(argv[1], options.upstream);
   if (argc > 2) status.Update(parse(argv[2], options.listen));
   if (argc > 3) status.Update(ParseSeconds(argv[3], options.longest_silence));
+  if (argc > 4) status.Update(ParsePairs(argv[4], options.pairs_max));
   if (!status.ok()) return status;
   absl::StatusOr<std::unique_ptr<Proxy>> proxy = Proxy::Create(options);
   if (!proxy.ok()) return proxy.status();

@@ -1,4 +1,5 @@
 // Sockets of the operating system talk to each other through proxy.
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstddef>
@@ -44,11 +45,20 @@ class ProxyTest : public ProgramTest {
     system_socket::Close(std::exchange(listener_, system_socket::kNone));
   }
   // Its upstream is this test's listener.
-  void StartProxy(const std::string& silence_seconds = "60") {
-    Start({address_, "127.0.0.1:0", silence_seconds});
+  void StartProxy(const std::string& silence_seconds = "60", const std::string& pairs = "500") {
+    Start({address_, "127.0.0.1:0", silence_seconds, pairs});
+  }
+  // Whether the proxy connects within this time.
+  bool UpstreamComes(int milliseconds = 30'000) {
+    const auto ready = system_socket::Wait(listener_, {.to_recv = true}, milliseconds);
+    return ready.ok() && ready->to_recv;
   }
   // Waits until the proxy has connected for the client that came last.
   Socket AcceptUpstream() {
+    if (!UpstreamComes()) {
+      ADD_FAILURE() << "the proxy does not connect: " << program_->Output();
+      return system_socket::kNone;
+    }
     absl::StatusOr<Socket> socket = system_socket::Accept(listener_);
     EXPECT_TRUE(socket.ok()) << socket.status();
     if (socket.ok()) upstreams_.push_back(*socket);
@@ -168,6 +178,44 @@ TEST_F(ProxyTest, SaysThatUpstreamRefuses) {
   Stop();
 }
 
+// Clients that all wait before the proxy sees the first of them are more than it has ids for.
+TEST_F(ProxyTest, ServesItsPairsInABurstOfClients) {
+  constexpr size_t kPairs = 3;
+  StartProxy("60", absl::StrCat(kPairs));
+  std::vector<ClientSocket> clients;
+  program_->Signal(SIGSTOP);
+  for (int i = 0; i < 100; ++i) clients.push_back(Connect());
+  for (size_t i = 0; i < kPairs; ++i) SendText(clients[i], "question");
+  program_->Signal(SIGCONT);
+
+  for (size_t i = 0; i < kPairs; ++i) {
+    const Socket upstream = AcceptUpstream();
+    ASSERT_NE(upstream, system_socket::kNone);
+    EXPECT_EQ(RecvFrom(upstream, 8), "question");
+    SendTo(upstream, "answer");
+  }
+  for (size_t i = 0; i < kPairs; ++i) EXPECT_EQ(RecvText(clients[i], 6), "answer") << i;
+  for (size_t i = kPairs; i < clients.size(); ++i) {
+    std::array<std::byte, 1> byte;
+    EXPECT_EQ(clients[i].RecvSome(byte).value_or(0), 0u) << i;
+  }
+  EXPECT_TRUE(program_->WaitForOutput("proxy: a client is refused: there are 3 pairs\n",
+                                      absl::Seconds(30)));
+  const std::string output = program_->Output();
+  EXPECT_EQ(output.find("proxy: 127"), std::string::npos) << "upstream is blamed: " << output;
+  EXPECT_LT(std::count(output.begin(), output.end(), '\n'), 50) << "a line for each client";
+
+  // A pair that has gone makes room for another client.
+  clients[0].Reset();
+  bool is_served = false;
+  for (int i = 0; i < 1000 && !is_served; ++i) {
+    clients[0] = Connect();
+    is_served = UpstreamComes(/*milliseconds=*/30);
+  }
+  EXPECT_TRUE(is_served);
+  Stop();
+}
+
 TEST_F(ProxyTest, ClosesSilentPairs) {
   StartProxy("1");
   ClientSocket client = Connect();
@@ -202,6 +250,10 @@ TEST_F(ProxyTest, EndsWhenItIsAskedTo) {
 TEST_F(ProxyTest, SaysWhatIsWrongWithItsArguments) {
   EXPECT_NE(RunToFailure({}).find("proxy: the arguments are"), std::string::npos);
   EXPECT_NE(RunToFailure({"localhost"}).find("proxy: "), std::string::npos);
+  for (const std::string pairs : {"0", "10001", "x"}) {
+    const std::string said = RunToFailure({"127.0.0.1:1", "127.0.0.1:0", "1", pairs});
+    EXPECT_NE(said.find(absl::StrCat("\"", pairs, "\" is no number of pairs")), std::string::npos);
+  }
 }
 
 }  // namespace
