@@ -22,8 +22,9 @@ int main(int argc, char** argv) {
     const Prepared recv = ring.PrepareRecv(id, memory, kStep, TransferFlags::kAll);
     done = Await(ring, recv, kStep, std::chrono::seconds{1}, kLimit);
   }
-  (done.ok() ? std::cout << reply.substr(0, done.result) : std::cerr << ring.ExplainError(done))
-      << "\n";
+  const bool whole = done.ok() && done.result == std::ssize(text);
+  const std::string why = done.ok() ? "the answer is incomplete" : ring.ExplainError(done);
+  (whole ? std::cout << reply : std::cerr << why) << "\n";
   Await(ring, ring.PrepareClose(id, CloseMode::kGraceful, kStep), kStep);
-  return Drain(ring, std::chrono::steady_clock::now()).ok() && done.ok() ? 0 : 1;
+  return Drain(ring, std::chrono::steady_clock::now()).ok() && whole ? 0 : 1;
 }

@@ -9,7 +9,9 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -21,10 +23,13 @@
 #include "echo/testing/client_socket.h"
 #include "echo/testing/echo_server.h"
 #include "echo/testing/server_process.h"
+#include "echo/testing/system_socket.h"
 #include "gtest/gtest.h"
 
 namespace ioring {
 namespace {
+
+using system_socket::Socket;
 
 // The variable of the environment that names a program.
 class ReadmeServerTest : public testing::TestWithParam<const char*> {
@@ -88,9 +93,43 @@ std::string RunClient(const std::string& address) {
   return absl::StrCat(output, "exit code ", WEXITSTATUS(status));
 }
 
+// Reads the next client's "hello", sends `answer`, and closes.
+void AnswerOnce(Socket listener, std::string_view answer) {
+  const auto ready = system_socket::Wait(listener, {.to_recv = true}, /*milliseconds=*/60'000);
+  ASSERT_TRUE(ready.ok() && ready->to_recv) << "no client comes";
+  const absl::StatusOr<Socket> client = system_socket::Accept(listener);
+  ASSERT_TRUE(client.ok()) << client.status();
+  std::array<std::byte, 5> hello;
+  size_t received = 0;
+  while (received < hello.size()) {
+    const auto some = system_socket::Recv(*client, std::span(hello).subspan(received));
+    ASSERT_TRUE(some.ok() && *some > 0) << some.status();
+    received += *some;
+  }
+  if (!answer.empty()) {
+    EXPECT_TRUE(system_socket::Send(*client, std::as_bytes(std::span(answer))).ok());
+  }
+  system_socket::Close(*client);
+}
+
 TEST_P(ReadmeServerTest, ServesTheClientOfTheReadme) {
   EXPECT_EQ(RunClient(server_->address()), "hello\nexit code 0");
   EXPECT_EQ(RunClient("nowhere"), "an argument is not valid (kInvalidArgument)\nexit code 1");
+}
+
+// Too little is no success, whether the server says something or nothing before it closes.
+TEST(ReadmeClientTest, FailsWhereTheAnswerIsIncomplete) {
+  const absl::StatusOr<Socket> listener = system_socket::Bind("127.0.0.1:0");
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  ASSERT_EQ(system_socket::Listen(*listener, 1), absl::OkStatus());
+  const absl::StatusOr<std::string> address = system_socket::LocalAddress(*listener);
+  ASSERT_TRUE(address.ok()) << address.status();
+  for (const std::string_view answer : {"", "hel"}) {
+    std::thread server([&] { AnswerOnce(*listener, answer); });
+    EXPECT_EQ(RunClient(*address), "the answer is incomplete\nexit code 1") << answer;
+    server.join();
+  }
+  system_socket::Close(*listener);
 }
 
 TEST_P(ReadmeServerTest, GivesManyClientsTheirBytes) {
