@@ -49,6 +49,9 @@ failure threads "--threads=1" "${SERVER[@]}" --listen="unix:${socket}" --threads
 
 # ---- buffer_size
 effect_of_server buffer_size "buffers of 8192 bytes" "${SERVER[@]}" --buffer_size=8192 -- client
+for engine in mirror managed; do
+  effect_of_server buffer_size "buffers of 67108864 bytes" "${SERVER[@]}" --engine="${engine}" --buffer_size=67108864 -- client
+done
 failure buffer_size "--buffer_size=0" "${SERVER[@]}" --buffer_size=0
 failure buffer_size "--buffer_size=1000000000" "${SERVER[@]}" --buffer_size=1000000000
 

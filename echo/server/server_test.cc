@@ -21,6 +21,7 @@
 #include "echo/server/server_statistics.h"
 #include "echo/server/server_threads.h"
 #include "echo/testing/client_socket.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "ring/capability.h"
 #include "ring/endpoint.h"
@@ -30,6 +31,7 @@ namespace ioring {
 namespace {
 
 using std::chrono::milliseconds;
+using testing::HasSubstr;
 
 constexpr absl::Duration kPatience = absl::Seconds(30);
 
@@ -337,6 +339,16 @@ TEST(ServerCreateTest, RefusesAPortInUse) {
   ASSERT_TRUE(first.ok()) << first.status();
   const auto second = EchoServer::Create({.listen = (*first)->endpoint()});
   EXPECT_FALSE(second.ok());
+}
+
+// The advice is one that a user of the program can follow.
+TEST(ServerCreateTest, NamesTheFlagWhereBuffersAreTooLarge) {
+  const auto server = EchoServer::Create({.listen = Endpoint::Ipv4Loopback(0),
+                                          .engine = EchoEngine::kMirror,
+                                          .buffer_bytes = 64 << 20,
+                                          .buffers_per_slab = 1000});
+  ASSERT_FALSE(server.ok());
+  EXPECT_THAT(std::string(server.status().message()), HasSubstr("--buffer_size"));
 }
 
 }  // namespace
