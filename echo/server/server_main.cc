@@ -1,6 +1,5 @@
 // The echo server. `--help` says what it takes.
 
-#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
@@ -16,13 +15,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "echo/server/server.h"
 #include "echo/server/server_flags.h"
 #include "echo/server/server_options.h"
 #include "echo/server/server_statistics.h"
 #include "echo/server/server_threads.h"
+#include "echo/server/wait_and_report.h"
 #include "process/process_cpu.h"
 #include "process/process_limits.h"
 #include "program/program_output.h"
@@ -92,44 +91,6 @@ void PrintStart(const ServerFlags& flags, const ServerThreads& servers, std::str
                problem.empty() ? "" : absl::StrCat("; memory is not registered: ", problem));
 }
 
-void PrintReport(absl::Duration since_start, absl::Duration interval,
-                 const ServerStatistics& before, const ServerStatistics& now) {
-  const double seconds = absl::ToDoubleSeconds(interval);
-  const double messages = static_cast<double>(now.messages - before.messages);
-  const double entries = static_cast<double>(now.kernel_entries - before.kernel_entries);
-  absl::PrintF("%.1f s: %d connections, %.0f msg/s, %.1f MB/s, %.2f kernel entries per message\n",
-               absl::ToDoubleSeconds(since_start), now.connections_open, messages / seconds,
-               static_cast<double>(now.bytes_received - before.bytes_received) / 1e6 / seconds,
-               messages > 0 ? entries / messages : 0.0);
-  std::fflush(stdout);
-}
-
-// Until all servers have ended: by a request, by --duration, or by an error.
-void WaitAndReport(const ServerFlags& flags, ServerThreads& servers) {
-  const absl::Time start = absl::Now();
-  absl::Time stop_at =
-      flags.duration > absl::ZeroDuration() ? start + flags.duration : absl::InfiniteFuture();
-  const bool reports = flags.report_interval > absl::ZeroDuration();
-  absl::Time reported = start;
-  ServerStatistics before;
-  for (;;) {
-    const absl::Time report_at =
-        reports ? reported + flags.report_interval : absl::InfiniteFuture();
-    if (servers.WaitUntilEnded(std::min(report_at, stop_at))) return;
-    const absl::Time now = absl::Now();
-    if (now >= report_at) {
-      const ServerStatistics statistics = servers.Total();
-      PrintReport(now - start, now - reported, before, statistics);
-      before = statistics;
-      reported = now;
-    }
-    if (now >= stop_at) {
-      servers.Stop();
-      stop_at = absl::InfiniteFuture();
-    }
-  }
-}
-
 // Of reports: no control characters.
 std::string JsonString(std::string_view text) {
   return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\\", "\\\\"}, {"\"", "\\\""}}), "\"");
@@ -171,7 +132,7 @@ absl::Status Serve(ServerFlags& flags, ResultFile& stats_json) {
     status.Update((*servers)->Join());
     return status;
   }
-  WaitAndReport(flags, **servers);
+  WaitAndReport(**servers, flags.duration, flags.report_interval);
   // Join destroys what is asked here.
   const ServerStatistics total = (*servers)->Total();
   const double cpu_seconds = absl::ToDoubleSeconds(OwnCpuTime());

@@ -132,7 +132,7 @@ class RunningServer {
   // Stops it; expects that it ends well, and that nothing of its clients is left.
   void ExpectNothingLeft() {
     threads_->Stop();
-    EXPECT_TRUE(threads_->WaitUntilEnded(absl::Now() + kPatience));
+    EXPECT_TRUE(threads_->WaitUntilEnded(kPatience));
     const ServerStatistics end = Statistics();
     EXPECT_EQ(end.connections_open, 0u) << end.ToString();
     EXPECT_EQ(end.buffers_in_use, 0u) << end.ToString() << "; " << server().MemoryReport();

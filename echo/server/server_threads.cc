@@ -77,13 +77,13 @@ void ServerThreads::Stop() {
   for (const std::unique_ptr<EchoServer>& server : servers_) server->Stop();
 }
 
-bool ServerThreads::WaitUntilEnded(absl::Time deadline) {
+bool ServerThreads::WaitUntilEnded(absl::Duration timeout) {
   process::MutexLock lock(mutex_);
-  return mutex_.AwaitWithDeadline(absl::Condition(this, &ServerThreads::AllEnded), deadline);
+  return mutex_.AwaitWithTimeout(absl::Condition(this, &ServerThreads::AllEnded), timeout);
 }
 
 absl::Status ServerThreads::Join() {
-  WaitUntilEnded(absl::InfiniteFuture());
+  WaitUntilEnded(absl::InfiniteDuration());
   {
     process::MutexLock lock(mutex_);
     released_ = true;

@@ -37,8 +37,8 @@ class ServerThreads {
   absl::Status Start();
   // Every server drains and ends. More than once is as once.
   void Stop();
-  // Waits until all have ended, or the time is up. True: all have.
-  bool WaitUntilEnded(absl::Time deadline);
+  // Waits until all have ended, or `timeout` has passed by the steady clock. True: all have.
+  bool WaitUntilEnded(absl::Duration timeout);
   // Waits until all have ended, and destroys them: nobody may call Stop any more. Returns
   // the first error, if any; then servers with operations in flight stay in memory.
   absl::Status Join();
