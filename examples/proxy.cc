@@ -6,8 +6,10 @@
 // are PAIRS of both at once (500 unless said); clients beyond these are reset. Each way has one
 // piece in flight: it is received, sent, and then the next one is received. So a reader that is
 // slow slows its writer, and keeps one buffer of memory. An end (FIN) is passed on, and the other
-// way goes on. A pair that is silent both ways for SILENCE_SECONDS is closed; one whose reader
-// takes nothing for so long is reset.
+// way goes on. A pair that is silent both ways for SILENCE_SECONDS is closed. One where the
+// system has had no room for a piece for so long is reset: its reader takes nothing, or too little.
+// (Linux says that there is room when a third of its buffer, up to 1.4 MB, was read: with 60 s a
+// reader must take 24 kB/s.)
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -327,7 +329,8 @@ class Proxy {
     });
   }
 
-  // Sends all of the piece, however many steps it takes.
+  // Sends all of the piece, however many steps it takes. The deadline is for the system's having
+  // room for it, not for each byte that the reader takes.
   void Send(const Way& way) {
     const ConnectionId to = way.to.id;
     const Token token = MakeToken(Kind::kSend, way.from.id);

@@ -187,7 +187,7 @@ class StreamServer {
 
   void OnSend(Connection& connection, const Completion& done) {
     connection.send_in_flight = false;
-    // Cancelled by its deadline: the peer takes nothing.
+    // Cancelled by its deadline: the peer takes nothing, or too little.
     if (!done.ok()) return Close(connection, CloseMode::kReset);
     connection.sent += static_cast<size_t>(done.result);
     GoOn(connection);
@@ -262,7 +262,7 @@ class StreamServer {
   }
 
   // A send takes what the system has room for. The rest is the next one's, with a deadline of its
-  // own: a peer may read slowly, but not stop.
+  // own: a peer may read slowly, but within that time the system must get room for more.
   void Send(Connection& connection) {
     if (connection.sent == connection.sending.size()) {
       connection.sending.clear();

@@ -55,6 +55,12 @@ done
 failure buffer_size "--buffer_size=0" "${SERVER[@]}" --buffer_size=0
 failure buffer_size "--buffer_size=1000000000" "${SERVER[@]}" --buffer_size=1000000000
 
+# ---- send_buffer_size: server_test has a peer that reads slowly.
+for size in 0 4096; do
+  effect_of_server send_buffer_size "total: " "${SERVER[@]}" --send_buffer_size="${size}" -- client
+done
+failure send_buffer_size "--send_buffer_size=67108865" "${SERVER[@]}" --send_buffer_size=67108865
+
 # ---- max_connections: one of two is closed, which the client tells.
 start_server "${SERVER[@]}" --max_connections=1
 expect 1 "load: " client --connections=2

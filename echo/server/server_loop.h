@@ -139,8 +139,9 @@ absl::Status ServerLoop<Engine>::Open() {
   if (!created.ok()) return created.status();
   ring_ = std::move(created->ring);
   backend_report_ = std::move(created->report);
-  absl::StatusOr<ListenerId> listener =
-      ring_->CreateListener(options_.listen, {.share_port = options_.share_port});
+  absl::StatusOr<ListenerId> listener = ring_->CreateListener(
+      options_.listen,
+      {.share_port = options_.share_port, .send_buffer_bytes = options_.send_buffer_bytes});
   if (!listener.ok()) return listener.status();
   listener_ = *listener;
   const absl::StatusOr<Endpoint> endpoint = ring_->LocalEndpoint(listener_);

@@ -39,8 +39,11 @@ struct ServerOptions {
   uint32_t buffer_bytes = 0;
   // Connections over this are closed at once.
   uint32_t max_connections = 10'000;
-  // Closes a connection on which nothing moved for so long, to a quarter of it more.
-  // 0: never.
+  // Of the system, for each connection: see ListenerOptions. 0: the system's own.
+  uint32_t send_buffer_bytes = 0;
+  // Closes a connection on which no receive and no send completed for so long, to a quarter of it
+  // more. 0: never. A send to a peer that reads slowly completes only when the system's buffer has
+  // room again. Linux says so when a third of it is free: that much a peer must read in this time.
   std::chrono::nanoseconds idle_timeout = std::chrono::seconds(30);
   // See WaitOptions.
   std::chrono::nanoseconds spin{0};

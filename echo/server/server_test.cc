@@ -293,6 +293,31 @@ TEST_P(ServerTest, ClosesIdleConnectionsOnly) {
   EXPECT_EQ(active.EchoPattern(3, position, 100), absl::OkStatus());
 }
 
+// Where the system's buffer is small, little must be read for a send to complete.
+TEST(ServerIdleTest, APeerThatReadsSlowlyIsNotIdle) {
+  ServerOptions options;
+  options.idle_timeout = milliseconds(2000);
+  options.send_buffer_bytes = 16 << 10;
+  RunningServer server(options);
+  ClientSocket slow = server.Connect();
+  const absl::StatusOr<uint64_t> sent = slow.SendUntilBlocked(1);
+  ASSERT_TRUE(sent.ok()) << sent.status();
+  // For twice the time after which it would be closed. What a buffer of the system's own size can
+  // take, of which a third has to be read, is more than this reads in that time.
+  constexpr uint64_t kReadBytes = 8 << 10;
+  uint64_t received = 0;
+  for (const absl::Time end = absl::Now() + absl::Seconds(5); absl::Now() < end;) {
+    std::vector<std::byte> bytes(kReadBytes);
+    ASSERT_EQ(slow.Recv(bytes), absl::OkStatus()) << received;
+    ASSERT_TRUE(MatchesPattern(1, received, bytes)) << received;
+    received += bytes.size();
+    absl::SleepFor(absl::Milliseconds(50));  // sleeps: it reads slowly
+  }
+  EXPECT_EQ(server.Statistics().connections_timed_out, 0u);
+  EXPECT_LT(received, *sent) << "too little for a test";
+  slow.Reset();
+}
+
 TEST_P(ServerTest, StopsInTimeWithClientsOfAllKinds) {
   RunningServer server(Options());
   ClientSocket idle = server.Connect();

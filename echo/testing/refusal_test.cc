@@ -62,6 +62,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadFlag{"--backend=kqueue", "io_uring"}, BadFlag{"--backend=none", "io_uring"},
         BadFlag{"--threads=0", "threads"}, BadFlag{"--threads=1000000", "threads"},
         BadFlag{"--buffer_size=0", "buffer_size"},
+        BadFlag{"--send_buffer_size=67108865", "send_buffer_size"},
         BadFlag{"--max_connections=0", "max_connections"},
         BadFlag{"--idle_timeout=-1s", "idle_timeout"}, BadFlag{"--spin=-1us", "spin"},
         BadFlag{"--batch_delay=-1us", "batch_delay"}, BadFlag{"--duration=-1s", "duration"},
@@ -100,8 +101,8 @@ TEST(HelpTest, NamesEveryFlagOfTheServer) {
   const std::string output =
       ServerProcess::Run({.command = EchoServerCommand({"--help"})}, exit_code);
   for (const char* flag : {"--listen", "--backend", "--engine", "--threads", "--buffer_size",
-                           "--max_connections", "--idle_timeout", "--spin", "--batch_delay",
-                           "--report_interval", "--duration", "--stats_json"}) {
+                           "--send_buffer_size", "--max_connections", "--idle_timeout", "--spin",
+                           "--batch_delay", "--report_interval", "--duration", "--stats_json"}) {
     EXPECT_THAT(output, HasSubstr(flag));
   }
 }
