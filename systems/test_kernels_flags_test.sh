@@ -32,12 +32,17 @@ END
 stand_in "${TREE}/systems/make_initramfs" <<'END'
 printf '%s\n' "${@:4}" >"$2"
 END
-# A machine: the programs of the second processor have nothing left to do. BROKEN names one that fails, EMPTY one without tests.
+# A machine: the programs of the second processor have nothing left to do. BROKEN names one that fails, EMPTY one without
+# tests, NO_RING one whose backend does not start.
 stand_in "${TREE}/systems/boot" <<'END'
 echo "boot $*" >>"${CALLS}"
 [[ " $* " != *" filter="* ]] || filter="$(sed 's/.* filter=//' <<<"$*")"
-printf 'VM: KERNEL 6.1.0\nVM: RING io_uring (6.1)\n'
+printf 'VM: KERNEL %s\nVM: RING io_uring (6.1)\n' "${KERNEL:-6.1.0}"
 while read -r program; do
+  if [[ ${NO_RING:-} == "${program}" ]]; then
+    echo "VM: OFF ${program} the kernel refused it"
+    continue
+  fi
   suite="$([[ ${program} == pool/* ]] && echo Slab || echo Ring)"
   # shellcheck disable=SC2254
   case "${suite}.One" in ${filter:-*}) count=1 ;; *) count=0 ;; esac
@@ -66,6 +71,9 @@ failure filter "the filter leaves no test of any program" "${RUN}" --filter='Abs
 # What cannot count its tests has failed, and without a filter there is no program without tests.
 BROKEN=pool/slab_test failure filter "ended with status 134" "${RUN}" --filter='Ring*' 6.1
 EMPTY=pool/slab_test expect 1 "has no tests, or was never begun" "${RUN}" 6.1
+# Only what is too old may have no ring.
+NO_RING=pool/slab_test expect 1 "there is no ring: the kernel refused it" "${RUN}" 6.1
+NO_RING=pool/slab_test KERNEL=5.10.0 expect 0 "OFF: the kernel refused it" "${RUN}" 6.1
 
 : >"${CALLS}"
 effect architecture "PASSED" "${RUN}" --architecture=arm64 6.1

@@ -400,6 +400,24 @@ TEST_F(ManagedConnectionTest, YieldsItsBuffersAndSendsFromItsOwnMemory) {
   EXPECT_EQ(kind_->context->spill_bytes, 0u);
 }
 
+// A receive that was on its way when the buffers were asked for brings more, and they are asked for
+// again.
+TEST_F(ManagedConnectionTest, WhatIsCopiedOutTwiceStaysInItsOrder) {
+  PeerSends(8 << 20);
+  AskForBuffersTwice();
+  const Token late = MakeToken(ConnectionOperation::kRecv, connection_.id());
+  EXPECT_EQ(ring_->PrepareRecvManaged(connection_.id(), kind_->context->group.id(), Shots::kOneShot,
+                                      late),
+            Prepared::kAccepted);
+  EXPECT_TRUE(RunUntil([&] { return kind_->InUse() != 0; }));
+  AskForBuffersTwice();
+  EXPECT_EQ(kind_->InUse(), 0u);
+  EXPECT_EQ(kind_->context->spills.value(), 2u);
+  PeerReceives(sent_);
+  PeerFinishes();
+  EXPECT_EQ(kind_->context->spill_bytes, 0u);
+}
+
 TEST_F(ManagedConnectionTest, ThatSendsIsNotAskedForItsBuffers) {
   PeerSends(8 << 20);
   connection_.YieldBuffers();

@@ -347,6 +347,24 @@ TEST_P(RingConformance, CancelConnection) {
   EXPECT_EQ(ring.Await(others).result(), 5);
 }
 
+// What has ended since the cancel was prepared may have left its place to another operation.
+TEST_P(RingConformance, CancelOfWhatHasEndedSinceHitsNothingElse) {
+  TestRing& ring = MakeRing();
+  for (int round = 0; round < 3; ++round) {
+    const Token ends = ring.StartTimeout(std::chrono::milliseconds{1});
+    ring.Submit();
+    const Token cancel = ring.StartCancel(ends);
+    while (!ring.HasArrived(ends)) {
+      ASSERT_NE(ring.WaitCompletions({.timeout = kPatience}), 0u);  // which submits nothing
+      ring.Take();
+    }
+    const Token next = ring.StartTimeout(std::chrono::milliseconds{50});
+    EXPECT_EQ(ring.Await(cancel).error(), Error::kNotFound);
+    EXPECT_EQ(ring.Await(next).result(), 0);
+    EXPECT_EQ(ring.Await(ends).result(), 0);
+  }
+}
+
 TEST_P(RingConformance, CancelAllOfAConnection) {
   TestRing& ring = MakeRing();
   const Pair pair = ring.MakePair();
