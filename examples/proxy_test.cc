@@ -1,4 +1,6 @@
 // Sockets of the operating system talk to each other through proxy.
+#include <sys/wait.h>
+
 #include <algorithm>
 #include <array>
 #include <csignal>
@@ -47,6 +49,12 @@ class ProxyTest : public ProgramTest {
   // Its upstream is this test's listener.
   void StartProxy(const std::string& silence_seconds = "60", const std::string& pairs = "500") {
     Start({address_, "127.0.0.1:0", silence_seconds, pairs});
+  }
+  // Returns once the proxy stands still, until SIGCONT.
+  void Suspend() {
+    program_->Signal(SIGSTOP);
+    siginfo_t stopped;
+    ASSERT_EQ(waitid(P_PID, static_cast<id_t>(program_->pid()), &stopped, WSTOPPED), 0);
   }
   // Whether the proxy connects within this time.
   bool UpstreamComes(int milliseconds = 30'000) {
@@ -183,7 +191,7 @@ TEST_F(ProxyTest, ServesItsPairsInABurstOfClients) {
   constexpr size_t kPairs = 3;
   StartProxy("60", absl::StrCat(kPairs));
   std::vector<ClientSocket> clients;
-  program_->Signal(SIGSTOP);
+  Suspend();
   for (int i = 0; i < 100; ++i) clients.push_back(Connect());
   for (size_t i = 0; i < kPairs; ++i) SendText(clients[i], "question");
   program_->Signal(SIGCONT);

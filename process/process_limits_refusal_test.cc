@@ -62,18 +62,18 @@ uint64_t Raised(const System& system, uint64_t wanted) {
 }
 
 TEST(ProcessLimitsRefusalTest, MacOsGivesLessThanItsHardLimit) {
-  const System mac{Played::kMacOs, 10240, {256, RLIM_INFINITY}};
+  const System mac{Played::kMacOs, 10240, {256, 100'000}};
   EXPECT_EQ(Raised(mac, 5000), 5000u);
   EXPECT_EQ(Raised(mac, 10240), 10240u);
   EXPECT_EQ(Raised(mac, 10241), 10240u);
   EXPECT_EQ(Raised(mac, 1'000'000), 10240u);
   EXPECT_EQ(Raised(mac, ~uint64_t{0}), 10240u);
-  EXPECT_EQ(playing.limit.rlim_max, RLIM_INFINITY);
+  EXPECT_EQ(playing.limit.rlim_max, 100'000u);
 }
 
 TEST(ProcessLimitsRefusalTest, NothingMoreIsToBeHad) {
-  EXPECT_EQ(Raised({Played::kMacOs, 256, {256, RLIM_INFINITY}}, 257), 256u);
-  EXPECT_EQ(Raised({Played::kMacOs, 256, {256, RLIM_INFINITY}}, 5000), 256u);
+  EXPECT_EQ(Raised({Played::kMacOs, 256, {256, 100'000}}, 257), 256u);
+  EXPECT_EQ(Raised({Played::kMacOs, 256, {256, 100'000}}, 5000), 256u);
 }
 
 TEST(ProcessLimitsRefusalTest, FreeBsdTakesTheMostForMore) {
