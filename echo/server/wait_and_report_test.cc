@@ -43,7 +43,7 @@ TEST(WaitAndReportTest, ItsTimeIsTheSteadyClocks) {
   ASSERT_GT(absl::Now() - wall, absl::Minutes(59)) << "the wall clock does not leap";
   auto servers = ServerThreads::Create({.listen = Endpoint::Ipv4Loopback(0)}, 1);
   ASSERT_TRUE(servers.ok()) << servers.status();
-  (*servers)->Start();
+  ASSERT_TRUE((*servers)->Start().ok());
   const steady_clock::time_point begin = steady_clock::now();
   testing::internal::CaptureStdout();
   WaitAndReport(**servers, /*duration=*/absl::Milliseconds(200),
