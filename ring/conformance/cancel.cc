@@ -347,22 +347,33 @@ TEST_P(RingConformance, CancelConnection) {
   EXPECT_EQ(ring.Await(others).result(), 5);
 }
 
-// What has ended since the cancel was prepared may have left its place to another operation.
+// What has ended since the cancel was prepared may have left its place to another operation. All
+// places are taken, so that one of them is that.
 TEST_P(RingConformance, CancelOfWhatHasEndedSinceHitsNothingElse) {
-  TestRing& ring = MakeRing();
-  for (int round = 0; round < 3; ++round) {
-    const Token ends = ring.StartTimeout(std::chrono::milliseconds{1});
-    ring.Submit();
-    const Token cancel = ring.StartCancel(ends);
-    while (!ring.HasArrived(ends)) {
-      ASSERT_NE(ring.WaitCompletions({.timeout = kPatience}), 0u);  // which submits nothing
-      ring.Take();
-    }
-    const Token next = ring.StartTimeout(std::chrono::milliseconds{50});
-    EXPECT_EQ(ring.Await(cancel).error(), Error::kNotFound);
-    EXPECT_EQ(ring.Await(next).result(), 0);
-    EXPECT_EQ(ring.Await(ends).result(), 0);
+  RingOptions options = Options();
+  options.max_operations = 16;
+  TestRing& ring = MakeRing(options);
+  const Token ends = ring.StartTimeout(std::chrono::milliseconds{1});
+  // A few places stay free for cancels: those of what ends last.
+  Token last;
+  for (int i = 0; i < 8; ++i) last = ring.StartTimeout(std::chrono::milliseconds{2});
+  ring.Submit();
+  const Token cancel = ring.StartCancel(ends);
+  while (!ring.HasArrived(ends) || !ring.HasArrived(last)) {
+    ASSERT_NE(ring.WaitCompletions({.timeout = kPatience}), 0u);  // which submits nothing
+    ring.Take();
   }
+  std::vector<Token> others;
+  for (Token token = ring.NewToken();
+       ring.PrepareTimeout(std::chrono::milliseconds{50}, Shots::kOneShot, token) ==
+       Prepared::kAccepted;
+       token = ring.NewToken()) {
+    others.push_back(token);
+  }
+  EXPECT_GE(others.size(), 8u);
+  EXPECT_EQ(ring.Await(cancel).error(), Error::kNotFound);
+  for (const Token token : others) EXPECT_EQ(ring.Await(token).result(), 0);
+  EXPECT_EQ(ring.Await(ends).result(), 0);
 }
 
 TEST_P(RingConformance, CancelAllOfAConnection) {
