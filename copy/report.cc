@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "copy/options.h"
+#include "program/json_string.h"
 
 namespace ioring::copy {
 namespace {
@@ -33,51 +34,12 @@ std::string Minutes(double seconds) {
   return absl::StrFormat("%d:%02d", whole / 60, whole % 60);
 }
 
-// Names of files are bytes: those that are not UTF-8 become the replacement character.
-size_t Utf8Length(std::string_view text) {
-  const auto byte = [&](size_t at) { return static_cast<uint8_t>(text[at]); };
-  const uint8_t first = byte(0);
-  const size_t length = first < 0x80   ? 1
-                        : first < 0xc2 ? 0
-                        : first < 0xe0 ? 2
-                        : first < 0xf0 ? 3
-                        : first < 0xf5 ? 4
-                                       : 0;
-  if (length == 0 || length > text.size()) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  if (first == 0xe0 && byte(1) < 0xa0) return 0;
-  if (first == 0xed && byte(1) >= 0xa0) return 0;
-  if (first == 0xf0 && byte(1) < 0x90) return 0;
-  if (first == 0xf4 && byte(1) >= 0x90) return 0;
-  return length;
-}
-
-std::string Json(std::string_view text) {
-  std::string json = "\"";
-  while (!text.empty()) {
-    const size_t length = Utf8Length(text);
-    const char c = text.front();
-    if (length == 0) {
-      json += "\xef\xbf\xbd";
-    } else if (c == '"' || c == '\\') {
-      absl::StrAppend(&json, "\\", text.substr(0, 1));
-    } else if (static_cast<uint8_t>(c) < 0x20) {
-      absl::StrAppendFormat(&json, "\\u%04x", static_cast<uint8_t>(c));
-    } else {
-      absl::StrAppend(&json, text.substr(0, length));
-    }
-    text.remove_prefix(std::max<size_t>(length, 1));
-  }
-  return json + "\"";
-}
-
 std::string ProblemsJson(const Report& report) {
   std::string json = "[";
   for (const Problem& problem : report.problems) {
-    absl::StrAppend(&json, json.size() == 1 ? "" : ",", "\n    {\"path\": ", Json(problem.path),
-                    ", \"reason\": ", Json(problem.reason), "}");
+    absl::StrAppend(&json, json.size() == 1 ? "" : ",",
+                    "\n    {\"path\": ", JsonString(problem.path),
+                    ", \"reason\": ", JsonString(problem.reason), "}");
   }
   return absl::StrCat(json, json.size() == 1 ? "]" : "\n  ]");
 }
@@ -112,8 +74,8 @@ std::string ReportJson(const Options& options, std::string_view backend, const R
       {"skipped", Get(counters.skipped)},
       {"problems", Get(counters.problems)},
   };
-  std::string json = absl::StrCat("{\n  \"backend\": ", Json(backend),
-                                  ",\n  \"method\": ", Json(MethodName(options.method)));
+  std::string json = absl::StrCat("{\n  \"backend\": ", JsonString(backend),
+                                  ",\n  \"method\": ", JsonString(MethodName(options.method)));
   for (const auto& number : numbers) {
     absl::StrAppend(&json, ",\n  \"", number.name, "\": ", number.value);
   }

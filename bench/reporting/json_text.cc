@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "echo/load/json_string.h"
+#include "program/json_string.h"
 
 namespace ioring {
 

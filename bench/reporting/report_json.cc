@@ -10,7 +10,7 @@
 #include "bench/comparison.h"
 #include "bench/reporting/json_text.h"
 #include "bench/reporting/report.h"
-#include "echo/load/json_string.h"
+#include "program/json_string.h"
 
 namespace ioring {
 namespace {

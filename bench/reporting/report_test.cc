@@ -23,9 +23,9 @@
 #include "bench/reporting/plan.h"
 #include "bench/reporting/target_table.h"
 #include "bench/reporting/targets.h"
-#include "echo/load/json_string.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "program/json_string.h"
 
 namespace ioring {
 namespace {

@@ -10,9 +10,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "echo/load/histogram.h"
-#include "echo/load/json_string.h"
 #include "echo/load/load_run.h"
 #include "echo/load/load_threads.h"
+#include "program/json_string.h"
 
 namespace ioring {
 namespace {

@@ -14,7 +14,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
 #include "echo/server/server.h"
 #include "echo/server/server_flags.h"
@@ -24,6 +23,7 @@
 #include "echo/server/wait_and_report.h"
 #include "process/process_cpu.h"
 #include "process/process_limits.h"
+#include "program/json_string.h"
 #include "program/program_output.h"
 #include "program/stop_request.h"
 #include "ring/capability.h"
@@ -89,11 +89,6 @@ void PrintStart(const ServerFlags& flags, const ServerThreads& servers, std::str
                EchoEngineName(flags.options.engine), first.buffer_bytes(), flags.threads, limits,
                first.capabilities().ToString(),
                problem.empty() ? "" : absl::StrCat("; memory is not registered: ", problem));
-}
-
-// Of reports: no control characters.
-std::string JsonString(std::string_view text) {
-  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\\", "\\\\"}, {"\"", "\\\""}}), "\"");
 }
 
 std::string StatisticsJson(const ServerThreads& servers, const ServerStatistics& total,

@@ -1,4 +1,4 @@
-#include "echo/load/json_string.h"
+#include "program/json_string.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -55,7 +55,7 @@ std::string JsonString(std::string_view text) {
     const size_t length = Utf8Length(text);
     const char character = text.front();
     if (length == 0) {
-      json += "\\ufffd";
+      json += "\xef\xbf\xbd";  // the replacement character
     } else if (character == '"' || character == '\\') {
       json += '\\';
       json += character;
