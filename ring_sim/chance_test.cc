@@ -27,18 +27,6 @@ using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-constexpr uint32_t kAlways = 1'000'000;
-
-// Both ends of a new connection: the client's, the server's.
-std::pair<ConnectionId, ConnectionId> Connect(Two& two, ListenerId listener) {
-  Submit(*two.server, two.server->PrepareAccept(listener, Shots::kOneShot, Token{1}));
-  Submit(*two.client, two.client->PrepareConnect(kServer, Token{1}));
-  const Completion connected = Next(*two.client);
-  const Completion accepted = Next(*two.server);
-  EXPECT_TRUE(connected.ok() && accepted.ok());
-  return {connected.connection(), accepted.connection()};
-}
-
 // What the server's first receive takes of two sends that are 0.1 ms apart.
 int32_t FirstReceive(const Faults& faults) {
   Two two(1, {.faults = faults});

@@ -5,7 +5,6 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -29,18 +28,6 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
-
-constexpr uint32_t kAlways = 1'000'000;
-
-// A connection that the server has accepted: the client's end, the server's end.
-std::pair<ConnectionId, ConnectionId> Connect(Two& two, ListenerId listener) {
-  Submit(*two.server, two.server->PrepareAccept(listener, Shots::kOneShot, Token{1}));
-  Submit(*two.client, two.client->PrepareConnect(kServer, Token{1}));
-  const Completion connected = Next(*two.client);
-  const Completion accepted = Next(*two.server);
-  EXPECT_TRUE(connected.ok() && accepted.ok());
-  return {connected.connection(), accepted.connection()};
-}
 
 // The server's host has stopped; one without a ring cannot be drained.
 void ComeBack(Two& two) {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -63,6 +64,9 @@ struct Two {
   std::unique_ptr<Ring> client;
 };
 
+// Of a fault that is drawn.
+inline constexpr uint32_t kAlways = 1'000'000;
+
 inline const Endpoint kServer = Endpoint::Ipv4({10, 0, 0, 1}, 7);
 
 // Waits for one completion, and takes it.
@@ -82,6 +86,16 @@ inline void Submit(Ring& ring, Prepared prepared) {
 
 inline std::span<std::byte> AsBytes(std::string& text) {
   return std::as_writable_bytes(std::span<char>(text.data(), text.size()));
+}
+
+// Both ends of a new connection: the client's, the server's.
+inline std::pair<ConnectionId, ConnectionId> Connect(Two& two, ListenerId listener) {
+  Submit(*two.server, two.server->PrepareAccept(listener, Shots::kOneShot, Token{1}));
+  Submit(*two.client, two.client->PrepareConnect(kServer, Token{1}));
+  const Completion connected = Next(*two.client);
+  const Completion accepted = Next(*two.server);
+  EXPECT_TRUE(connected.ok() && accepted.ok());
+  return {connected.connection(), accepted.connection()};
 }
 
 // An echo server, as a callback. Without `send_flags` it takes a send for done that was short.
