@@ -1,6 +1,5 @@
 #include "ring/drain.h"
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 

@@ -153,7 +153,8 @@ class UringTester {
 
   // Submits and waits for the next completion with this token.
   Event Next(Token token);
-  // Takes what is ready, without waiting; how many completions of this token there are.
+  // Submits, and takes what is ready, without waiting; how many completions of this token there
+  // are.
   size_t Ready(Token token);
   // Takes what arrives until `quiet` has passed.
   void PumpFor(std::chrono::milliseconds quiet);
