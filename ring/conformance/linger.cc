@@ -23,9 +23,6 @@
 namespace ioring {
 namespace {
 
-// Longer than a test waits, so that what ends a close is something else.
-constexpr std::chrono::hours kLongLinger{1};
-
 // Connections of each family that the system has. The two ends of each may close.
 std::vector<Pair> PairsOfEachFamily(TestRing& ring) {
   std::vector<Pair> pairs;
@@ -122,9 +119,7 @@ TEST_P(RingConformance, EarlyAnswerReachesAClientThatUploads) {
 // A peer that keeps its end open, and has sent nothing that is not read, holds no close; nor does
 // one of which the last bytes were not read, once it is silent.
 TEST_P(RingConformance, IdlePeerDoesNotHoldAClose) {
-  RingOptions options = Options();
-  options.linger_time = kLongLinger;
-  TestRing& ring = MakeRing(options);
+  TestRing& ring = MakeRing();
   for (const bool unread : {false, true}) {
     for (const Pair& pair : PairsOfEachFamily(ring)) {
       EXPECT_EQ(ring.Send(pair.server, "bye").result(), 3);
@@ -143,9 +138,7 @@ TEST_P(RingConformance, IdlePeerDoesNotHoldAClose) {
 // Whoever has seen the peer's end has read everything: the close waits for nothing, not even for
 // what was sent to be taken.
 TEST_P(RingConformance, CloseAfterThePeersEndWaitsForNothing) {
-  RingOptions options = Options();
-  options.linger_time = kLongLinger;
-  TestRing& ring = MakeRing(options);
+  TestRing& ring = MakeRing();
   const Pattern pattern(43);
   const TestGroup group = ring.MakeGroup(2, 1024);
   for (int kind = 0; kind < 3; ++kind) {
@@ -201,7 +194,6 @@ TEST_P(RingConformance, DrainWaitsForAClose) {
 // A peer that sends without end holds a close for so many bytes.
 TEST_P(RingConformance, CloseEndsWhenEnoughWasDropped) {
   RingOptions options = Options();
-  options.linger_time = kLongLinger;
   options.linger_bytes = 1 << 20;
   TestRing& ring = MakeRing(options);
   const Pair pair = ring.MakePair();
@@ -215,7 +207,6 @@ TEST_P(RingConformance, CloseEndsWhenEnoughWasDropped) {
 // Cancels, of everything too, are not about a close that lingers, and it holds its place.
 TEST_P(RingConformance, LingeringCloseKeepsItsPlaceAndIsNotCancelled) {
   RingOptions options = Options();
-  options.linger_time = kLongLinger;
   options.max_connections = 2;
   TestRing& ring = MakeRing(options);
   const Pattern pattern(45);
@@ -244,7 +235,6 @@ TEST_P(RingConformance, LingeringCloseKeepsItsPlaceAndIsNotCancelled) {
 // Many linger at once, each to its own end.
 TEST_P(RingConformance, ManyClosesLinger) {
   RingOptions options = Options();
-  options.linger_time = kLongLinger;
   options.max_connections = 32;
   options.submission_entries = 8;  // what each step takes has to wait for a place
   TestRing& ring = MakeRing(options);

@@ -34,6 +34,8 @@ RingOptions RingConformance::Options() const {
   options.max_buffers = 16;
   options.max_buffer_groups = 4;
   options.max_operations = 1024;
+  // So that no close gives up on a slow machine. The tests of that time set their own.
+  options.linger_time = std::chrono::hours{1};
   return options;
 }
 
