@@ -123,6 +123,7 @@ class Store : public ReplicatedStore {
  private:
   enum class Kind : uint8_t {
     kRead,
+    kWriteBack,
     kCut,
     kSyncCut,
     kSyncDirectory,
@@ -148,6 +149,8 @@ class Store : public ReplicatedStore {
     switch (kind) {
       case Kind::kRead:
         return OnRead(done);
+      case Kind::kWriteBack:
+        return OnWrittenBack(done);
       case Kind::kCut:  // what was read must not be lost after it was seen
         return Sync(log_, Kind::kSyncCut);
       case Kind::kSyncCut:
@@ -177,6 +180,7 @@ class Store : public ReplicatedStore {
     const size_t rest = writing_.size();
     writing_.resize(rest + kReadBytes);
     const auto memory = std::as_writable_bytes(std::span(writing_)).subspan(rest);
+    written_ = rest;
     retries_.Prepare([this, offset = durable_.bytes + rest, memory](Ring& on) {
       return on.PrepareRead(log_, offset, memory, MakeToken(Kind::kRead));
     });
@@ -184,8 +188,29 @@ class Store : public ReplicatedStore {
 
   void OnRead(const Completion& done) {
     writing_.resize(writing_.size() - kReadBytes + static_cast<size_t>(done.result));
-    if (Apply() == Found::kPartial && done.result > 0) return ReadLog();
+    if (done.result > 0) return WriteBack();
+    CutLog();
+  }
+
+  // What was read may be in the system's memory alone, after a sync that failed, and no sync writes
+  // it then unless it is written again.
+  void WriteBack() {
+    const auto rest = BytesOf(writing_).subspan(written_);
+    retries_.Prepare([this, offset = durable_.bytes + written_, rest](Ring& on) {
+      return on.PrepareWrite(log_, offset, rest, MakeToken(Kind::kWriteBack));
+    });
+  }
+
+  void OnWrittenBack(const Completion& done) {
+    written_ += static_cast<size_t>(done.result);
+    if (written_ < writing_.size()) return WriteBack();
+    if (Apply() == Found::kPartial) return ReadLog();
+    CutLog();
+  }
+
+  void CutLog() {
     writing_.clear();
+    written_ = 0;
     appended_ = durable_;
     retries_.Prepare([this](Ring& on) {
       return on.PrepareTruncate(log_, durable_.bytes, MakeToken(Kind::kCut));

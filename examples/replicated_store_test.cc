@@ -49,7 +49,7 @@ constexpr uint64_t kSeeds = 300;
 
 constexpr size_t kReplicas = 3;  // the first one is the primary
 constexpr size_t kClients = 3;
-constexpr size_t kPuts = 200;  // of a client: more than it has time for
+constexpr size_t kPuts = 200;  // of a client: more than it has time for, with faults
 
 RingOptions Small() {
   RingOptions options;
@@ -321,6 +321,7 @@ Outcome RunTrial(const sim::Trial& trial, bool syncs_first) {
   for (uint64_t round = 0; round < trial.length && outcome.lost.empty(); ++round) {
     const size_t before = CountAcknowledged(clients);
     outcome.goes_on =
+        before == kClients * kPuts ||
         world.RunUntil([&] { return CountAcknowledged(clients) > before; }, seconds{30});
     if (!outcome.goes_on) break;
     world.faults() = trial.options.faults;

@@ -19,7 +19,8 @@ Content::Content(const Content& other, std::shared_ptr<uint64_t> used)
       size_(other.size_),
       sectors_(other.sectors_),
       synced_size_(other.synced_size_),
-      before_(other.before_) {
+      before_(other.before_),
+      lost_(other.lost_) {
   *used_ += sectors_.size();
 }
 
@@ -39,7 +40,8 @@ void Content::Place(uint64_t index, SectorPointer sector) {
 }
 
 void Content::Set(uint64_t index, SectorPointer sector) {
-  before_.try_emplace(index, Find(index));
+  const auto lost = lost_.extract(index);
+  before_.try_emplace(index, lost.empty() ? Find(index) : lost.mapped());
   Place(index, std::move(sector));
 }
 
@@ -168,14 +170,28 @@ void Content::Sync() {
   synced_size_ = size_;
 }
 
+void Content::FailSync(Random& random) {
+  if (size_ != synced_size_ && random.Below(2) == 0) synced_size_ = size_;
+  for (auto& [index, sector] : before_) {
+    if (random.Below(2) == 0) lost_.emplace(index, std::move(sector));
+  }
+  before_.clear();
+}
+
+void Content::MakeDurable() {
+  lost_.clear();
+  Sync();
+}
+
 void Content::Tear(Random& random) {
   if (size_ != synced_size_ && random.Below(2) == 0) size_ = synced_size_;
   for (auto& [index, sector] : before_) {
     if (random.Below(2) == 0) Place(index, std::move(sector));
   }
   before_.clear();
+  for (auto& [index, sector] : lost_) Place(index, std::move(sector));
   Cut();
-  Sync();
+  MakeDurable();
 }
 
 // Behind the end there are no bytes.

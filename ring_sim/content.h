@@ -57,6 +57,12 @@ class Content {
   void Share(const Content& from, uint64_t from_offset, uint64_t offset, uint64_t length);
 
   void Sync();
+  // A sync that fails. Each sector that was written since the last one becomes durable or does not,
+  // by the dice, and later syncs pass over it until it is written again. The size may become
+  // durable, and goes with the next sync.
+  void FailSync(Random& random);
+  // Also what syncs pass over.
+  void MakeDurable();
   // Each sector that was written since the last sync, and the size, is as it was then or as it is
   // now, by the dice.
   void Tear(Random& random);
@@ -81,6 +87,7 @@ class Content {
   Sectors sectors_;  // without the holes
   uint64_t synced_size_ = 0;
   Sectors before_;  // as of the last sync: those that were set since
+  Sectors lost_;    // as they are durable: those that a failed sync lost; none of `before_`
 };
 
 }  // namespace ioring::sim

@@ -6,7 +6,9 @@
 //
 // What a loss of power leaves:
 //  - Of a file's bytes: those of its last sync; of what was written since, each sector and the size
-//    are old or new, by the dice.
+//    are old or new, by the dice. A sync that fails loses some of it, as on Linux: the next sync
+//    does not write that again, and succeeds. Who has the file open goes on to see what was
+//    written.
 //  - Of names: changes take effect in the order in which they were made, up to one that the dice
 //    say. The sync of a directory makes its last change durable, and all that were made before. The
 //    sync of a file makes no name durable, not even its own.

@@ -64,6 +64,8 @@ CallResult Disk::Call(const request::FileCall& call, OpenedFile* first, OpenedFi
   const uint64_t number = first != nullptr ? first->inode->number : 0;
   if (const Error error = Broken(IsChange(call)); error != Error::kOk) return Failed(error);
   if (const Error error = Fault(number, NeedsSpace(call)); error != Error::kOk) {
+    const bool is_sync = std::holds_alternative<request::Sync>(call);
+    if (is_sync && first->inode->is_regular()) first->inode->content.FailSync(engine_.random());
     return Failed(error);
   }
   return std::visit([&](const auto& one) { return Make(one, first, second); }, call);

@@ -81,7 +81,7 @@ void Disk::SyncAll() {
 }
 
 void Disk::SyncAllBelow(Inode& inode) {
-  inode.content.Sync();
+  inode.content.MakeDurable();
   for (const auto& [name, entry] : inode.entries) SyncAllBelow(*entry);
 }
 

@@ -2,13 +2,11 @@
 // of files means, the conformance suite tests.
 #include "ring_sim/disk.h"
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,7 +23,6 @@
 #include "ring/prepared.h"
 #include "ring/ring.h"
 #include "ring/token.h"
-#include "ring_sim/content.h"
 #include "ring_sim/random.h"
 #include "ring_sim/simulated_world.h"
 #include "ring_sim/testing/two_hosts.h"
@@ -49,7 +46,7 @@ class Host {
 
   World& world() { return two_.world; }
   Ring& ring() { return *two_.server; }
-  const Disk& disk() { return two_.world.disk(two_.server_host); }
+  Disk& disk() { return two_.world.disk(two_.server_host); }
   void LosePower() { two_.world.LosePower(two_.server_host); }
   std::string Contents(const std::string& path) { return disk().Contents(path).value_or("(none)"); }
   bool Has(const std::string& path) { return disk().Find(path) != nullptr; }
@@ -224,85 +221,35 @@ TEST(Disk, AnUnnamedFileIsGoneWithThePower) {
   EXPECT_EQ(host.disk().used_bytes(), 0u);
 }
 
-// ---- Content.
+// What is on the disk after a sync that failed, a second one, and a loss of power.
+std::string SyncedTwice(uint64_t seed, bool writes_again) {
+  const std::string text(32 * Disk::kSectorBytes, 'n');
+  Host host(seed);
+  host.Make("/a", std::string(text.size(), 'o'));
+  host.SyncDirectory("/");
+  const FileId file = host.Open("/a", {.access = Access::kWrite});
+  EXPECT_EQ(host.Write(file, 0, text).result, static_cast<int32_t>(text.size()));
+  host.disk().FailOnceAfter(0);
+  EXPECT_EQ(host.Sync(file).error(), Error::kInputOutput);
+  if (writes_again) host.Write(file, 0, text);
+  EXPECT_EQ(host.Sync(file).result, 0);
+  EXPECT_EQ(host.Contents("/a"), text);
+  host.LosePower();
+  return host.Contents("/a");
+}
 
-// Against a string; and after a loss of power each sector is old or new.
-class Checked {
- public:
-  explicit Checked(uint64_t seed) : random_(seed) {}
-
-  void Step() {
-    switch (random_.Below(6)) {
-      case 0:
-        return Resize(random_.Below(kBytesMax));
-      case 1: {
-        const uint64_t begin = random_.Below(kBytesMax);
-        const uint64_t end = std::min<uint64_t>(text_.size(), begin + random_.Below(kBytesMax));
-        if (begin >= end) return;
-        content_.Punch(begin, end);
-        std::fill(text_.begin() + static_cast<ptrdiff_t>(begin),
-                  text_.begin() + static_cast<ptrdiff_t>(end), '\0');
-        return;
-      }
-      case 2:
-        return content_.Reserve(random_.Below(kBytesMax), kBytesMax);
-      case 3:
-        content_.Sync();
-        synced_ = text_;
-        return;
-      default:
-        return Write(random_.Below(kBytesMax), 1 + random_.Below(kBytesMax / 4));
-    }
+// As on Linux, where what could not be written counts as written. Each sector is old or new.
+TEST(Disk, ASyncThatFailsIsNotMadeGoodByTheNext) {
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    const std::string contents = SyncedTwice(seed, /*writes_again=*/false);
+    EXPECT_NE(contents.find('o'), std::string::npos) << seed;
+    EXPECT_NE(contents.find('n'), std::string::npos) << seed;
   }
-  void Check() const {
-    ASSERT_EQ(content_.Text(), text_);
-    ASSERT_EQ(*used_ * Content::kSectorBytes, content_.allocated_bytes());
-  }
-  void CheckTorn() {
-    content_.Tear(random_);
-    const std::string torn = content_.Text();
-    ASSERT_TRUE(torn.size() == text_.size() || torn.size() == synced_.size());
-    const size_t size = std::max(text_.size(), synced_.size());
-    text_.resize(size);
-    synced_.resize(size);
-    for (size_t begin = 0; begin < torn.size(); begin += Content::kSectorBytes) {
-      const std::string_view sector = std::string_view(torn).substr(begin, Content::kSectorBytes);
-      ASSERT_TRUE(sector == std::string_view(text_).substr(begin, sector.size()) ||
-                  sector == std::string_view(synced_).substr(begin, sector.size()))
-          << begin;
-    }
-  }
+}
 
- private:
-  static constexpr uint64_t kBytesMax = 5'000;
-
-  void Resize(uint64_t size) {
-    content_.Resize(size);
-    text_.resize(size);
-  }
-  void Write(uint64_t offset, uint64_t bytes) {
-    const std::string written(bytes, static_cast<char>('a' + random_.Below(26)));
-    content_.Write(offset, reinterpret_cast<const std::byte*>(written.data()), bytes);
-    text_.resize(std::max<size_t>(text_.size(), offset + bytes));
-    text_.replace(offset, bytes, written);
-  }
-
-  Random random_;
-  std::shared_ptr<uint64_t> used_ = std::make_shared<uint64_t>(0);
-  Content content_{used_};
-  std::string text_;
-  std::string synced_;
-};
-
-TEST(Disk, ContentIsThatOfAString) {
-  for (uint64_t seed = 1; seed <= 50; ++seed) {
-    SCOPED_TRACE(seed);
-    Checked checked(seed);
-    for (int step = 0; step < 60; ++step) {
-      checked.Step();
-      ASSERT_NO_FATAL_FAILURE(checked.Check());
-    }
-    ASSERT_NO_FATAL_FAILURE(checked.CheckTorn());
+TEST(Disk, WhatIsWrittenAgainAfterASyncThatFailedIsSynced) {
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    EXPECT_EQ(SyncedTwice(seed, /*writes_again=*/true).find('o'), std::string::npos) << seed;
   }
 }
 

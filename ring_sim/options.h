@@ -59,7 +59,7 @@ struct Faults {
 
   // Each operation of files. Work (Ring::PrepareWork) and closes have only the delay.
   uint32_t short_file_transfer = 0;  // reads, writes and copies of ranges: only a random part
-  uint32_t disk_error = 0;           // kInputOutput; nothing was done
+  uint32_t disk_error = 0;           // kInputOutput; nothing was done (a sync: see disk.h)
   uint32_t disk_full = 0;            // operations that may need space: kNoSpace; nothing was done
   int64_t disk_delay_min_ns = 0;
   int64_t disk_delay_max_ns = 0;
