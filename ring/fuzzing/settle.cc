@@ -118,23 +118,26 @@ void Program::DrainAll() {
   if (!drained.ok()) model_->Fail(absl::StrCat("Drain: ", drained.ToString()));
 }
 
-// The drain has taken what the model still waits for. Nothing is in flight, so that there is room.
+// The drain has taken what the model still waits for. Nothing is in flight, so that there is room;
+// but a wake may be told of at any time.
 template <typename Prepare>
 void Program::RunAtRest(std::string_view what, bool must_succeed, Prepare prepare) {
   LedgerRing& ring = model_->ring();
   if (model_->failed()) return;
-  if (prepare(model_->NextToken()) != Prepared::kAccepted) {
+  const Token token = model_->NextToken();
+  if (prepare(token) != Prepared::kAccepted) {
     return model_->Fail(absl::StrCat(what, ": a ring at rest has no room"));
   }
   const steady_clock::time_point until = steady_clock::now() + kPatience;
-  while (ring.CompletionQueueCount() == 0) {
+  for (;;) {
     ring.SubmitAndWait({.timeout = milliseconds(1)});
-    if (steady_clock::now() >= until) return model_->Fail(absl::StrCat(what, " does not end"));
-  }
-  for (const Completion& completion : ring.Completions()) {
-    if (must_succeed && completion.result != 0) {
-      model_->Fail(absl::StrCat(what, ": ", ErrorName(completion.error())));
+    for (const Completion& completion : ring.Completions()) {
+      if (completion.token != token) continue;
+      if (!must_succeed || completion.result == 0) return;
+      return model_->Fail(
+          absl::StrCat(what, ": result ", completion.result, " ", ErrorName(completion.error())));
     }
+    if (steady_clock::now() >= until) return model_->Fail(absl::StrCat(what, " does not end"));
   }
 }
 
@@ -145,13 +148,16 @@ void Program::ReadWholeFile() {
   std::vector<std::byte> memory(file.bytes.size() + 1);
   for (size_t at = 0; !model_->failed();) {
     const std::span<std::byte> rest = std::span(memory).subspan(at);
-    if (ring.PrepareRead(file.id, at, rest, model_->NextToken()) != Prepared::kAccepted) return;
+    const Token token = model_->NextToken();
+    if (ring.PrepareRead(file.id, at, rest, token) != Prepared::kAccepted) return;
     const steady_clock::time_point until = steady_clock::now() + kPatience;
-    while (ring.CompletionQueueCount() == 0 && steady_clock::now() < until) {
+    while (ring.InFlight() != 0 && steady_clock::now() < until) {
       ring.SubmitAndWait({.timeout = milliseconds(1)});
     }
     int32_t result = ToResult(Error::kTimedOut);
-    for (const Completion& completion : ring.Completions()) result = completion.result;
+    for (const Completion& completion : ring.Completions()) {
+      if (completion.token == token) result = completion.result;
+    }
     if (result < 0) return model_->Fail("the file cannot be read at the end");
     at += static_cast<size_t>(result);
     if (result != 0 && at < memory.size()) continue;
