@@ -1,5 +1,6 @@
 #include "ring/await.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "ring/completion.h"
@@ -28,9 +29,13 @@ struct Seen {
 void TakeNext(Ring& ring, Seen& operation, Seen& deadline) {
   ring.SubmitAndWait();
   for (const Completion& next : ring.Completions()) {
-    if ((next.flags & kBuffer) != 0) ring.ReturnBuffer(ring.TakeBuffer(next));
-    operation.See(next);
-    deadline.See(next);
+    Completion seen = next;
+    if ((next.flags & kBuffer) != 0) {
+      ring.ReturnBuffer(ring.TakeBuffer(next));
+      seen.flags &= 0xffff & ~kBuffer;  // nor where it was
+    }
+    operation.See(seen);
+    deadline.See(seen);
     if (operation.is_over && deadline.is_over) return;
   }
 }
@@ -68,6 +73,7 @@ Completion Await(Ring& ring, Prepared prepared, Token token, std::chrono::nanose
   Seen operation(token);
   if (prepared != Prepared::kAccepted) return operation.completion;
   Seen deadline(limit_token);
+  limit = std::max(limit, std::chrono::nanoseconds::zero());  // of a time that is over
   Prepared limited = ring.PrepareDeadline(token, limit, limit_token);
   if (limited == Prepared::kSubmissionQueueFull) {
     ring.Submit();

@@ -23,7 +23,8 @@ std::string FailureLog::Explain(const Completion& completion) const {
   const uint32_t known = std::min<uint32_t>(count_, static_cast<uint32_t>(failures_.size()));
   for (uint32_t i = 1; i <= known; ++i) {
     const Failure& failure = failures_[(count_ - i) % failures_.size()];
-    if (failure.token == completion.token) {
+    // A program may use a token again, and not everything that fails is noted.
+    if (failure.token == completion.token && to_error_(failure.native) == completion.error()) {
       return absl::StrCat(failure.what, ": ", words, " (", to_text_(failure.native), ")");
     }
   }

@@ -229,6 +229,8 @@ Prepared RingFiles::PrepareMakeDirectory(const PathAt& path, uint32_t permission
 Prepared RingFiles::PrepareCopyRange(FileId from, uint64_t from_offset, FileId to,
                                      uint64_t to_offset, uint64_t length, CopyMode mode,
                                      Token token) {
+  // "At most", also where the range could not be that long.
+  if (mode == CopyMode::kCopy) length = std::min<uint64_t>(length, kTransferBytesMax);
   const bool reaches_to_end = length == 0 && mode == CopyMode::kReflink;
   if ((length == 0 && !reaches_to_end) || !CanBe(from_offset, length) ||
       !CanBe(to_offset, length)) {

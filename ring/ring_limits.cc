@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -35,6 +36,18 @@ absl::Status CheckRingOptions(const RingOptions& options) {
   status.Update(check("max_listeners", options.max_listeners, 0, 1u << 16));
   status.Update(check("max_files", options.max_files, 0, 1u << 20));
   status.Update(check("max_worker_threads", options.max_worker_threads, 1, 1u << 16));
+  const auto check_time = [](std::string_view name, int64_t count) {
+    if (count >= 0 && count <= std::numeric_limits<uint32_t>::max()) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat("RingOptions::", name, " is ", count,
+                                                   " of its unit, but must be 0 to ",
+                                                   std::numeric_limits<uint32_t>::max()));
+  };
+  if (options.submission_polling_idle.has_value()) {
+    status.Update(check_time("submission_polling_idle", options.submission_polling_idle->count()));
+  }
+  if (options.busy_poll.has_value()) {
+    status.Update(check_time("busy_poll", options.busy_poll->count()));
+  }
   if (options.linger_time.count() < 0) {
     status.Update(absl::InvalidArgumentError("RingOptions::linger_time must not be negative"));
   }

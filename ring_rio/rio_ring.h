@@ -124,7 +124,6 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   static int64_t ClockNanos() { return NowNanos(); }
   static constexpr CallResult kWouldBlock = -WSAEWOULDBLOCK;
   static constexpr CallResult kWasCancelled = -ERROR_OPERATION_ABORTED;
-  static constexpr CallResult kNoBufferSpace = -WSAENOBUFS;
   static constexpr CallResult kTooLong = -WSAEMSGSIZE;
   static bool ToAddress(const Endpoint& endpoint, Address* address) {
     return ToSocketAddress(endpoint, address);

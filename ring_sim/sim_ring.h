@@ -85,7 +85,6 @@ class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private 
   int64_t ClockNanos() const;
   static constexpr CallResult kWouldBlock = sim::kWouldBlock;
   static constexpr CallResult kWasCancelled = Failed(Error::kCanceled);
-  static constexpr CallResult kNoBufferSpace = Failed(Error::kNoBuffers);
   static constexpr CallResult kTooLong = Failed(Error::kMessageTooLong);
   static bool ToAddress(const Endpoint& endpoint, Endpoint* address) {
     *address = endpoint;

@@ -79,12 +79,15 @@ absl::Status ProvidedGroup::AddBuffers(std::span<std::byte> memory) {
 
 void ProvidedGroup::MakeAvailable(uint32_t buffer) {
   Buffer& entry = buffers_[buffer];
-  entry.fill = 0;
   if (mode_ == Mode::kEmulated) {
+    entry.fill = 0;
     order_[available_++] = static_cast<uint16_t>(buffer);
     return;
   }
-  if (shared_ == nullptr) return;  // goes there with all others
+  // It goes there with all others. Until then its fill tells where further completions, which the
+  // kernel made before, find their bytes.
+  if (shared_ == nullptr) return;
+  entry.fill = 0;
   entry.in_kernel = true;
   entry.position = tail_ & (entries_ - 1);
   order_[entry.position] = static_cast<uint16_t>(buffer);

@@ -95,12 +95,15 @@ bool UringRing::StopAgain(const Operation::Target& target) {
       case OperationKind::kRead:
       case OperationKind::kWrite:
       case OperationKind::kReadManaged:
-        if (!operation.has(uring::kOwnPlace)) return false;
+        // The kernel does not find what waits for the disk, and that ends by itself.
+        if (!operation.has(uring::kOwnPlace) ||
+            !posix::MayWait(files_[operation.connection].descriptor)) {
+          return false;
+        }
         Stop(operation);
         return true;
       case OperationKind::kSendFile:
-        // The kernel does not find a read that waits for the disk, and that ends by itself.
-        if (operation.has(uring::kSendsPiece) ||
+        if (operation.has(uring::kSendsPiece) ||  // as above
             posix::MayWait(files_[operation.send_file.file].descriptor)) {
           Stop(operation);
         }
@@ -259,11 +262,10 @@ Prepared UringRing::Begin(const request::Cancel& cancel, Token token) {
     return CancelConnection(of.connection, of.direction, token);
   }
   const bool is_poll = of.kind == request::Target::Kind::kPoll;
-  if (Operation* operation = operations_.Find(of.token); operation != nullptr) {
-    if (!is_poll || operation->kind == OperationKind::kPoll) {
-      return CancelOperation(*operation, token);
-    }
-  } else if (!is_poll) {
+  Operation* const operation = operations_.Find(
+      of.token, [&](const Operation& one) { return !is_poll || one.kind == OperationKind::kPoll; });
+  if (operation != nullptr) return CancelOperation(*operation, token);
+  if (!is_poll) {
     const Operation::Target target = FindTransfer(of.token);
     if (target.source != Source::kIgnored) {
       const bool is_recv = target.source == Source::kStopRecv;

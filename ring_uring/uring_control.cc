@@ -191,6 +191,12 @@ int UringRing::RunSynchronously(io_uring_sqe* entry) {
 
 // An ordinary descriptor of a direct one; the caller closes it.
 absl::StatusOr<int> UringRing::InstallDescriptor(const Connection& connection) {
+  if (IsOfAnotherThread()) {
+    return absl::FailedPreconditionError(
+        "the connection has no descriptor of the process, and the ring's thread alone can make "
+        "one: "
+        "ask there");
+  }
   SubmitNow();
   if (EntrySpace() == 0 || CompletionsMustBeTaken()) {
     return absl::ResourceExhaustedError("the ring's queues are full: take completions first");
@@ -325,7 +331,9 @@ absl::StatusOr<FileId> UringRing::AddFile(const FileSource& source) {
     if (!descriptor.ok()) return descriptor.status();
     if (absl::Status status = RefuseOwn(*descriptor); !status.ok()) return status;
   }
-  return files_.Add(source);
+  const absl::StatusOr<FileId> file = files_.Add(source);
+  if (file.ok()) NoteWaits(*files_.Find(*file));
+  return file;
 }
 
 absl::StatusOr<NativeHandle> UringRing::FindFile(FileId file, FileUse use) {

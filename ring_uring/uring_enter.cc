@@ -203,9 +203,9 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
   }
   // Wakes are heard once the ring's own poll is submitted. A first wait that may not submit
   // looks for them now and then.
-  const bool deaf = !submit && !wake_armed_;
-  const bool has_clock = plan.has_limits() || deaf || HasTimers();
-  if (has_clock && now_ns == 0) now_ns = NowNanos();
+  const auto deaf = [&] { return !submit && !wake_armed_; };
+  const bool has_clock = plan.has_limits() || HasTimers();
+  if ((has_clock || deaf()) && now_ns == 0) now_ns = NowNanos();
   plan.Begin(now_ns);
   if (plan.may_spin()) {
     if (submit) SubmitNow();
@@ -216,13 +216,14 @@ uint32_t UringRing::Wait(const WaitOptions& options, bool submit) {
     } while (!done() && plan.Spins(now_ns));
   }
   while (!done() && !plan.TimeIsUp(completions_.size(), now_ns)) {
-    const EnterArguments sleep = SleepOf(plan, now_ns, submit, deaf);
+    const EnterArguments sleep = SleepOf(plan, now_ns, submit, deaf());
     if (submit) TakePrepared();
     EnterKernel(sleep);
     Harvest();
-    if (has_clock || HasTimers()) now_ns = NowNanos();  // a close may linger only now
+    // A close may linger only now, and the ring's own poll may have ended.
+    if (has_clock || deaf() || HasTimers()) now_ns = NowNanos();
     RunTimers(now_ns);
-    if (deaf) {
+    if (deaf()) {
       if (!CompletionsMustBeTaken()) TakeWork();
       TakeWakes();
     }
@@ -509,6 +510,7 @@ void UringRing::OpenSocketsToConnect() {
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
       }
       connection.descriptor = fd;
+      by_descriptor_.Note(static_cast<uint64_t>(fd), operation.connection);
       entry->fd = fd;
       continue;
     }

@@ -47,6 +47,7 @@ bool MayEndOtherwise(int code) {
     case EISDIR:
     case ENOSYS:
     case ENOTDIR:
+    case ENXIO:  // of a FIFO that the kernel tried to open without waiting
     case EOPNOTSUPP:
     case ESPIPE:
       return true;
@@ -55,11 +56,17 @@ bool MayEndOtherwise(int code) {
   }
 }
 
-// Which posix::RunOpen refuses, too: to read it would fail later, and less clearly.
-bool IsUnwantedDirectory(const FileOptions& options, int descriptor) {
-  if (options.access != FileOptions::Access::kRead || options.directory) return false;
+// The type of what was opened for reading alone; 0: something else is not looked at.
+mode_t TypeOfRead(const FileOptions& options, int descriptor) {
+  if (options.access != FileOptions::Access::kRead || options.directory) return 0;
   struct stat status;
-  return fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode);
+  return fstat(descriptor, &status) == 0 ? status.st_mode & S_IFMT : 0;
+}
+
+// Whether there has been a writer since the FIFO was opened.
+bool HasHadWriter(int fifo) {
+  pollfd look{.fd = fifo, .events = POLLIN, .revents = 0};
+  return poll(&look, 1, 0) > 0;
 }
 
 }  // namespace
@@ -83,7 +90,7 @@ Prepared UringRing::Begin(const request::FileTransfer& transfer, Token token) {
   operation.unit = transfer.traits.unit();
   buffers_.AddUse(transfer.traits.unit());
   const bool own_place = transfer.offset == kOwnPosition;
-  if (ABSL_PREDICT_FALSE(own_place && transfer.is_write && WritesRaiseSignals())) {
+  if (ABSL_PREDICT_FALSE(transfer.is_write && MayRaiseSignal(*file, own_place))) {
     return AcceptWriteOnThread(operation, posix::MakeTransfer(file->descriptor, transfer));
   }
   io_uring_sqe* entry = NewEntry(operation);
@@ -101,6 +108,7 @@ Prepared UringRing::Begin(const request::FileTransfer& transfer, Token token) {
   } else {
     io_uring_prep_read(entry, file->descriptor, data, piece.length, transfer.offset);
   }
+  if (transfer.is_write && !WritesRaiseSignals()) entry->rw_flags = uring::kRwfNoSignal;
   if (ABSL_PREDICT_FALSE(own_place)) return AcceptOwnPlace(operation, entry);
   Accepted(entry->user_data);
   return Prepared::kAccepted;
@@ -112,7 +120,7 @@ Prepared UringRing::Begin(const request::FileParts& parts, Token token) {
   if (Full(1)) return Refused(1);
   Operation& operation = TakeAccess(*file, parts.file.index, parts.is_write, token);
   const bool own_place = parts.offset == kOwnPosition;
-  if (own_place && parts.is_write && WritesRaiseSignals()) {
+  if (parts.is_write && MayRaiseSignal(*file, own_place)) {
     return AcceptWriteOnThread(operation, posix::MakeTransfer(file->descriptor, parts));
   }
   io_uring_sqe* entry = NewEntry(operation);
@@ -123,6 +131,7 @@ Prepared UringRing::Begin(const request::FileParts& parts, Token token) {
   } else {
     io_uring_prep_readv(entry, file->descriptor, vector, count, parts.offset);
   }
+  if (parts.is_write && !WritesRaiseSignals()) entry->rw_flags = uring::kRwfNoSignal;
   if (own_place) return AcceptOwnPlace(operation, entry);
   Accepted(entry->user_data);
   return Prepared::kAccepted;
@@ -132,10 +141,20 @@ Prepared UringRing::Begin(const request::FileParts& parts, Token token) {
 // waits for it, but not where the descriptor is non-blocking.
 Prepared UringRing::AcceptOwnPlace(Operation& operation, io_uring_sqe* entry) {
   operation.set(uring::kOwnPlace);
-  if (operation.kind == OperationKind::kWrite) entry->rw_flags = uring::kRwfNoSignal;
   std::memcpy(&operation.entry, entry, sizeof(*entry));
   Accepted(entry->user_data);
   return Prepared::kAccepted;
+}
+
+// The kernel passes over an offset where the file is a pipe.
+inline bool UringRing::MayRaiseSignal(const File& file, bool own_place) const {
+  return WritesRaiseSignals() && (own_place || file.waits == File::Waits::kPerhaps);
+}
+
+// Of a file that is new in the table. A system call, where it matters.
+void UringRing::NoteWaits(File& file) {
+  if (!WritesRaiseSignals()) return;
+  file.waits = posix::MayWait(file.descriptor) ? File::Waits::kPerhaps : File::Waits::kNever;
 }
 
 // The kernel would raise SIGPIPE in the caller's thread; the ring's threads block signals.
@@ -419,17 +438,32 @@ void UringRing::OnCallResult(Operation& operation, int32_t result) {
   EndFile(operation, result);
 }
 
+// The kernel opened a FIFO for reading without waiting for a writer. A thread waits. The FIFO stays
+// open until then, or a writer that is there already would lose its reader.
+void UringRing::AwaitWriter(Operation& operation, int32_t fifo) {
+  SetUpWork(operation, request::Open(operation.call.open));
+  operation.call.work->descriptors.second = fifo;
+  StartWork(operation);
+}
+
 void UringRing::OnOpened(Operation& operation, int32_t descriptor) {
-  if (!operation.has(uring::kOnThread) &&
-      IsUnwantedDirectory(operation.call.open.options, descriptor)) {
-    close(descriptor);
-    return EndFile(operation, Fail(operation.token, EISDIR, "open"));
+  const FileOptions& options = operation.call.open.options;
+  if (!operation.has(uring::kOnThread)) {
+    const mode_t type = TypeOfRead(options, descriptor);
+    if (type == S_IFDIR) {  // which posix::RunOpen refuses, too: a read would tell it less clearly
+      close(descriptor);
+      return EndFile(operation, Fail(operation.token, EISDIR, "open"));
+    }
+    if (type == S_IFIFO && !operation.has(uring::kCancelAsked) && !HasHadWriter(descriptor)) {
+      return AwaitWriter(operation, descriptor);
+    }
   }
   const std::optional<FileId> id = files_.Adopt(descriptor);
   if (!id.has_value()) {
     close(descriptor);
     return EndFile(operation, ToResult(Error::kTooManyIds));
   }
+  if (options.access != FileOptions::Access::kRead) NoteWaits(files_[id->index]);
   EndFile(operation, static_cast<int32_t>(id->index), uint32_t{id->generation} << 16);
 }
 
@@ -444,7 +478,12 @@ void UringRing::EndFile(Operation& operation, int32_t result, uint32_t flags) {
     if (group.has_stalled()) ResumeStalled(group);
   } else if (operation.kind >= OperationKind::kFileCall) {
     second = operation.call.second;
-    if (operation.has(uring::kOnThread)) work_.Give(operation.call.work);
+    if (operation.has(uring::kOnThread)) {
+      posix::FileWork* const work = operation.call.work;
+      const bool had_fifo = operation.kind == OperationKind::kOpen && work->descriptors.second >= 0;
+      if (had_fifo) close(work->descriptors.second);  // see AwaitWriter
+      work_.Give(work);
+    }
   }
   EndOperation(operation, result, flags);
   if (first != Operation::kNone) DropFile(first);

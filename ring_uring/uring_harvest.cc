@@ -291,7 +291,6 @@ void UringRing::OnNoBuffers(Connection& connection) {
   if (connection.has(uring::kRecvCancelled)) {
     EndManagedRecv(connection, ToResult(Error::kCanceled));
   } else if (!waits) {
-    Fail(Token{connection.recv_half.token}, ENOBUFS, "managed recv");
     EndManagedRecv(connection, ToResult(Error::kNoBuffers));
   } else if (group.free_buffers() != 0) {
     DeferConnection(connection);  // one came back in the meantime

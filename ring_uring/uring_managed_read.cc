@@ -150,7 +150,6 @@ void UringRing::OnNoBuffers(Operation& read) {
   const Group& group = groups_[read.managed.group];
   if (read.has(uring::kCancelAsked)) return EndFile(read, ToResult(Error::kCanceled));
   if (group.buffers->exhaustion() != ExhaustionPolicy::kWait) {
-    Fail(read.token, ENOBUFS, "managed read");
     return EndFile(read, ToResult(Error::kNoBuffers));
   }
   if (group.free_buffers() != 0) return DeferOperation(read);  // one came back in the meantime

@@ -17,6 +17,14 @@
 #include "ring_uring/uring_ring_inline.h"
 
 namespace ioring {
+namespace {
+
+// Whether more operations might be too many to be counted in 16 bits, with what the ring adds.
+bool IsCrowded(const uring::Connection& connection) {
+  return connection.other_operations >= uint32_t{1} << 15;
+}
+
+}  // namespace
 
 // A polling thread may have made room for entries meanwhile, but not for operations: where there is
 // room for those, it was the queue.
@@ -103,6 +111,7 @@ Prepared UringRing::Begin(const request::Shutdown& shutdown, Token token) {
   Connection* connection = connections_.Find(shutdown.connection);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (Full(1)) return Refused(1);
+  if (IsCrowded(*connection)) return Prepared::kOperationTableFull;
   Operation& operation = operations_.Take(OperationKind::kShutdown, token);
   operation.connection = shutdown.connection.index;
   const int how = shutdown.direction == Direction::kRecv   ? SHUT_RD
@@ -134,6 +143,7 @@ Prepared UringRing::Begin(const request::Poll& poll, Token token) {
   Connection* connection = connections_.Find(poll.connection);
   if (connection == nullptr) return AcceptError(Error::kBadId, token);
   if (Full(1)) return Refused(1);
+  if (IsCrowded(*connection)) return Prepared::kOperationTableFull;
   Operation& operation = operations_.Take(OperationKind::kPoll, token);
   operation.connection = poll.connection.index;
   operation.poll.events = poll.events;

@@ -336,8 +336,11 @@ class UringRing final : public Ring, private RingState {
   };
   inline Operation& TakeAccess(File& file, uint32_t index, bool is_write, Token token);
   Prepared AcceptOwnPlace(Operation& operation, io_uring_sqe* entry);
-  // Whether a write at the file's own position would raise SIGPIPE where the kernel makes it.
+  // Whether a write to a broken pipe raises SIGPIPE where the kernel makes it; and whether this
+  // may.
   bool WritesRaiseSignals() const { return !Has(Capability::kFixedSocketIo); }
+  inline bool MayRaiseSignal(const File& file, bool own_place) const;
+  void NoteWaits(File& file);
   Prepared AcceptWriteOnThread(Operation& operation, const posix::FileTransferWork& write);
   void StartWrite(Operation& operation);
   bool AccessGoesOn(Operation& operation, int32_t* result);
@@ -357,15 +360,12 @@ class UringRing final : public Ring, private RingState {
   void TakeWork();
   void SubmitFileClose(Operation& close);
   // One of a file's operations has ended.
-  void DropFile(uint32_t index) {
-    if (--files_[index].operations == 0 && file_closes_[index] != 0) [[unlikely]] {
-      OnFileQuiet(index);
-    }
-  }
+  inline void DropFile(uint32_t index);
   void OnFileQuiet(uint32_t index);
   void OnFile(Operation& operation, const io_uring_cqe& cqe);
   void OnCallResult(Operation& operation, int32_t result);
-  void OnOpened(Operation& operation, int32_t result);
+  void AwaitWriter(Operation& operation, int32_t fifo);
+  void OnOpened(Operation& operation, int32_t descriptor);
   void EndFile(Operation& operation, int32_t result, uint32_t flags = 0);
   void MakeWholeLater(Group& group);
   void ArmReadManaged(Operation& operation);

@@ -53,6 +53,12 @@ inline void UringRing::Complete(Token token, int32_t result, uint32_t flags) {
   completions_.Push(Completion{token, result, flags});
 }
 
+inline void UringRing::DropFile(uint32_t index) {
+  if (--files_[index].operations == 0 && file_closes_[index] != 0) [[unlikely]] {
+    OnFileQuiet(index);
+  }
+}
+
 // As EndOperation, of what waits nowhere and uses nothing.
 inline void UringRing::FreeOperation(Operation& operation, int32_t result, uint32_t flags) {
   const Token token = operation.token;

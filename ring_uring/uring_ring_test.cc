@@ -48,6 +48,10 @@ TEST(UringCreationTest, RefusesLimitsThatCannotBe) {
   EXPECT_TRUE(absl::IsInvalidArgument(none));
   EXPECT_THAT(std::string(none.message()), HasSubstr("submission_entries is 0"));
   EXPECT_TRUE(absl::IsInvalidArgument(create({.submission_entries = 32769})));
+  for (const int64_t time : {int64_t{-1}, int64_t{1} << 32}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(create({.submission_polling_idle = milliseconds(time)})));
+    EXPECT_TRUE(absl::IsInvalidArgument(create({.busy_poll = std::chrono::microseconds(time)})));
+  }
   EXPECT_TRUE(absl::IsInvalidArgument(create({.completion_entries = 65537})));
   EXPECT_TRUE(absl::IsInvalidArgument(create({.max_connections = 0})));
   EXPECT_TRUE(absl::IsInvalidArgument(create({.max_buffers = 16384})));
@@ -330,6 +334,26 @@ TEST(UringThreadTest, ARingMayBeMadeAndFilledByAnotherThread) {
     EXPECT_EQ((*ring)->PrepareNop(Token{1000}), Prepared::kAccepted);
   }).join();
   EXPECT_EQ(ring->Next(Token{1000}).result, 0);
+}
+
+// Only the ring's thread can give it a descriptor of the process.
+TEST(UringThreadTest, AnAcceptedConnectionIsUnregisteredByTheRingsThreadAlone) {
+  std::unique_ptr<UringRing> ring;
+  ConnectionId accepted;
+  Descriptor peer;
+  std::thread([&] {
+    ring = *UringRing::Create({.submission_entries = 8, .max_connections = 8});
+    const ListenerId listener = *ring->CreateListener(Endpoint::Ipv4Loopback(0), {});
+    EXPECT_EQ(ring->PrepareAccept(listener, Shots::kOneShot, Token{1}), Prepared::kAccepted);
+    ring->Submit();
+    peer = ConnectTo(*ring->LocalEndpoint(listener));
+    ring->SubmitAndWait();
+    for (const Completion& completion : ring->Completions()) accepted = completion.connection();
+    EXPECT_TRUE(ring->PeerEndpoint(accepted).ok());
+  }).join();
+  if (!ring->Capabilities().Has(Capability::kDirectDescriptors)) return;
+  EXPECT_TRUE(absl::IsFailedPrecondition(ring->UnregisterSocket(accepted).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(ring->PeerEndpoint(accepted).status()));
 }
 
 // Trap (the original's defect 2): a receive wrote into memory that was mapped later at the

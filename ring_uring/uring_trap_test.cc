@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/log/check.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "buffer/map_result.h"
 #include "buffer/mirrored_region.h"
@@ -25,6 +26,7 @@
 #include "ring/completion.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/statistics.h"
 #include "ring/token.h"
 #include "ring_uring/uring_ring.h"
@@ -211,6 +213,21 @@ TEST_P(MirrorTest, TransfersRunThroughTheSeam) {
 
 // Registering takes all pages and locks them, and plain transfers, which are the faster ones
 // for sockets, gain nothing by it.
+// What a connection has in flight is counted in 16 bits; then the table counts as full.
+TEST(ConnectionTest, MorePollsThanCanBeCountedAreRefused) {
+  UringTester ring({.submission_entries = 4096, .max_operations = 70'000});
+  const UringTester::Accepted connection = ring.Register(UnixPair());
+  uint32_t polls = 0;
+  Prepared prepared = Prepared::kAccepted;
+  while (prepared != Prepared::kOperationTableFull && polls < 70'000) {
+    prepared = ring->PreparePollAdd(connection.id, kPollReadable, Shots::kOneShot, ring.NewToken());
+    if (prepared == Prepared::kSubmissionQueueFull) ring->Submit();
+    if (prepared == Prepared::kAccepted) ++polls;
+  }
+  EXPECT_EQ(polls, 32'768u);
+  EXPECT_TRUE(absl::IsFailedPrecondition(ring->UnregisterSocket(connection.id).status()));
+}
+
 TEST(BufferUseTest, MemoryForSocketsIsLeftAloneUnlessSocketsUseTheRegistration) {
   constexpr size_t kBytes = 128 << 10;
   for (const bool asked : {false, true}) {

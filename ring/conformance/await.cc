@@ -68,6 +68,17 @@ TEST_P(RingConformance, AwaitWithALimit) {
   ring.ExpectAlive(pair);
 }
 
+// Of a time that is over already.
+TEST_P(RingConformance, AwaitWithoutTime) {
+  using std::chrono::nanoseconds;
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  for (const nanoseconds limit : {nanoseconds{0}, nanoseconds{-1}, nanoseconds::min()}) {
+    EXPECT_EQ(AwaitRecv(ring, pair.server, ring.Memory(8), limit).error(), Error::kTimedOut);
+  }
+  ring.ExpectAlive(pair);
+}
+
 TEST_P(RingConformance, AwaitWithALimitOfAnError) {
   TestRing& ring = MakeRing();
   const Completion nothing = AwaitRecv(ring, ConnectionId{}, ring.Memory(8), kPatience);
@@ -137,7 +148,9 @@ TEST_P(RingConformance, AwaitGivesBuffersBack) {
   };
   EXPECT_EQ(send(), 4);
   const Token recv = ring.StartManaged(pair.server, group.id, Shots::kOneShot);
-  EXPECT_EQ(Await(ring, Prepared::kAccepted, recv).result, 4);
+  const Completion received = Await(ring, Prepared::kAccepted, recv);
+  EXPECT_EQ(received.result, 4);
+  EXPECT_EQ(received.flags & kBuffer, 0u) << "it is the ring's again";
   EXPECT_EQ(ring.FreeBuffers(group.id), 1u);
 
   ring.StartManaged(pair.server, group.id, Shots::kOneShot);

@@ -375,5 +375,21 @@ TEST_P(RingConformance, FileSendWithOneOperationAtATime) {
   tree.Close(file);
 }
 
+// One free place in the table is enough, as it is for other operations.
+TEST_P(RingConformance, SendFileInTheLastPlace) {
+  RingOptions options = Options();
+  options.max_operations = 2;
+  TestRing& ring = MakeRing(options);
+  Scene scene(ring);
+  scene.Fill(Pattern(50), 100);
+  const Token timer = ring.StartTimeout(kLong);
+  const Token send = ring.NewToken();
+  EXPECT_EQ(ring.PrepareSendFile(scene.file, 0, 100, scene.pair.client, send), Prepared::kAccepted);
+  EXPECT_EQ(ring.Await(send).result(), 100);
+  EXPECT_EQ(ring.RecvText(scene.pair.server, 100).size(), 100u);
+  EXPECT_EQ(ring.Await(ring.StartCancel(timer)).result(), 0);
+  EXPECT_EQ(ring.Await(timer).error(), Error::kCanceled);
+}
+
 }  // namespace
 }  // namespace ioring

@@ -11,6 +11,7 @@
 #include "ring/error.h"
 #include "ring/id.h"
 #include "ring/options.h"
+#include "ring/prepared.h"
 #include "ring/token.h"
 
 namespace ioring {
@@ -197,6 +198,21 @@ TEST_P(RingConformance, PollRemove) {
     EXPECT_FALSE(ring.HasArrived(poll));
     EXPECT_EQ(ring.RecvText(pair.server, 1), "x");
   }
+}
+
+// Something newer may have the poll's token.
+TEST_P(RingConformance, PollRemoveBehindAnotherOfItsToken) {
+  TestRing& ring = MakeRing();
+  const Pair pair = ring.MakePair();
+  const Token both = ring.NewToken();
+  EXPECT_EQ(ring.PreparePollAdd(pair.server, kPollReadable, Shots::kOneShot, both),
+            Prepared::kAccepted);
+  EXPECT_EQ(ring.PrepareTimeout(std::chrono::hours(1), Shots::kOneShot, both), Prepared::kAccepted);
+  EXPECT_EQ(ring.Run([&](Token token) { return ring.PreparePollRemove(both, token); }).result(), 0);
+  EXPECT_EQ(ring.Next(both).error(), Error::kCanceled);
+  EXPECT_EQ(ring.InFlight(), 1u) << "the timer is not the poll";
+  EXPECT_EQ(ring.Await(ring.StartCancel(both)).result(), 0);
+  EXPECT_EQ(ring.Next(both).error(), Error::kCanceled);
 }
 
 // Only polls are removed so.

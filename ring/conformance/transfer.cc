@@ -352,6 +352,11 @@ TEST_P(RingConformance, PeerResets) {
   EXPECT_NE(words.find(ErrorText(Error::kConnectionReset)), std::string::npos) << words;
   EXPECT_GT(words.size(), ErrorText(Error::kConnectionReset).size())
       << "the operation or the native code is missing";
+  // A later failure under the same token is another one.
+  const auto explain = [&](Token token) {
+    return ring.ExplainError({.token = token, .result = ToResult(Error::kBadId)});
+  };
+  EXPECT_EQ(explain(recv), explain(ring.NewToken()));
   const Error sent = ring.Send(pair.server, "x").error();
   EXPECT_TRUE(sent == Error::kBrokenPipe || sent == Error::kConnectionReset) << ErrorName(sent);
   EXPECT_EQ(ring.Close(pair.server).result(), 0);

@@ -143,7 +143,6 @@ void EmulatedRing<Backend, Types>::BeginRead(Operation& operation) {
   if (group.buffers->available() > group.promised) return BeginPickedRead(operation, group);
   statistics_.buffer_exhaustions.Add(1);
   if (group.buffers->exhaustion() == ExhaustionPolicy::kFail) {
-    Fail(operation.token, Backend::kNoBufferSpace, "managed read");
     return EndOperation(operation, ToResult(Error::kNoBuffers));
   }
   operation.set(kLinked);

@@ -106,7 +106,6 @@ constexpr void EmulatedRing<Backend, Types>::CheckTurns() {
     // kWasCancelled: what was asked to stop has.
     requires same_as<decltype(Backend::kWouldBlock), const CallResult>;
     requires same_as<decltype(Backend::kWasCancelled), const CallResult>;
-    requires same_as<decltype(Backend::kNoBufferSpace), const CallResult>;
     requires same_as<decltype(Backend::kTooLong), const CallResult>;
   });
 }

@@ -167,9 +167,11 @@ Prepared EmulatedRing<Backend, Types>::Begin(const request::Cancel& cancel, Toke
   Target target{};
   if (named.kind == Kind::kToken) {
     target = FindTarget(named.token);
-  } else if (const Operation* operation = operations_.Find(named.token);
-             operation != nullptr && operation->kind == OperationKind::kPoll) {
-    target = TargetOf(*operation);
+  } else if (const Operation* poll = operations_.Find(
+                 named.token,
+                 [](const Operation& one) { return one.kind == OperationKind::kPoll; });
+             poll != nullptr) {
+    target = TargetOf(*poll);
   }
   if (target.kind == Target::Kind::kNone) {
     return AcceptFixedResult(ToResult(Error::kNotFound), token, /*kept=*/0);

@@ -30,9 +30,9 @@ Prepared EmulatedRing<Backend, Types>::Begin(const request::SendFile& send, Toke
   if (connection->kind(/*is_send=*/true) != Transfer::kIdle) {
     return AcceptError(Error::kBusy, token);
   }
-  // A table of one operation lends it a place of those that are kept.
-  const bool is_one = operations_.size() == kKeptForCancels + 1;
-  if (Full(is_one ? kKeptForCancels : kKeptForCancels + 1)) return Refused();
+  // Its second place may be one of those that are kept: else operations of one place would overtake
+  // it in a table that is nearly full.
+  if (Full()) return Refused();
   Operation& read = operations_.Take(OperationKind::kRead, token);
   read.set(kOfSendFile);
   read.connection = UseFile(file);

@@ -199,7 +199,6 @@ void EmulatedRing<Backend, Types>::OnNoBuffers(Connection& connection, Group& gr
   }
   statistics_.buffer_exhaustions.Add(1);
   if (group.buffers->exhaustion() == ExhaustionPolicy::kFail) {
-    Fail(token, Backend::kNoBufferSpace, "managed recv");
     return EndManagedRecv(connection, ToResult(Error::kNoBuffers));
   }
   connection.set(kStalled);

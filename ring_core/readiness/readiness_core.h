@@ -123,7 +123,6 @@ class ReadinessCore : public emulated::EmulatedRing<ReadinessCore, ReadinessType
   static int64_t ClockNanos() { return NowNanos(); }
   static constexpr CallResult kWouldBlock = -EAGAIN;
   static constexpr CallResult kWasCancelled = -ECANCELED;
-  static constexpr CallResult kNoBufferSpace = -ENOBUFS;
   static constexpr CallResult kTooLong = -EMSGSIZE;
   static bool ToAddress(const Endpoint& endpoint, Address* address) {
     return posix::ToSocketAddress(endpoint, address);

@@ -76,9 +76,17 @@ class OperationTable {
 
   // The newest operation with this token that can be cancelled; null where there is none.
   Operation* Find(Token token) {
+    return Find(token, [](const Operation&) { return true; });
+  }
+
+  // The newest of those for which `is_wanted(operation)` holds.
+  template <typename Predicate>
+  Operation* Find(Token token, Predicate is_wanted) {
     for (uint32_t link = buckets_[Hash(token)]; link != 0;) {
       Operation& operation = operations_[link - 1];
-      if (operation.token == token && operation.can_be_cancelled()) return &operation;
+      if (operation.token == token && operation.can_be_cancelled() && is_wanted(operation)) {
+        return &operation;
+      }
       link = operation.next_in_bucket;
     }
     return nullptr;

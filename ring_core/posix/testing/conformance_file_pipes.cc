@@ -223,6 +223,10 @@ TEST_P(RingConformance, PipeWithoutReader) {
                   })
                   .error(),
               Error::kBrokenPipe);
+    // A pipe has no offsets: the system passes over one, or refuses it.
+    const Error placed = calls.Write(pipe.writes, 0, "x").error();
+    EXPECT_TRUE(placed == Error::kBrokenPipe || placed == Error::kNotSupported)
+        << ErrorName(placed);
   }
   EXPECT_EQ(calls.CloseFile(pipe.writes).result(), 0);
 }
@@ -355,6 +359,42 @@ TEST_P(RingConformance, FifoByName) {
   EXPECT_EQ(tree.Write(fifo, kOwnPosition, "hello").result(), 5);
   EXPECT_EQ(ring.Await(read).result(), 5);
   tree.Close(fifo);
+}
+
+// For one of the two it waits for the other end, also where the system knows the name already.
+TEST_P(RingConformance, FifoWaitsForItsOtherEnd) {
+  TestRing& ring = MakeRing();
+  FileTree tree(ring);
+  tree.Name("fifo");
+  const std::string path = absl::StrCat(tree.path(), "/fifo");
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  EXPECT_EQ(tree.Info("fifo").type, FileType::kFifo);
+  for (const FileOptions::Access access :
+       {FileOptions::Access::kRead, FileOptions::Access::kWrite}) {
+    const bool reads = access == FileOptions::Access::kRead;
+    const Token open = ring.Start(
+        [&](Token token) { return ring.PrepareOpen(path.c_str(), {.access = access}, token); });
+    ring.Quiet();
+    EXPECT_FALSE(ring.HasArrived(open)) << reads;
+    const int other = ::open(path.c_str(), (reads ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+    ASSERT_GE(other, 0);
+    const Arrival opened = ring.Await(open);
+    ASSERT_TRUE(opened.ok()) << ErrorName(opened.error());
+    const FileId fifo = opened.completion.file();
+    if (reads) {
+      const Token read = StartOwnRead(tree, fifo, ring.Memory(8));
+      ring.Quiet();
+      EXPECT_FALSE(ring.HasArrived(read)) << "that is no end";
+      EXPECT_EQ(write(other, "hello", 5), 5);
+      EXPECT_EQ(ring.Await(read).result(), 5);
+    } else {
+      std::array<char, 5> bytes;
+      EXPECT_EQ(tree.Write(fifo, kOwnPosition, "hello").result(), 5);
+      EXPECT_EQ(ReadFully(other, bytes), "hello");
+    }
+    EXPECT_EQ(close(other), 0);
+    tree.Close(fifo);
+  }
 }
 
 // A ring comes to rest while reads wait: they are cancelled.

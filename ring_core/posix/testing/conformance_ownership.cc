@@ -482,5 +482,23 @@ TEST_P(RingConformance, ADatagramSocketThatIsRefusedLeavesNoPath) {
   EXPECT_FALSE(WorkingFolder::Has("path"));
 }
 
+// A number that the program knows from before may be that of a socket which the ring has made.
+TEST_P(RingConformance, TheSocketOfAConnectIsNotRegistered) {
+  TestRing& ring = MakeRing();
+  const ListenerId listener = ring.Listen();
+  const Pair pair = ring.MakePair(listener);
+  const absl::StatusOr<NativeHandle> handle = ring.UnregisterSocket(pair.client);
+  ASSERT_TRUE(handle.ok()) << handle.status();
+  const absl::StatusOr<ConnectionId> again = ring.RegisterSocket(*handle);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(ring.Close(*again).result(), 0);
+  EXPECT_EQ(ring.Close(pair.server).result(), 0);
+  const Pair next = ring.MakePair(listener);
+  ASSERT_GE(fcntl(static_cast<int>(*handle), F_GETFD), 0) << "the lowest number that is free";
+  const absl::Status refused = ring.RegisterSocket(*handle).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kAlreadyExists) << refused;
+  ring.ExpectAlive(next);
+}
+
 }  // namespace
 }  // namespace ioring
