@@ -35,6 +35,11 @@ failure only "--only=absent: no server is called so" "${COMPARE[@]}" --only=abse
 
 effect limits "epoll " "${COMPARE[@]}" --limits=epoll/epoll=1.5
 expect 2 "epoll takes 1.00 times" "${COMPARE[@]}" --limits=epoll/epoll=0.5
+expect 2 "epoll takes 1.00 times" "${COMPARE[@]}" --limits="epoll/epoll=9, epoll / epoll =0.5"
+# One of a server that is not measured this time holds; one of a server that there is not cannot be held to.
+effect limits "epoll " "${COMPARE[@]}" --limits=managed/epoll=0.01
+failure limits 'no server is called "absent"; there are epoll, managed' "${COMPARE[@]}" --limits=absent/epoll=9
+failure limits 'no server is called "epol"; there are epoll, managed' "${COMPARE[@]}" --limits=managed/epol=9
 for limit in epoll epoll/epoll=many epoll/epoll=0 epoll/epoll=nan; do
   failure limits "\"${limit}\" is no limit" "${COMPARE[@]}" --limits="${limit}"
 done

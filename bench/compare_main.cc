@@ -53,13 +53,13 @@ struct Plan {
   MeasurementOptions measurement;
 };
 
-template <typename Item>
-absl::Status ParseAll(const std::vector<std::string>& texts, std::vector<Item>& items) {
-  for (const std::string& text : texts) {
-    absl::StatusOr<Item> item = Item::Parse(text);
-    if (!item.ok()) return item.status();
-    items.push_back(*std::move(item));
+absl::Status ParseShapes(Plan& plan) {
+  for (const std::string& text : absl::GetFlag(FLAGS_shapes)) {
+    const absl::StatusOr<Shape> shape = Shape::Parse(text);
+    if (!shape.ok()) return shape.status();
+    plan.shapes.push_back(*shape);
   }
+  if (plan.shapes.empty()) return absl::InvalidArgumentError("--shapes names none");
   return absl::OkStatus();
 }
 
@@ -112,11 +112,12 @@ absl::Status CheckNumbers() {
 absl::StatusOr<Plan> MakePlan(const std::vector<std::string>& servers) {
   Plan plan;
   absl::Status status = ChooseServers(servers, plan);
-  if (status.ok()) status = ParseAll(absl::GetFlag(FLAGS_shapes), plan.shapes);
-  if (status.ok()) status = ParseAll(absl::GetFlag(FLAGS_limits), plan.limits);
+  if (status.ok()) status = ParseShapes(plan);
   if (status.ok()) status = CheckNumbers();
   if (!status.ok()) return status;
-  if (plan.shapes.empty()) return absl::InvalidArgumentError("--shapes names none");
+  absl::StatusOr<std::vector<Limit>> limits = ParseLimits(absl::GetFlag(FLAGS_limits), servers);
+  if (!limits.ok()) return limits.status();
+  plan.limits = *std::move(limits);
   plan.rounds = absl::GetFlag(FLAGS_rounds);
   plan.measurement = {.load = absl::GetFlag(FLAGS_load),
                       .server_cpu = absl::GetFlag(FLAGS_server_cpu),

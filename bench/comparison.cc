@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "absl/log/check.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -103,8 +104,8 @@ absl::StatusOr<Limit> Limit::Parse(std::string_view text) {
       std::isfinite(limit.ratio_max) && limit.ratio_max > 0) {
     const std::vector<std::string_view> names = absl::StrSplit(sides[0], '/');
     if (names.size() == 2) {
-      limit.name = names[0];
-      limit.base = names[1];
+      limit.name = absl::StripAsciiWhitespace(names[0]);
+      limit.base = absl::StripAsciiWhitespace(names[1]);
       return limit;
     }
   }

@@ -83,7 +83,7 @@ struct Limit {
   std::string base;
   double ratio_max = 0;
 
-  // "managed/uring_multishot=1.10": a ratio above 0.
+  // "managed/uring_multishot=1.10": a ratio above 0. Blanks around names are none of them.
   static absl::StatusOr<Limit> Parse(std::string_view text);
 };
 

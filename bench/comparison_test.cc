@@ -70,6 +70,15 @@ TEST(LimitTest, HoldsUpToItsRatio) {
   EXPECT_EQ(CheckLimit(all, *Limit::Parse("ours/absent=0.01")), absl::OkStatus());
 }
 
+// As lists on a command line have them: "a/b=1, c/d=2".
+TEST(LimitTest, HasNoBlanksInItsNames) {
+  const auto limit = Limit::Parse(" ours / theirs =1.05");
+  ASSERT_TRUE(limit.ok());
+  EXPECT_EQ(limit->name, "ours");
+  EXPECT_EQ(limit->base, "theirs");
+  EXPECT_EQ(limit->ratio_max, 1.05);
+}
+
 TEST(LimitTest, RefusesAnythingElse) {
   for (const char* text : {"", "a=1", "a/b", "a/b=", "a/b/c=1", "a/b=x"}) {
     EXPECT_EQ(Limit::Parse(text).status().code(), absl::StatusCode::kInvalidArgument) << text;

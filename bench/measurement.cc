@@ -18,6 +18,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "bench/foreign_load.h"
 #include "bench/json_value.h"
@@ -233,6 +234,29 @@ absl::StatusOr<std::vector<Server>> ParseServers(std::span<const std::string> te
   });
   if (servers.empty()) return absl::InvalidArgumentError("no servers to measure");
   return servers;
+}
+
+absl::StatusOr<std::vector<Limit>> ParseLimits(std::span<const std::string> texts,
+                                               std::span<const std::string> servers) {
+  std::vector<std::string> known;
+  for (const std::string& text : servers) {
+    absl::StatusOr<Server> server = Server::Parse(text);
+    if (!server.ok()) return server.status();
+    known.push_back(std::move(server->name));
+  }
+  std::vector<Limit> limits;
+  for (const std::string& text : texts) {
+    absl::StatusOr<Limit> limit = Limit::Parse(text);
+    if (!limit.ok()) return limit.status();
+    for (const std::string& name : {limit->name, limit->base}) {
+      if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+      return absl::InvalidArgumentError(absl::StrCat("--limits=", text, ": no server is called \"",
+                                                     name, "\"; there are ",
+                                                     absl::StrJoin(known, ", ")));
+    }
+    limits.push_back(*std::move(limit));
+  }
+  return limits;
 }
 
 bool ChooseProcessors(MeasurementOptions& options) {

@@ -28,6 +28,11 @@ struct Server {
 absl::StatusOr<std::vector<Server>> ParseServers(std::span<const std::string> texts,
                                                  std::span<const std::string> only);
 
+// The limits that `texts` say. InvalidArgument where one is of a server that is none of `servers`:
+// a limit that is never looked at would seem to hold. `servers` are texts as ParseServers takes.
+absl::StatusOr<std::vector<Limit>> ParseLimits(std::span<const std::string> texts,
+                                               std::span<const std::string> servers);
+
 struct MeasurementOptions {
   // The program of //echo:load.
   std::string load;

@@ -36,6 +36,10 @@ failure only "--only=absent: no server is called so" "${PER_MESSAGE[@]}" --only=
 
 effect limits "epoll / epoll: 1.000 (at most 1.10)" "${PER_MESSAGE[@]}" --limits=epoll/epoll=1.1
 expect 2 "the limit is 0.90" "${PER_MESSAGE[@]}" --limits=epoll/epoll=0.9
+expect 2 "the limit is 0.90" "${PER_MESSAGE[@]}" --limits="epoll/epoll=9, epoll/epoll=0.9"
+effect limits "epoll " "${PER_MESSAGE[@]}" "other=$3" --only=epoll --limits=other/epoll=0.1
+failure limits 'no server is called "absent"; there are epoll' "${PER_MESSAGE[@]}" --limits=epoll/absent=9
+[[ ${output} != *"Instructions"* ]] || fail "the limit was refused after the run: ${output}"
 failure limits '"epoll=1" is no limit' "${PER_MESSAGE[@]}" --limits=epoll=1
 
 output_failures "${PER_MESSAGE[@]}"

@@ -29,16 +29,6 @@ ABSL_FLAG(std::vector<std::string>, limits, {},
 namespace ioring {
 namespace {
 
-absl::StatusOr<std::vector<Limit>> ParseLimits() {
-  std::vector<Limit> limits;
-  for (const std::string& text : absl::GetFlag(FLAGS_limits)) {
-    absl::StatusOr<Limit> limit = Limit::Parse(text);
-    if (!limit.ok()) return limit.status();
-    limits.push_back(*std::move(limit));
-  }
-  return limits;
-}
-
 std::string ToJson(const std::string& name, const LockstepLoad& load, const MessageCost& cost) {
   return absl::StrFormat(
       R"({"kind": "instructions_per_message", "server": "%s", "connections": %u, )"
@@ -129,7 +119,7 @@ absl::Status Execute(const std::vector<std::string>& texts) {
   const absl::StatusOr<std::vector<Server>> servers =
       ParseServers(texts, absl::GetFlag(FLAGS_only));
   if (!servers.ok()) return servers.status();
-  const absl::StatusOr<std::vector<Limit>> limits = ParseLimits();
+  const absl::StatusOr<std::vector<Limit>> limits = ParseLimits(absl::GetFlag(FLAGS_limits), texts);
   if (!limits.ok()) return limits.status();
   const absl::StatusOr<LockstepLoad> load = LoadFromFlags();
   if (!load.ok()) return load.status();
