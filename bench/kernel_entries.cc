@@ -62,12 +62,22 @@ std::optional<uint64_t> TracepointId() {
   return id;
 }
 
+// What perf_event_open(2) refuses to everybody here, and other failures, which say nothing of that.
+absl::Status CannotOpen(int error) {
+  constexpr std::string_view kWhat = "system calls cannot be counted: perf_event_open";
+  const bool never =
+      error == EACCES || error == EPERM || error == ENOSYS || error == ENOENT || error == ENODEV;
+  if (!never) return absl::ErrnoToStatus(error, kWhat);
+  return absl::PermissionDeniedError(
+      absl::StrCat(kWhat, ": ", std::generic_category().message(error)));
+}
+
 }  // namespace
 
 absl::StatusOr<KernelEntryCounter> KernelEntryCounter::Attach(pid_t process) {
   const std::optional<uint64_t> id = TracepointId();
   if (!id.has_value()) {
-    return absl::FailedPreconditionError(
+    return absl::PermissionDeniedError(
         "system calls cannot be counted: no tracepoint raw_syscalls:sys_enter to be read (run as "
         "root, on a kernel with tracefs)");
   }
@@ -83,11 +93,8 @@ absl::StatusOr<KernelEntryCounter> KernelEntryCounter::Attach(pid_t process) {
     int thread = 0;
     if (!absl::SimpleAtoi(entry.path().filename().string(), &thread)) continue;
     const long file = syscall(SYS_perf_event_open, &event, thread, -1, -1, PERF_FLAG_FD_CLOEXEC);
-    if (file < 0) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("system calls cannot be counted: perf_event_open: ",
-                       std::generic_category().message(errno)));
-    }
+    if (file < 0 && errno == ESRCH) continue;  // the thread has ended meanwhile
+    if (file < 0) return CannotOpen(errno);
     counter.counters_.push_back(static_cast<int>(file));
   }
   if (!counter.counters_.empty()) return counter;

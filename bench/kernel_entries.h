@@ -16,8 +16,9 @@ namespace ioring {
 // should be timed meanwhile. Thread rule: one thread.
 class KernelEntryCounter {
  public:
-  // FailedPrecondition where the system does not let count: it takes the kernel's tracepoint
-  // raw_syscalls:sys_enter, and as a rule the rights of root (perf_event_open(2)).
+  // PermissionDenied, and nothing else, where the system does not let count: it takes the kernel's
+  // tracepoint raw_syscalls:sys_enter, and as a rule the rights of root (perf_event_open(2)).
+  // FailedPrecondition where the process does not run.
   static absl::StatusOr<KernelEntryCounter> Attach(pid_t process);
 
   KernelEntryCounter(KernelEntryCounter&& other) noexcept;

@@ -67,6 +67,7 @@ absl::StatusOr<Sample> Measure(const MeasurementOptions& options, const Server& 
                                const Shape& shape);
 
 // The server's system calls per message, in runs that nothing else is measured in.
+// PermissionDenied, and for no other reason, where the system does not let count.
 absl::StatusOr<double> CountKernelEntries(const MeasurementOptions& options, const Server& server,
                                           const Shape& shape);
 

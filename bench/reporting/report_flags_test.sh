@@ -64,6 +64,19 @@ for words in "this frame" "this script" "these charts"; do
   grep -qF -- "${words}" "${OUT}/report.html" || fail "no '${words}' in the page"
 done
 
+# A server that is measured, and does not start when its kernel entries are to be counted: a failure, with or without the
+# rights to count.
+stand_in "${FOLDER}/once" <<END
+[[ ! -e ${FOLDER}/measured ]] || { echo "no port is free"; exit 1; }
+exec "$4"
+END
+stand_in "${FOLDER}/load" <<END
+touch "${FOLDER}/measured"
+exec "${LOAD}" "\$@"
+END
+expect 1 "once, counting kernel entries: the server ended: no port is free" "${CHECK[@]:0:${#CHECK[@]}-1}" --check=false \
+  --shapes=1x64 --load="${FOLDER}/load" once="${FOLDER}/once"
+
 # Where there is no room for the report.
 ln -sf /dev/full "${OUT}/report.md"
 failure out "report.md cannot be written: No space left on device" "${CHECK[@]}" --check=false --out="${OUT}" --shapes=1x64

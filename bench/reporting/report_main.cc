@@ -132,12 +132,14 @@ class Run {
     for (size_t i = 0; i < servers.size() && can_count_; ++i) {
       const absl::StatusOr<double> count =
           CountKernelEntries(report_.options, servers[i], result.shape);
-      if (absl::IsFailedPrecondition(count.status())) {
+      if (absl::IsPermissionDenied(count.status())) {
         can_count_ = false;
         report_.notes.push_back(
             absl::StrCat("Kernel entries were not counted: ", count.status().message(), "."));
       } else if (!count.ok()) {
-        return count.status();
+        return absl::Status(
+            count.status().code(),
+            absl::StrCat(servers[i].name, ", counting kernel entries: ", count.status().message()));
       } else {
         result.series[i].kernel_entries_per_message = *count;
       }
