@@ -62,6 +62,20 @@ effect limit "slower" "${RUN[@]}" --limit=2.5
 expect 2 "slower" "${RUN[@]}" --limit=1.5
 for ratio in -1 many 1e3; do failure limit "--limit=${ratio} is no ratio" "${RUN[@]}" --limit="${ratio}"; done
 
+# A third commit has one case more, and a program less; a fourth has none of their cases.
+printf '%s\n' "echo '\"BM_Two\",100,10,10,ns,'" >>"${TREE}/program"
+sed -i 's/.n..ring:nop_benchmark//' "${TREE}/bazelw"
+git_in_tree commit --all --message=third
+expect 0 "noise   1.000" "${RUN[@]}"
+[[ ${output} == *$'\nonly in new: pool_slab_benchmark/BM_Two\nonly in base: ring_nop_benchmark'* ]] ||
+  fail "what one commit alone has is not told: ${output}"
+sed -i 's/BM_/BM_Other/' "${TREE}/program"
+git_in_tree commit --all --message=fourth
+expect 1 "the two commits have no case in common" "${RUN[@]}"
+[[ ${output} == *$'\nonly in base: pool_slab_benchmark/BM_One\nonly in new: pool_slab_benchmark/BM_OtherOne\n'* ]] ||
+  fail "what one commit alone has is not told: ${output}"
+git_in_tree reset --hard HEAD~2
+
 expect 1 "there is no option --round" "${RUN[@]}" --round=1
 expect 1 "there is no commit absent" "${RUN[@]}" absent
 output_failures "${RUN[@]}" --limit=1.5
