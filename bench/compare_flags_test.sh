@@ -51,8 +51,10 @@ failure foreign_load_max "--foreign_load_max must be at least 0" "${COMPARE[@]}"
 effect server_cpu "epoll " "${COMPARE[@]}" --server_cpu=0
 failure server_cpu "--server_cpu=-1 must lie between" "${COMPARE[@]}" --server_cpu=-1
 failure server_cpu "--server_cpu=1024 must lie between" "${COMPARE[@]}" --server_cpu=1024
-effect load_cpu "epoll " "${COMPARE[@]}" --load_cpu=0
-effect load_cpu "This machine has too few processors" "${COMPARE[@]}" --load_cpu=1023
+effect server_cpu,load_cpu "epoll " "${COMPARE[@]}" --server_cpu=0 --load_cpu=1
+[[ $(nproc) == 1 || ${output} != *"share processor"* ]] || fail "two processors are taken for one: ${output}"
+effect load_cpu "Server and load share processor 0" "${COMPARE[@]}" --load_cpu=0
+effect load_cpu "Server and load share processor 0" "${COMPARE[@]}" --load_cpu=1023
 failure load_cpu "--load_cpu=-1 must lie between" "${COMPARE[@]}" --load_cpu=-1
 
 output_failures "${COMPARE[@]}"

@@ -127,9 +127,8 @@ absl::StatusOr<Plan> MakePlan(const std::vector<std::string>& servers) {
                       .foreign_load_max = absl::GetFlag(FLAGS_foreign_load_max)};
   if (plan.measurement.load.empty()) return absl::InvalidArgumentError("--load is missing");
   if (!ChooseProcessors(plan.measurement)) {
-    std::fprintf(stderr,
-                 "This machine has too few processors: server and load share one, and "
-                 "the figures mean little.\n");
+    std::fprintf(stderr, "Server and load share processor %d: the figures mean little.\n",
+                 plan.measurement.server_cpu);
   }
   return plan;
 }

@@ -38,6 +38,12 @@ absl::Duration OwnTime() {
   return time;
 }
 
+std::vector<int> WithoutRepetitions(std::vector<int> numbers) {
+  std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  return numbers;
+}
+
 }  // namespace
 
 absl::Duration BusyTime(std::string_view proc_stat, const std::vector<int>& processors) {
@@ -62,7 +68,7 @@ absl::Duration BusyTime(std::string_view proc_stat, const std::vector<int>& proc
 }
 
 ForeignLoad::ForeignLoad(std::vector<int> processors)
-    : processors_(std::move(processors)),
+    : processors_(WithoutRepetitions(std::move(processors))),
       start_(absl::Now()),
       busy_(BusyTime(ProcStat(), processors_)),
       own_(OwnTime()) {}

@@ -20,6 +20,7 @@ namespace ioring {
 // second the figure says little.
 class ForeignLoad {
  public:
+  // A processor that is named twice, as server and load may share one, counts once.
   explicit ForeignLoad(std::vector<int> processors);
 
   // The part of these processors' time since construction that went to others: 0 to 1. Children

@@ -260,9 +260,8 @@ absl::StatusOr<std::vector<Limit>> ParseLimits(std::span<const std::string> text
 }
 
 bool ChooseProcessors(MeasurementOptions& options) {
-  if (options.load_cpu < sysconf(_SC_NPROCESSORS_ONLN)) return true;
-  options.load_cpu = options.server_cpu;
-  return false;
+  if (options.load_cpu >= sysconf(_SC_NPROCESSORS_ONLN)) options.load_cpu = options.server_cpu;
+  return options.load_cpu != options.server_cpu;
 }
 
 absl::StatusOr<Sample> Measure(const MeasurementOptions& options, const Server& server,

@@ -48,8 +48,8 @@ struct MeasurementOptions {
   int attempts_max = 4;
 };
 
-// False where this machine has not as many processors as `options` name; then server and load
-// share one.
+// Lets server and load share a processor where this machine has not as many as `options` name.
+// False where they share one, by that or because `options` say so.
 bool ChooseProcessors(MeasurementOptions& options);
 
 // The fewest messages that figures are made of. Where fewer come back, the machine was so slow or

@@ -32,6 +32,18 @@ TEST(ServerTest, RefusesAnythingElse) {
   }
 }
 
+TEST(ChooseProcessorsTest, TellsWhereServerAndLoadShareOne) {
+  MeasurementOptions too_many = {.server_cpu = 0, .load_cpu = 1'000'000};
+  EXPECT_FALSE(ChooseProcessors(too_many));
+  EXPECT_EQ(too_many.load_cpu, 0);
+  MeasurementOptions the_same = {.server_cpu = 0, .load_cpu = 0};
+  EXPECT_FALSE(ChooseProcessors(the_same));
+  EXPECT_EQ(the_same.load_cpu, 0);
+  MeasurementOptions two = {.server_cpu = 1, .load_cpu = 0};
+  EXPECT_TRUE(ChooseProcessors(two));
+  EXPECT_EQ(two.load_cpu, 0);
+}
+
 TEST(MeasureTest, SaysWhatAServerSaidThatDoesNotStart) {
   const Server server = {.name = "broken", .command = {"/bin/echo", "no port is free"}};
   const auto sample = Measure({.load = "/bin/true"}, server, Shape{.connections = 1});

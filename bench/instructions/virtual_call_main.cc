@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
@@ -143,10 +144,14 @@ absl::StatusOr<MessageFigures> MeasureMessages() {
   const absl::StatusOr<MessageCost> message =
       MeasureServer(server.command, {.messages_per_connection = 1});
   if (!message.ok()) return message.status();
-  const absl::StatusOr<Sample> sample = Measure({.load = absl::GetFlag(FLAGS_load),
-                                                 .warmup = absl::Milliseconds(300),
-                                                 .duration = absl::GetFlag(FLAGS_duration)},
-                                                server, {.connections = 50, .message_bytes = 64});
+  MeasurementOptions options = {.load = absl::GetFlag(FLAGS_load),
+                                .warmup = absl::Milliseconds(300),
+                                .duration = absl::GetFlag(FLAGS_duration)};
+  if (!ChooseProcessors(options)) {
+    absl::FPrintF(stderr, "Server and load share a processor: the CPU time means little.\n");
+  }
+  const absl::StatusOr<Sample> sample =
+      Measure(options, server, {.connections = 50, .message_bytes = 64});
   if (!sample.ok()) return sample.status();
   return MessageFigures{.indirect_calls = message->indirect_calls,
                         .cpu_us = sample->server_cpu_us_per_message};
