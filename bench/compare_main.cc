@@ -170,7 +170,7 @@ absl::Status Execute(const Plan& plan) {
       if (!status.ok()) absl::StrAppend(&broken, shape.ToString(), ": ", status.message(), "\n");
     }
   }
-  return broken.empty() ? absl::OkStatus() : absl::ResourceExhaustedError(broken);
+  return broken.empty() ? absl::OkStatus() : LimitBroken(broken);
 }
 
 absl::Status PlanAndExecute(const std::vector<std::string>& servers) {

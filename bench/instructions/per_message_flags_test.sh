@@ -12,6 +12,9 @@ readonly PER_MESSAGE=("$2" --connections=2 --messages=1 "epoll=$3")
 effect connections "3 connections, 64 B" "${PER_MESSAGE[@]}" --connections=3
 failure connections "--connections=0 must lie between" "${PER_MESSAGE[@]}" --connections=0
 failure connections "--connections=10001 must lie between" "${PER_MESSAGE[@]}" --connections=10001
+# The limit is raised as far as the system allows; where that is not far enough, nothing is counted.
+effect connections "120 connections" limited -Sn 100 "${PER_MESSAGE[@]}" --connections=120
+failure connections "the system allows 100 (ulimit -n)" limited -n 100 "${PER_MESSAGE[@]}" --connections=120
 effect message_size "2 connections, 100 B" "${PER_MESSAGE[@]}" --message_size=100
 failure message_size "--message_size=0 must lie between" "${PER_MESSAGE[@]}" --message_size=0
 failure message_size "message_size" "${PER_MESSAGE[@]}" --message_size=small

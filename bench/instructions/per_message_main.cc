@@ -15,6 +15,7 @@
 #include "bench/instructions/server_instructions.h"
 #include "bench/measurement.h"
 #include "bench/measuring_main.h"
+#include "process/process_limits.h"
 #include "program/program_output.h"
 
 ABSL_FLAG(uint32_t, connections, 50, "connections, each with one message on its way");
@@ -28,6 +29,9 @@ ABSL_FLAG(std::vector<std::string>, limits, {},
 
 namespace ioring {
 namespace {
+
+// Of this program and of a server, besides those of connections.
+constexpr uint64_t kOtherDescriptors = 64;
 
 std::string ToJson(const std::string& name, const LockstepLoad& load, const MessageCost& cost) {
   return absl::StrFormat(
@@ -64,7 +68,7 @@ absl::Status CheckLimits(const std::vector<Limit>& limits,
                           "%.2f. Run with --profile=20 to see where.\n",
                           limit.name, ratio, limit.base, limit.ratio_max);
   }
-  return broken.empty() ? absl::OkStatus() : absl::ResourceExhaustedError(broken);
+  return broken.empty() ? absl::OkStatus() : LimitBroken(broken);
 }
 
 absl::StatusOr<LockstepLoad> LoadFromFlags() {
@@ -79,6 +83,13 @@ absl::StatusOr<LockstepLoad> LoadFromFlags() {
     if (number.value >= 1 && number.value <= number.max) continue;
     return absl::InvalidArgumentError(
         absl::StrCat("--", number.flag, "=", number.value, " must lie between 1 and ", number.max));
+  }
+  // A server gets the limit of this program, and may raise it no further.
+  const uint64_t needed = kOtherDescriptors + absl::GetFlag(FLAGS_connections);
+  if (const uint64_t limit = RaiseDescriptorLimit(needed); limit < needed) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("--connections=", absl::GetFlag(FLAGS_connections), " takes ", needed,
+                     " descriptors, and the system allows ", limit, " (ulimit -n)"));
   }
   return LockstepLoad{.connections = absl::GetFlag(FLAGS_connections),
                       .message_bytes = absl::GetFlag(FLAGS_message_size),

@@ -127,7 +127,7 @@ absl::Status Compare(const Figures& figures, const Figures& recorded, double ban
     }
   }
   if (missed.empty()) return absl::OkStatus();
-  return absl::ResourceExhaustedError(absl::StrCat(missed, kHowToRecord));
+  return LimitBroken(absl::StrCat(missed, kHowToRecord));
 }
 
 std::string ToJson(const Figures& figures) {

@@ -190,7 +190,7 @@ absl::Status Execute(const std::vector<std::string>& words) {
   status.Update(FlushOutput());
   const double part_max = absl::GetFlag(FLAGS_part_max);
   if (!status.ok() || part <= part_max) return status;
-  return absl::ResourceExhaustedError(
+  return LimitBroken(
       absl::StrFormat("the virtual interface takes %.2f %% of a message; the limit is %.2f %%",
                       100 * part, 100 * part_max));
 }

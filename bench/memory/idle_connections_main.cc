@@ -101,7 +101,7 @@ absl::Status Execute(const std::vector<std::string>& words) {
   absl::Status status = json->Write(report.json);
   status.Update(FlushOutput());
   if (!status.ok()) return status;
-  return report.broken.empty() ? absl::OkStatus() : absl::ResourceExhaustedError(report.broken);
+  return report.broken.empty() ? absl::OkStatus() : LimitBroken(report.broken);
 }
 
 }  // namespace
