@@ -346,7 +346,7 @@ void WakePingPong(benchmark::State& state, const BenchmarkedRing& of) {
   while (state.KeepRunningBatch(2 * kRounds)) {
     state.PauseTiming();
     // A ring belongs to the thread that first waits on it, whichever made it.
-    const std::unique_ptr<Ring> there = MakeRing(of);
+    std::unique_ptr<Ring> there = MakeRing(of);
     std::thread other([&] {
       for (int64_t i = 0; i < kRounds; ++i) {
         WaitForWake(*there);
@@ -360,6 +360,7 @@ void WakePingPong(benchmark::State& state, const BenchmarkedRing& of) {
     }
     state.PauseTiming();
     other.join();
+    there.reset();  // else it would be closed while time is taken
     state.ResumeTiming();
   }
 }
