@@ -1,19 +1,20 @@
 #include "bench/measurement.h"
 
 #include <signal.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <optional>
 #include <sstream>
 #include <utility>
 
+#include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -30,26 +31,25 @@ namespace {
 
 constexpr absl::Duration kStopDeadline = absl::Seconds(20);
 
-// A file that is gone when this is.
-class TemporaryFile {
+// A file in memory that has no name, so that nothing is left of it where this program is
+// interrupted.
+class MemoryFile {
  public:
-  TemporaryFile() {
-    const int file = mkstemp(path_);
-    if (file >= 0) close(file);
-  }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  ~TemporaryFile() { unlink(path_); }
+  // A program that this one starts inherits the descriptor, and opens the file by it.
+  MemoryFile() : file_(memfd_create("report", 0)) { PCHECK(file_ >= 0); }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+  ~MemoryFile() { close(file_); }
 
-  const char* path() const { return path_; }
+  std::string path() const { return absl::StrCat("/dev/fd/", file_); }
   std::string Contents() const {
     std::stringstream contents;
-    contents << std::ifstream(path_).rdbuf();
+    contents << std::ifstream(path()).rdbuf();
     return contents.str();
   }
 
  private:
-  char path_[32] = "/tmp/ioring-compare-XXXXXX";
+  const int file_;
 };
 
 // Runs the load generator, for so many messages or, with 0, for the time that `options` say, and
@@ -58,7 +58,7 @@ absl::StatusOr<std::string> RunLoad(const MeasurementOptions& options, const Ser
                                     const Shape& shape, uint64_t messages) {
   const absl::Duration warmup =
       options.warmup + options.warmup_per_connection * int64_t{shape.connections};
-  const TemporaryFile report;
+  const MemoryFile report;
   ServerProcess::Options load;
   load.command = {options.load,
                   absl::StrCat("--target=", server.address()),

@@ -113,6 +113,18 @@ TEST(MeasureTest, GoesOnForLongerUntilEnoughCameBack) {
   EXPECT_THAT(load.Durations(), ElementsAre("100ms", "400ms", "1.6s"));
 }
 
+// An interrupted measurement leaves nothing behind: the report has no name while it is written.
+TEST(MeasureTest, MakesNoFileForTheReport) {
+  const std::string links = testing::TempDir() + "/links";
+  const ScriptedLoad load(absl::StrCat("stat -L -c %h \"${json}\" >", links,
+                                       R"(; echo '{"messages": 10, )", kOtherFigures, "'"));
+  const auto sample = Measure(load.Options(absl::Seconds(1)), NoServer(), {.connections = 1});
+  ASSERT_TRUE(sample.ok()) << sample.status();
+  int count = -1;
+  std::ifstream(links) >> count;
+  EXPECT_EQ(count, 0);
+}
+
 TEST(MeasureTest, GivesUpWhereTooFewComeBack) {
   const ScriptedLoad load(absl::StrCat(R"(echo '{"messages": 0, )", kOtherFigures, "'"));
   const auto sample = Measure(load.Options(absl::Seconds(4)), NoServer(), {.connections = 1});
