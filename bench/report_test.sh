@@ -23,9 +23,9 @@ done
 grep -q '"what":"managed / epoll_level, p50"' "${OUT}/report.json" || fail "no targets in report.json"
 grep -q '"name":"slab_pool_benchmark"' "${OUT}/report.json" || fail "no component in report.json"
 
-# The page has the JSON in it, but for ends of elements, and nothing that it would have to fetch.
+# The page has the JSON in it, but for what would be elements, and nothing that it would have to fetch.
 while IFS= read -r line; do
-  grep -qF -- "${line//<\//<\\/}" "${OUT}/report.html" || fail "not in the page: ${line}"
+  grep -qF -- "${line//</\\u003c}" "${OUT}/report.html" || fail "not in the page: ${line}"
 done <"${OUT}/report.json"
 grep -qE '<(script|link|img)[^>]* (src|href)=' "${OUT}/report.html" && fail "the page fetches something"
 

@@ -13,8 +13,9 @@
 namespace ioring {
 
 absl::StatusOr<std::string> ReportPage(const PageParts& parts) {
-  // In a JSON string "<\/" is "</"; elsewhere JSON has neither.
-  const std::string json = absl::StrReplaceAll(parts.json, {{"</", "<\\/"}});
+  // JSON has it in strings only. "</script" would end the element, and after "<!--<script" the end
+  // that is meant would be none (HTML, 4.12.1.3).
+  const std::string json = absl::StrReplaceAll(parts.json, {{"<", "\\u003c"}});
   const std::pair<std::string_view, std::string_view> places[] = {
       {"{{report.json}}", json}, {"{{chart.js}}", parts.charts}, {"{{page.js}}", parts.script}};
   std::string page;

@@ -326,14 +326,14 @@ TEST(FileCopiesTest, WhatIsMissingIsNamed) {
   EXPECT_FALSE(ParseFileCopies("[").ok());
 }
 
-TEST(PageTest, HoldsAllPartsAndNoEndOfAScript) {
-  const std::string json = R"({"text":"</script>"})";
+TEST(PageTest, HoldsAllPartsAndNoElementOfTheJson) {
+  const std::string json = R"({"text":"</script><!--<script>"})";
   const auto page = ReportPage({.frame = "<{{report.json}}><{{chart.js}}><{{page.js}}>",
                                 .script = "draw()",
                                 .charts = "Chart",
                                 .json = json});
   ASSERT_TRUE(page.ok());
-  EXPECT_EQ(*page, R"(<{"text":"<\/script>"}><Chart><draw()>)");
+  EXPECT_EQ(*page, R"(<{"text":"\u003c/script>\u003c!--\u003cscript>"}><Chart><draw()>)");
 }
 
 TEST(PageTest, RefusesAFrameWithoutAPlaceAndAScriptThatEndsItsElement) {
