@@ -2,6 +2,7 @@
 // told to.
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +22,7 @@
 #include "echo/testing/server_process.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "process/testing/forked_child.h"
 
 namespace ioring {
 namespace {
@@ -58,6 +60,15 @@ bool LacksLockedMemory(const absl::Status& status) {
   return absl::StrContains(status.message(), "Cannot allocate memory");
 }
 
+absl::StatusOr<std::unique_ptr<ServerProcess>> StartWithLockedMemory(
+    const ServerProcess::Options& options) {
+  const absl::Time deadline = absl::Now() + kDeadline;
+  for (;;) {
+    auto server = ServerProcess::Start(options);
+    if (!LacksLockedMemory(server.status()) || absl::Now() >= deadline) return server;
+  }
+}
+
 class BaselineTest : public testing::TestWithParam<Server> {
  protected:
   void SetUp() override {
@@ -67,11 +78,7 @@ class BaselineTest : public testing::TestWithParam<Server> {
     for (absl::string_view flag : absl::StrSplit(GetParam().flags, ' ', absl::SkipEmpty())) {
       options.command.emplace_back(flag);
     }
-    absl::StatusOr<std::unique_ptr<ServerProcess>> server;
-    const absl::Time deadline = absl::Now() + kDeadline;
-    do {
-      server = ServerProcess::Start(options);
-    } while (LacksLockedMemory(server.status()) && absl::Now() < deadline);
+    auto server = StartWithLockedMemory(options);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
@@ -128,6 +135,33 @@ TEST_P(BaselineTest, ResetsDoNotDisturbOthers) {
     client.Reset();
     EXPECT_EQ(witness.EchoPattern(0, i * 1000, 1000), absl::OkStatus());
   }
+}
+
+constexpr uid_t kNobody = 65534;
+
+// Another user than root, who may lock as much as there is; but the root of a sandbox may not, and
+// can often become nobody else.
+bool CanBecomeNobody() {
+  return RunInChild([] { return setresuid(kNobody, kNobody, kNobody) == 0; }).succeeded();
+}
+
+TEST(FixedBuffersTest, ServeFewerConnectionsWhereLockedMemoryIsShort) {
+  const char* program = std::getenv("URING_ONESHOT");
+  ASSERT_NE(program, nullptr);
+  ServerProcess::Options options = {.command = {program, "--listen=0", "--fixed"}};
+  options.locked_memory_bytes_max = 4 << 20;
+  if (geteuid() == 0 && CanBecomeNobody()) options.user = kNobody;
+  const auto server = StartWithLockedMemory(options);
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_THAT((*server)->Output(), testing::HasSubstr("locked memory is short"));
+  EXPECT_THAT((*server)->Output(), testing::HasSubstr("in place of 8192"));
+  {
+    auto client = ClientSocket::Connect((*server)->address());
+    ASSERT_TRUE(client.ok()) << client.status();
+    EXPECT_EQ(client->EchoPattern(1, 0, kMessageBytes), absl::OkStatus());
+  }
+  (*server)->Signal(SIGTERM);
+  EXPECT_EQ((*server)->WaitForExit(kDeadline), 0) << (*server)->Output();
 }
 
 INSTANTIATE_TEST_SUITE_P(Servers, BaselineTest, testing::ValuesIn(AllServers()),

@@ -28,13 +28,13 @@ struct Options {
 
 class Server {
  public:
-  Server(int listener, int stop, const Options& options)
-      : listener_(listener), options_(options), connections_(options.connections) {
+  Server(int listener, int stop, const Options& options) : listener_(listener), options_(options) {
     CreateRing();
     io_uring_register_ring_fd(&ring_);
-    const int table = io_uring_register_files_sparse(&ring_, options.connections);
-    if (table < 0) baseline::Die("io_uring_register_files_sparse", -table);
     MapBuffers();
+    connections_.resize(options_.connections);
+    const int table = io_uring_register_files_sparse(&ring_, options_.connections);
+    if (table < 0) baseline::Die("io_uring_register_files_sparse", -table);
     io_uring_prep_poll_add(NewEntry(kStop, 0), stop, POLLIN);
     PrepareAccept();
   }
@@ -67,14 +67,41 @@ class Server {
   }
 
   void MapBuffers() {
-    const size_t bytes = size_t{options_.connections} * options_.buffer_size;
-    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (!options_.fixed) return Map();
+    if (!MapAndRegister()) ServeFewer();
+  }
+
+  void Map() {
+    bytes_ = size_t{options_.connections} * options_.buffer_size;
+    void* memory =
+        mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) baseline::Die("mmap", errno);
     buffers_ = static_cast<char*>(memory);
-    if (!options_.fixed) return;
-    const iovec all = {memory, bytes};
+  }
+
+  // False where there is not as much memory to be locked.
+  bool MapAndRegister() {
+    Map();
+    const iovec all = {buffers_, bytes_};
     const int registered = io_uring_register_buffers(&ring_, &all, 1);
-    if (registered < 0) baseline::Die("io_uring_register_buffers", -registered);
+    if (registered >= 0) return true;
+    if (registered != -ENOMEM) baseline::Die("io_uring_register_buffers", -registered);
+    munmap(buffers_, bytes_);
+    return false;
+  }
+
+  // Registered memory is locked, and the system lets a user lock some only: of that, what other
+  // processes of the user have left.
+  void ServeFewer() {
+    const uint32_t wanted = options_.connections;
+    rlimit limit = {};
+    getrlimit(RLIMIT_MEMLOCK, &limit);
+    const rlim_t allowed = limit.rlim_cur / options_.buffer_size;
+    if (allowed < wanted) options_.connections = static_cast<uint32_t>(allowed);
+    while (options_.connections > 0 && !MapAndRegister()) options_.connections /= 2;
+    if (options_.connections == 0) baseline::Die("io_uring_register_buffers", ENOMEM);
+    std::fprintf(stderr, "--fixed: locked memory is short: %u connections in place of %u\n",
+                 options_.connections, wanted);
   }
 
   io_uring_sqe* NewEntry(Kind kind, uint32_t slot) {
@@ -165,10 +192,11 @@ class Server {
 
   io_uring ring_ = {};
   const int listener_;
-  const Options options_;
+  Options options_;
   bool stopped_ = false;
   bool accepting_ = true;
   char* buffers_ = nullptr;
+  size_t bytes_ = 0;
   std::vector<Connection> connections_;  // by slot in the table of direct descriptors
 };
 
