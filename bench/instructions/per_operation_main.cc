@@ -180,11 +180,18 @@ absl::Status CompareWithRecorded(const Figures& figures, const Files& files) {
   return absl::OkStatus();
 }
 
-absl::Status MeasureAndCompare(Files& files) {
-  if (const absl::Status can = CanCountInstructions(); !can.ok()) {
-    absl::PrintF("skipped: %s\n", can.message());
-    return absl::OkStatus();
+// Where nothing can be counted, `why`. Files that were asked for would be missing.
+absl::Status Skip(const absl::Status& why) {
+  if (!absl::GetFlag(FLAGS_record).empty() || !absl::GetFlag(FLAGS_json).empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("nothing was counted for --record or --json: ", why.message()));
   }
+  absl::PrintF("skipped: %s\n", why.message());
+  return absl::OkStatus();
+}
+
+absl::Status MeasureAndCompare(Files& files) {
+  if (const absl::Status can = CanCountInstructions(); !can.ok()) return Skip(can);
   absl::PrintF("Instructions in user space per operation, batches of %u, %s\n", kHotPathBatch,
                Compiler());
   if (absl::Status status = FlushOutput(); !status.ok()) return status;
