@@ -29,6 +29,8 @@ failure profile "profile" "${PER_MESSAGE[@]}" --profile=-1
 effect json "epoll " "${PER_MESSAGE[@]}" --json="${FOLDER}/json"
 [[ $(<"${FOLDER}/json") == '{"kind": "instructions_per_message", "server": "epoll", "connections": 2,'* ]] ||
   fail "--json says: $(<"${FOLDER}/json")"
+effect json 'a"\b ' "$2" --connections=2 --messages=1 'a"\b='"$3" --json="${FOLDER}/json"
+[[ $(<"${FOLDER}/json") == *'"server": "a\"\\b", '* ]] || fail "--json says: $(<"${FOLDER}/json")"
 failure json "--json=${FOLDER}/none/json cannot be written" "${PER_MESSAGE[@]}" --json="${FOLDER}/none/json"
 [[ ${output} != *"Instructions"* ]] || fail "the file was refused after the run: ${output}"
 failure json "--json=/dev/full cannot be written" "${PER_MESSAGE[@]}" --json=/dev/full

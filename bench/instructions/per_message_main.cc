@@ -16,6 +16,7 @@
 #include "bench/measurement.h"
 #include "bench/measuring_main.h"
 #include "process/process_limits.h"
+#include "program/json_string.h"
 #include "program/program_output.h"
 
 ABSL_FLAG(uint32_t, connections, 50, "connections, each with one message on its way");
@@ -34,12 +35,11 @@ namespace {
 constexpr uint64_t kOtherDescriptors = 64;
 
 std::string ToJson(const std::string& name, const LockstepLoad& load, const MessageCost& cost) {
-  return absl::StrFormat(
-      R"({"kind": "instructions_per_message", "server": "%s", "connections": %u, )"
-      R"("message_bytes": %u, "instructions": %.1f, "indirect_calls": %.2f, )"
-      R"("system_calls": %.3f})",
-      name, load.connections, load.message_bytes, cost.instructions, cost.indirect_calls,
-      cost.system_calls);
+  return absl::StrFormat(R"({"kind": "instructions_per_message", "server": %s, "connections": %u, )"
+                         R"("message_bytes": %u, "instructions": %.1f, "indirect_calls": %.2f, )"
+                         R"("system_calls": %.3f})",
+                         JsonString(name), load.connections, load.message_bytes, cost.instructions,
+                         cost.indirect_calls, cost.system_calls);
 }
 
 void PrintProfile(const LockstepLoad& load, const MessageCost& cost) {
