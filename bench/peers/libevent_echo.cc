@@ -1,35 +1,87 @@
-// An echo server on libevent, as its book writes one: a bufferevent per connection, whose input is
-// moved to its output without a copy.
+// An echo server on libevent, as its book writes a low-level one: events of a socket, and calls of
+// one's own. Its bufferevents would read no more than 4 KiB at once (EVBUFFER_MAX_READ, 2.1),
+// where the other servers take 64 KiB.
 #include <arpa/inet.h>
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstddef>
 #include <cstdio>
+#include <string>
 
 namespace {
 
-void OnRead(bufferevent* connection, void*) {
-  evbuffer_add_buffer(bufferevent_get_output(connection), bufferevent_get_input(connection));
-}
+// It waits for one of two: for bytes, or, while some are left to be sent, for room for them.
+class Connection {
+ public:
+  Connection(event_base* base, int socket)
+      : socket_(socket),
+        readable_(event_new(base, socket, EV_READ | EV_PERSIST, OnReadable, this)),
+        writable_(event_new(base, socket, EV_WRITE | EV_PERSIST, OnWritable, this)) {
+    event_add(readable_, nullptr);
+  }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection() {
+    event_free(readable_);
+    event_free(writable_);
+    close(socket_);
+  }
 
-void OnEnd(bufferevent* connection, short, void*) { bufferevent_free(connection); }
+ private:
+  static bool TryAgain() { return errno == EAGAIN || errno == EINTR; }
+
+  static void OnReadable(evutil_socket_t socket, short, void* argument) {
+    static char buffer[65536];  // shared: it is empty again before the next event
+    auto* connection = static_cast<Connection*>(argument);
+    const ssize_t received = recv(socket, buffer, sizeof(buffer), 0);
+    if (received < 0 && TryAgain()) return;
+    if (received <= 0) {
+      delete connection;
+      return;
+    }
+    ssize_t sent = send(socket, buffer, static_cast<size_t>(received), 0);
+    if (sent < 0 && TryAgain()) sent = 0;
+    if (sent < 0) {
+      delete connection;
+    } else if (sent < received) {
+      connection->left_.assign(buffer + sent, static_cast<size_t>(received - sent));
+      event_del(connection->readable_);
+      event_add(connection->writable_, nullptr);
+    }
+  }
+
+  static void OnWritable(evutil_socket_t socket, short, void* argument) {
+    auto* connection = static_cast<Connection*>(argument);
+    const ssize_t sent = send(socket, connection->left_.data(), connection->left_.size(), 0);
+    if (sent < 0 && TryAgain()) return;
+    if (sent < 0) {
+      delete connection;
+      return;
+    }
+    connection->left_.erase(0, static_cast<size_t>(sent));
+    if (!connection->left_.empty()) return;
+    event_del(connection->writable_);
+    event_add(connection->readable_, nullptr);
+  }
+
+  const int socket_;
+  event* const readable_;
+  event* const writable_;
+  std::string left_;  // what is still to be sent
+};
 
 void OnConnection(evconnlistener* listener, evutil_socket_t socket, sockaddr*, int, void*) {
   const int on = 1;
   setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-  event_base* base = evconnlistener_get_base(listener);
-  bufferevent* connection = bufferevent_socket_new(base, socket, BEV_OPT_CLOSE_ON_FREE);
-  // As large pieces as the other servers take.
-  bufferevent_set_max_single_read(connection, 65536);
-  bufferevent_set_max_single_write(connection, 65536);
-  bufferevent_setcb(connection, OnRead, nullptr, OnEnd, nullptr);
-  bufferevent_enable(connection, EV_READ | EV_WRITE);
+  new Connection(evconnlistener_get_base(listener), socket);  // it ends with its client's
 }
 
 }  // namespace
