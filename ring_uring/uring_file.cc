@@ -151,10 +151,14 @@ inline bool UringRing::MayRaiseSignal(const File& file, bool own_place) const {
   return WritesRaiseSignals() && (own_place || file.waits == File::Waits::kPerhaps);
 }
 
-// Of a file that is new in the table. A system call, where it matters.
+// Of a file that is new in the table. A system call, where it matters. Signals are for pipes and
+// sockets.
 void UringRing::NoteWaits(File& file) {
   if (!WritesRaiseSignals()) return;
-  file.waits = posix::MayWait(file.descriptor) ? File::Waits::kPerhaps : File::Waits::kNever;
+  struct stat status;
+  const bool is_known = fstat(file.descriptor, &status) == 0;
+  const bool raises = is_known && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
+  file.waits = raises ? File::Waits::kPerhaps : File::Waits::kNever;
 }
 
 // The kernel would raise SIGPIPE in the caller's thread; the ring's threads block signals.

@@ -34,7 +34,6 @@ namespace {
 class FileTest : public testing::TestWithParam<Mask> {
  protected:
   static constexpr uint32_t kBufferBytes = 256;
-  static constexpr size_t kDiskBytes = 1 << 20;
 
   ~FileTest() override { unlink(path_.c_str()); }
 
@@ -110,24 +109,6 @@ TEST_P(FileTest, ThreadsMakeTheCallsOnlyWhereTheKernelDoesNot) {
   const bool by_kernel = ring_->Capabilities().Has(Capability::kFileCalls);
   EXPECT_EQ(ring_->GetStatistics().emulations, by_kernel ? 0u : 6u);
   EXPECT_TRUE(ring_->CloseFile(file).ok());
-}
-
-// The kernel does not find what waits for the disk: a cancel of it is not asked for again and again
-// until the disk has answered.
-TEST_P(FileTest, ACancelOfAReadFromTheDiskEndsWithTheSubmit) {
-  ASSERT_TRUE(ring_->CloseFile(OpenWith(std::string(kDiskBytes, 'x'))).ok());
-  const absl::StatusOr<FileId> file = ring_->OpenFile(path_, {.direct_io = true});
-  if (!file.ok()) GTEST_SKIP() << "SKIPPED: " << file.status();
-  alignas(4096) static std::array<std::byte, kDiskBytes> memory;
-  const Token read = Read(*file, memory);
-  const Token cancel = ring_.Start([&](Token token) { return ring_->PrepareCancel(read, token); });
-  const uint64_t before = ring_->GetStatistics().kernel_entries;
-  ring_->Submit();
-  EXPECT_LE(ring_->GetStatistics().kernel_entries, before + 4);
-  ring_.Next(cancel);
-  const Event event = ring_.Next(read);
-  EXPECT_TRUE(event.result > 0 || event.error() == Error::kCanceled) << event.result;
-  EXPECT_TRUE(ring_->CloseFile(*file).ok());
 }
 
 // The kernel's errors say less than those of the calls where it is asked for something unusual.
