@@ -84,7 +84,8 @@ struct RingOptions {
   // registration. Backends: io_uring, rio.
   std::optional<uint32_t> fixed_socket_io_threshold_bytes = {};
   // A kernel thread takes submissions while it is busy and for this long after. It burns a core per
-  // ring. Excludes kDeferredTaskRun. Unset: off. Backends: io_uring.
+  // ring. The submission queue has room again when that thread has taken from it, which may be
+  // after `Submit` has returned. Excludes kDeferredTaskRun. Unset: off. Backends: io_uring.
   std::optional<std::chrono::milliseconds> submission_polling_idle = {};
   // Busy-polls the network device in waits. Unset: off. Backends: io_uring.
   std::optional<std::chrono::microseconds> busy_poll = {};
@@ -109,8 +110,8 @@ struct WaitOptions {
   uint32_t min_completions = 1;
   // Ends the wait when this much time has passed. 0: does not sleep.
   std::chrono::nanoseconds timeout = kForever;
-  // Where not 0: ends the wait once at least one completion is ready and the wait for the rest of
-  // `min_completions` has taken this long. Trades latency for batches. Resolution 1 us.
+  // Where not 0: once the wait has taken this long, one completion is enough to end it. The time
+  // counts from the beginning of the wait. Trades latency for batches. Resolution 1 us.
   std::chrono::nanoseconds batch_delay{0};
   // Looks for completions without sleeping for this long first. Trades CPU for latency where
   // connections are few.

@@ -3,7 +3,8 @@
 // A program *prepares* operations (no system call), *submits* them in one batch,
 // and takes *completions* from a queue:
 //
-//   std::unique_ptr<Ring> ring = CreateRing(RingOptions{})->ring;  // ring_native/create_ring.h
+//   CreatedRing created = CreateRing(RingOptions{}).value();  // ring_native/create_ring.h
+//   Ring* ring = created.ring.get();
 //   ListenerId listener = *ring->CreateListener(*Endpoint::Parse("127.0.0.1:0"), {});
 //   CHECK(ring->PrepareAccept(listener, Shots::kMultishot, Token{1}) == Prepared::kAccepted);
 //   for (;;) {
