@@ -231,9 +231,11 @@ class Cluster {
 // A client on a host of its own.
 class ClientInWorld {
  public:
-  ClientInWorld(SimulatedWorld& world, const Endpoint& server, std::vector<std::string> requests)
+  // `clients` counts those of the world, of which no two have the same address.
+  ClientInWorld(SimulatedWorld& world, uint16_t& clients, const Endpoint& server,
+                std::vector<std::string> requests)
       : world_(world),
-        host_(world.AddHost("client")),
+        host_(world.AddHost("client", {NextAddress(clients)})),
         ring_(*world.CreateRing(host_, Small())),
         client_(*ring_, server, std::move(requests)) {
     world.SetProgram(*ring_, [this](Ring&) { client_.TakeCompletions(); });
@@ -247,6 +249,12 @@ class ClientInWorld {
   const Client* operator->() const { return &client_; }
 
  private:
+  static Endpoint NextAddress(uint16_t& clients) {
+    ++clients;
+    return Endpoint::Ipv4(
+        {10, 1, static_cast<uint8_t>(clients >> 8), static_cast<uint8_t>(clients)}, 0);
+  }
+
   SimulatedWorld& world_;
   const sim::HostId host_;
   std::unique_ptr<Ring> ring_;
@@ -278,7 +286,7 @@ struct Outcome {
 using Clients = std::vector<std::unique_ptr<ClientInWorld>>;
 
 // Asks each replica, which is alone, for what was acknowledged.
-void FindLost(SimulatedWorld& world, const Clients& clients, Outcome& outcome) {
+void FindLost(SimulatedWorld& world, uint16_t& made, const Clients& clients, Outcome& outcome) {
   std::vector<std::string> gets;
   std::vector<std::string> answers;
   for (size_t client = 0; client < clients.size(); ++client) {
@@ -289,7 +297,7 @@ void FindLost(SimulatedWorld& world, const Clients& clients, Outcome& outcome) {
   }
   outcome.acknowledged = gets.size();
   for (size_t replica = 0; replica < kReplicas; ++replica) {
-    const ClientInWorld reader(world, AddressOf(replica), gets);
+    const ClientInWorld reader(world, made, AddressOf(replica), gets);
     EXPECT_TRUE(world.RunUntil([&] { return reader->IsDone(); }, minutes{5}));
     for (size_t i = 0; i < reader->answers().size(); ++i) {
       if (reader->answers()[i] == answers[i]) continue;
@@ -313,9 +321,10 @@ Outcome RunTrial(const sim::Trial& trial, bool syncs_first) {
   world.faults() = {};
   std::mt19937_64 dice(trial.seed);
   Cluster cluster(world, syncs_first);
+  uint16_t made = 0;
   Clients clients;
   for (size_t i = 0; i < kClients; ++i) {
-    clients.push_back(std::make_unique<ClientInWorld>(world, AddressOf(0), PutsOf(i, kPuts)));
+    clients.push_back(std::make_unique<ClientInWorld>(world, made, AddressOf(0), PutsOf(i, kPuts)));
   }
   Outcome outcome;
   for (uint64_t round = 0; round < trial.length && outcome.lost.empty(); ++round) {
@@ -329,12 +338,12 @@ Outcome RunTrial(const sim::Trial& trial, bool syncs_first) {
     world.faults() = {};
     if (dice() % 4 == 0) continue;  // it goes on without a start, too
     cluster.StartEachAlone();
-    FindLost(world, clients, outcome);
+    FindLost(world, made, clients, outcome);
     cluster.Heal();
   }
   clients.clear();
   {
-    const ClientInWorld last(world, AddressOf(0), {"put last one"});
+    const ClientInWorld last(world, made, AddressOf(0), {"put last one"});
     world.RunFor(seconds{10});  // what a replica lacks it gets
   }
   outcome.are_same = cluster.AreSame();

@@ -136,6 +136,17 @@ uint64_t Content::CountMissing(uint64_t offset, uint64_t end) const {
   return SectorsTo(end) - SectorOf(offset) - static_cast<uint64_t>(std::distance(first, last));
 }
 
+uint64_t Content::CountNew(const Content& from, uint64_t from_offset, uint64_t offset,
+                           uint64_t length) const {
+  const uint64_t first = SectorOf(from_offset);
+  uint64_t count = 0;
+  for (auto it = from.sectors_.lower_bound(first);
+       it != from.sectors_.end() && it->first < first + SectorsTo(length); ++it) {
+    if (Find(SectorOf(offset) + it->first - first) == nullptr) ++count;
+  }
+  return count;
+}
+
 uint64_t Content::EndOfMissing(uint64_t offset, uint64_t end, uint64_t sectors) const {
   for (uint64_t index = SectorOf(offset); index < SectorsTo(end); ++index) {
     if (Find(index) != nullptr) continue;
@@ -158,10 +169,20 @@ void Content::FindData(uint64_t from, uint64_t end, uint64_t* begin, uint64_t* f
 
 void Content::Share(const Content& from, uint64_t from_offset, uint64_t offset, uint64_t length) {
   const uint64_t count = SectorsTo(length);
-  // First all are found: the two may be one file.
-  std::vector<SectorPointer> shared;
-  for (uint64_t i = 0; i < count; ++i) shared.push_back(from.Find(SectorOf(from_offset) + i));
-  for (uint64_t i = 0; i < count; ++i) Set(SectorOf(offset) + i, std::move(shared[i]));
+  const uint64_t first = SectorOf(from_offset);
+  const uint64_t to = SectorOf(offset);
+  // First all are found: the two may be one file. Of holes nothing is looked at.
+  std::vector<std::pair<uint64_t, SectorPointer>> shared;
+  for (auto it = from.sectors_.lower_bound(first);
+       it != from.sectors_.end() && it->first < first + count; ++it) {
+    shared.emplace_back(to + it->first - first, it->second);
+  }
+  std::vector<uint64_t> replaced;
+  for (auto it = sectors_.lower_bound(to); it != sectors_.end() && it->first < to + count; ++it) {
+    replaced.push_back(it->first);
+  }
+  for (const uint64_t index : replaced) Set(index, nullptr);
+  for (auto& [index, sector] : shared) Set(index, std::move(sector));
   size_ = std::max(size_, offset + length);
 }
 

@@ -47,6 +47,9 @@ class Content {
   void Reserve(uint64_t offset, uint64_t end);
   // The sectors that Reserve would need.
   uint64_t CountMissing(uint64_t offset, uint64_t end) const;
+  // The sectors that Share would need: holes need none.
+  uint64_t CountNew(const Content& from, uint64_t from_offset, uint64_t offset,
+                    uint64_t length) const;
   // Where the first `sectors` end that are missing in the range; `end` where there are no more.
   uint64_t EndOfMissing(uint64_t offset, uint64_t end, uint64_t sectors) const;
   // The first range of sectors that are stored, from `from` on and before `end`; empty where there

@@ -48,7 +48,7 @@ class Descriptors {
     bool is_of_ring;
   };
   std::map<int, Entry> entries_;
-  int last_ = 2;  // after those that a process begins with
+  int last_ = 1'000'000'000;  // no socket of a world gets as far, so that none is taken for a file
 };
 
 }  // namespace ioring::sim

@@ -82,12 +82,16 @@ Error Disk::FaultOfOpen(const FileOptions& options) {
   return Fault(0, options.create != Create::kNever);
 }
 
-uint64_t Disk::MakeRoom(const Inode& inode, uint64_t offset, uint64_t end) {
-  const uint64_t missing = inode.content.CountMissing(offset, end);
+uint64_t Disk::FreeSectors(uint64_t wanted) {
   const uint64_t limit = engine_.options().disk_bytes / kSectorBytes;
   // Files that were removed keep their space until that is durable: then it has to be.
-  if (missing > limit - std::min(*used_, limit)) journal_.clear();
-  const uint64_t there = limit - std::min(*used_, limit);
+  if (wanted > limit - std::min(*used_, limit)) journal_.clear();
+  return limit - std::min(*used_, limit);
+}
+
+uint64_t Disk::MakeRoom(const Inode& inode, uint64_t offset, uint64_t end) {
+  const uint64_t missing = inode.content.CountMissing(offset, end);
+  const uint64_t there = FreeSectors(missing);
   if (missing <= there) return end;
   engine_.Log(Happened::kDiskFull, inode.number);
   return inode.content.EndOfMissing(offset, end, there);
@@ -217,7 +221,10 @@ CallResult Disk::Write(OpenedFile& file, uint64_t offset, std::span<const Memory
 
 void Disk::Describe(const Inode& inode, FileInfo& info) const {
   const auto time = [](int64_t ns) {
-    return FileTime{ns / kNanosPerSecond, static_cast<uint32_t>(ns % kNanosPerSecond)};
+    const int64_t nanos = ns % kNanosPerSecond;  // below 0 before 1970, where a FileTime's are not
+    const bool borrows = nanos < 0;
+    return FileTime{ns / kNanosPerSecond - (borrows ? 1 : 0),
+                    static_cast<uint32_t>(borrows ? nanos + kNanosPerSecond : nanos)};
   };
   info.type = inode.type;
   info.permissions = inode.permissions;

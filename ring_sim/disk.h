@@ -12,6 +12,8 @@
 //  - Of names: changes take effect in the order in which they were made, up to one that the dice
 //    say. The sync of a directory makes its last change durable, and all that were made before. The
 //    sync of a file makes no name durable, not even its own.
+//  - Of permissions and times that were set: each setting is a change in that order, too. The sync
+//    of its file or directory makes it durable.
 #ifndef IORING_RING_SIM_DISK_H_
 #define IORING_RING_SIM_DISK_H_
 
@@ -67,8 +69,7 @@ class Disk {
     std::optional<FileTime> accessed;
     std::optional<FileTime> modified;
   };
-  // Changes those that are set, which is durable at once. A symbolic link has no permissions:
-  // kNotSupported.
+  // Changes those that are set. A symbolic link has no permissions: kNotSupported.
   CallResult SetAttributes(OpenedFile& file, const Attributes& attributes);
   // A last component that is a symbolic link is not followed.
   CallResult SetAttributes(const OpenedFile* directory, const char* path,
@@ -132,7 +133,16 @@ class Disk {
     std::string name;
     Pointer before;  // what the name named; null: nothing
   };
-  using Change = std::vector<Edit>;
+  struct AttributeEdit {
+    Pointer inode;  // and what it had before
+    uint32_t permissions;
+    int64_t accessed_ns;
+    int64_t modified_ns;
+  };
+  struct Change {
+    std::vector<Edit> names;
+    std::optional<AttributeEdit> attributes;  // then of no names
+  };
 
   // Paths: disk_path.cc.
   Place Walk(const OpenedFile* directory, const char* path, FollowLink follow) const;
@@ -142,10 +152,14 @@ class Disk {
   void SetEntry(Change& change, const Pointer& directory, const std::string& name,
                 const Pointer& inode);
   void End(Change change);
+  void Note(Change change);
   void CommitDirectory(const Inode& directory);
+  void CommitAttributes(const Inode& inode);
   Pointer Make(FileType type, uint32_t permissions);
   // 0, or why nothing can be made there.
   static Error CheckNew(const Place& place, bool is_directory);
+  // The same where a link with a slash behind it is not followed, but is in the way.
+  static Error CheckNewName(const Place& place, bool is_directory);
   // Null takes the name away.
   void Name(const Place& place, const Pointer& inode);
   Pointer Clone(const Inode& inode, std::map<uint64_t, Pointer>& clones);
@@ -153,13 +167,15 @@ class Disk {
   Error Fault(uint64_t number, bool needs_space);
   // Whether the disk is, where this call changes something or not.
   Error Broken(bool is_change);
-  CallResult SetAttributesOf(Inode& inode, const Attributes& attributes);
+  CallResult SetAttributesOf(const Pointer& of, const Attributes& attributes);
   static void SyncAllBelow(Inode& inode);
   CallResult MakeAndOpen(const Place& place, const FileOptions& options, OpenedFile* opened);
   static Error CheckOpen(const Place& place, const FileOptions& options);
   Error CheckTransfer(const OpenedFile& file, uint64_t offset, std::span<const MemoryPart> parts,
                       bool is_write) const;
   size_t PartOf(const OpenedFile& file, size_t bytes);
+  // As many as there are once there is room for the wanted ones, if that can be.
+  uint64_t FreeSectors(uint64_t wanted);
   // Makes room for what is missing in the range; returns how far there is.
   uint64_t MakeRoom(const Inode& inode, uint64_t offset, uint64_t end);
   void Touch(Inode& inode) { inode.modified_ns = inode.changed_ns = engine_.Now(); }

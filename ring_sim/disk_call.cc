@@ -79,6 +79,7 @@ CallResult Disk::Make(const request::Sync& /*call*/, OpenedFile* file, OpenedFil
     CommitDirectory(inode);
   } else {
     inode.content.Sync();
+    CommitAttributes(inode);
   }
   engine_.Log(Happened::kSynced, inode.number);
   return 0;
@@ -155,7 +156,10 @@ CallResult Disk::Share(const request::CopyRange& call, Inode& from, Inode& to) {
     return Failed(Error::kInvalidArgument);
   }
   if (length == 0) return 0;
-  if (MakeRoom(to, call.to_offset, call.to_offset + length) < call.to_offset + length) {
+  const uint64_t missing =
+      to.content.CountNew(from.content, call.from_offset, call.to_offset, length);
+  if (missing > FreeSectors(missing)) {
+    engine_.Log(Happened::kDiskFull, to.number);
     return Failed(Error::kNoSpace);
   }
   to.content.Share(from.content, call.from_offset, call.to_offset, length);
@@ -168,6 +172,8 @@ CallResult Disk::Make(const request::CopyRange& call, OpenedFile* from, OpenedFi
   if (from->options.access == Access::kWrite || to->options.access == Access::kRead) {
     return Failed(Error::kPermissionDenied);
   }
+  // As of Linux, for both calls.
+  if (to->options.append) return Failed(Error::kBadId);
   const CallResult result = call.mode == CopyMode::kReflink ? Share(call, *from->inode, *to->inode)
                                                             : Copy(call, *from->inode, *to->inode);
   if (result >= 0) Touch(*to->inode);
@@ -189,7 +195,7 @@ Error Disk::CheckRename(const Place& from, const Place& to, RenameMode mode) con
   if (to.error != Error::kOk) return to.error;
   if (from.inode == nullptr) return Error::kNotFound;
   const bool to_exists = to.inode != nullptr;
-  if (from.is_through_link) return Error::kNotDirectory;
+  if (from.is_through_link || to.is_through_link) return Error::kNotDirectory;
   if (!from.is_plain || (to_exists && !to.is_plain)) return Error::kBusy;
   if (mode == RenameMode::kNoReplace && to_exists) return Error::kAlreadyExists;
   if (from.inode == to.inode) return Error::kOk;
@@ -230,7 +236,7 @@ CallResult Disk::Make(const request::Link& call, OpenedFile* existing_in, Opened
   if (existing.error != Error::kOk) return Failed(existing.error);
   if (existing.inode == nullptr) return Failed(Error::kNotFound);
   const Place name = Walk(name_in, call.name.path, FollowLink::kNo);
-  if (const Error error = CheckNew(name, /*is_directory=*/false); error != Error::kOk) {
+  if (const Error error = CheckNewName(name, /*is_directory=*/false); error != Error::kOk) {
     return Failed(error);
   }
   if (existing.inode->is_directory()) return Failed(Error::kPermissionDenied);
@@ -240,7 +246,7 @@ CallResult Disk::Make(const request::Link& call, OpenedFile* existing_in, Opened
 
 CallResult Disk::Make(const request::LinkFile& call, OpenedFile* file, OpenedFile* name_in) {
   const Place name = Walk(name_in, call.name.path, FollowLink::kNo);
-  if (const Error error = CheckNew(name, /*is_directory=*/false); error != Error::kOk) {
+  if (const Error error = CheckNewName(name, /*is_directory=*/false); error != Error::kOk) {
     return Failed(error);
   }
   if (file->inode->is_directory()) return Failed(Error::kPermissionDenied);
@@ -253,7 +259,7 @@ CallResult Disk::Make(const request::LinkFile& call, OpenedFile* file, OpenedFil
 
 CallResult Disk::Make(const request::Symlink& call, OpenedFile* name_in, OpenedFile* /*none*/) {
   const Place name = Walk(name_in, call.name.path, FollowLink::kNo);
-  if (const Error error = CheckNew(name, /*is_directory=*/false); error != Error::kOk) {
+  if (const Error error = CheckNewName(name, /*is_directory=*/false); error != Error::kOk) {
     return Failed(error);
   }
   if (std::strlen(call.target) > kPathBytesMax) return Failed(Error::kNameTooLong);
@@ -301,7 +307,7 @@ CallResult Disk::Make(const request::UnlinkDirectory& call, OpenedFile* director
 CallResult Disk::Make(const request::MakeDirectory& call, OpenedFile* directory,
                       OpenedFile* /*none*/) {
   const Place place = Walk(directory, call.path.path, FollowLink::kNo);
-  if (const Error error = CheckNew(place, /*is_directory=*/true); error != Error::kOk) {
+  if (const Error error = CheckNewName(place, /*is_directory=*/true); error != Error::kOk) {
     return Failed(error);
   }
   Name(place, Make(FileType::kDirectory, call.permissions));

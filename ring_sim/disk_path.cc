@@ -94,7 +94,7 @@ bool Disk::IsWithin(const Inode* inode, const Pointer& directory) {
 void Disk::SetEntry(Change& change, const Pointer& directory, const std::string& name,
                     const Pointer& inode) {
   Pointer& entry = directory->entries[name];
-  change.push_back({directory, name, entry});
+  change.names.push_back({directory, name, entry});
   if (entry != nullptr) {
     --entry->names;
     entry->changed_ns = engine_.Now();
@@ -111,7 +111,11 @@ void Disk::SetEntry(Change& change, const Pointer& directory, const std::string&
 }
 
 void Disk::End(Change change) {
-  engine_.Log(Happened::kNamed, change.front().directory->number, change.size());
+  engine_.Log(Happened::kNamed, change.names.front().directory->number, change.names.size());
+  Note(std::move(change));
+}
+
+void Disk::Note(Change change) {
   journal_.push_back(std::move(change));
   if (journal_.size() > kChangesMax) journal_.pop_front();
 }
@@ -119,9 +123,16 @@ void Disk::End(Change change) {
 void Disk::CommitDirectory(const Inode& directory) {
   const auto is_of_it = [&](const Edit& edit) { return edit.directory.get() == &directory; };
   const auto last = std::find_if(journal_.rbegin(), journal_.rend(), [&](const Change& change) {
-    return std::any_of(change.begin(), change.end(), is_of_it);
+    if (change.attributes.has_value()) return change.attributes->inode.get() == &directory;
+    return std::any_of(change.names.begin(), change.names.end(), is_of_it);
   });
   journal_.erase(journal_.begin(), last.base());
+}
+
+void Disk::CommitAttributes(const Inode& inode) {
+  std::erase_if(journal_, [&](const Change& change) {
+    return change.attributes.has_value() && change.attributes->inode.get() == &inode;
+  });
 }
 
 Disk::Pointer Disk::Make(FileType type, uint32_t permissions) {
@@ -141,6 +152,11 @@ Error Disk::CheckNew(const Place& place, bool is_directory) {
   return place.directory->names != 0 ? Error::kOk : Error::kNotFound;
 }
 
+Error Disk::CheckNewName(const Place& place, bool is_directory) {
+  if (place.error == Error::kOk && place.is_through_link) return Error::kAlreadyExists;
+  return CheckNew(place, is_directory);
+}
+
 void Disk::Name(const Place& place, const Pointer& inode) {
   Change change;
   SetEntry(change, place.directory, place.name, inode);
@@ -157,6 +173,8 @@ void Disk::MakeDirectories(std::string_view path) {
       entry->parent = at;
     }
     CHECK(entry->is_directory()) << "\"" << name << "\" of \"" << path << "\" is no directory";
+    // One that was there, but might not outlive a loss of power, would take along what is in it.
+    CommitDirectory(*at);
     at = entry;
   }
 }
@@ -187,7 +205,12 @@ void Disk::LosePower() {
   const uint64_t kept = journal_.empty() ? 0 : engine_.random().Below(journal_.size() + 1);
   for (; journal_.size() > kept; journal_.pop_back()) {
     const Change& change = journal_.back();
-    for (auto edit = change.rbegin(); edit != change.rend(); ++edit) {
+    if (const auto& before = change.attributes; before.has_value()) {
+      before->inode->permissions = before->permissions;
+      before->inode->accessed_ns = before->accessed_ns;
+      before->inode->modified_ns = before->modified_ns;
+    }
+    for (auto edit = change.names.rbegin(); edit != change.names.rend(); ++edit) {
       if (edit->before != nullptr) {
         edit->directory->entries[edit->name] = edit->before;
       } else {

@@ -1,6 +1,7 @@
 // Calls that no operation of a ring makes, and a disk that breaks.
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,19 +16,26 @@
 namespace ioring::sim {
 namespace {
 
-int64_t ToNanos(const FileTime& time) { return time.seconds * kNanosPerSecond + time.nanos; }
+// The nearest that there is: as of a file system of Linux, for whose inodes a time is too far away.
+int64_t ToNanos(const FileTime& time) {
+  constexpr int64_t kSecondsMax = std::numeric_limits<int64_t>::max() / kNanosPerSecond - 1;
+  const int64_t seconds = std::clamp(time.seconds, -kSecondsMax, kSecondsMax);
+  return seconds * kNanosPerSecond + (seconds == time.seconds ? time.nanos : 0);
+}
 
 }  // namespace
 
 // ---- Attributes.
 
-CallResult Disk::SetAttributesOf(Inode& inode, const Attributes& attributes) {
+CallResult Disk::SetAttributesOf(const Pointer& of, const Attributes& attributes) {
+  Inode& inode = *of;
   Error error = Broken(/*is_change=*/true);
   if (error == Error::kOk) error = Fault(inode.number, /*needs_space=*/false);
   if (error != Error::kOk) return Failed(error);
   if (attributes.permissions.has_value() && inode.type == FileType::kSymbolicLink) {
     return Failed(Error::kNotSupported);
   }
+  Note({.attributes = AttributeEdit{of, inode.permissions, inode.accessed_ns, inode.modified_ns}});
   if (attributes.permissions.has_value()) inode.permissions = *attributes.permissions;
   if (attributes.accessed.has_value()) inode.accessed_ns = ToNanos(*attributes.accessed);
   if (attributes.modified.has_value()) inode.modified_ns = ToNanos(*attributes.modified);
@@ -37,7 +45,7 @@ CallResult Disk::SetAttributesOf(Inode& inode, const Attributes& attributes) {
 }
 
 CallResult Disk::SetAttributes(OpenedFile& file, const Attributes& attributes) {
-  return SetAttributesOf(*file.inode, attributes);
+  return SetAttributesOf(file.inode, attributes);
 }
 
 CallResult Disk::SetAttributes(const OpenedFile* directory, const char* path,
@@ -45,7 +53,7 @@ CallResult Disk::SetAttributes(const OpenedFile* directory, const char* path,
   const Place place = Walk(directory, path, FollowLink::kNo);
   if (place.error != Error::kOk) return Failed(place.error);
   if (place.inode == nullptr) return Failed(Error::kNotFound);
-  return SetAttributesOf(*place.inode, attributes);
+  return SetAttributesOf(place.inode, attributes);
 }
 
 // ---- Looking.

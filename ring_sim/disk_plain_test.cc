@@ -32,6 +32,8 @@ constexpr FileOptions kNewFile{.access = FileOptions::Access::kReadWrite,
 
 class Host {
  public:
+  explicit Host(uint64_t seed = 1, const WorldOptions& options = {}) : two_(seed, options) {}
+
   World& world() { return two_.world; }
   HostId number() const { return two_.server_host; }
   Ring& ring() { return *two_.server; }
@@ -53,7 +55,7 @@ class Host {
   }
 
  private:
-  Two two_{1};
+  Two two_;
 };
 
 TEST(DiskPlain, AFileOfTheRingHasADescriptor) {
@@ -171,6 +173,108 @@ TEST(DiskPlain, ALossOfPowerTakesNothingOfWhatWasSynced) {
   EXPECT_TRUE(host.ring().CloseFile(file).ok());
   host.world().LosePower(host.number());
   EXPECT_EQ(host.disk().Contents("/a"), "text");
+}
+
+// ---- Where the simulation was once kinder than Linux, or stricter.
+
+FileInfo Info(Host& host, const char* path) {
+  FileInfo info;
+  EXPECT_EQ(host.Run(host.ring().PrepareStat(path, FollowLink::kNo, &info, kToken)).result, 0);
+  return info;
+}
+
+TEST(DiskPlain, TimesMayLieBefore1970AndFarAway) {
+  Host host;
+  host.Open("/file");
+  const auto set = [&](const FileTime& time) {
+    EXPECT_EQ(host.disk().SetAttributes(nullptr, "/file", {.accessed = time, .modified = time}), 0);
+    return Info(host, "/file").modified;
+  };
+  const FileTime before = set({-1, 5});
+  EXPECT_EQ(before.seconds, -1);
+  EXPECT_EQ(before.nanos, 5u);
+  const FileTime whole = set({-7, 0});
+  EXPECT_EQ(whole.seconds, -7);
+  EXPECT_EQ(whole.nanos, 0u);
+  constexpr int64_t kYear2200 = 7'258'118'400;
+  EXPECT_GT(set({int64_t{1} << 60, 1}).seconds, kYear2200);
+  EXPECT_LT(set({-(int64_t{1} << 60), 1}).seconds, -kYear2200);
+}
+
+TEST(DiskPlain, AttributesAreLostLikeNames) {
+  int lost = 0;
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    Host host(seed);
+    const FileId file = host.Open("/file");
+    ASSERT_EQ(host.disk().SetAttributes(nullptr, "/file", {.permissions = 0600}), 0);
+    ASSERT_EQ(host.Run(host.ring().PrepareSync(file, SyncMode::kData, kToken)).result, 0);
+    host.disk().MakeDirectories("/some");  // a sync of the root
+    ASSERT_EQ(host.disk().SetAttributes(nullptr, "/file", {.permissions = 0640}), 0);
+    host.world().LosePower(host.number());
+    const uint32_t permissions = Info(host, "/file").permissions;
+    EXPECT_TRUE(permissions == 0600 || permissions == 0640) << permissions;
+    if (permissions == 0600) ++lost;
+  }
+  EXPECT_GT(lost, 5);
+  EXPECT_LT(lost, 35);
+}
+
+TEST(DiskPlain, NothingIsCopiedIntoAFileThatAppends) {
+  Host host;
+  const FileId from = host.Open("/from");
+  host.Write(from, 0, std::string(512, 'x'));
+  FileOptions options = kNewFile;
+  options.append = true;
+  const FileId to = host.Run(host.ring().PrepareOpen("/to", options, kToken)).file();
+  for (const CopyMode mode : {CopyMode::kCopy, CopyMode::kReflink}) {
+    EXPECT_EQ(host.Run(host.ring().PrepareCopyRange(from, 0, to, 0, 512, mode, kToken)).error(),
+              Error::kBadId);
+  }
+}
+
+TEST(DiskPlain, SharedHolesTakeNoSpace) {
+  Host host(1, {.disk_bytes = 1 << 20});
+  const FileId from = host.Open("/from");
+  const FileId to = host.Open("/to");
+  host.Write(from, 4'096, std::string(4'096, 'x'));
+  ASSERT_EQ(host.Run(host.ring().PrepareTruncate(from, 1 << 30, kToken)).result, 0);
+  const uint64_t used = host.disk().used_bytes();
+  EXPECT_EQ(
+      host.Run(host.ring().PrepareCopyRange(from, 0, to, 0, 0, CopyMode::kReflink, kToken)).result,
+      0);
+  EXPECT_EQ(host.disk().used_bytes(), used + 4'096);
+  // But bytes do.
+  host.Write(from, 8'192, std::string((1 << 20) - used - 4'096, 'y'));
+  EXPECT_EQ(
+      host.Run(host.ring().PrepareCopyRange(from, 0, to, 0, 0, CopyMode::kReflink, kToken)).error(),
+      Error::kNoSpace);
+}
+
+TEST(DiskPlain, ALinkWithASlashIsNoNewName) {
+  Host host;
+  Ring& ring = host.ring();
+  for (const char* const path : {"/empty", "/directory"}) host.disk().MakeDirectories(path);
+  ASSERT_EQ(host.Run(ring.PrepareSymlink("/empty", "/link", kToken)).result, 0);
+  ASSERT_EQ(host.Run(ring.PrepareSymlink("/nowhere", "/dangling", kToken)).result, 0);
+  for (const char* const path : {"/link/", "/dangling/"}) {
+    EXPECT_EQ(
+        host.Run(ring.PrepareRename("/directory", path, RenameMode::kReplace, kToken)).error(),
+        Error::kNotDirectory);
+    EXPECT_EQ(host.Run(ring.PrepareMakeDirectory(path, 0777, kToken)).error(),
+              Error::kAlreadyExists);
+    EXPECT_EQ(host.Run(ring.PrepareSymlink("/x", path, kToken)).error(), Error::kAlreadyExists);
+  }
+  EXPECT_NE(host.disk().Find("/empty"), nullptr);
+}
+
+TEST(DiskPlain, AMadeDirectoryStaysThoughTheOneAroundItIsNew) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    Host host(seed);
+    EXPECT_EQ(host.Run(host.ring().PrepareMakeDirectory("/new", 0777, kToken)).result, 0);
+    host.disk().MakeDirectories("/new/one");
+    host.world().LosePower(host.number());
+    EXPECT_NE(host.disk().Find("/new/one"), nullptr) << seed;
+  }
 }
 
 }  // namespace

@@ -44,6 +44,7 @@ inline constexpr FaultSwitch kFaultSwitches[] = {
     {"pause", &Faults::pause},
     {"wake_delay_max_ns", &Faults::wake_delay_max_ns},
     {"clock_jump", &Faults::clock_jump},
+    {"late_cancel", &Faults::late_cancel},
     {"reorder", &Faults::reorder},
 };
 

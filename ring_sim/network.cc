@@ -31,14 +31,12 @@ bool IsWildcard(const Endpoint& endpoint) {
                                        [](uint8_t byte) { return byte == 0; });
 }
 
-bool IsLoopback(const Endpoint& endpoint) {
-  if (endpoint.family() == Family::kIpv4) return endpoint.address()[0] == 127;
-  return endpoint.family() == Family::kIpv6 &&
-         endpoint.address() == Endpoint::Ipv6Loopback(0).address();
-}
-
 bool IsSameAddress(const Endpoint& a, const Endpoint& b) {
   return a.family() == b.family() && a.address() == b.address() && a.path() == b.path();
+}
+
+absl::Status NoPortLeft() {
+  return absl::ResourceExhaustedError("all ports of the simulated host are in use; close a socket");
 }
 
 // Where one is bound, the other cannot be.
@@ -48,6 +46,12 @@ bool IsSamePlace(const Endpoint& a, const Endpoint& b) {
 }
 
 }  // namespace
+
+bool IsLoopback(const Endpoint& endpoint) {
+  if (endpoint.family() == Family::kIpv4) return endpoint.address()[0] == 127;
+  return endpoint.family() == Family::kIpv6 &&
+         endpoint.address() == Endpoint::Ipv6Loopback(0).address();
+}
 
 HostId Network::AddHost(std::string_view name, const std::vector<Endpoint>& addresses) {
   for (const Endpoint& address : addresses) {
@@ -160,7 +164,9 @@ Socket* Network::MakeUnlessShort(Socket::Kind kind, HostId host, Error* error) {
 void Network::Remove(SocketId id) {
   const auto found = sockets_.find(id);
   const SocketId peer_id = found->second->peer;
-  --hosts_[found->second->host].sockets;
+  Host& host = hosts_[found->second->host];
+  --host.sockets;
+  host.ports_of_connects.erase(found->second->port_of_connect);
   engine_.Log(Happened::kClosed, id);
   sockets_.erase(found);
   // What waited for its window goes on the wire, and learns there that nobody is left.
@@ -235,6 +241,15 @@ Endpoint Network::SourceOf(const Socket& socket, const Endpoint& destination) co
   return source;
 }
 
+// Whether one of the host's addresses can be the source of what goes there.
+bool Network::HasRoute(HostId host, const Endpoint& destination, HostId target) const {
+  if (host == target) return true;
+  const std::vector<Endpoint>& addresses = hosts_[host].addresses;
+  return std::any_of(addresses.begin(), addresses.end(),
+                     [&](const Endpoint& own) { return own.family() == destination.family(); });
+}
+
+// 0: there is none left.
 uint16_t Network::TakePort(HostId id) {
   constexpr uint16_t kFirst = 32768;
   constexpr uint16_t kEnd = 61000;
@@ -242,12 +257,17 @@ uint16_t Network::TakePort(HostId id) {
   for (int tries = 0; tries < kEnd - kFirst; ++tries) {
     const uint16_t port = host.next_port;
     host.next_port = port + 1 == kEnd ? kFirst : static_cast<uint16_t>(port + 1);
-    const bool is_taken =
+    const bool is_bound =
         std::any_of(host.bindings.begin(), host.bindings.end(),
                     [&](const Binding& binding) { return binding.endpoint.port() == port; });
-    if (!is_taken) return port;
+    if (!is_bound && !host.ports_of_connects.contains(port)) return port;
   }
   return 0;
+}
+
+// The one that the endpoint names; where it names none, one that is free.
+uint16_t Network::PortFor(HostId host, const Endpoint& local) {
+  return IsIp(local) && local.port() == 0 ? TakePort(host) : local.port();
 }
 
 absl::Status Network::CheckBind(HostId host, const Endpoint& local, bool is_datagram,
@@ -280,6 +300,8 @@ absl::StatusOr<SocketId> Network::Listen(HostId host, const Endpoint& local,
                                          const ListenerOptions& options) {
   absl::Status status = CheckBind(host, local, /*is_datagram=*/false, options.share_port);
   if (!status.ok()) return status;
+  const uint16_t port = PortFor(host, local);
+  if (IsIp(local) && port == 0) return NoPortLeft();
   Error error;
   Socket* socket = MakeUnlessShort(Socket::Kind::kListener, host, &error);
   if (socket == nullptr) {
@@ -288,7 +310,7 @@ absl::StatusOr<SocketId> Network::Listen(HostId host, const Endpoint& local,
   }
   constexpr uint32_t kBufferBytesMin = 2048;
   socket->local = local;
-  if (IsIp(local) && local.port() == 0) socket->local.set_port(TakePort(host));
+  if (IsIp(local)) socket->local.set_port(port);
   socket->backlog = static_cast<uint32_t>(std::max(options.backlog, 1));
   if (options.recv_buffer_bytes != 0) {
     socket->recv_capacity = std::max(options.recv_buffer_bytes, kBufferBytesMin);
@@ -307,6 +329,8 @@ absl::StatusOr<SocketId> Network::Listen(HostId host, const Endpoint& local,
 absl::StatusOr<SocketId> Network::OpenDatagram(HostId host, const Endpoint& local) {
   absl::Status status = CheckBind(host, local, /*is_datagram=*/true, /*shares=*/false);
   if (!status.ok()) return status;
+  const uint16_t port = PortFor(host, local);
+  if (IsIp(local) && port == 0) return NoPortLeft();
   Error error;
   Socket* socket = MakeUnlessShort(Socket::Kind::kDatagram, host, &error);
   if (socket == nullptr) {
@@ -314,7 +338,7 @@ absl::StatusOr<SocketId> Network::OpenDatagram(HostId host, const Endpoint& loca
         "cannot open a datagram socket: the simulated host is short: ", ErrorText(error)));
   }
   socket->local = local;
-  if (IsIp(local) && local.port() == 0) socket->local.set_port(TakePort(host));
+  if (IsIp(local)) socket->local.set_port(port);
   hosts_[host].bindings.push_back(
       {.is_datagram = true, .shares_port = false, .endpoint = socket->local, .socket = socket->id});
   return socket->id;
@@ -325,6 +349,9 @@ absl::StatusOr<SocketId> Network::OpenDatagram(HostId host, const Endpoint& loca
 CallResult Network::StartConnect(HostId host, const Endpoint& remote) {
   HostId target;
   if (!FindHost(host, remote, &target)) return Failed(Error::kHostUnreachable);
+  if (!HasRoute(host, remote, target)) return Failed(Error::kNetworkUnreachable);
+  const uint16_t port = IsIp(remote) ? TakePort(host) : 0;
+  if (IsIp(remote) && port == 0) return Failed(Error::kAddressNotAvailable);
   Error error;
   Socket* socket = MakeUnlessShort(Socket::Kind::kStream, host, &error);
   if (socket == nullptr) return Failed(error);
@@ -334,7 +361,11 @@ CallResult Network::StartConnect(HostId host, const Endpoint& remote) {
     socket->remote.set_port(remote.port());
   }
   socket->local = SourceFor(host, remote);
-  if (IsIp(remote)) socket->local.set_port(TakePort(host));
+  if (port != 0) {
+    socket->local.set_port(port);
+    socket->port_of_connect = port;
+    hosts_[host].ports_of_connects.insert(port);
+  }
   socket->peer_host = target;
   socket->connecting = true;
   const SocketId id = socket->id;
@@ -354,6 +385,7 @@ CallResult Network::StartConnect(HostId host, const Endpoint& remote) {
 // A place in the listener's queue is free, or the listener is going: those that wait for it try
 // again. Only Unix-domain ones do, as TCP asks again by time.
 void Network::LetConnect(Socket& listener) {
+  if (listener.kind != Socket::Kind::kListener) return;
   const std::vector<SocketId> held_out = std::exchange(listener.held_out, {});
   for (const SocketId id : held_out) {
     engine_.After(0, [this, id, now = engine_.Now()] { OnConnectArrives(id, now); });

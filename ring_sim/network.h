@@ -28,6 +28,8 @@ using CallResult = int64_t;
 inline constexpr CallResult kWouldBlock = -1000;
 constexpr CallResult Failed(Error error) { return -static_cast<CallResult>(error); }
 
+bool IsLoopback(const Endpoint& endpoint);
+
 // The calls are those of a system's sockets, none of which blocks. Each id must be of a socket that
 // is there.
 class Network {
@@ -86,7 +88,9 @@ class Network {
   Endpoint SourceFor(HostId host, const Endpoint& destination) const;
   // What a datagram says that it is from.
   Endpoint SourceOf(const Socket& socket, const Endpoint& destination) const;
+  bool HasRoute(HostId host, const Endpoint& destination, HostId target) const;
   uint16_t TakePort(HostId host);
+  uint16_t PortFor(HostId host, const Endpoint& local);
   void Unbind(const Socket& socket);
   bool IsReachable(HostId from, HostId to) const {
     return !hosts_[from].is_down && !hosts_[to].is_down && !blocked_.contains({from, to}) &&
@@ -119,11 +123,15 @@ class Network {
   void SendReset(Socket& socket);
   void PutOnWire(Socket& socket, Segment::Kind kind, std::string bytes);
   void Deliver(SocketId id);
+  bool IsLostReset(const Socket& socket);
   bool IsHeld(Socket& socket);
   void Arrive(Socket& socket, const Segment& segment);
   void Break(Socket& socket, Error error);
   void RemoveIfDone(Socket& socket);
 
+  // Datagrams.
+  CallResult SendToPath(Socket& socket, std::string_view bytes, const Endpoint& path);
+  void LetSend(Socket& receiver);
   void OnDatagram(HostId from, HostId to, const Endpoint& destination, Datagram datagram);
 
   Engine& engine_;

@@ -82,6 +82,10 @@ struct Faults {
   // this time. The clocks of other hosts do not, so that timers and deadlines seem early to them.
   uint32_t clock_jump = 0;
   int64_t clock_jump_max_ns = 10'000'000'000;
+  // Each cancel, deadline and close that ends an operation: it comes too late. An operation of a
+  // file goes on, and cannot be cancelled; of a transfer that has not come to its end, what can be
+  // transferred then is, and told.
+  uint32_t late_cancel = 0;
   // Each connection that is ready in a turn: another one has its completions first.
   uint32_t reorder = 0;
 };

@@ -55,7 +55,7 @@ OpenedFile* OpenedOf(const FileSlot* file) {
 absl::StatusOr<FileId> SimRing::AddFile(const FileSource& source) {
   const absl::StatusOr<FileId> id = files_.FreeId();
   if (!id.ok()) return id;
-  if (source.path == nullptr) return AddDescriptor(static_cast<int>(source.handle));
+  if (source.path == nullptr) return AddDescriptor(source.handle);
   auto opened = std::make_shared<OpenedFile>();
   const CallResult result = disk_.Open(nullptr, source.path, source.options, opened.get());
   if (result < 0) return OpenStatus(source.path, static_cast<Error>(-result));
@@ -63,11 +63,12 @@ absl::StatusOr<FileId> SimRing::AddFile(const FileSource& source) {
 }
 
 // There is room for it.
-absl::StatusOr<FileId> SimRing::AddDescriptor(int descriptor) {
-  std::shared_ptr<OpenedFile> opened = descriptors_.Find(descriptor);
+absl::StatusOr<FileId> SimRing::AddDescriptor(NativeHandle handle) {
+  const auto descriptor = static_cast<int>(handle);
+  std::shared_ptr<OpenedFile> opened =
+      NativeHandle{descriptor} == handle ? descriptors_.Find(descriptor) : nullptr;
   if (opened == nullptr) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the simulated host has no open file ", descriptor));
+    return absl::InvalidArgumentError(absl::StrCat("the simulated host has no open file ", handle));
   }
   if (descriptors_.IsOfRing(descriptor)) {
     return absl::AlreadyExistsError(
@@ -206,9 +207,9 @@ void SimRing::RunOpened() {
   }
 }
 
-// What the disk has not begun, it never will.
+// What the disk has not begun, it never will. By chance it has begun already.
 bool SimRing::CancelFile(Operation& operation) {
-  if (operation.has(kEnding) || operation.file.is_opened) return false;
+  if (operation.has(kEnding) || operation.file.is_opened || IsLateCancel()) return false;
   EndSoon(operation, ToResult(Error::kCanceled));
   return true;
 }

@@ -44,7 +44,9 @@ void SimRing::BeginShutdown(Operation& operation) {
   Connection& connection = connections_[operation.connection];
   statistics_.kernel_submissions.Add(1);
   const CallResult result = network_.Shutdown(SocketOf(connection), operation.how);
-  if (result == 0 && operation.how != Direction::kSend) connection.recv_shut = true;
+  // A datagram socket is shut down although it is not connected, and the call says that it is not.
+  const bool is_shut = result == 0 || connection.has_messages();
+  if (is_shut && operation.how != Direction::kSend) connection.recv_shut = true;
   // What waits is told, and so are polls.
   connection.poll_edges |= kBothEdges;
   connection.set(kPollsDue);

@@ -28,6 +28,10 @@ std::string CodeText(int code) {
   return absl::StrCat("simulated, ", ErrorName(ErrorFromCode(code)));
 }
 
+absl::Status HostHasStopped() {
+  return absl::FailedPreconditionError("the ring's host has stopped: destroy the ring");
+}
+
 }  // namespace
 
 SimRing::SimRing(World& world, HostId host, uint32_t number, const RingOptions& options)
@@ -61,6 +65,7 @@ int64_t SimRing::ClockNanos() const { return world_.NanosOf(host_); }
 // At once it is safe in other threads and in signal handlers, which have no place in a run that is
 // to be had again.
 void SimRing::Wake() {
+  if (!world_.IsItsThread()) return AddWake();
   Engine& engine = world_.engine();
   const int64_t delay_max_ns = engine.faults().wake_delay_max_ns;
   if (delay_max_ns == 0 || engine.options().clock == Clock::kSystem) return AddWake();
@@ -76,6 +81,7 @@ void SimRing::Wake() {
 
 absl::StatusOr<ListenerId> SimRing::CreateListener(const Endpoint& endpoint,
                                                    const ListenerOptions& options) {
+  if (is_stopped()) return HostHasStopped();
   const absl::StatusOr<ListenerId> id = listeners_.FreeId();
   if (!id.ok()) return id;
   const absl::StatusOr<SocketId> socket = network_.Listen(host_, endpoint, options);
@@ -88,13 +94,17 @@ absl::StatusOr<ListenerId> SimRing::CreateListener(const Endpoint& endpoint,
 absl::Status SimRing::CloseListener(ListenerId id) {
   Listener* listener = listeners_.Find(id);
   if (listener == nullptr) return StaleId("listener");
-  CancelAccepts(*listener);
-  network_.Close(std::exchange(listener->socket, 0), /*reset=*/false);
+  const SocketId socket = std::exchange(listener->socket, 0);
+  if (!is_stopped()) {  // else the socket is gone, and nothing completes
+    CancelAccepts(*listener);
+    network_.Close(socket, /*reset=*/false);
+  }
   listeners_.Retire(*listener);
   return absl::OkStatus();
 }
 
 absl::StatusOr<Endpoint> SimRing::FindAddress(const AddressOf& of) {
+  if (is_stopped()) return HostHasStopped();
   if (of.listener.is_set()) {
     const Listener* listener = listeners_.Find(of.listener);
     if (listener == nullptr) return StaleId("listener");
@@ -143,6 +153,7 @@ absl::Status SimRing::CheckHandle(NativeHandle handle) {
 }
 
 absl::StatusOr<ConnectionId> SimRing::AddSocket(const SocketSource& source) {
+  if (is_stopped()) return HostHasStopped();
   if (source.local == nullptr) {
     if (absl::Status status = CheckHandle(source.handle); !status.ok()) return status;
     return AddConnection(static_cast<SocketId>(source.handle));
@@ -155,6 +166,7 @@ absl::StatusOr<ConnectionId> SimRing::AddSocket(const SocketSource& source) {
 }
 
 absl::StatusOr<NativeHandle> SimRing::UnregisterSocket(ConnectionId id) {
+  if (is_stopped()) return HostHasStopped();
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return StaleId("connection");
   if (!connection->idle()) return ConnectionInFlight();
@@ -169,9 +181,9 @@ absl::StatusOr<NativeHandle> SimRing::UnregisterSocket(ConnectionId id) {
 uint32_t SimRing::Enter(EnterMode mode, const WaitOptions& options) {
   CHECK(mode == EnterMode::kLook || !is_stopped())
       << "the ring's host has stopped: the ring can only be destroyed";
-  return DoEnter(mode, options, [this](int64_t /*now_ns*/, int64_t until_ns) {
+  return DoEnter(mode, options, [this, mode](int64_t /*now_ns*/, int64_t until_ns) {
     statistics_.kernel_entries.Add(1);
-    world_.WaitFor(*this, until_ns);
+    world_.WaitFor(*this, mode, until_ns);
   });
 }
 

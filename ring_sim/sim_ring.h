@@ -125,8 +125,11 @@ class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private 
   int32_t AddAccepted(SocketId socket, uint32_t* flags);
 
   // Transfers: sim_transfer.cc.
+  bool IsLateCancel();
   void RunRecv(Connection& connection);
+  void TakeBytes(Connection& connection);
   void RunSend(Connection& connection);
+  void GiveBytes(Connection& connection);
   void RunTransferAll(Connection& connection, Operation& operation, bool is_send);
   void RunRecvFrom(Connection& connection, Operation& operation);
   void RunSendTo(Connection& connection, Operation& operation);
@@ -170,7 +173,7 @@ class SimRing final : public emulated::EmulatedRing<SimRing, SimTypes>, private 
   absl::StatusOr<Endpoint> FindAddress(const AddressOf& of) override;
   absl::StatusOr<FileId> AddFile(const FileSource& source) override;
   absl::StatusOr<NativeHandle> FindFile(FileId file, FileUse use) override;
-  absl::StatusOr<FileId> AddDescriptor(int descriptor);
+  absl::StatusOr<FileId> AddDescriptor(NativeHandle handle);
   absl::Status CheckHandle(NativeHandle handle);
   absl::StatusOr<ConnectionId> AddConnection(SocketId socket);
 

@@ -4,13 +4,27 @@
 
 #include "ring/endpoint.h"
 #include "ring_sim/sim_ring.h"
+#include "ring_sim/simulated_world.h"
 
 namespace ioring::sim {
 
 // ---- Trying. Each needs room for completions (HasRoom).
 
+// Whether a cancel, or a deadline, comes too late, so that what can be done is done.
+bool SimRing::IsLateCancel() {
+  Engine& engine = world_.engine();
+  return engine.random().Chance(engine.faults().late_cancel);
+}
+
 void SimRing::RunRecv(Connection& connection) {
-  if (connection.has(kRecvCancelled)) return EndHalf(connection, /*is_send=*/false, kWasCancelled);
+  const bool waits_for_buffer = connection.has(kStalled);
+  if (!connection.has(kRecvCancelled) || (!waits_for_buffer && IsLateCancel())) {
+    TakeBytes(connection);
+  }
+  if (connection.has(kRecvCancelled)) EndHalf(connection, /*is_send=*/false, kWasCancelled);
+}
+
+void SimRing::TakeBytes(Connection& connection) {
   switch (connection.recv_kind) {
     case Transfer::kPlain: {
       const CallResult result = TryRecv(connection, connection.recv.data, connection.recv.length);
@@ -36,7 +50,11 @@ CallResult SimRing::TrySend(Connection& connection, const std::byte* data, uint3
 }
 
 void SimRing::RunSend(Connection& connection) {
-  if (connection.has(kSendCancelled)) return EndHalf(connection, /*is_send=*/true, kWasCancelled);
+  if (!connection.has(kSendCancelled) || IsLateCancel()) GiveBytes(connection);
+  if (connection.has(kSendCancelled)) EndHalf(connection, /*is_send=*/true, kWasCancelled);
+}
+
+void SimRing::GiveBytes(Connection& connection) {
   if (connection.send_kind == Transfer::kPlain) {
     const CallResult result = TrySend(connection, connection.send.data, connection.send.length);
     if (result != kWouldBlock) EndPlain</*kIsSend=*/true>(connection, result);
@@ -80,8 +98,9 @@ void SimRing::RunRecvFrom(Connection& connection, Operation& operation) {
 void SimRing::RunSendTo(Connection& connection, Operation& operation) {
   const Operation::Message& message = operation.message;
   statistics_.kernel_submissions.Add(1);
-  EndTransfer(connection, operation, /*is_send=*/true,
-              network_.SendTo(SocketOf(connection), message.data, message.length, message.address));
+  const CallResult result =
+      network_.SendTo(SocketOf(connection), message.data, message.length, message.address);
+  if (result != kWouldBlock) EndTransfer(connection, operation, /*is_send=*/true, result);
 }
 
 }  // namespace ioring::sim

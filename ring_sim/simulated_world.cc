@@ -176,9 +176,14 @@ bool World::Step(int64_t until_ns) {
   return std::min(next_ns, until_ns) != Engine::kNever;
 }
 
-void World::WaitFor(SimRing& ring, int64_t until_ns) {
+void World::WaitFor(SimRing& ring, EnterMode mode, int64_t until_ns) {
   const int64_t ahead_ns = machines_[ring.host()].clock_ahead_ns;
-  GoOn(ring, until_ns == Engine::kNever ? until_ns : until_ns - ahead_ns);
+  if (until_ns != Engine::kNever) until_ns -= ahead_ns;
+  if (ring.HasNews() || until_ns <= engine_.Now()) {
+    LookOnce(ring, mode);
+  } else {
+    GoOn(ring, until_ns);
+  }
   if (!is_virtual()) return;
   const Faults& faults = engine_.faults();
   Random& random = engine_.random();
@@ -205,12 +210,23 @@ void World::Pause(SimRing& ring, int64_t time_ns) {
   ring.set_waiting(false);
 }
 
-void World::GoOn(SimRing& ring, int64_t until_ns) {
-  if (ring.HasNews() || until_ns <= engine_.Now()) {
-    if (is_virtual()) engine_.SetNow(engine_.Now() + engine_.options().call_ns);
+// Nobody sleeps. A program that only ever polls must let the others run, or what it polls for never
+// comes. The submits of a callback are parts of its turn: if they did so, callbacks would run
+// within one another as deep as there are rings.
+void World::LookOnce(SimRing& ring, EnterMode mode) {
+  if (is_virtual()) engine_.SetNow(engine_.Now() + engine_.options().call_ns);
+  if (depth_ != 0 && mode == EnterMode::kSubmit) {
     engine_.RunDue();
     return;
   }
+  ring.set_waiting(true);
+  RunActions();
+  engine_.RunDue();
+  RunPrograms();
+  ring.set_waiting(false);
+}
+
+void World::GoOn(SimRing& ring, int64_t until_ns) {
   ring.set_waiting(true);
   do {
     if (Step(until_ns)) continue;

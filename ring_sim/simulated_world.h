@@ -20,14 +20,16 @@
 //    that takes none ends the program.
 //  - The code that calls the world (RunFor and the like), or waits on a ring. There is one of it.
 //
-// Clock: only a wait, RunFor and the like move the clock. They move it once every ring with a
+// Clock: a wait, RunFor and the like move the clock. They move it once every ring with a
 // callback has had its turn, in the order in which the rings were made, and none has anything to do
 // at the present time. The clock moves to the next event, to the next timer of a ring with a
 // callback, or to the end of the wait, whichever is first. A wait therefore lets all other programs
 // run. So does a wait within a callback, except for that callback and for code that waits outside
 // of it. A ring without a callback stands still while no code waits on it: its timers do not move
-// the clock, and are late at the next wait. Each submit, and each wait that does not sleep, takes
-// WorldOptions::call_ns.
+// the clock, and are late at the next wait.
+// A submit, and a wait that does not sleep, takes WorldOptions::call_ns where it looks at the world
+// (of those that find completions, only some do), and lets all others have one turn. A submit
+// within a callback does not let others run.
 // If a wait without a limit begins when nothing will happen any more, the program ends, and prints
 // the seed and the log.
 //
@@ -44,8 +46,9 @@
 // not of a system.
 //
 // Requires: the world outlives its rings.
-// Threads: one. Only Ring::Wake may be called from others, and then a run is not repeated. The
-// child of a fork must not use the world.
+// Threads: one, the one that makes the world. Only Ring::Wake may be called from others (then
+// without Faults::wake_delay_max_ns), and then a run is not repeated. From a signal handler it may
+// be called only where that delay is 0. The child of a fork must not use the world.
 #ifndef IORING_RING_SIM_SIMULATED_WORLD_H_
 #define IORING_RING_SIM_SIMULATED_WORLD_H_
 
@@ -56,6 +59,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -119,16 +123,18 @@ class World {
 
   Faults& faults() { return engine_.faults(); }
   // Sets whether bytes that `from` sends reach `to`. If they do not, streams between the two wait,
-  // and continue once `to` is reachable again, unless they time out; datagrams are lost. What is
-  // made reachable is so, whatever Faults::partition has cut before.
+  // and continue once `to` is reachable again, unless they time out; datagrams and resets are lost,
+  // so that the peer of a connection that is reset hears of it only when it sends. What is made
+  // reachable is so, whatever Faults::partition has cut before.
   void SetReachable(HostId from, HostId to, bool reachable) {
     network_.SetReachable(from, to, reachable);
   }
   void Partition(HostId a, HostId b);
   void Heal(HostId a, HostId b);
   // Stops the host at once. Its sockets are gone, and their peers are not told. Operations in
-  // flight on its rings never complete, and nothing uses their memory any more: what is registered
-  // can be unregistered, and the ring destroyed, and nothing else. A host that
+  // flight on its rings never complete, and nothing uses their memory any more: listeners and files
+  // can be closed, what is registered can be unregistered, and the ring destroyed. What else asks
+  // for a socket is FailedPrecondition, and a submit or a wait ends the program. A host that
   // Faults::stop_host has stopped stays down until StartHost. Requires: no program of the host runs
   // or waits. Give its rings callbacks, and stop it from outside of them, or by After.
   void StopHost(HostId host);
@@ -197,11 +203,13 @@ class World {
   Engine& engine() { return engine_; }
   int64_t NanosOf(HostId host) const { return engine_.Now() + machines_[host].clock_ahead_ns; }
   Network& network() { return network_; }
+  bool IsItsThread() const { return std::this_thread::get_id() == thread_; }
   SimRing* FindRing(uint32_t number);
   void Forget(const SimRing& ring);
   // Lets the world go on until the ring has something to do, or until the time, which is of its
   // host's clock.
-  void WaitFor(SimRing& ring, int64_t until_ns);
+  void WaitFor(SimRing& ring, EnterMode mode, int64_t until_ns);
+  void LookOnce(SimRing& ring, EnterMode mode);
   void GoOn(SimRing& ring, int64_t until_ns);
   void Pause(SimRing& ring, int64_t time_ns);
 
@@ -219,6 +227,7 @@ class World {
   bool is_virtual() const { return engine_.options().clock == Clock::kVirtual; }
 
   const uint64_t seed_;
+  const std::thread::id thread_ = std::this_thread::get_id();
   Engine engine_;
   Network network_;
   std::deque<Machine> machines_;               // by HostId

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -100,6 +101,7 @@ struct Socket {
   // ---- Streams.
   SocketId peer = 0;
   HostId peer_host = 0;
+  uint16_t port_of_connect = 0;  // nobody else's; 0: none
   bool connecting = false;
   bool connected = false;
   bool broken = false;         // by a reset, a time-out, or a connect that failed
@@ -126,7 +128,9 @@ struct Socket {
 
   // ---- Listeners.
   uint32_t backlog = 0;
-  std::deque<SocketId> waiting;    // to be accepted
+  std::deque<SocketId> waiting;  // to be accepted
+
+  // ---- Both.
   std::vector<SocketId> held_out;  // Unix-domain ones, until there is room in the queue
 
   // One that connects.
@@ -145,6 +149,7 @@ struct Host {
   std::string name;
   std::vector<Endpoint> addresses;  // their ports mean nothing
   std::vector<Binding> bindings;
+  std::set<uint16_t> ports_of_connects;
   uint16_t next_port = 32768;
   uint32_t sockets = 0;
   bool is_down = false;

@@ -81,7 +81,12 @@ CallResult Network::Send(Socket& socket, const std::byte* data, size_t bytes) {
 
 CallResult Network::Shutdown(Socket& socket, Direction direction) {
   if (direction != Direction::kSend) socket.recv_shut = true;
-  if (socket.kind == Socket::Kind::kDatagram) return Failed(Error::kNotConnected);
+  if (socket.kind == Socket::Kind::kDatagram) {
+    if (direction != Direction::kRecv) socket.send_shut = true;
+    // As of Linux, which shuts down all the same what it says is not connected.
+    const bool is_unix = socket.local.family() == Endpoint::Family::kUnix;
+    return is_unix ? 0 : Failed(Error::kNotConnected);
+  }
   if (!socket.connected || socket.broken) return Failed(Error::kNotConnected);
   if (direction != Direction::kRecv) {
     socket.send_shut = true;
@@ -94,6 +99,7 @@ PollEvents Network::Poll(Socket& socket) {
   PollEvents events = kPollNone;
   if (socket.kind == Socket::Kind::kDatagram) {
     if (!socket.datagrams.empty() || socket.recv_shut) events |= kPollReadable;
+    if (socket.recv_shut && socket.send_shut) events |= kPollHangUp;
     return events | kPollWritable;
   }
   if (!socket.received.empty() || socket.end_received || socket.recv_shut || socket.broken) {
@@ -105,7 +111,8 @@ PollEvents Network::Poll(Socket& socket) {
   } else {
     socket.wants_room = true;
   }
-  if (socket.broken || (socket.end_received && socket.send_shut)) events |= kPollHangUp;
+  const bool recv_is_over = socket.end_received || socket.recv_shut;
+  if (socket.broken || (recv_is_over && socket.send_shut)) events |= kPollHangUp;
   if (socket.error != Error::kOk) events |= kPollError;
   return events;
 }
@@ -116,6 +123,7 @@ void Network::Close(SocketId id, bool reset) {
   if (socket.kind != Socket::Kind::kStream) {
     Unbind(socket);
     LetConnect(socket);
+    LetSend(socket);
     for (const SocketId waiting : socket.waiting) Close(waiting, /*reset=*/true);
     return Remove(id);
   }
@@ -193,6 +201,15 @@ void Network::PutOnWire(Socket& socket, Segment::Kind kind, std::string bytes) {
   engine_.At(socket.last_due_ns, [this, id = socket.id] { Deliver(id); });
 }
 
+// True: a partition is in the way of one that ends with a reset. It is gone, and repeats nothing.
+// Its peer hears of it when it sends.
+bool Network::IsLostReset(const Socket& socket) {
+  const bool is_lost = socket.wire.back().kind == Segment::Kind::kReset &&
+                       !IsReachable(socket.host, socket.peer_host);
+  if (is_lost) engine_.Log(Happened::kHeld, socket.id);
+  return is_lost;
+}
+
 // True: a partition is in the way. What is on the wire is tried again, until its time is up.
 bool Network::IsHeld(Socket& socket) {
   if (IsReachable(socket.host, socket.peer_host)) {
@@ -222,7 +239,9 @@ void Network::Deliver(SocketId id) {
   // What arrives may end the socket.
   for (Socket* socket = Find(id); socket != nullptr; socket = Find(id)) {
     if (socket->is_retrying || socket->wire.empty()) return;
-    if (socket->wire.front().due_ns > engine_.Now() || IsHeld(*socket)) return;
+    if (socket->wire.front().due_ns > engine_.Now()) return;
+    if (IsLostReset(*socket)) return Remove(id);
+    if (IsHeld(*socket)) return;
     const Segment segment = std::move(socket->wire.front());
     socket->wire.pop_front();
     Arrive(*socket, segment);
@@ -288,6 +307,7 @@ CallResult Network::RecvFrom(Socket& socket, std::byte* data, size_t bytes, Endp
   const Datagram datagram = std::move(socket.datagrams.front());
   socket.datagrams.pop_front();
   socket.datagram_bytes -= TakenBy(datagram);
+  LetSend(socket);
   if (source != nullptr) *source = datagram.source;
   const size_t count = std::min(bytes, datagram.bytes.size());
   if (count != 0) std::memcpy(data, datagram.bytes.data(), count);
@@ -300,9 +320,14 @@ CallResult Network::SendTo(Socket& socket, const std::byte* data, size_t bytes,
   constexpr size_t kDatagramBytesMax = 65'507;  // IPv4's
   if (socket.kind != Socket::Kind::kDatagram) return Failed(Error::kAlreadyConnected);
   if (destination.family() != socket.local.family()) return Failed(Error::kInvalidArgument);
+  if (socket.send_shut) return Failed(Error::kBrokenPipe);
+  if (!destination.path().empty()) return SendToPath(socket, TextOf(data, bytes), destination);
   if (bytes > kDatagramBytesMax) return Failed(Error::kMessageTooLong);
   HostId host;
   if (!FindHost(socket.host, destination, &host)) return Failed(Error::kHostUnreachable);
+  if (!HasRoute(socket.host, destination, host)) return Failed(Error::kNetworkUnreachable);
+  // As of Linux.
+  if (host != socket.host && IsLoopback(socket.local)) return Failed(Error::kInvalidArgument);
   const Faults& faults = engine_.faults();
   Random& random = engine_.random();
   MayCut(socket.host, host);
@@ -329,6 +354,35 @@ CallResult Network::SendTo(Socket& socket, const std::byte* data, size_t bytes,
     });
   }
   return result;
+}
+
+// A Unix-domain one. As on Linux it is there at once, or whoever sends it is told why not, and a
+// queue that is full lets senders wait: nothing is lost.
+CallResult Network::SendToPath(Socket& socket, std::string_view bytes, const Endpoint& path) {
+  if (bytes.size() > socket.send_capacity) return Failed(Error::kMessageTooLong);
+  const SocketId bound = FindBound(socket.host, path, /*is_datagram=*/true);
+  if (bound == 0) return Failed(Error::kNotFound);
+  Socket& receiver = *Find(bound);
+  if (receiver.recv_shut) return Failed(Error::kBrokenPipe);
+  Datagram datagram{socket.local, std::string(bytes)};
+  const uint64_t takes = TakenBy(datagram);
+  if (!receiver.datagrams.empty() && receiver.datagram_bytes + takes > receiver.recv_capacity) {
+    receiver.held_out.push_back(socket.id);
+    return kWouldBlock;
+  }
+  engine_.Log(Happened::kDatagram, bound, bytes.size());
+  receiver.datagram_bytes += takes;
+  receiver.datagrams.push_back(std::move(datagram));
+  Notify(receiver, kRecvEdge);
+  return static_cast<CallResult>(bytes.size());
+}
+
+// Those that wait for room for a datagram try again: there is some, or the receiver is going.
+void Network::LetSend(Socket& receiver) {
+  if (receiver.kind != Socket::Kind::kDatagram) return;
+  for (const SocketId id : std::exchange(receiver.held_out, {})) {
+    if (Socket* sender = Find(id); sender != nullptr) Notify(*sender, kSendEdge);
+  }
 }
 
 void Network::OnDatagram(HostId from, HostId to, const Endpoint& destination, Datagram datagram) {

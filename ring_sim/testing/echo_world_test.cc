@@ -72,6 +72,7 @@ Faults Harmless(Random& random) {
   faults.partition_one_way = Half(random, 2'000);
   faults.pause = Half(random, 10'000);
   faults.wake_delay_max_ns = Half(random, 1'000'000);
+  faults.late_cancel = Half(random, 300'000);
   faults.reorder = Half(random, 300'000);
   return faults;
 }
@@ -359,7 +360,7 @@ TEST(EchoWorld, EveryByteComesBackOnce) {
   TellAtDeath(&Tell);
   if (const char* const text = std::getenv("IORING_ECHO_WORLD_TRIAL"); text != nullptr) {
     const EchoPlan plan = DrawPlan(first);
-    const absl::StatusOr<Trial> trial = ParseTrial(plan.trial, text);
+    const absl::StatusOr<Trial> trial = ParseTrial(text);
     ASSERT_TRUE(trial.ok()) << trial.status();
     const EchoRun run = RunTrial(plan, *trial);
     ASSERT_EQ(run.problem, "") << run.log;
@@ -376,7 +377,24 @@ TEST(EchoWorld, EveryByteComesBackOnce) {
   std::printf("%llu seeds of the echo world ran, from %llu on; %llu bytes came back\n",
               static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(first),
               static_cast<unsigned long long>(bytes));
-  EXPECT_GT(bytes, 1'000 * seeds) << "too little for a test";
+  // One seed may say little.
+  if (seeds >= 100) {
+    EXPECT_GT(bytes, 1'000 * seeds) << "too little for a test";
+  }
+}
+
+TEST(EchoWorld, EveryPlanCanBeReadBack) {
+  for (uint64_t seed = 1; seed <= 500; ++seed) {
+    const std::string text = Describe(DrawPlan(seed).trial);
+    const absl::StatusOr<Trial> trial = ParseTrial(text);
+    ASSERT_TRUE(trial.ok()) << text << "\n" << trial.status();
+    EXPECT_EQ(Describe(*trial), text);
+  }
+  const std::string all =
+      "seed 3, length 2, faults_max 9, late_ns 4, clock 1, call_ns 2, recv_buffer_bytes 3, "
+      "send_buffer_bytes 4, segment_bytes 5, connect_timeout_ns 6, stream_timeout_ns 7, "
+      "retry_ns 8, max_sockets 9, disk_bytes 10, unnamed_files 0";
+  EXPECT_EQ(Describe(ParseTrial(all).value_or(Trial())), all);
 }
 
 // The defect is the plan's: it says that nothing breaks connections, but something does.
@@ -396,17 +414,17 @@ TEST(EchoWorld, AFailureIsShrunkAndCanBeHadAgain) {
   ASSERT_NE(begin, std::string::npos) << text;
   const size_t end = text.find('"', begin);
   const std::string smaller = text.substr(begin + 7, end - begin - 7);
-  const absl::StatusOr<Trial> trial = ParseTrial(plan.trial, smaller);
+  const absl::StatusOr<Trial> trial = ParseTrial(smaller);
   ASSERT_TRUE(trial.ok()) << trial.status();
   EXPECT_EQ(Describe(*trial), smaller);
-  EXPECT_THAT(smaller, EndsWith(", faults_max 1, reset 10000"));
+  EXPECT_THAT(smaller, HasSubstr(", faults_max 1, reset 10000"));
   EXPECT_LT(trial->length, 10u);
   const EchoRun rest = RunTrial(plan, *trial);
   EXPECT_FALSE(rest.problem.empty());
   EXPECT_THAT(text, EndsWith(rest.log));
   for (const char* const wrong :
        {"", "seed", "seed x", "length 0", "resets 1", "reset 5000000000"}) {
-    EXPECT_FALSE(ParseTrial(plan.trial, wrong).ok()) << wrong;
+    EXPECT_FALSE(ParseTrial(wrong).ok()) << wrong;
   }
 }
 

@@ -10,9 +10,9 @@
 
 namespace ioring::sim {
 
-// `base` has what a description leaves out: how long faults last, sizes, limits. Faults that the
-// text does not name are off. Errors: InvalidArgument, with the part that cannot be read.
-absl::StatusOr<Trial> ParseTrial(const Trial& base, std::string_view text);
+// The text does not say what is as it is by default. Errors: InvalidArgument, with the part that
+// cannot be read.
+absl::StatusOr<Trial> ParseTrial(std::string_view text);
 
 }  // namespace ioring::sim
 
