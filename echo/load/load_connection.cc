@@ -69,11 +69,7 @@ absl::StatusOr<uint32_t> LoadConnection::OnReceived(std::span<const std::byte> b
         pattern_.FirstMismatch(receive_position_, bytes.first(comparable));
     if (mismatch.has_value()) return WrongByte(receive_position_ + *mismatch, bytes[*mismatch]);
   }
-  if (bytes.size() > owed) {
-    return absl::DataLossError(
-        absl::StrFormat("connection %d: %d bytes came back, of which only %d had been sent",
-                        number_, receive_position_ + bytes.size(), bytes_sent()));
-  }
+  if (bytes.size() > owed) return TooManyBytes(bytes.size());
   receive_position_ += bytes.size();
   return CompleteMessages(bytes.size(), now, histogram);
 }
@@ -84,6 +80,12 @@ void LoadConnection::RecordInFlight(LoadTime now, LatencyHistogram& histogram) c
     histogram.Record(now - start_times_[slot]);
     if (++slot == shape_.depth) slot = 0;
   }
+}
+
+absl::Status LoadConnection::TooManyBytes(size_t bytes) const {
+  return absl::DataLossError(
+      absl::StrFormat("connection %d: %d bytes came back, of which only %d had been sent", number_,
+                      receive_position_ + bytes, bytes_sent()));
 }
 
 absl::Status LoadConnection::WrongByte(uint64_t position, std::byte got) const {

@@ -72,6 +72,9 @@ class LoadConnection {
   absl::StatusOr<uint32_t> OnReceived(std::span<const std::byte> bytes, LoadTime now,
                                       LatencyHistogram* histogram);
 
+  // DataLoss, for so many bytes that come back although all that was sent has.
+  absl::Status TooManyBytes(size_t bytes) const;
+
   // Records the ages of the messages that are on their way. O(n) in these.
   void RecordInFlight(LoadTime now, LatencyHistogram& histogram) const;
 

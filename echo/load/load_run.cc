@@ -22,6 +22,7 @@
 #include "echo/load/load_connect.h"
 #include "echo/load/load_connection.h"
 #include "echo/load/message_schedule.h"
+#include "echo/load/operation_batch.h"
 #include "echo/load/reply_watch.h"
 #include "echo/load/retry_list.h"
 #include "process/process_cpu.h"
@@ -50,7 +51,7 @@ constexpr nanoseconds kLingerTime = kCloseTimeout / 2;
 
 // Kinds of tokens besides ConnectOperation's; the index is the connection's among those of this
 // run.
-enum class Operation : uint8_t { kSend = 1, kRecv };
+enum class Operation : uint8_t { kSend = 1, kRecv, kEnd };
 
 // The memory of all connections.
 uint64_t StartTimes(const LoadOptions& options) {
@@ -88,6 +89,9 @@ RingOptions RingOptionsFor(const LoadOptions& options) {
   ring.submission_entries =
       static_cast<uint32_t>(std::bit_ceil(std::clamp<uint64_t>(wanted, 256, 32768)));
   ring.max_connections = options.connections;
+  // Sends of all bytes need a place each, and what makes connections needs a few.
+  constexpr uint32_t kOtherOperations = 1024;
+  ring.max_operations = std::max(ring.max_operations, options.connections + kOtherOperations);
   ring.linger_time = kLingerTime;
   return ring;
 }
@@ -112,6 +116,7 @@ class LoadRun {
   void EndMeasurement();
   absl::Status RunUntil(LoadTime end);
   absl::Status Collect();
+  absl::Status ReceiveEnds();
   absl::Status Round(LoadTime end);
   absl::Status HandleAll();
   absl::Status Handle(const Completion& completion);
@@ -212,7 +217,8 @@ absl::Status LoadRun::Exchange() {
   const LoadTime end = CountMode() ? LoadTime::max() : result_.begin.time + options_.duration;
   if (absl::Status status = RunUntil(end); !status.ok()) return status;
   EndMeasurement();
-  return Collect();
+  if (absl::Status status = Collect(); !status.ok()) return status;
+  return ReceiveEnds();
 }
 
 void LoadRun::StartTraffic() {
@@ -250,11 +256,45 @@ absl::Status LoadRun::RunUntil(LoadTime end) {
 
 // Receives, and verifies, what is still on its way: only then is known how long it took.
 absl::Status LoadRun::Collect() {
-  const LoadTime patience = result_.interrupted ? now_ + kCloseTimeout : LoadTime::max();
+  LoadTime patience = LoadTime::max();
   while (replies_.in_flight() > 0 && now_ < patience) {
+    // Also one that comes now.
+    if (Stopped() && patience == LoadTime::max()) {
+      result_.interrupted = true;
+      patience = now_ + kCloseTimeout;
+    }
     if (absl::Status status = Round(patience); !status.ok()) return status;
   }
   for (const Slot& slot : slots_) slot.connection.RecordInFlight(now_, result_.latency);
+  return absl::OkStatus();
+}
+
+// A server that says more than it was told is found out when its end has come. One that keeps its
+// side open is not waited for longer than for a close.
+absl::Status LoadRun::ReceiveEnds() {
+  if (!options_.shape.verify || result_.interrupted) return absl::OkStatus();
+  OperationBatch ends(options_.connections, options_.connections);
+  // A connection that found the queue full when it was to receive is passed over.
+  int64_t open =
+      std::count_if(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.receiving; });
+  const LoadTime patience = now_ + kLingerTime;
+  while (open > 0 && now_ < patience && !Stopped()) {
+    while (ends.HasNext() &&
+           ring_->PrepareShutdown(slots_[ends.next()].id, Direction::kSend,
+                                  MakeToken(Operation::kEnd)) == Prepared::kAccepted) {
+      ends.OnPrepared();
+    }
+    ring_->SubmitAndWait({.timeout = kStopResolution});
+    now_ = Now();
+    for (const Completion& completion : ring_->Completions()) {
+      if (KindOf<Operation>(completion.token) != Operation::kRecv) continue;
+      if (completion.result > 0) {
+        return slots_[IndexOf(completion.token)].connection.TooManyBytes(
+            static_cast<size_t>(completion.result));
+      }
+      --open;
+    }
+  }
   return absl::OkStatus();
 }
 

@@ -1,18 +1,24 @@
 // A load generator's run: connections, traffic, figures. On one thread, with one ring.
 //
-// Latency. Closed loop (no rate): from when a message is handed to its send until its last byte is
-// back. Open loop (a rate): from when it was due, whether or not it could be sent then, so that a
-// server which stalls is charged with all it held up. The clock is read once per round of the
-// loop, when the wait returns, and stands for all that the round receives and sends: a latency
-// may be too long by the time a round takes, never too short by more than that.
+// Latency. Closed loop (no rate): from when a message may be sent, as there is room for it within
+// LoadShape::depth, until its last byte is back. Open loop (a rate): from when it was due, whether
+// or not it could be sent then, so that a server which stalls is charged with all it held up. The
+// clock is read once per round of the loop, when the wait returns, and stands for all that the
+// round receives and sends: a latency may be too long by the time a round takes, never too short by
+// more than that.
 //
 // A stall that outlasts the measurement is charged, too. A message that is on its way at the end of
 // the measurement counts with its latency when it comes back, and with its age where the run gives
 // up waiting for it. A message that is overdue at the end is never sent, and counts with its age
 // then. Such ages are lower bounds. A healthy run has hardly any: what is on its way comes back.
 //
-// The run ends by itself: after its duration or count, at the first error, when nothing comes back
-// for `reply_timeout`, or within kStopResolution of `LoadControl::stop`.
+// A server that sends more than it was sent is found out at the end: each connection is shut down
+// for sending, and receives to the server's end, for a second at most.
+//
+// The run ends by itself: after its duration or count and what is on its way then, at the first
+// error, when nothing comes back for `reply_timeout`, or at `LoadControl::stop`. The measurement
+// ends within kStopResolution of that; what is on its way has two seconds more, and so has the
+// close.
 #ifndef IORING_ECHO_LOAD_LOAD_RUN_H_
 #define IORING_ECHO_LOAD_LOAD_RUN_H_
 

@@ -155,6 +155,33 @@ TEST(LoadTest, AWrongByteOnAnyThreadEndsTheRun) {
   EXPECT_EQ(RunToEnd(options).status().code(), absl::StatusCode::kDataLoss);
 }
 
+TEST(LoadTest, BytesBehindTheLastReplyAreAnError) {
+  LoadTestPeer peer({.more = 1});
+  LoadOptions options = OptionsFor(peer.endpoint());
+  options.connections = 1;
+  const absl::StatusOr<LoadResult> result = RunToEnd(options);
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(result.status().message()),
+              HasSubstr("64001 bytes came back, of which only 64000 had been sent"));
+  options.shape.verify = false;
+  EXPECT_TRUE(RunToEnd(options).ok());
+}
+
+// The parts of the threads are not equal, and end at once all the same.
+TEST(LoadTest, TheRateOfACountIsKeptByThreadsThatShareUnevenly) {
+  LoadTestPeer peer;
+  LoadOptions options = OptionsFor(peer.endpoint());
+  options.connections = 3;
+  options.threads = 2;
+  options.messages = 400;
+  options.rate = 1'000;
+  const absl::StatusOr<LoadResult> result = RunToEnd(options);
+  ASSERT_TRUE(result.ok()) << result.status();
+  const auto took = result->end.time - result->begin.time;
+  EXPECT_GE(took, milliseconds{390});
+  EXPECT_LT(took, milliseconds{550}) << "one thread had more to do than the other";
+}
+
 TEST(LoadTest, WithoutVerificationAWrongByteIsNotSeen) {
   LoadTestPeer peer({.corrupt_at = 12'345});
   LoadOptions options = OptionsFor(peer.endpoint());
@@ -220,6 +247,29 @@ TEST(LoadTest, StopEndsTheRunWithTheFiguresSoFar) {
   EXPECT_TRUE(result->interrupted);
   EXPECT_GE(result->messages, 100u);
   EXPECT_LT(result->end.time - result->begin.time, seconds{50});
+}
+
+// Of what is on its way when the measurement is over, the rest never comes.
+TEST(LoadTest, StopEndsTheWaitForWhatIsOnItsWay) {
+  LoadTestPeer peer({.stall_at = 0, .stall = seconds{8}});
+  LoadOptions options = OptionsFor(peer.endpoint());
+  options.connections = 1;
+  options.messages = 0;
+  options.warmup = nanoseconds{0};
+  options.duration = milliseconds{1};
+  options.reply_timeout = seconds{60};
+  LoadControl control(2);
+  std::thread stopper([&] {
+    control.connected.ArriveAndWait();
+    std::this_thread::sleep_for(milliseconds{300});  // sleeps: longer than it measures
+    control.stop = true;
+  });
+  const auto start = std::chrono::steady_clock::now();
+  const absl::StatusOr<LoadResult> result = RunLoadThreads(options, control);
+  stopper.join();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_TRUE(result->interrupted);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, seconds{7});
 }
 
 // The server never takes what it was sent, which holds up the end, and does not cost the figures.

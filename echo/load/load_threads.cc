@@ -30,7 +30,10 @@ std::vector<LoadOptions> SplitOptions(const LoadOptions& options, uint32_t threa
     LoadOptions& part = parts[i];
     part.connections = ShareOf(options.connections, threads, i);
     part.messages = ShareOf(options.messages, threads, i);
-    part.rate = options.rate * part.connections / options.connections;
+    // All parts are to end at once.
+    part.rate = options.messages > 0 ? options.rate * static_cast<double>(part.messages) /
+                                           static_cast<double>(options.messages)
+                                     : options.rate * part.connections / options.connections;
     part.first_connection = first_connection;
     part.total_connections = options.connections;
     first_connection += part.connections;

@@ -34,6 +34,15 @@ Socket Bind(const std::string& address, Endpoint& endpoint) {
 
 Socket BindLoopback(Endpoint& endpoint) { return Bind("127.0.0.1:0", endpoint); }
 
+bool SendAll(Socket socket, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const absl::StatusOr<size_t> sent = system_socket::Send(socket, bytes);
+    if (!sent.ok()) return false;
+    bytes = bytes.subspan(*sent);
+  }
+  return true;
+}
+
 // A new one, whose name is short enough for such a path.
 std::string MakeFolder() {
   std::random_device random;
@@ -96,7 +105,11 @@ void LoadTestPeer::Echo(Socket socket) {
   for (;;) {
     const absl::StatusOr<size_t> received =
         system_socket::Recv(socket, std::span(buffer.get(), kBufferBytes));
-    if (!received.ok() || *received == 0) break;
+    if (!received.ok()) break;
+    if (*received == 0) {
+      if (behavior_.more != 0) SendAll(socket, std::span(buffer.get(), behavior_.more));
+      break;
+    }
     bytes_received_ += *received;
     if (!Answer(socket, position, std::span(buffer.get(), *received))) break;
     position += *received;
@@ -113,12 +126,7 @@ bool LoadTestPeer::Answer(Socket socket, uint64_t position, std::span<std::byte>
   if (covers(behavior_.stall_at)) std::this_thread::sleep_for(behavior_.stall);
   const bool closes = covers(behavior_.close_after);
   if (closes) bytes = bytes.first(*behavior_.close_after - position);
-  while (!bytes.empty()) {
-    const absl::StatusOr<size_t> sent = system_socket::Send(socket, bytes);
-    if (!sent.ok()) return false;
-    bytes = bytes.subspan(*sent);
-  }
-  return !closes;
+  return SendAll(socket, bytes) && !closes;
 }
 
 RefusingPort::RefusingPort() { socket_ = BindLoopback(endpoint_); }

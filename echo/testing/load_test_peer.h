@@ -31,6 +31,8 @@ class LoadTestPeer {
     // Waits for `stall` before it goes on after so many bytes.
     std::optional<uint64_t> stall_at;
     std::chrono::milliseconds stall{0};
+    // Sends so many bytes more once the client has ended.
+    size_t more = 0;
     // Reads and never answers.
     bool silent = false;
     // Listens on a path of its own instead of a free port of 127.0.0.1. Ask HasUnixDomain first.
