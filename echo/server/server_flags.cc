@@ -83,6 +83,12 @@ absl::StatusOr<absl::Duration> NotNegative(std::string_view flag, absl::Duration
   return Bad(flag, absl::FormatDuration(value), "a duration from 0 to a year, such as 30s or 20us");
 }
 
+// A stop, too, may have to wait for so long (Ring::Wake).
+absl::Status CheckBatchDelay(absl::Duration value) {
+  if (value <= absl::Seconds(1)) return absl::OkStatus();
+  return Bad("batch_delay", absl::FormatDuration(value), "at most a second, such as 20us");
+}
+
 absl::StatusOr<EchoEngine> ParseEngine(const std::string& name) {
   for (const EchoEngine engine : {EchoEngine::kMirror, EchoEngine::kManaged}) {
     if (name == EchoEngineName(engine)) return engine;
@@ -135,6 +141,7 @@ absl::Status ReadDurations(ServerFlags& flags) {
     if (!value.ok()) return value.status();
     *duration.to = *value;
   }
+  if (absl::Status status = CheckBatchDelay(batch_delay); !status.ok()) return status;
   flags.options.idle_timeout = absl::ToChronoNanoseconds(idle_timeout);
   flags.options.spin = absl::ToChronoNanoseconds(spin);
   flags.options.batch_delay = absl::ToChronoNanoseconds(batch_delay);

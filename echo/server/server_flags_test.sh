@@ -100,6 +100,7 @@ effect_of_server batch_delay "total: " "${SERVER[@]}" --batch_delay=20ms -- \
 output="$(<"${FOLDER}/delayed")"
 at_least "$(number latency_p50_ns)" 10000000 || fail "--batch_delay delays nothing: ${output}"
 failure batch_delay "--batch_delay=-1us" "${SERVER[@]}" --batch_delay=-1us
+failure batch_delay "--batch_delay=1.001s is not possible: it takes at most a second" "${SERVER[@]}" --batch_delay=1001ms
 
 # ---- report_interval
 effect report_interval "0 connections, 0 msg/s" "${SERVER[@]}" --report_interval=10ms --duration=100ms

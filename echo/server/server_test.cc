@@ -366,6 +366,13 @@ TEST(ServerCreateTest, RefusesAPortInUse) {
   EXPECT_FALSE(second.ok());
 }
 
+TEST(ServerCreateTest, SeveralThreadsRefuseAPortThatOthersShare) {
+  const auto first = ServerThreads::Create({.listen = Endpoint::Ipv4Loopback(0)}, 2);
+  ASSERT_TRUE(first.ok()) << first.status();
+  const Endpoint used = (*first)->servers().front()->endpoint();
+  EXPECT_FALSE(ServerThreads::Create({.listen = used}, 2).ok());
+}
+
 // The advice is one that a user of the program can follow.
 TEST(ServerCreateTest, NamesTheFlagWhereBuffersAreTooLarge) {
   const auto server = EchoServer::Create({.listen = Endpoint::Ipv4Loopback(0),

@@ -24,6 +24,13 @@ absl::StatusOr<std::unique_ptr<ServerThreads>> ServerThreads::Create(ServerOptio
                                                                      uint32_t count) {
   CHECK_GT(count, 0u) << "a server needs a thread";
   std::vector<std::unique_ptr<EchoServer>> servers;
+  if (count > 1 && options.listen.port() != 0) {
+    // Where ports are shared, a system would share this one with another program of the user's,
+    // too, and that would take a part of the connections.
+    options.share_port = false;
+    const absl::StatusOr<std::unique_ptr<EchoServer>> alone = EchoServer::Create(options);
+    if (!alone.ok()) return alone.status();
+  }
   options.share_port = count > 1;
   for (uint32_t i = 0; i < count; ++i) {
     absl::StatusOr<std::unique_ptr<EchoServer>> server = EchoServer::Create(options);
