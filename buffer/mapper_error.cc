@@ -21,18 +21,34 @@ MapError Refusal(MapErrorCode code, const FailedCall& call, std::string message)
   return MapError(code, call.error, call.name, std::move(message));
 }
 
-MapError OutOfMemory(const FailedCall& call, std::string_view advice) {
+namespace {
+
+// "1000 bytes of it (ulimit -v) and 500 bytes of data (ulimit -d)"; empty where there is no limit.
+std::string MemoryLimits() {
+  std::string limits;
+  rlimit limit{};
   // OpenBSD limits memory by other names.
 #if defined(RLIMIT_AS)
-  rlimit address_space{};
-  if (getrlimit(RLIMIT_AS, &address_space) == 0 && address_space.rlim_cur != RLIM_INFINITY) {
-    return Refusal(MapErrorCode::kResourceExhausted, call,
-                   Concat("no address space for ", call.bytes, " bytes: the process is limited to ",
-                          address_space.rlim_cur,
-                          " bytes of it (ulimit -v); raise the limit, or use fewer or smaller "
-                          "buffers"));
+  if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+    limits = Concat(limit.rlim_cur, " bytes of it (ulimit -v)");
   }
 #endif
+#if defined(__linux__)  // since 4.7 of private mappings, too (setrlimit(2))
+  if (getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+    limits += Concat(limits.empty() ? "" : " and ", limit.rlim_cur, " bytes of data (ulimit -d)");
+  }
+#endif
+  return limits;
+}
+
+}  // namespace
+
+MapError OutOfMemory(const FailedCall& call, std::string_view advice) {
+  if (const std::string limits = MemoryLimits(); !limits.empty()) {
+    return Refusal(MapErrorCode::kResourceExhausted, call,
+                   Concat("no address space for ", call.bytes, " bytes: the process is limited to ",
+                          limits, "; raise the limit, or use fewer or smaller buffers"));
+  }
   return Refusal(MapErrorCode::kResourceExhausted, call,
                  Concat("no memory or address space for ", call.bytes, " bytes: ", advice));
 }

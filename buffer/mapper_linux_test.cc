@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <utility>
 
@@ -49,6 +50,29 @@ TEST(MapperLinuxTest, LargeRegionsAreAlignedForHugePages) {
     ASSERT_TRUE(region.ok()) << region.error().message();
     EXPECT_EQ(reinterpret_cast<uintptr_t>(region->memory().data()) % kHugePageBytes, 0u);
   }
+}
+
+// What /proc/self/smaps says of the mapping at `address`, such as "rd wr mr mw me ac hg".
+std::string FlagsOfMapping(const void* address) {
+  std::ifstream maps("/proc/self/smaps");
+  std::ostringstream begin_stream;
+  begin_stream << std::hex << reinterpret_cast<uintptr_t>(address) << "-";
+  const std::string begin = begin_stream.str();
+  bool is_inside = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.compare(0, begin.size(), begin) == 0) is_inside = true;
+    if (is_inside && line.compare(0, 8, "VmFlags:") == 0) return line.substr(8);
+  }
+  return "";
+}
+
+TEST(MapperLinuxTest, LargeRegionsMayHaveHugePages) {
+  if (!std::ifstream("/sys/kernel/mm/transparent_hugepage/enabled").good()) {
+    GTEST_SKIP() << "this kernel has no such pages";
+  }
+  MapResult<MemoryRegion> region = MemoryRegion::Create(size_t{8} << 20);
+  ASSERT_TRUE(region.ok()) << region.error().message();
+  EXPECT_THAT(FlagsOfMapping(region->memory().data()), HasSubstr(" hg"));
 }
 
 std::string Answer(MapResult<MirroredRegion> result) {

@@ -64,6 +64,23 @@ TEST(MapperTest, OutOfAddressSpaceNamesTheLimit) {
 }
 #endif
 
+#if defined(__linux__)
+std::string WithoutData() {
+  const rlimit limit{size_t{512} << 20, size_t{512} << 20};
+  if (setrlimit(RLIMIT_DATA, &limit) != 0) return "no limit";
+  return Answer(MemoryRegion::Create(size_t{1} << 30));
+}
+
+TEST(MapperTest, OutOfDataNamesTheLimit) {
+  if (kAddressSanitizer || kThreadSanitizer) {
+    GTEST_SKIP() << "sanitizers use more address space than the limit";
+  }
+  const std::string answer = AnswerOfChild(WithoutData);
+  EXPECT_THAT(answer, HasSubstr("RESOURCE_EXHAUSTED"));
+  EXPECT_THAT(answer, HasSubstr("limited to 536870912 bytes of data (ulimit -d)"));
+}
+#endif
+
 std::string WithoutDescriptors() {
   const rlimit limit{0, 0};
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0) return "no limit";
