@@ -283,6 +283,10 @@ absl::Status ParseAndServe(std::span<char* const> arguments) {
   absl::StatusOr<Endpoint> listen =
       Endpoint::Parse(arguments.size() > 1 ? arguments[1] : "127.0.0.1:0");
   if (!listen.ok()) return listen.status();
+  if (listen->family() == Endpoint::Family::kUnix) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(listen->ToString(), ": DNS is asked over UDP: give an IP address and a port"));
+  }
   Zone zone;
   for (size_t i = 2; i < arguments.size(); ++i) {
     if (absl::Status status = AddName(arguments[i], zone); !status.ok()) return status;

@@ -30,6 +30,7 @@
 #include "absl/strings/str_format.h"
 #include "examples/example_main.h"
 #include "pool/buffer_group.h"
+#include "process/process_limits.h"
 #include "program/program_output.h"
 #include "ring/acceptor.h"
 #include "ring/completion.h"
@@ -207,12 +208,21 @@ class Proxy {
     Connect(id);
   }
 
+  std::string WhyNotConnected(Error error) const {
+    const std::string upstream = options_.upstream.ToString();
+    if (error == Error::kCanceled) {  // by its deadline
+      return absl::StrCat(upstream, " did not take a connection within ", kConnectTime.count(),
+                          " seconds");
+    }
+    return std::string(ToStatus(error, upstream).message());
+  }
+
   void OnConnect(Pair& pair, const Completion& done) {
     if (!done.ok()) {
       if (!stopping_ && refused_ > 0 && IsShortage(done.error())) {
         return waiting_.push_back(pair.client.id);
       }
-      if (!stopping_) Complain(ToStatus(done.error(), options_.upstream.ToString()).message());
+      if (!stopping_) Complain(WhyNotConnected(done.error()));
       return Close(pair, CloseMode::kReset);
     }
     pair.upstream.id = done.connection();
@@ -429,6 +439,14 @@ absl::Status ParseAndServe(int argc, char** argv) {
   if (argc > 3) status.Update(ParseSeconds(argv[3], options.longest_silence));
   if (argc > 4) status.Update(ParsePairs(argv[4], options.pairs_max));
   if (!status.ok()) return status;
+  // Two sockets for each pair, and what the process has besides.
+  constexpr uint32_t kOtherDescriptors = 32;
+  const uint64_t wanted = 2 * options.pairs_max + kSpareConnections + kOtherDescriptors;
+  if (const uint64_t limit = RaiseDescriptorLimit(wanted); limit < wanted) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(options.pairs_max, " pairs need ", wanted, " descriptors, and the limit is ",
+                     limit, ": raise it (ulimit -n), or give fewer pairs"));
+  }
   absl::StatusOr<std::unique_ptr<Proxy>> proxy = Proxy::Create(options);
   if (!proxy.ok()) return proxy.status();
   return (*proxy)->Run();

@@ -5,7 +5,8 @@
 namespace ioring {
 
 // From now on `handler` is called each time that the program is asked to end, which it then
-// does itself, by returning from main: after SIGINT and SIGTERM on POSIX systems; on Windows
+// does itself, by returning from main: after SIGINT and SIGTERM on POSIX systems (also where the
+// parent had SIGINT ignored, as shells do for programs in the background); on Windows
 // after Ctrl-C, Ctrl-Break, and when the console is closed, the user logs off or the system
 // shuts down (after those three Windows waits some seconds at most).
 //
