@@ -8,6 +8,8 @@ install_packages() {
     sudo -n true 2>/dev/null || return 1
     as_root=(sudo -n env)
   fi
+  # sudo passes nothing on of what a caller sets.
+  [[ -z ${RUNLEVEL:-} ]] || as_root+=("RUNLEVEL=${RUNLEVEL}")
   as_root+=(DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600)
   # A list that is out of date names packages that are gone: update it and try again.
   {
