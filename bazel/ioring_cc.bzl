@@ -1,8 +1,8 @@
 """The C++ rules of this repository: warnings and layering checks in one place.
 
 They are the rules of rules_cc plus `IORING_COPTS` and `IORING_FEATURES`. Nothing here depends on .bazelrc, which a
-consumer does not read; that warnings are errors is said there, so that a newer compiler cannot break a consumer. The language
-level is the whole build's, as Abseil is another library at another level: .bazelrc says it, or a consumer's, and without it
+consumer does not read, but which warnings there are, and that they are errors: a newer compiler cannot break a consumer, and
+Abseil's headers do not fill the output of one with ours. The language level is the whole build's, as Abseil is another library at another level: .bazelrc says it, or a consumer's, and without it
 our headers refuse.
 """
 
@@ -10,7 +10,8 @@ load("@ioring_rules_cc//cc:cc_binary.bzl", "cc_binary")
 load("@ioring_rules_cc//cc:cc_library.bzl", "cc_library")
 load("@ioring_rules_cc//cc:cc_test.bzl", "cc_test")
 
-_GCC_COPTS = [
+# Warnings are for who works on this repository. In a consumer's build they would be those of Abseil's headers, too.
+_GCC_WARNINGS = [
     "-Wall",
     "-Wextra",
     "-Wcast-align",
@@ -26,9 +27,10 @@ _GCC_COPTS = [
     "-Woverloaded-virtual",
     "-Wshadow",
     "-Wundef",
-    # Designated initializers may leave out what has a default.
-    "-Wno-missing-field-initializers",
 ]
+
+# Designated initializers may leave out what has a default.
+_GCC_COPTS = ["-Wno-missing-field-initializers"]
 
 # GCC 12 reports it of its own std::string when optimising (GCC bug 105651). Clang does not know it.
 _GCC_ONLY_COPTS = ["-Wno-restrict"]
@@ -45,14 +47,16 @@ _GCC_ERRORS = [
 _MSVC_COPTS = [
     "/Zc:__cplusplus",
     "/Zc:preprocessor",
-    "/W4",
     "/permissive-",
     "/utf-8",
     # Deprecations: of the C library's functions, in favour of Microsoft's own; and as above.
     "/wd4996",
 ]
 
-_MSVC_ERRORS = ["/WX"]
+_MSVC_ERRORS = [
+    "/W4",
+    "/WX",
+]
 
 # Windows 10, and of its header only what does not get in the way.
 _WINDOWS_DEFINES = [
@@ -63,7 +67,10 @@ _WINDOWS_DEFINES = [
 
 IORING_COPTS = select({
     "//bazel:clang_cl": _MSVC_COPTS,
+    "//bazel:clang_cl_errors": _MSVC_COPTS,
     "//bazel:msvc": _MSVC_COPTS,
+    "//bazel:msvc_errors": _MSVC_COPTS,
+    "//bazel:warnings_are_errors": _GCC_WARNINGS + _GCC_COPTS,
     "//conditions:default": _GCC_COPTS,
 }) + select({
     "//bazel:clang": [],
