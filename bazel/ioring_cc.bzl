@@ -1,16 +1,16 @@
 """The C++ rules of this repository: warnings and layering checks in one place.
 
 They are the rules of rules_cc plus `IORING_COPTS` and `IORING_FEATURES`. Nothing here depends on .bazelrc, which a
-consumer does not read, but which warnings there are, and that they are errors: a newer compiler cannot break a consumer, and
-Abseil's headers do not fill the output of one with ours. The language level is the whole build's, as Abseil is another library at another level: .bazelrc says it, or a consumer's, and without it
-our headers refuse.
+consumer does not read, but for the warnings, which are errors: a newer compiler cannot break a consumer, whose output they
+do not fill. The language level is the whole build's, as Abseil is another library at another level: .bazelrc says it, or a
+consumer's, and without it our headers refuse.
 """
 
 load("@ioring_rules_cc//cc:cc_binary.bzl", "cc_binary")
 load("@ioring_rules_cc//cc:cc_library.bzl", "cc_library")
 load("@ioring_rules_cc//cc:cc_test.bzl", "cc_test")
 
-# Warnings are for who works on this repository. In a consumer's build they would be those of Abseil's headers, too.
+# For who works on this repository. In a consumer's build they would be warnings of Abseil's headers, too.
 _GCC_WARNINGS = [
     "-Wall",
     "-Wextra",

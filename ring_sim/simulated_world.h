@@ -91,8 +91,9 @@ class World {
   // Ends the program where a ring is left.
   ~World();
 
-  // The addresses are the host's alone; their ports mean nothing. Every host has the loopback's
-  // addresses, which reach itself, and Unix-domain paths and files of its own.
+  // The addresses are the host's alone; their ports mean nothing. To reach others, a host needs an
+  // address of the same family (else kNetworkUnreachable). Every host has the loopback's addresses,
+  // which reach itself, and Unix-domain paths and files of its own.
   HostId AddHost(std::string_view name, const std::vector<Endpoint>& addresses = {});
   // As ioring::CreateRing. InvalidArgument for options that cannot be.
   absl::StatusOr<std::unique_ptr<Ring>> CreateRing(HostId host, const RingOptions& options);
