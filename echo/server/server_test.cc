@@ -368,6 +368,7 @@ TEST(ServerCreateTest, RefusesAPortInUse) {
 
 TEST(ServerCreateTest, SeveralThreadsRefuseAPortThatOthersShare) {
   const auto first = ServerThreads::Create({.listen = Endpoint::Ipv4Loopback(0)}, 2);
+  if (absl::IsUnimplemented(first.status())) GTEST_SKIP() << "this system shares no ports";
   ASSERT_TRUE(first.ok()) << first.status();
   const Endpoint used = (*first)->servers().front()->endpoint();
   EXPECT_FALSE(ServerThreads::Create({.listen = used}, 2).ok());
