@@ -29,7 +29,7 @@ int main() {
         const bool ended = kind != kAccept && done.result <= 0;
         if (ended) return on.PrepareClose(id, CloseMode::kGraceful, MakeToken(kClose, id));
         if (kind != kRecv) return on.PrepareRecv(id, bytes, MakeToken(kRecv, id));
-        const auto received = bytes.first(done.result);
+        const auto received = bytes.first(static_cast<size_t>(done.result));
         return on.PrepareSend(id, received, MakeToken(kSend, id), TransferFlags::kAll);
       });
     }
