@@ -238,14 +238,14 @@ absl::Status Run(const std::vector<std::string>& words) {
       ResultFile::Open("json", path == kStandardOutput ? std::string() : path);
   if (!json.ok()) return json.status();
   if (absl::Status status = FitToDescriptors(*options); !status.ok()) return status;
-  LoadControl control(LoadThreads(*options));
+  // Nobody destroys it: on Windows a handler, on a thread of its own, may have it when this returns.
+  LoadControl& control = *new LoadControl(LoadThreads(*options));
   stopping_control = &control;
   OnStopRequest(&OnStop);
   std::optional<ProgressLine> progress;
   if (absl::GetFlag(FLAGS_progress) && StandardErrorIsTerminal()) progress.emplace(control);
   const absl::StatusOr<LoadResult> result = RunLoadThreads(*options, control);
   progress.reset();
-  stopping_control = nullptr;
   if (!result.ok()) return result.status();
   return Report(*options, *result, *json);
 }
