@@ -238,7 +238,8 @@ absl::Status Run(const std::vector<std::string>& words) {
       ResultFile::Open("json", path == kStandardOutput ? std::string() : path);
   if (!json.ok()) return json.status();
   if (absl::Status status = FitToDescriptors(*options); !status.ok()) return status;
-  // Nobody destroys it: on Windows a handler, on a thread of its own, may have it when this returns.
+  // Nobody destroys it: on Windows a handler, on a thread of its own, may have it when this
+  // returns.
   LoadControl& control = *new LoadControl(LoadThreads(*options));
   stopping_control = &control;
   OnStopRequest(&OnStop);

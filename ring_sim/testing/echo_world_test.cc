@@ -150,7 +150,7 @@ class EchoWorld {
   EchoWorld(const EchoPlan& plan, const Trial& trial)
       : dice_(trial.seed),
         may_be_silent_(trial.options.faults.partition_max_ns >= kPatience.count() / 2 ||
-                       trial.options.faults.clock_jump != 0),
+                       trial.options.faults.clock_jump != 0 || MayLoseResets(plan, trial)),
         is_harmless_(plan.is_harmless),
         stops_early_(plan.stops_early),
         messages_left_(trial.length),
@@ -189,6 +189,11 @@ class EchoWorld {
   }
 
  private:
+  // A partition takes the reset of whoever gives a connection up, and then nobody tells its peer.
+  static bool MayLoseResets(const EchoPlan& plan, const Trial& trial) {
+    const Faults& faults = trial.options.faults;
+    return !plan.is_harmless && (faults.partition != 0 || faults.partition_one_way != 0);
+  }
   void Check(bool is_right, std::string what) {
     if (!is_right && problem_.empty()) problem_ = std::move(what);
   }
