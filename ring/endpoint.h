@@ -2,6 +2,7 @@
 //
 // An endpoint is a value of fixed size that knows no operating system: IPv4, IPv6 (with scope) or a
 // Unix-domain path. Backends turn it into their own socket address.
+// Threads: a plain value, any thread. Cost: it has 132 bytes; no function makes a system call.
 #ifndef IORING_RING_ENDPOINT_H_
 #define IORING_RING_ENDPOINT_H_
 
@@ -52,8 +53,10 @@ class Endpoint {
   // IPv4 in the first 4 bytes, IPv6 in all 16; network order.
   const std::array<uint8_t, 16>& address() const { return address_; }
   uint32_t scope_id() const { return scope_id_; }
-  // The scope as a name that the backend must resolve; empty when numeric or none.
+  // The scope as a name that the backend must resolve; empty when numeric or none. Both views point
+  // into the endpoint, and are valid as long as it is, and unchanged.
   std::string_view scope_name() const;
+  // Empty unless the family is kUnix.
   std::string_view path() const;
 
   void set_port(uint16_t port) { port_ = port; }

@@ -37,7 +37,7 @@ enum class Error : int32_t {
   kNoBuffers = 7,        // the buffer group is exhausted and its policy is kFail
   kNoMemory = 8,         // memory, or locked memory
   kTooManyFiles = 9,     // descriptors of the process or the system
-  kTooManyIds = 10,      // RingOptions: max_connections (or files, listeners) reached
+  kTooManyIds = 10,      // RingOptions: max_connections or max_files reached
   kNoSpace = 11,         // the disk or the quota is full
   kMessageTooLong = 12,  // a datagram (or link) larger than the memory, or than the network takes
 

@@ -30,23 +30,25 @@ struct RingOptions {
   // Where locked memory is short, a ring over io_uring takes fewer: SubmissionQueueSpace() of a new
   // ring tells.
   uint32_t submission_entries = 1024;
-  // Completions that can wait to be taken. 0: chosen from the limits below. If the kernel's queue
-  // overflows, nothing is lost. It costs time, and is counted.
+  // Completions that can wait to be taken, at most 65,536. 0: chosen from the limits below. If the
+  // kernel's queue overflows, nothing is lost. It costs time, and is counted.
   uint32_t completion_entries = 0;
-  // Sockets at once, listeners not included. Cost: 64 bytes for each that is used (128 with epoll
-  // and kqueue, 256 on Windows); address space only for the others.
+  // Sockets at once, listeners not included: 1 to 2^20. Cost: 64 bytes for each that is used (128
+  // with epoll and kqueue, 256 on Windows); address space only for the others.
   uint32_t max_connections = 4096;
+  // At most 65,536.
   uint32_t max_listeners = 16;
-  // Files at once, directories included.
+  // Files at once, directories included: at most 2^20.
   uint32_t max_files = 64;
-  // Registered buffers at once (slabs count as one), and groups for managed receives and reads.
+  // Registered buffers at once (slabs count as one): at most 4,095.
   uint32_t max_buffers = 1024;
+  // Groups for managed receives and reads at once: at most 32,768.
   uint32_t max_buffer_groups = 8;
   // Operations in flight besides managed receives and plain receives and sends: transfers
   // with TransferFlags::kAll, zero-copy sends, datagrams, accepts, connects, shutdowns, timers,
   // polls, files, nops, cancels, failed requests. A PrepareSendFile counts as two (on io_uring as
   // one). Cost: about 320 bytes each when used, and 64 KiB more for a PrepareSendFile. When all are
-  // in use, Prepare returns kOperationTableFull until one of them completes.
+  // in use, Prepare returns kOperationTableFull until one of them completes. 1 to 2^24.
   uint32_t max_operations = 4096;
 
   // Kill switches: the ring does not use these features even where the system has them.
@@ -62,7 +64,7 @@ struct RingOptions {
 
   // Threads that the kernel may start for the ring, of each of its two kinds. They run operations
   // that block and cannot be polled: files, and connects to a Unix-domain listener whose queue is
-  // full. An operation that finds no thread waits. At least 1. The ring's own threads for calls
+  // full. An operation that finds no thread waits. 1 to 65,536. The ring's own threads for calls
   // that block (ring/ring_files.h) are not among them. The kernel keeps one such bound for each
   // thread: of several rings that one thread uses, the bound of the last one that was made counts
   // for all of them, also after that ring is gone. Backends: io_uring (Linux 5.15).
@@ -85,9 +87,10 @@ struct RingOptions {
   std::optional<uint32_t> fixed_socket_io_threshold_bytes = {};
   // A kernel thread takes submissions while it is busy and for this long after. It burns a core per
   // ring. The submission queue has room again when that thread has taken from it, which may be
-  // after `Submit` has returned. Excludes kDeferredTaskRun. Unset: off. Backends: io_uring.
+  // after `Submit` has returned. Excludes kDeferredTaskRun. At most 2^32 - 1. Unset: off.
+  // Backends: io_uring.
   std::optional<std::chrono::milliseconds> submission_polling_idle = {};
-  // Busy-polls the network device in waits. Unset: off. Backends: io_uring.
+  // Busy-polls the network device in waits. At most 2^32 - 1. Unset: off. Backends: io_uring.
   std::optional<std::chrono::microseconds> busy_poll = {};
   // Denies the ring all kernel operations that this library never uses (a hardened server).
   // Backends: io_uring.
@@ -195,7 +198,7 @@ struct RegisteredBufferOptions {
   // The memory is a row of units of this size, each used as a buffer of its own: a
   // slice lies within one unit, and uses in flight are counted per unit. For a mirror
   // a unit is both of its halves. The last unit may be shorter. 0: the whole memory is
-  // one unit.
+  // one unit. There are fewer than 2^20 units.
   uint32_t unit_bytes = 0;
   BufferUse use = BufferUse::kAny;
 };

@@ -68,8 +68,9 @@
 // 13. The ring handles interrupted calls, short submits and a busy kernel. (io_uring interrupts the
 //     ring's thread to run its work. Other blocking calls of that thread may therefore fail with
 //     EINTR where they would not without a ring.)
-// 14. The control plane returns NotFound for a stale id, InvalidArgument for wrong options, and
-//     ResourceExhausted for a limit of the options or of the system.
+// 14. The control plane returns NotFound for a stale id, InvalidArgument for wrong options,
+//     ResourceExhausted for a limit of the options or of the system, FailedPrecondition for an
+//     object in use, and Unimplemented if the system lacks it.
 //
 // Cost: one virtual call per prepared operation, one per submit or wait, one per managed buffer
 // that is returned. Completions are read from memory.
@@ -120,6 +121,9 @@ class Ring : public RingFiles {
   // CloseListener and the ring's destructor remove the path, wherever the working directory is by
   // then, but only if it still names the file that this listener made. A successor that was
   // renamed over it keeps it.
+  // Errors: AlreadyExists if the port or the path is in use. PermissionDenied. NotFound if the
+  // path's folder does not exist. InvalidArgument if the address is not this machine's. On Windows,
+  // Unimplemented for a Unix-domain path.
   virtual absl::StatusOr<ListenerId> CreateListener(const Endpoint& endpoint,
                                                     const ListenerOptions& options) = 0;
   // Stops accepting at once: later connects are refused, and accepts in flight complete with
@@ -153,7 +157,8 @@ class Ring : public RingFiles {
   // queues are full, or descriptors are short.
   virtual absl::StatusOr<NativeHandle> UnregisterSocket(ConnectionId connection) = 0;
   // A datagram socket bound to `local` (port 0: any; kNone is InvalidArgument). A Unix-domain path
-  // that it is bound to stays when it is closed, and is the caller's to remove.
+  // that it is bound to stays when it is closed, and is the caller's to remove. Errors: as
+  // CreateListener.
   absl::StatusOr<ConnectionId> OpenDatagram(const Endpoint& local);
   // Both may submit, as UnregisterSocket may. NotFound for a stale id.
   absl::StatusOr<Endpoint> PeerEndpoint(ConnectionId connection);
@@ -168,7 +173,8 @@ class Ring : public RingFiles {
   // FailedPrecondition while slices of it are in flight.
   absl::Status UnregisterBuffer(BufferId buffer);
   bool IsKernelRegistered(BufferId buffer) const { return state_.buffers_.InKernel(buffer); }
-  // The reason of the last refusal of a registration by the kernel; empty if there was none.
+  // The reason of the last refusal of a registration by the kernel; empty if there was none. Valid
+  // until the next RegisterBuffer.
   std::string_view RegistrationProblem() const { return state_.registration_problem_; }
   // Operations in flight that use the unit in which `offset` lies. O(1), also meant for
   // the hot path. 0 for a stale id.
@@ -249,8 +255,8 @@ class Ring : public RingFiles {
   // Until then the socket counts as a connection. No cancel ends this sooner.
   // The socket is closed at once if a receive reported the peer's end, or if it is no stream. (A
   // Unix-domain stream takes nothing more from the close on. If receiving was shut down before,
-  // some systems themselves answer later bytes with a reset. Sockets that the caller never got to
-  // know, and sockets that are open when the ring is destroyed, are closed at once.)
+  // some systems themselves answer later bytes with a reset. The ring closes two kinds of sockets
+  // at once: those whose id it never reported, and those that are open when it is destroyed.)
   Prepared PrepareClose(ConnectionId connection, CloseMode mode, Token token);
 
   // Completes with the PollEvents that hold (`Completion::poll_events`). kMultishot completes each
@@ -264,12 +270,13 @@ class Ring : public RingFiles {
   // poll of a descriptor that the system cannot watch (kqueue: some devices) ends with an error.
   // (Windows does not see other readers and writers of the socket. There an event is reported again
   // only after the ring received or sent on the connection.)
+  // Errors: kInvalidArgument for no events, or unknown ones.
   Prepared PreparePollAdd(ConnectionId connection, PollEvents events, Shots shots, Token token);
   // Cancels the poll with the token `target`; 0, or kNotFound.
   Prepared PreparePollRemove(Token target, Token token);
 
-  // Completes with 0 after `delay`, or every `delay` (kMultishot, marked kMore; a period must
-  // be positive). Late ticks are not made up for.
+  // Completes with 0 after `delay`, or every `delay` (kMultishot, marked kMore). Late ticks are not
+  // made up for. Errors: kInvalidArgument for a negative delay, or a period of 0.
   Prepared PrepareTimeout(std::chrono::nanoseconds delay, Shots shots, Token token);
   // Completes with 0 at `time`, at once if it is past.
   Prepared PrepareTimeoutAt(std::chrono::steady_clock::time_point time, Token token);
@@ -284,12 +291,12 @@ class Ring : public RingFiles {
   // A program that looks late may find a receive cancelled although its bytes had come: the next
   // receive gets them.
   // Errors: kBusy if the operation has a deadline already. kNotFound if there is no such operation,
-  // or none that can be cancelled, as the close of a file.
+  // or none that can be cancelled, as the close of a file. kInvalidArgument for a negative delay.
   // Cost: O(1). If `target` is a receive or send of a connection that was not prepared last, the
   // cost is O(max_connections), as for PrepareCancel.
   Prepared PrepareDeadline(Token target, std::chrono::nanoseconds delay, Token token);
-  // The same on the receive (kRecv) or the send (kSend) of a connection; kNotFound where it has
-  // none. O(1).
+  // The same on the receive (kRecv) or the send (kSend) of a connection; kNotFound if it has none,
+  // kInvalidArgument for kBoth. O(1).
   Prepared PrepareDeadline(ConnectionId connection, Direction direction,
                            std::chrono::nanoseconds delay, Token token);
 
@@ -360,8 +367,8 @@ class Ring : public RingFiles {
   // and `buffer`, which stands for the same memory as long as the group lives. O(1), no
   // kernel entry.
   virtual void ReturnBuffer(const ManagedBuffer& buffer) = 0;
-  // What happened, in words and with the native code where it is still known (the last
-  // 64 failures are): "send: the peer reset the connection (ECONNRESET, 104)".
+  // Describes the failure. The text has the system's code if the failure is one of the ring's last
+  // 64: "send: the peer reset the connection (ECONNRESET, 104: Connection reset by peer)".
   std::string ExplainError(const Completion& completion) const {
     return state_.failures_.Explain(completion);
   }

@@ -5,9 +5,10 @@
 //  - Threads: no operation blocks the ring's thread. If the system has only a call that blocks, the
 //    ring makes the call on a thread of its own. It has at most four, and one more that waits for
 //    pipes and terminals; each is made when there is work for it. On io_uring the kernel has most
-//    operations; PrepareReadLink, PrepareCopyRange and PrepareWork need a thread, and so do those
-//    that the running kernel lacks (Capability::kFileCalls, kFileTruncate). On Windows reads and
-//    writes need none, all others do. On epoll and kqueue all do.
+//    operations. These need a thread: PrepareReadLink, PrepareCopyRange and PrepareWork; operations
+//    that the running kernel lacks (Capability::kFileCalls, kFileTruncate); writes to pipes before
+//    Linux 6.17; a PrepareAdvise of 4 GiB or more; an open of a FIFO for reading that waits. On
+//    Windows reads and writes need none, all others do. On epoll and kqueue all do.
 //  - Order: operations on one file run in any order, and at the same time. To have one after
 //    another, prepare it when the other has completed. (A PrepareCloseFile waits for those that
 //    were prepared before it.)
@@ -169,7 +170,8 @@ class RingFiles : protected RingBackend {
   // program, or shares their blocks. Linux only so far; kNotSupported elsewhere.
   // kCopy completes with the bytes copied, which may be fewer; 0: the end of `from`. Errors:
   // kNotSupported if the system has no such call for these files, kDifferentFileSystem if it does
-  // not copy between these two; kInvalidArgument if `length` is 0.
+  // not copy between these two; kInvalidArgument if `length` is 0, or a range ends at 2^63 or
+  // behind it. At most kTransferBytesMax bytes are copied.
   // kReflink shares all of the range or fails. It completes with 0, as the range may be longer than
   // a result can say. A `length` of 0 reaches to the end of `from`. Errors: kNotSupported,
   // kDifferentFileSystem, and kInvalidArgument if the range is not made of whole blocks.
@@ -199,7 +201,7 @@ class RingFiles : protected RingBackend {
   // valid until the final completion.
   // The threads, at most four, are those of all file operations. While four pieces of work run, an
   // operation that needs a thread waits; and work that waits for other work of the ring may wait
-  // for ever.
+  // for ever. kInvalidArgument if `function` is null.
   Prepared PrepareWork(WorkFunction* function, void* argument, Token token);
 
  protected:

@@ -32,7 +32,7 @@ struct Statistics {
   uint64_t submission_queue_full = 0;  // prepares that were refused: the submission queue or the
                                        // table of operations was full
   uint64_t emulations = 0;             // operations done without the native feature
-  uint64_t buffer_exhaustions = 0;     // managed receives that found no buffer
+  uint64_t buffer_exhaustions = 0;     // managed receives and reads without a buffer
   uint64_t fallbacks = 0;              // registrations that the kernel refused
   uint64_t wakes = 0;                  // completions caused by Wake
   uint64_t bytes_received = 0;

@@ -6,7 +6,7 @@
 // object that reuses the same slot.
 //
 //   enum class Kind : uint8_t { kAccept, kRecv, kSend };
-//   ring.PrepareRecv(id, memory, MakeToken(Kind::kRecv, id));
+//   Prepared recv = ring.PrepareRecv(id, memory, MakeToken(Kind::kRecv, id));
 //   ...
 //   switch (KindOf<Kind>(completion.token)) {
 //     case Kind::kRecv: OnRecv(ConnectionOf(completion.token), completion);

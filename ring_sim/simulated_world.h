@@ -4,12 +4,12 @@
 // faults. The same seed repeats a run exactly:
 //
 //   SimulatedWorld world(seed, {.faults = {.delay_max_ns = 5'000'000, .reset = 1'000}});
-//   const HostId server = world.AddHost("server", {*Endpoint::Parse("10.0.0.1:0")});
-//   const HostId client = world.AddHost("client", {*Endpoint::Parse("10.0.0.2:0")});
+//   const sim::HostId server = world.AddHost("server", {*Endpoint::Parse("10.0.0.1:0")});
+//   const sim::HostId client = world.AddHost("client", {*Endpoint::Parse("10.0.0.2:0")});
 //   std::unique_ptr<Ring> ring = *world.CreateRing(server, RingOptions{});
 //   ...
-//   world.SetProgram(*ring, [&](Ring& ring) {
-//     for (const Completion& completion : ring.Completions()) Handle(completion);
+//   world.SetProgram(*ring, [](Ring& on) {
+//     for (const Completion& completion : on.Completions()) Handle(completion);
 //   });
 //   world.RunFor(std::chrono::hours{1});
 //
@@ -95,7 +95,7 @@ class World {
   // address of the same family (else kNetworkUnreachable). Every host has the loopback's addresses,
   // which reach itself, and Unix-domain paths and files of its own.
   HostId AddHost(std::string_view name, const std::vector<Endpoint>& addresses = {});
-  // As ioring::CreateRing. InvalidArgument for options that cannot be.
+  // Makes a ring of the host. InvalidArgument for options that cannot be.
   absl::StatusOr<std::unique_ptr<Ring>> CreateRing(HostId host, const RingOptions& options);
   // `ring` must be of this world. A null one takes the callback away.
   void SetProgram(Ring& ring, Program program);
