@@ -18,6 +18,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "copy/file_times.h"
 #include "copy/metadata.h"
 #include "copy/options.h"
 #include "copy/pending_file.h"
@@ -41,9 +42,7 @@ bool IsSameFile(const struct stat& a, const struct stat& b) {
 }
 
 bool IsSameTime(const struct stat& a, const struct stat& b) {
-  const timespec x = ModifiedTime(a);
-  const timespec y = ModifiedTime(b);
-  return x.tv_sec == y.tv_sec && x.tv_nsec == y.tv_nsec;
+  return copy::IsSameTime(ModifiedTime(a), ModifiedTime(b), b.st_dev, TimeGrid());
 }
 
 // Reads until `size` bytes are there or the file ends, which is known to have `expected` bytes. The
@@ -65,6 +64,8 @@ int WriteAll(int file, const std::byte* memory, size_t size, uint64_t offset) {
   while (done < size) {
     const ssize_t count = system::Write(file, memory + done, size - done, offset + done);
     if (count < 0) return static_cast<int>(count);
+    // No system says that it wrote nothing, but file systems in user space may.
+    if (count == 0) return -EIO;
     done += static_cast<size_t>(count);
   }
   return 0;
@@ -129,6 +130,11 @@ class EntryCopier {
     entry_.reason = std::move(reason);
   }
   void Fail(std::string_view what, int error) { Fail(absl::StrCat(what, ": ", ErrnoText(error))); }
+  void FailToWrite(int error) {
+    if (error == -EEXIST) return Fail(std::string(kNameIsTaken));
+    Fail("the copy cannot be written", -error);
+  }
+  NameInUse InUse() const { return batch_.is_new ? NameInUse::kKept : NameInUse::kReplaced; }
 
   // What is at the destination already; false where nothing is or can be.
   bool LookAtTarget() {
@@ -215,39 +221,36 @@ class EntryCopier {
       return Fail("the copy does not have the bytes that were written to it");
     }
     if (error == 0) error = Finish(from, file);
-    if (error != 0) return Fail("the copy cannot be written", -error);
-    const bool is_told = info_.st_size != 0;
-    Succeed(size, (is_told && size != static_cast<size_t>(info_.st_size)) || IsChanged(from));
+    if (error != 0) return FailToWrite(error);
+    Succeed(from, size);
   }
 
   // Files of /proc, and of some file systems in user space, have bytes and say that they have none:
   // `is_told` is false for those, whose end shows where it is.
   void CopyMediumFile(int from, bool is_told = true) {
     PendingFile file;
-    if (const int error = Create(file); error != 0) {
-      return Fail("the copy cannot be written", -error);
-    }
+    if (const int error = Create(file); error != 0) return FailToWrite(error);
     const uint64_t size = is_told ? static_cast<uint64_t>(info_.st_size) : UINT64_MAX;
     const int copied = is_told && options_.reflink
                            ? system::CopyInKernel(from, file.descriptor(), size)
                            : -ENOTSUP;
     uint64_t done = static_cast<uint64_t>(std::max(copied, 0));
     if (copied < 0 && !CopyPieces(from, file.descriptor(), size, &done)) return;
-    if (const int error = Finish(from, file); error != 0) {
-      return Fail("the copy cannot be written", -error);
-    }
-    Succeed(done, (is_told && done != size) || IsChanged(from));
+    if (const int error = Finish(from, file); error != 0) return FailToWrite(error);
+    Succeed(from, done);
   }
 
   bool CopyPieces(int from, int to, uint64_t size, uint64_t* done) {
     while (*done < size) {
+      // A file that does not tell its size may be endless.
+      if (batch_.stop->load(std::memory_order_relaxed)) return false;
       const size_t piece = std::min<uint64_t>(size - *done, kSmallFileBytes);
       const ssize_t read = system::Read(from, memory_, piece, *done);
       if (read < 0) return Fail("it cannot be read", static_cast<int>(-read)), false;
       if (read == 0) break;
       const auto count = static_cast<size_t>(read);
       if (const int error = WriteAll(to, memory_, count, *done); error != 0) {
-        return Fail("the copy cannot be written", -error), false;
+        return FailToWrite(error), false;
       }
       if (options_.verify && !HasContent(to, count, *done)) {
         return Fail("the copy does not have the bytes that were written to it"), false;
@@ -264,19 +267,28 @@ class EntryCopier {
            (now.st_size != info_.st_size || !IsSameTime(now, info_));
   }
 
-  void Succeed(uint64_t bytes, bool is_changed) {
+  void Succeed(int from, uint64_t bytes) {
     entry_.outcome = Outcome::kFile;
     entry_.bytes = bytes;
     progress_.bytes += bytes;
-    if (is_changed) {
-      entry_.reason = absl::StrCat("it changed while it was copied: it had ", info_.st_size,
-                                   " bytes, and ", bytes, " were copied");
+    // A file that does not tell its size says 0.
+    const auto told = static_cast<uint64_t>(info_.st_size);
+    const bool is_changed = IsChanged(from);
+    if (is_changed && !system::IsMadeUp(from)) {
+      entry_.reason = TextOfChange(told, bytes);
+    } else if (!is_changed && told != 0 && bytes != told && !system::IsMadeUp(from)) {
+      entry_.reason = TextOfWrongSize(told, bytes);
+    } else {
+      entry_.reason = std::move(problem_);
     }
   }
 
   bool LooksComplete() {
-    return S_ISREG(target_.st_mode) && target_.st_size == info_.st_size &&
-           IsSameTime(info_, target_);
+    return S_ISREG(target_.st_mode) && target_.st_size == info_.st_size && HasTime();
+  }
+  bool HasTime() {
+    return copy::IsSameTime(ModifiedTime(info_), ModifiedTime(target_), target_.st_dev,
+                            options_.target_times);
   }
 
   // Whether a copy that looks complete is on the disk where that is asked for: who made it need not
@@ -329,9 +341,9 @@ class EntryCopier {
   int Finish(int from, PendingFile& file) {
     const struct stat* const has = knows_copy_ ? &has_ : nullptr;
     const bool has_list = !knows_copy_ || progress_.new_files_have_list;
-    int error = CopyMetadata(from, info_, file.descriptor(), has, has_list);
+    int error = CopyMetadata(from, info_, file.descriptor(), &problem_, has, has_list);
     if (error == 0 && options_.sync) error = system::Sync(file.descriptor());
-    if (error == 0) error = file.Publish(target_name());
+    if (error == 0) error = file.Publish(target_name(), InUse());
     return error == 0 ? file.Close() : error;
   }
 
@@ -350,13 +362,15 @@ class EntryCopier {
       if (options_.resume && IsNodeComplete(target)) return Skip();
     }
     const int error = options_.dry_run ? 0 : MakeNode(target);
+    if (error == -EEXIST) return Fail(std::string(kNameIsTaken));
     if (error != 0) return Fail("the copy cannot be made", -error);
     entry_.outcome = is_link ? Outcome::kSymbolicLink : Outcome::kSpecialFile;
+    entry_.reason = std::move(problem_);
   }
 
   bool IsNodeComplete(const char* target) {
     if ((info_.st_mode & S_IFMT) != (target_.st_mode & S_IFMT) ||
-        info_.st_rdev != target_.st_rdev || !IsSameTime(info_, target_)) {
+        info_.st_rdev != target_.st_rdev || !HasTime()) {
       return false;
     }
     if (!S_ISLNK(info_.st_mode)) return true;
@@ -372,11 +386,13 @@ class EntryCopier {
                          : system::MakeSpecialFile(batch_.to, temporary.c_str(),
                                                    (info_.st_mode & S_IFMT) | 0600, info_.st_rdev);
     if (made != 0) return made;
-    if (const int error = CopyMetadataAt(info_, batch_.to, temporary.c_str()); error != 0) {
+    const int error =
+        CopyMetadataAt(batch_.from, name(), info_, batch_.to, temporary.c_str(), &problem_);
+    if (error != 0) {
       static_cast<void>(system::Remove(batch_.to, temporary.c_str()));
       return error;
     }
-    return RenameIntoPlace(batch_.to, temporary, target_name());
+    return RenameIntoPlace(batch_.to, temporary, target_name(), InUse());
   }
 
   const Batch& batch_;
@@ -389,6 +405,7 @@ class EntryCopier {
   struct stat target_ {};
   struct stat has_ {};  // owner and permissions of the copy so far, where they are known
   bool knows_copy_ = false;
+  std::string problem_;  // what the copy lacks
 };
 
 // A thread's own, so that a batch allocates none. It stays until the thread ends.
@@ -402,6 +419,15 @@ std::byte* ThreadMemory(bool is_second) {
 }  // namespace
 
 std::string ErrnoText(int error) { return std::generic_category().message(error); }
+
+std::string TextOfChange(uint64_t told, uint64_t copied) {
+  return absl::StrCat("it changed while it was copied: it had ", told, " bytes, and ", copied,
+                      " were copied");
+}
+
+std::string TextOfWrongSize(uint64_t told, uint64_t copied) {
+  return absl::StrCat("it says that it has ", told, " bytes, and has ", copied);
+}
 
 void CopyBatch(Batch& batch) {
   std::byte* const memory = ThreadMemory(false);

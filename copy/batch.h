@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "copy/options.h"
@@ -63,6 +64,17 @@ void CopyBatch(Batch& batch);
 
 // "no such file or directory", as the system says it.
 std::string ErrnoText(int error);
+
+// What is wrong with a copy of a file that said that it has `told` bytes: it is another one now, or
+// it has other bytes than it says.
+std::string TextOfChange(uint64_t told, uint64_t copied);
+std::string TextOfWrongSize(uint64_t told, uint64_t copied);
+
+// Why an entry of a directory that nothing but this copy has put anything into cannot be copied:
+// its name is in use there all the same.
+inline constexpr std::string_view kNameIsTaken =
+    "the destination takes its name for that of another entry, which this copy has put there "
+    "(upper and lower case may be the same there): copy it under another name";
 
 }  // namespace ioring::copy
 

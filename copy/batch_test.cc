@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -22,6 +24,7 @@
 #include "copy/options.h"
 #include "copy/system.h"
 #include "copy/test_folder.h"
+#include "copy/visit.h"
 #include "gtest/gtest.h"
 #include "process/testing/forked_child.h"
 
@@ -173,10 +176,14 @@ TEST_F(BatchTest, ADefaultListOfAccessControlIsNotTheCopys) {
     GTEST_SKIP() << "the tests' file system has no lists";
   }
   Batch batch{.from = from_.handle(), .to = to_.handle(), .options = &options_, .stop = &stop_};
-  for (const mode_t mode : {0640, 0604}) {
+  for (const mode_t mode : {0640, 0604, 0660}) {
     BatchEntry entry;
     entry.name = std::to_string(mode);
-    from_.Write(entry.name, "text");
+    if (mode == 0660) {
+      ASSERT_EQ(mkfifoat(from_.handle(), entry.name.c_str(), 0600), 0);
+    } else {
+      from_.Write(entry.name, "text");
+    }
     ASSERT_EQ(fchmodat(from_.handle(), entry.name.c_str(), mode, 0), 0);
     batch.entries.push_back(entry);
   }
@@ -227,15 +234,48 @@ TEST_F(BatchTest, TheGroupIsTheSourcesAlsoWhereTheOwnerCannotBe) {
   const int to = openat(to_.handle(), "given", O_RDWR | O_CLOEXEC);
   ExpectInChild([&] {
     struct stat info;
+    std::string problem;
     return fstat(from, &info) == 0 && setgroups(1, &kGroup) == 0 &&
            setresgid(kNobody, kNobody, kNobody) == 0 && setresuid(kNobody, kNobody, kNobody) == 0 &&
-           CopyMetadata(from, info, to) == 0;
+           CopyMetadata(from, info, to, &problem) == 0 && problem.empty();
   });
   close(from);
   close(to);
   EXPECT_EQ(to_.Look("given").st_uid, kNobody);
   EXPECT_EQ(to_.Look("given").st_gid, kGroup);
   EXPECT_EQ(to_.Look("given").st_mode & 07777, 0660u) << "no set-id bits of another owner";
+}
+
+// As an earlier run has left it: it has the permissions of its source.
+TEST_F(BatchTest, TheOwnerCopiesIntoADirectoryForReadingAgain) {
+  constexpr uid_t kNobody = 65534;
+  from_.MakeDirectory("d");
+  from_.Write("d/file", "text");
+  to_.MakeDirectory("d");
+  for (const TestFolder* const folder : {&from_, &to_}) {
+    ASSERT_EQ(fchmod(folder->handle(), 0711), 0);
+    ASSERT_EQ(fchmodat(folder->handle(), "d", 0555, 0), 0);
+    if (fchownat(folder->handle(), "d", kNobody, kNobody, 0) != 0) {
+      GTEST_SKIP() << "only root gives files away";
+    }
+  }
+  Visit visit;
+  visit.parent_from = from_.handle();
+  visit.parent_to = to_.handle();
+  visit.trail = {nullptr, "d", "d"};
+  visit.batch.options = &options_;
+  visit.batch.stop = &stop_;
+  ExpectInChild([&] {
+    if (setgroups(0, nullptr) != 0 || setresgid(kNobody, kNobody, kNobody) != 0 ||
+        setresuid(kNobody, kNobody, kNobody) != 0) {
+      return false;
+    }
+    VisitDirectory(visit);
+    return visit.is_finished && visit.reason.empty() &&
+           visit.batch.entries[0].outcome == Outcome::kFile;
+  });
+  EXPECT_EQ(to_.Read("d/file"), "text");
+  EXPECT_EQ(to_.Look("d").st_mode & 07777, 0555u);
 }
 
 // As files of /proc are: with bytes, and of size 0.
@@ -353,6 +393,69 @@ TEST_F(BatchTest, TellsThatAFileOfTheSameSizeChangesMeanwhile) {
   ends = true;
   writer.join();
   EXPECT_EQ(reason, "it changed while it was copied: it had 4 bytes, and 4 were copied");
+}
+
+// As on a file system for which upper and lower case are the same.
+TEST_F(BatchTest, NoEntryOfADirectoryThatTheCopyMadeReplacesAnother) {
+  from_.Write("file", "first");
+  from_.Write("other", "second");
+  ASSERT_EQ(symlinkat("x", from_.handle(), "link"), 0);
+  Batch batch{.from = from_.handle(), .to = to_.handle(), .is_new = true};
+  batch.options = &options_;
+  batch.stop = &stop_;
+  batch.entries = {{.name = "file", .target_name = "same"},
+                   {.name = "other", .target_name = "same"},
+                   {.name = "link", .target_name = "same"}};
+  CopyBatch(batch);
+  EXPECT_EQ(batch.entries[0].outcome, Outcome::kFile);
+  for (int i = 1; i < 3; ++i) {
+    EXPECT_EQ(batch.entries[i].outcome, Outcome::kFailed);
+    EXPECT_EQ(batch.entries[i].reason, kNameIsTaken);
+  }
+  EXPECT_EQ(to_.Read("same"), "first");
+  EXPECT_EQ(to_.Count(), 1);
+}
+
+// Servers of network file systems have leases on files, and give them up when somebody else opens
+// the file.
+TEST_F(BatchTest, WaitsForTheEndOfALease) {
+  from_.Write("leased", "text");
+  const int leased = openat(from_.handle(), "leased", O_RDWR | O_CLOEXEC);
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGIO);
+  ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &signals, nullptr), 0);
+  if (fcntl(leased, F_SETLEASE, F_WRLCK) != 0) {
+    close(leased);
+    GTEST_SKIP() << "the tests' file system has no leases";
+  }
+  std::thread giver([&] {
+    int number = 0;
+    sigwait(&signals, &number);
+    fcntl(leased, F_SETLEASE, F_UNLCK);
+  });
+  for (const bool is_file : {false, true}) EXPECT_EQ(Copy("leased", is_file).reason, "");
+  giver.join();
+  close(leased);
+  EXPECT_EQ(to_.Read("leased"), "text");
+}
+
+TEST_F(BatchTest, FilesOfTheSystemMayHaveFewerBytesThanTheySay) {
+  const int kernel = open("/sys/kernel", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  struct stat info;
+  if (fstatat(kernel, "uevent_seqnum", &info, 0) != 0) {
+    close(kernel);
+    GTEST_SKIP() << "the tests' system has no /sys";
+  }
+  ASSERT_GT(info.st_size, 100);
+  Batch batch{.from = kernel, .to = to_.handle(), .options = &options_, .stop = &stop_};
+  batch.entries = {{.name = "uevent_seqnum"}};
+  CopyBatch(batch);
+  EXPECT_EQ(batch.entries[0].outcome, Outcome::kFile);
+  EXPECT_EQ(batch.entries[0].reason, "");
+  EXPECT_GT(to_.Read("uevent_seqnum").size(), 0u);
+  EXPECT_LT(to_.Read("uevent_seqnum").size(), 100u);
+  close(kernel);
 }
 
 TEST_F(BatchTest, TriesNothingOnceItIsStopped) {

@@ -97,6 +97,6 @@ wait "${copier}"
 
 output_failures "${COPY[@]}" "${PATHS[@]}"
 expect 1 "a source and a destination" "${COPY[@]}" "${FOLDER}/from"
-expect 1 "it vanished before it was copied" "${COPY[@]}" "${FOLDER}/none" "${FOLDER}/to"
+expect 1 "it does not exist" "${COPY[@]}" "${FOLDER}/none" "${FOLDER}/to"
 rm -rf "${FOLDER}"
 finish_cases

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -90,17 +91,29 @@ void OnStop() {
   if (Engine* engine = stopping_engine.load()) engine->Stop();
 }
 
-// Rewrites a line on the terminal until it is destroyed.
+// Whether there is a line of progress on the terminal, which a message takes the place of.
+std::atomic<bool> has_progress_line = false;
+
+constexpr std::string_view kClearLine = "\r\033[K";
+
+// Rewrites a line on the terminal until it is destroyed. Without a thread to be had, there is none.
 class ProgressLine {
  public:
-  explicit ProgressLine(const Counters& counters)
-      : counters_(counters), thread_([this] { Run(); }) {}
+  explicit ProgressLine(const Counters& counters) : counters_(counters) {
+    try {
+      thread_ = std::thread([this] { Run(); });
+      has_progress_line = true;
+    } catch (const std::system_error&) {
+    }
+  }
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
   ~ProgressLine() {
+    if (!thread_.joinable()) return;
     done_.Notify();
     thread_.join();
-    absl::FPrintF(stderr, "\r\033[K");
+    has_progress_line = false;
+    absl::FPrintF(stderr, "%s", kClearLine);
   }
 
  private:
@@ -121,7 +134,8 @@ class ProgressLine {
 };
 
 void TellProblem(std::string_view path, std::string_view reason) {
-  absl::FPrintF(stderr, "copy: %s: %s\n", path, reason);
+  absl::FPrintF(stderr, "%scopy: %s: %s\n", has_progress_line ? kClearLine : "",
+                EscapeControls(path), EscapeControls(reason));
 }
 
 absl::Status ReadReflink(Options& options) {
@@ -261,7 +275,9 @@ int Main(int argc, char** argv) {
   if (status.ok()) status = GoWhereBazelWasCalled();
   if (status.ok()) status = Run(*words);
   if (status.ok()) return 0;
-  if (!status.message().empty()) absl::FPrintF(stderr, "copy: %s\n", status.message());
+  if (!status.message().empty()) {
+    absl::FPrintF(stderr, "copy: %s\n", EscapeControls(status.message()));
+  }
   return 1;
 }
 

@@ -10,6 +10,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "copy/batch.h"
+#include "copy/file_times.h"
 #include "copy/options.h"
 #include "copy/places.h"
 #include "copy/report.h"
@@ -113,6 +115,7 @@ Task<bool> Engine::CopyRemainders(Worker& worker, Shared& shared,
     const Place& place = *remainder.place;
     if (remainder.visit != nullptr) {
       co_await worker.copier.CopyRest(*remainder.visit);
+      NoteCopy(shared, place);
       continue;
     }
     const absl::StatusOr<FileId> from = OpenInRing(ring, place.source.directory);
@@ -120,16 +123,69 @@ Task<bool> Engine::CopyRemainders(Worker& worker, Shared& shared,
       shared.Tell(place.path, from.status().message());
       continue;
     }
+    if (IsRefused(shared, place, static_cast<int>(*ring.FileHandle(*from)))) {
+      CHECK_OK(ring.CloseFile(*from));
+      continue;
+    }
     TreeCopier::Directory directory{.from = *from, .to = top, .trail = remainder.above};
     if (place.source.name.empty()) {
       co_await worker.copier.CopyContent(directory);
     } else {
       co_await worker.copier.CopyEntry(directory, std::move(remainder.entry));
+      NoteCopy(shared, place);
     }
     CHECK_OK(ring.CloseFile(*from));
   }
   shared.handovers.Close();
   co_return true;
+}
+
+// Whether the place, an entry of `from`, cannot be copied at all; that is told.
+bool Engine::IsRefused(Shared& shared, const Place& place, int from) const {
+  struct stat info;
+  const bool is_there = place.source.name.empty() ||
+                        system::StatEntry(from, place.source.name.c_str(), &info) != -ENOENT;
+  if (!is_there) shared.Tell(place.path, "it does not exist");
+  const bool is_taken = is_there && IsTaken(shared, place);
+  if (is_taken) shared.Tell(place.path, kNameIsTaken);
+  return !is_there || is_taken;
+}
+
+// Whether the destination takes the place's name for that of a place before it, which has been
+// copied.
+bool Engine::IsTaken(const Shared& shared, const Place& place) const {
+  struct stat info;
+  if (copies_.empty() || place.target_name.empty() ||
+      system::StatEntry(shared.top, place.target_name.c_str(), &info) != 0) {
+    return false;
+  }
+  // A file that is there from before may be a further name of what was not copied again.
+  const bool is_further_name = !S_ISDIR(info.st_mode) && info.st_nlink > 1;
+  return !is_further_name && copies_.contains({info.st_dev, info.st_ino});
+}
+
+void Engine::NoteCopy(const Shared& shared, const Place& place) {
+  struct stat info;
+  if (!place.target_name.empty() &&
+      system::StatEntry(shared.top, place.target_name.c_str(), &info) == 0) {
+    copies_.emplace(info.st_dev, info.st_ino);
+  }
+}
+
+// One for each worker but the first, as far as the system gives them: the others go.
+void Engine::StartThreads(std::vector<std::unique_ptr<Worker>>& workers,
+                          std::vector<std::thread>& threads) {
+  for (size_t i = 1; i < workers.size(); ++i) {
+    try {
+      threads.emplace_back([&worker = *workers[i]] {
+        Group group(worker.scheduler.ready());
+        group.Spawn(worker.copier.Serve());
+        worker.scheduler.Run(group);
+      });
+    } catch (const std::system_error&) {
+      workers.resize(i);
+    }
+  }
 }
 
 absl::Status Engine::CopyByRings(Shared& shared, std::vector<Remainder>& remainders) {
@@ -153,13 +209,7 @@ absl::Status Engine::CopyByRings(Shared& shared, std::vector<Remainder>& remaind
   if (!top.ok()) return top.status();
   duplicate.Release();  // it is the ring's
   std::vector<std::thread> threads;
-  for (size_t i = 1; i < workers.size(); ++i) {
-    threads.emplace_back([&worker = *workers[i]] {
-      Group group(worker.scheduler.ready());
-      group.Spawn(worker.copier.Serve());
-      worker.scheduler.Run(group);
-    });
-  }
+  StartThreads(workers, threads);
   {
     Group group(first.scheduler.ready());
     group.Spawn(CopyRemainders(first, shared, remainders, *top));
@@ -179,6 +229,7 @@ bool Engine::CopyAtOnce(Shared& shared, const Place& place, Remainder& remainder
     return true;
   }
   if (place.source.name.empty()) return false;
+  if (IsRefused(shared, place, from.get())) return true;
   Batch batch{.from = from.get(), .to = shared.top, .options = &options_, .stop = &stop_};
   batch.entries.push_back(std::move(remainder.entry));
   CopyBatch(batch);
@@ -189,9 +240,11 @@ bool Engine::CopyAtOnce(Shared& shared, const Place& place, Remainder& remainder
   }
   if (remainder.entry.outcome == Outcome::kDirectory) {
     remainder.visit = Begin(shared, remainder, from.get());
+    if (remainder.visit == nullptr) NoteCopy(shared, place);
     return remainder.visit == nullptr;
   }
   shared.Tally(*remainder.above, remainder.entry);
+  NoteCopy(shared, place);
   return true;
 }
 
@@ -219,6 +272,7 @@ absl::Status Engine::Run(const std::vector<std::string>& sources, const std::str
   const int looked = top.is_open() ? system::Stat(top.get(), &info) : top.get();
   if (looked != 0) return absl::ErrnoToStatus(-looked, places->directory);
 
+  if (options_.resume && !options_.dry_run) options_.target_times = FindTimeGrid(top.get());
   const auto begin = std::chrono::steady_clock::now();
   // Nothing else lists it.
   if (options_.resume && !options_.dry_run && HasFilesAtTop(*places)) RemoveLeftovers(top.get());

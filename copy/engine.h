@@ -23,7 +23,9 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -69,11 +71,18 @@ class Engine {
   Task<bool> CopyRemainders(Worker& worker, Shared& shared, std::vector<Remainder>& remainders,
                             FileId top);
   absl::StatusOr<std::unique_ptr<Worker>> MakeWorker(Shared& shared);
+  void StartThreads(std::vector<std::unique_ptr<Worker>>& workers,
+                    std::vector<std::thread>& threads);
+  bool IsRefused(Shared& shared, const Place& place, int from) const;
+  bool IsTaken(const Shared& shared, const Place& place) const;
+  void NoteCopy(const Shared& shared, const Place& place);
 
   const MakeRing make_ring_;
-  const Options options_;
+  Options options_;  // as they are when Run begins to copy
   std::atomic<bool> stop_ = false;
   Report report_;
+  // The copies of the places so far, where there are several. Run's thread.
+  std::set<std::pair<uint64_t, uint64_t>> copies_;
 };
 
 }  // namespace ioring::copy

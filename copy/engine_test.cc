@@ -276,7 +276,7 @@ TEST_P(EngineErrorsTest, TellsWhatCannotBeCopiedAndCopiesTheRest) {
   ASSERT_TRUE(Copy({"from/.", "none"}, "to").ok());
   EXPECT_EQ(Problems(),
             absl::StrCat(folder_.Path("from/."), "/taken: the destination is a directory\n",
-                         folder_.Path("none"), ": it vanished before it was copied\n"));
+                         folder_.Path("none"), ": it does not exist\n"));
   EXPECT_EQ(report().counters.problems, 2u);
   EXPECT_EQ(folder_.Read("to/sub/good"), "text");
 }

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <memory>
 #include <span>
 #include <string>
@@ -17,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "copy/batch.h"
 #include "copy/chunks.h"
+#include "copy/file_times.h"
 #include "copy/metadata.h"
 #include "copy/options.h"
 #include "copy/pending_file.h"
@@ -67,6 +69,10 @@ int OpenDescriptor(int directory, const char* name, std::string* reason) {
   }
   system::Close(file);
   return -1;
+}
+
+timespec ToTimespec(const FileTime& time) {
+  return {static_cast<time_t>(time.seconds), static_cast<long>(time.nanos)};
 }
 
 uint32_t AlignmentOf(const FileInfo& info) {
@@ -144,7 +150,8 @@ Task<bool> FileCopier::IsComplete(const FilePlace& place) {
     return ring.PrepareStat({place.to_directory, place.name}, FollowLink::kNo, &info, token);
   });
   if (!looked.ok() || info.type != FileType::kRegular || info.size != place.info->size ||
-      info.modified != place.info->modified) {
+      !IsSameTime(ToTimespec(place.info->modified), ToTimespec(info.modified), info.device,
+                  options_.target_times)) {
     co_return false;
   }
   if (!options_.verify && !options_.sync) co_return true;
@@ -213,10 +220,11 @@ Task<bool> FileCopier::Finish(const FilePlace& place, Target& target, FileResult
   int error = 0;
   int written = 0;
   struct stat info;
+  std::string problem;
   // Of the source as it was before: what changed meanwhile must not look complete.
   const struct stat before = ToStat(*place.info);
   const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
-    error = CopyMetadata(from, before, to);
+    error = CopyMetadata(from, before, to, &problem);
     if (error == 0) error = system::Stat(to, &info);
     if (error == 0 && !target.temporary.empty()) written = CheckWrites(to);
     return 0;
@@ -239,7 +247,9 @@ Task<bool> FileCopier::Finish(const FilePlace& place, Target& target, FileResult
       co_return false;
     }
   }
-  co_return co_await Publish(place, target, result);
+  if (!co_await Publish(place, target, result)) co_return false;
+  result.reason = std::move(problem);
+  co_return true;
 }
 
 Task<bool> FileCopier::Publish(const FilePlace& place, Target& target, FileResult& result) {
@@ -249,7 +259,7 @@ Task<bool> FileCopier::Publish(const FilePlace& place, Target& target, FileResul
     named = co_await scheduler_.Call(
         [&](Ring& ring, Token token) { return ring.PrepareLinkFile(target.file, name, token); });
     if (named.ok()) co_return true;
-    if (named.error() == Error::kAlreadyExists) {
+    if (named.error() == Error::kAlreadyExists && place.in_use == NameInUse::kReplaced) {
       // Only a rename replaces.
       const std::string temporary = NewTemporaryName();
       named = co_await scheduler_.Call([&](Ring& ring, Token token) {
@@ -259,14 +269,37 @@ Task<bool> FileCopier::Publish(const FilePlace& place, Target& target, FileResul
     }
   }
   if (!target.temporary.empty()) {
-    named = co_await scheduler_.Call([&](Ring& ring, Token token) {
-      return ring.PrepareRename({place.to_directory, target.temporary.c_str()}, name,
-                                RenameMode::kReplace, token);
-    });
+    named = co_await Rename(place, target.temporary);
     if (named.ok()) target.temporary.clear();
   }
-  if (!named.ok()) result.reason = absl::StrCat("the copy cannot be named: ", Explain(named));
+  if (named.error() == Error::kAlreadyExists) {
+    result.reason = kNameIsTaken;
+  } else if (!named.ok()) {
+    result.reason = absl::StrCat("the copy cannot be named: ", Explain(named));
+  }
   co_return named.ok();
+}
+
+// Gives the copy its name in place of a temporary one.
+Task<Completion> FileCopier::Rename(const FilePlace& place, const std::string& temporary) {
+  const PathAt from(place.to_directory, temporary.c_str());
+  const PathAt to(place.to_directory, place.name);
+  if (place.in_use == NameInUse::kKept) {
+    const Completion renamed = co_await scheduler_.Call([&](Ring& ring, Token token) {
+      return ring.PrepareRename(from, to, RenameMode::kNoReplace, token);
+    });
+    const bool is_lacking =
+        renamed.error() == Error::kInvalidArgument || renamed.error() == Error::kNotSupported;
+    if (!is_lacking) co_return renamed;
+    FileInfo info;
+    const Completion found = co_await scheduler_.Call([&](Ring& ring, Token token) {
+      return ring.PrepareStat(to, FollowLink::kNo, &info, token);
+    });
+    if (found.ok()) co_return Completion{.result = ToResult(Error::kAlreadyExists)};
+  }
+  co_return co_await scheduler_.Call([&](Ring& ring, Token token) {
+    return ring.PrepareRename(from, to, RenameMode::kReplace, token);
+  });
 }
 
 Task<bool> FileCopier::Drop(const FilePlace& place, Target& target) {
@@ -283,11 +316,15 @@ Task<bool> FileCopier::TellChanges(const FilePlace& place, const Transfer& trans
   FileInfo now;
   const Completion looked = co_await scheduler_.Call(
       [&](Ring& ring, Token token) { return ring.PrepareStatFile(place.from, &now, token); });
+  const auto from = static_cast<int>(*scheduler_.ring().FileHandle(place.from));
   const bool is_shorter = transfer.end < place.info->size;
-  if (is_shorter ||
-      (looked.ok() && (now.size != place.info->size || now.modified != place.info->modified))) {
-    result.reason = absl::StrCat("it changed while it was copied: it had ", place.info->size,
-                                 " bytes, and ", transfer.end, " were copied");
+  const bool is_changed =
+      looked.ok() && (now.size != place.info->size || now.modified != place.info->modified);
+  if ((is_changed || is_shorter) && system::IsMadeUp(from)) co_return true;
+  if (is_changed) {
+    result.reason = TextOfChange(place.info->size, transfer.end);
+  } else if (is_shorter) {
+    result.reason = TextOfWrongSize(place.info->size, transfer.end);
   } else if (place.info->size == 0 && co_await HasByte(place.from)) {
     result.reason = "it says that it is empty, and is not: its bytes were not copied";
   }
@@ -408,7 +445,10 @@ Task<bool> FileCopier::ShareBlocks(const FilePlace& place, Transfer& transfer) {
     shared = co_await scheduler_.Call([&](Ring& ring, Token token) {
       return ring.PrepareCopyRange(transfer.from, 0, transfer.to, 0, 0, CopyMode::kReflink, token);
     });
-    if (!shared.ok()) without_reflink_.insert(devices);
+    // Other errors are of this file: one that is used for swapping, or that has other attributes.
+    if (shared.error() == Error::kNotSupported || shared.error() == Error::kDifferentFileSystem) {
+      without_reflink_.insert(devices);
+    }
   }
   if (!shared.ok()) {
     if (is_forced) {
@@ -442,7 +482,8 @@ Task<bool> FileCopier::CopyRanges(Transfer& transfer, bool has_holes) {
       return 0;
     });
     if (worked != 0 || error != 0) {
-      transfer.failure = absl::StrCat("its holes cannot be found: ", ErrnoText(-error));
+      transfer.failure = absl::StrCat("its holes cannot be found: ",
+                                      error != 0 ? ErrnoText(-error) : ErrorText(ToError(worked)));
       co_return false;
     }
     // A hole counts as done where the next data is known.

@@ -15,6 +15,7 @@
 
 #include "copy/chunks.h"
 #include "copy/options.h"
+#include "copy/pending_file.h"
 #include "copy/report.h"
 #include "copy/scheduler.h"
 #include "copy/system.h"
@@ -31,7 +32,7 @@ struct FileResult {
   Method method = Method::kFixed;  // that was used
   bool is_direct = false;          // past the page cache
   uint64_t bytes = 0;
-  // Why it failed, or that the source changed while it was copied.
+  // Why it failed, or what is wrong with the copy: the source changed while it was copied.
   std::string reason;
   // Which file the copy is.
   uint64_t device = 0;
@@ -45,6 +46,8 @@ struct FilePlace {
   FileId to_directory;
   const char* name;
   bool is_new;  // there is nothing of that name
+  // Of what has it all the same.
+  NameInUse in_use = NameInUse::kReplaced;
 };
 
 class FileCopier {
@@ -88,6 +91,7 @@ class FileCopier {
   Task<bool> Finish(const FilePlace& place, Target& target, FileResult& result);
   Task<bool> TellChanges(const FilePlace& place, const Transfer& transfer, FileResult& result);
   Task<bool> Publish(const FilePlace& place, Target& target, FileResult& result);
+  Task<Completion> Rename(const FilePlace& place, const std::string& temporary);
   Task<bool> Drop(const FilePlace& place, Target& target);
 
   // Pieces of a transfer, one after the other; many of these run at once.

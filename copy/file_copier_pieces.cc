@@ -154,6 +154,11 @@ Task<bool> FileCopier::WriteFully(Transfer& transfer, uint64_t offset,
       transfer.failure = absl::StrCat("the copy cannot be written: ", Explain(write));
       co_return false;
     }
+    // No system says that it wrote nothing, but file systems in user space may.
+    if (write.result == 0) {
+      transfer.failure = "the copy cannot be written: the system takes no more bytes";
+      co_return false;
+    }
     offset += static_cast<uint32_t>(write.result);
     memory = memory.subspan(static_cast<size_t>(write.result));
   }

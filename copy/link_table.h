@@ -23,6 +23,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "copy/task.h"
+#include "ring/file.h"
 
 namespace ioring::copy {
 
@@ -30,11 +31,24 @@ class LinkTable {
  public:
   using Key = std::pair<uint64_t, uint64_t>;  // device and number of the file
 
+  // What the source was when it was copied. A file that has its number later may be another one.
+  struct Version {
+    explicit Version(const FileInfo& info)
+        : size(info.size), modified(info.modified), born(info.born) {}
+    Version() = default;
+    bool operator==(const Version& other) const = default;
+
+    uint64_t size = 0;
+    FileTime modified;
+    FileTime born;
+  };
+
   // The copy of a file: where it lies, as a path from the destination's top, and which file it is,
   // to find out whether it still lies there.
   struct Copy {
     std::string path;
     Key identity;
+    Version source = {};
   };
 
   LinkTable() = default;
@@ -62,7 +76,8 @@ class LinkTable {
   Turn Enter(const Key& key, uint64_t links, ReadyList& ready) {
     return Turn(*this, key, links, ready);
   }
-  // `copy`: what was copied; null where nothing was, or it was only named.
+  // `copy`: what was copied, which further names are given from now on; null where nothing was, or
+  // it was only named.
   void Leave(const Key& key, Copy* copy);
 
   size_t size() const;

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "copy/file_times.h"
 
 namespace ioring::copy {
 
@@ -65,6 +66,8 @@ struct Options {
   bool resume = false;
   // Looks, and writes nothing.
   bool dry_run = false;
+  // What the destination makes of times, for `resume`. Set by the engine.
+  TimeGrid target_times = {};
   // Called for each problem, on any ring's thread, by one at a time.
   std::function<void(std::string_view path, std::string_view reason)> on_problem;
 };

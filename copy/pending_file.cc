@@ -32,8 +32,10 @@ bool IsTemporaryName(std::string_view name) {
   return std::all_of(name.begin() + kPrefix.size(), name.end(), IsHexadecimal);
 }
 
-int RenameIntoPlace(int directory, const std::string& temporary, const char* name) {
-  const int error = system::Rename(directory, temporary.c_str(), name);
+int RenameIntoPlace(int directory, const std::string& temporary, const char* name,
+                    NameInUse in_use) {
+  const auto rename = in_use == NameInUse::kKept ? &system::RenameNew : &system::Rename;
+  const int error = rename(directory, temporary.c_str(), name);
   if (error != 0) static_cast<void>(system::Remove(directory, temporary.c_str()));
   return error;
 }
@@ -60,21 +62,21 @@ int PendingFile::Create(int directory, mode_t permissions) {
   return 0;
 }
 
-int PendingFile::Publish(const char* name) {
+int PendingFile::Publish(const char* name, NameInUse in_use) {
   if (temporary_.empty()) {
     const int error = system::NameUnnamed(file_, directory_, name);
-    if (error != -EEXIST) return error;
+    if (error != -EEXIST || in_use == NameInUse::kKept) return error;
     // Only a rename replaces.
     std::string temporary = NewTemporaryName();
     if (const int failure = system::NameUnnamed(file_, directory_, temporary.c_str());
         failure != 0) {
       return failure;
     }
-    return RenameIntoPlace(directory_, temporary, name);
+    return RenameIntoPlace(directory_, temporary, name, in_use);
   }
   // File systems with unnamed files are local, and tell it at each write.
   if (const int error = CheckWrites(file_); error != 0) return error;
-  return RenameIntoPlace(directory_, std::exchange(temporary_, {}), name);
+  return RenameIntoPlace(directory_, std::exchange(temporary_, {}), name, in_use);
 }
 
 int PendingFile::Close() { return file_ < 0 ? 0 : system::Close(std::exchange(file_, -1)); }

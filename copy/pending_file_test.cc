@@ -17,7 +17,7 @@ TEST(PendingFileTest, HasItsNameOnlyWhenItIsPublished) {
   ASSERT_EQ(file.Create(folder.handle(), 0600), 0);
   ASSERT_EQ(write(file.descriptor(), "text", 4), 4);
   EXPECT_FALSE(folder.Has("name"));
-  ASSERT_EQ(file.Publish("name"), 0);
+  ASSERT_EQ(file.Publish("name", NameInUse::kReplaced), 0);
   EXPECT_EQ(folder.Read("name"), "text");
   EXPECT_EQ(file.Close(), 0);
   EXPECT_EQ(folder.Count(), 1);
@@ -29,7 +29,7 @@ TEST(PendingFileTest, ReplacesAFile) {
   PendingFile file;
   ASSERT_EQ(file.Create(folder.handle(), 0600), 0);
   ASSERT_EQ(write(file.descriptor(), "new", 3), 3);
-  ASSERT_EQ(file.Publish("name"), 0);
+  ASSERT_EQ(file.Publish("name", NameInUse::kReplaced), 0);
   EXPECT_EQ(folder.Read("name"), "new");
   EXPECT_EQ(folder.Count(), 1) << "a temporary name is left";
 }
@@ -39,7 +39,7 @@ TEST(PendingFileTest, DoesNotReplaceADirectory) {
   folder.MakeDirectory("name");
   PendingFile file;
   ASSERT_EQ(file.Create(folder.handle(), 0600), 0);
-  EXPECT_EQ(file.Publish("name"), -EISDIR);
+  EXPECT_EQ(file.Publish("name", NameInUse::kReplaced), -EISDIR);
   EXPECT_EQ(folder.Count(), 1) << "a temporary name is left";
 }
 
@@ -76,7 +76,8 @@ TEST(RenameIntoPlaceTest, RemovesTheTemporaryNameWhereItFails) {
   const TestFolder folder;
   folder.MakeDirectory("directory");
   folder.Write("temporary", "text");
-  EXPECT_EQ(RenameIntoPlace(folder.handle(), "temporary", "directory"), -EISDIR);
+  EXPECT_EQ(RenameIntoPlace(folder.handle(), "temporary", "directory", NameInUse::kReplaced),
+            -EISDIR);
   EXPECT_FALSE(folder.Has("temporary"));
 }
 

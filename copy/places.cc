@@ -127,7 +127,8 @@ absl::StatusOr<Places> FindTarget(const std::string& source, const std::string& 
   if (!parent.ok()) return parent.status();
   if (*parent != Found::kDirectory) {
     return absl::NotFoundError(
-        absl::StrCat("the destination's directory ", split.directory, " does not exist"));
+        absl::StrCat("the destination's directory ", split.directory,
+                     *parent == Found::kNothing ? " does not exist" : " is no directory"));
   }
   // The content of a directory that is made for it: a copy of the directory.
   if (place.source.name.empty()) place.source = EntryOfItself(source);
@@ -145,10 +146,10 @@ absl::StatusOr<Places> FindTargets(const std::vector<std::string>& sources,
     return places;
   }
   if (sources.size() > 1 || Split(destination).name.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the destination ", destination,
-                     *found == Found::kNothing ? " does not exist" : " is no directory",
-                     ", and several sources need one that does"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the destination ", destination,
+        *found == Found::kNothing ? " does not exist: make it" : " is no directory: name one",
+        sources.size() > 1 ? ", as there are several sources" : ""));
   }
   return FindTarget(sources.front(), destination, *found);
 }

@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
+#include <string>
 
 #include "ring/file.h"
 
@@ -39,7 +40,8 @@ namespace ioring::copy::system {
 
 // ---- Opening. No link is followed, unless it is said. No descriptor outlives an exec(2).
 
-// To be read. It does not wait for a FIFO's other end; nor do reads, until SetBlocking.
+// To be read. It does not wait for a FIFO's other end; nor do reads, until SetBlocking. If another
+// process has a lease on the file (F_SETLEASE), it waits until that is given up.
 int OpenToRead(int directory, const char* name);
 int SetBlocking(int file);
 // Creates a file that nothing has the name of, to be read and written.
@@ -86,6 +88,9 @@ ssize_t Write(int file, const std::byte* memory, size_t size, uint64_t offset);
 // bytes, fewer where `from` has fewer; -ENOTSUP where it copied none, or failed, to be tried in
 // another way.
 int CopyInKernel(int from, int to, uint64_t size);
+// Whether the kernel makes the content of its file system's files up when they are read: they may
+// have fewer bytes than they say, and their times mean nothing.
+bool IsMadeUp(int file);
 // Everything is data where the file system does not tell.
 int FindData(int file, uint64_t from, uint64_t end, DataRange* range);
 // Reads and writes of the open file bypass the page cache from now on, or go through it. -ENOTSUP
@@ -102,6 +107,8 @@ int NameUnnamed(int file, int directory, const char* name);
 int Link(int directory, const char* existing, int other, const char* name);
 // Within a directory. What has the name already is replaced.
 int Rename(int directory, const char* from, const char* to);
+// The same, but -EEXIST where the name is in use.
+int RenameNew(int directory, const char* from, const char* to);
 // Removes what is no directory.
 int Remove(int directory, const char* name);
 int MakeDirectory(int directory, const char* name, mode_t permissions);
@@ -120,9 +127,23 @@ int SetEntryOwner(int directory, const char* name, uid_t owner, gid_t group);
 int SetEntryPermissions(int directory, const char* name, mode_t permissions);
 int SetEntryTimes(int directory, const char* name, const timespec times[2]);
 
+// What CopyAttributes and CopyEntryLists could not give to the copy.
+struct LostAttributes {
+  std::string name;  // of the first one; empty: none is lost
+  int error = 0;     // of that one
+  // Permissions that the copy must not have: the list of access control is lost, which gave them to
+  // others than the group.
+  mode_t permissions = 0;
+};
+
 // Copies all extended attributes that this process may set (access control lists are among them).
-// Those of file systems that have none, or of a kind that needs privileges, are left out.
-int CopyAttributes(int from, int to);
+// Those of file systems that have none, or of a kind that needs privileges, are left out; others
+// that cannot be copied, and lists of access control, are told in `lost`, and the rest is copied.
+int CopyAttributes(int from, int to, LostAttributes* lost);
+// Gives an entry that cannot be opened, which is no link, the list of access control of another:
+// that list or none.
+int CopyEntryLists(int from_directory, const char* from, int to_directory, const char* to,
+                   LostAttributes* lost);
 // Whether the file has a list of access control. A new one has that which its directory gives.
 bool HasAccessList(int file);
 // Removes the lists of access control that `to` has from its directory, and `from` lacks.

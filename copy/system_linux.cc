@@ -1,6 +1,9 @@
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -13,6 +16,8 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "copy/system.h"
@@ -32,13 +37,48 @@ bool MayBeLeftOut(int error) {
   return error == ENOTSUP || error == EPERM || error == EACCES || error == ENODATA;
 }
 
-int CopyAttribute(int from, int to, const char* name, std::vector<char>& value) {
-  value.resize(kAttributeBytesMax);
-  const ssize_t size = fgetxattr(from, name, value.data(), value.size());
-  if (size < 0) return MayBeLeftOut(errno) ? 0 : -errno;
-  if (fsetxattr(to, name, value.data(), static_cast<size_t>(size), 0) == 0) return 0;
-  return MayBeLeftOut(errno) ? 0 : -errno;
+// The permissions that st_mode has for the group, and that the list `value` does not give it: where
+// a file has a list, those of st_mode are a bound of all that it gives to others (acl(5)).
+mode_t PermissionsOfOthers(std::string_view value) {
+  // As the system has it: a version, and a tag, permissions and an id for each entry.
+  struct Entry {
+    uint16_t tag, permissions;
+    uint32_t id;
+  };
+  constexpr size_t kVersionBytes = 4;
+  constexpr uint16_t kOwningGroup = 4;
+  for (size_t at = kVersionBytes; at + sizeof(Entry) <= value.size(); at += sizeof(Entry)) {
+    Entry entry;
+    std::memcpy(&entry, value.data() + at, sizeof(entry));
+    if (entry.tag == kOwningGroup) return S_IRWXG & ~((entry.permissions & 7u) << 3);
+  }
+  return S_IRWXG;
 }
+
+void Lose(const char* name, int error, LostAttributes* lost) {
+  if (!lost->name.empty()) return;
+  lost->name = name;
+  lost->error = -error;
+}
+
+// `get` and `set` are fgetxattr(2) and fsetxattr(2) without the file.
+template <typename Get, typename Set>
+void CopyAttribute(const char* name, std::vector<char>& value, const Get& get, const Set& set,
+                   LostAttributes* lost) {
+  const bool is_list = std::string_view(name) == kAccessList;
+  value.resize(kAttributeBytesMax);
+  const ssize_t size = get(name, value.data(), value.size());
+  if (size < 0) {
+    if (!MayBeLeftOut(errno)) Lose(name, errno, lost);
+    return;
+  }
+  if (set(name, value.data(), static_cast<size_t>(size)) == 0) return;
+  if (is_list) lost->permissions = PermissionsOfOthers({value.data(), static_cast<size_t>(size)});
+  if (is_list || !MayBeLeftOut(errno)) Lose(name, errno, lost);
+}
+
+// The path of what the descriptor is of, for calls that take none with O_PATH.
+std::string PathOf(int file) { return absl::StrCat("/proc/self/fd/", file); }
 
 }  // namespace
 
@@ -59,7 +99,17 @@ int NameUnnamed(int file, int directory, const char* name) {
   return linkat(AT_FDCWD, path, directory, name, AT_SYMLINK_FOLLOW) == 0 ? 0 : -errno;
 }
 
-int CopyAttributes(int from, int to) {
+int RenameNew(int directory, const char* from, const char* to) {
+  constexpr unsigned kNoReplace = 1;  // RENAME_NOREPLACE, for which some C libraries have no name
+  if (syscall(SYS_renameat2, directory, from, directory, to, kNoReplace) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS) return -errno;
+  // The file system has no such rename. What another process does in between is lost.
+  struct stat info;
+  if (fstatat(directory, to, &info, AT_SYMLINK_NOFOLLOW) == 0) return -EEXIST;
+  return Rename(directory, from, to);
+}
+
+int CopyAttributes(int from, int to, LostAttributes* lost) {
   // Most files have none: no memory for those.
   const ssize_t needed = flistxattr(from, nullptr, 0);
   if (needed < 0) return MayBeLeftOut(errno) ? 0 : -errno;
@@ -70,9 +120,53 @@ int CopyAttributes(int from, int to) {
   std::vector<char> value;
   const char* const end = names.data() + size;
   for (const char* name = names.data(); name < end; name += std::strlen(name) + 1) {
-    if (const int error = CopyAttribute(from, to, name, value); error != 0) return error;
+    CopyAttribute(
+        name, value,
+        [from](const char* key, void* data, size_t room) {
+          return fgetxattr(from, key, data, room);
+        },
+        [to](const char* key, const void* data, size_t bytes) {
+          return fsetxattr(to, key, data, bytes, 0);
+        },
+        lost);
   }
   return 0;
+}
+
+int CopyEntryLists(int from_directory, const char* from, int to_directory, const char* to,
+                   LostAttributes* lost) {
+  const int source = openat(from_directory, from, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (source < 0) return -errno;
+  const absl::Cleanup source_closer = [source] { close(source); };
+  const int copy = openat(to_directory, to, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (copy < 0) return -errno;
+  const absl::Cleanup copy_closer = [copy] { close(copy); };
+  // Somebody may have put a link where the copy was made.
+  struct stat info;
+  if (fstat(copy, &info) != 0) return -errno;
+  if (S_ISLNK(info.st_mode)) return -ELOOP;
+  const std::string copy_path = PathOf(copy);
+  if (getxattr(PathOf(source).c_str(), kAccessList, nullptr, 0) < 0) {
+    if (removexattr(copy_path.c_str(), kAccessList) == 0 || MayBeLeftOut(errno)) return 0;
+    return errno == ENOENT ? 0 : -errno;  // no /proc
+  }
+  std::vector<char> value;
+  CopyAttribute(
+      kAccessList, value,
+      [&](const char* key, void* data, size_t room) {
+        return getxattr(PathOf(source).c_str(), key, data, room);
+      },
+      [&](const char* key, const void* data, size_t bytes) {
+        return setxattr(copy_path.c_str(), key, data, bytes, 0);
+      },
+      lost);
+  return 0;
+}
+
+bool IsMadeUp(int file) {
+  // Files of sysfs say that they have a page, and the first list of their attributes is a change.
+  struct statfs info;
+  return fstatfs(file, &info) == 0 && info.f_type == SYSFS_MAGIC;
 }
 
 bool HasAccessList(int file) { return fgetxattr(file, kAccessList, nullptr, 0) >= 0; }

@@ -9,8 +9,10 @@
 #include <cstdint>
 #include <ctime>
 #include <random>
+#include <string>
 #include <string_view>
 
+#include "absl/strings/str_cat.h"
 #include "copy/system.h"
 #include "ring/file.h"
 
@@ -21,12 +23,34 @@ int Result(int returned) { return returned >= 0 ? returned : -errno; }
 
 DIR* ToSystem(DirectoryStream* stream) { return reinterpret_cast<DIR*>(stream); }
 
+// Opens a regular file that somebody has a lease on: only an open that may block ends the lease.
+// The file is looked at before it is opened, as an open of a FIFO would wait for its other end.
+int OpenLeased(int directory, const char* name) {
+#ifdef O_PATH
+  const int found = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (found < 0) return -errno;
+  struct stat info;
+  int opened = fstat(found, &info) == 0 && S_ISREG(info.st_mode) ? 0 : -EAGAIN;
+  if (opened == 0) {
+    const std::string path = absl::StrCat("/proc/self/fd/", found);
+    do {
+      opened = Result(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    } while (opened == -EINTR);
+  }
+  close(found);
+  return opened;
+#else
+  return -EAGAIN;
+#endif
+}
+
 }  // namespace
 
 // ---- Opening.
 
 int OpenToRead(int directory, const char* name) {
-  return Result(openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  const int opened = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  return opened < 0 && errno == EWOULDBLOCK ? OpenLeased(directory, name) : Result(opened);
 }
 
 int SetBlocking(int file) { return Result(fcntl(file, F_SETFL, 0)); }

@@ -117,7 +117,8 @@ TEST(CopyMetadataTest, CopiesPermissionsTimesAndAttributes) {
   const bool has_attributes = fsetxattr(from.get(), "user.key", "value", 5, 0) == 0;
   struct stat info;
   ASSERT_EQ(fstat(from.get(), &info), 0);
-  ASSERT_EQ(CopyMetadata(from.get(), info, to.get()), 0);
+  std::string problem;
+  ASSERT_EQ(CopyMetadata(from.get(), info, to.get(), &problem), 0);
   struct stat copied;
   ASSERT_EQ(fstat(to.get(), &copied), 0);
   EXPECT_EQ(copied.st_mode, info.st_mode);
@@ -138,12 +139,13 @@ TEST(CopyMetadataTest, BelievesWhatItIsTold) {
   ASSERT_EQ(fchmod(from.get(), 0640), 0);
   struct stat info;
   ASSERT_EQ(fstat(from.get(), &info), 0);
+  std::string problem;
   // No call for what the copy has: it keeps its 0600.
-  ASSERT_EQ(CopyMetadata(from.get(), info, to.get(), &info), 0);
+  ASSERT_EQ(CopyMetadata(from.get(), info, to.get(), &problem, &info), 0);
   EXPECT_EQ(folder.Look("to").st_mode & 07777, 0600u);
   struct stat other = info;
   other.st_mode = 0600;
-  ASSERT_EQ(CopyMetadata(from.get(), info, to.get(), &other), 0);
+  ASSERT_EQ(CopyMetadata(from.get(), info, to.get(), &problem, &other), 0);
   EXPECT_EQ(folder.Look("to").st_mode & 07777, 0640u);
 }
 
@@ -154,7 +156,8 @@ TEST(CopyMetadataTest, OfALinkIsTheLinksOwn) {
   const struct stat before = folder.Look("target");
   struct stat info = folder.Look("link");
   info.st_mtim = {3000, 3};
-  ASSERT_EQ(CopyMetadataAt(info, folder.handle(), "link"), 0);
+  std::string problem;
+  ASSERT_EQ(CopyMetadataAt(folder.handle(), "link", info, folder.handle(), "link", &problem), 0);
   EXPECT_EQ(ModifiedTime(folder.Look("link")).tv_sec, 3000);
   EXPECT_EQ(ModifiedTime(folder.Look("target")).tv_sec, ModifiedTime(before).tv_sec);
 }
@@ -166,8 +169,9 @@ TEST(CopyMetadataTest, FollowsNoLinkThatTookTheNameOfASpecialFile) {
   ASSERT_EQ(symlinkat("target", folder.handle(), "fifo"), 0);
   struct stat info = folder.Look("target");
   info.st_mode = S_IFIFO | 0666;
+  std::string problem;
   // A link has no permissions to set.
-  EXPECT_NE(CopyMetadataAt(info, folder.handle(), "fifo"), 0);
+  EXPECT_NE(CopyMetadataAt(folder.handle(), "target", info, folder.handle(), "fifo", &problem), 0);
   EXPECT_EQ(folder.Look("target").st_mode & 07777, 0600u);
 }
 

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <ctime>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -258,6 +259,7 @@ Task<bool> TreeCopier::CopyVisited(Visit& visit, bool has_depth_turn, uint32_t d
   Directory directory;
   directory.trail = &visit.trail;
   directory.is_new = visit.batch.is_new;
+  directory.former = visit.former;
   directory.has_depth_turn = has_depth_turn;
   Count(counters_.found, visit.found);
   Walk walk(scheduler_.ready());
@@ -297,7 +299,7 @@ Task<bool> TreeCopier::LetGo(Walk& walk, const Directory& below) {
   Directory& directory = *walk.directory;
   // It may be lost.
   co_await EndDirectory(Descriptor(directory.from), walk.info, Descriptor(directory.to),
-                        *directory.trail, /*is_whole=*/false);
+                        *directory.trail, /*is_whole=*/false, /*former=*/{});
   walk.listing.Close();
   walk.is_open = false;
   co_await Close(std::exchange(directory.from, {}));
@@ -347,7 +349,7 @@ Task<bool> TreeCopier::GetBack(Walk& walk, const Directory& below, bool is_below
 Task<bool> TreeCopier::EndVisit(Visit& visit) {
   for (const BatchEntry& entry : visit.batch.entries) shared_.Tally(visit.trail, entry);
   co_return co_await EndDirectory(visit.from.get(), visit.info, visit.to.get(), visit.trail,
-                                  /*is_whole=*/false);
+                                  /*is_whole=*/false, visit.former);
 }
 
 Task<bool> TreeCopier::CopyContent(const Directory& directory) {
@@ -358,20 +360,22 @@ Task<bool> TreeCopier::CopyContent(const Directory& directory) {
     Tell(*directory.trail, absl::StrCat("it cannot be looked at: ", Explain(looked)));
     co_return false;
   }
-  if (options_.resume && !options_.dry_run && !directory.is_new) {
+  Directory opened = directory;
+  if (!options_.dry_run && !directory.is_new) {
     const int to = Descriptor(directory.to);
     co_await scheduler_.Work([&]() -> int32_t {
-      RemoveLeftovers(to);
+      opened.former = AllowEntries(to);
+      if (options_.resume) RemoveLeftovers(to);
       return 0;
     });
   }
   Walk walk(scheduler_.ready());
   ++party_.walks;
-  co_await WalkDirectory(directory, walk);
+  co_await WalkDirectory(opened, walk);
   --party_.walks;
   co_await walk.group;
-  co_await CopyLate(directory, walk);
-  co_return co_await FinishDirectory(directory, ToStat(info));
+  co_await CopyLate(opened, walk);
+  co_return co_await FinishDirectory(opened, ToStat(info));
 }
 
 Task<bool> TreeCopier::WalkDirectory(const Directory& directory, Walk& walk) {
@@ -399,7 +403,9 @@ Task<bool> TreeCopier::WalkDirectory(const Directory& directory, Walk& walk) {
     });
     walk.is_open = true;
     if (worked != 0 || error != 0) {
-      Tell(*directory.trail, absl::StrCat("it cannot be listed: ", ErrnoText(-error)));
+      Tell(*directory.trail,
+           absl::StrCat("it cannot be listed: ",
+                        error != 0 ? ErrnoText(-error) : ErrorText(ToError(worked))));
       break;
     }
     walk.is_listed = walk.listed.size() < kNamesAtOnce;
@@ -421,19 +427,21 @@ Task<bool> TreeCopier::StartDirectory(const Directory& directory, Walk& walk, st
 
 Task<bool> TreeCopier::FinishDirectory(const Directory& directory, const struct stat& info) {
   const bool is_whole = !IsStopped();
-  const bool is_ended = co_await EndDirectory(Descriptor(directory.from), info,
-                                              Descriptor(directory.to), *directory.trail, is_whole);
+  const bool is_ended =
+      co_await EndDirectory(Descriptor(directory.from), info, Descriptor(directory.to),
+                            *directory.trail, is_whole, directory.former);
   if (is_ended && is_whole) Count(counters_.directories);
   co_return is_ended&& is_whole;
 }
 
 // As FinishDirectoryAt, on a thread; tells what is wrong.
 Task<bool> TreeCopier::EndDirectory(int from, const struct stat& info, int to, const Trail& trail,
-                                    bool is_whole) {
-  if (to < 0 || options_.dry_run || (!is_whole && !options_.sync)) co_return true;
+                                    bool is_whole, std::optional<mode_t> former) {
+  const bool changes_it = is_whole || former.has_value() || options_.sync;
+  if (to < 0 || options_.dry_run || !changes_it) co_return true;
   std::string reason;
   const int32_t worked = co_await scheduler_.Work([&]() -> int32_t {
-    reason = FinishDirectoryAt(from, info, to, options_, is_whole);
+    reason = FinishDirectoryAt(from, info, to, options_, is_whole, former);
     return 0;
   });
   if (worked != 0) reason = ErrorText(ToError(worked));
@@ -462,6 +470,7 @@ Task<bool> TreeCopier::RunBatch(const Directory& directory, Walk& walk,
     CopyBatch(batch);
     return 0;
   });
+  if (worked != 0) Tell(*directory.trail, ErrorText(ToError(worked)));
   // It keeps its place while it waits for one of a large file: batches that wait are bounded, too.
   for (BatchEntry& entry : batch.entries) {
     if (entry.outcome != Outcome::kDirectory) co_await Distribute(directory, walk, entry);

@@ -5,9 +5,11 @@
 #define IORING_COPY_TREE_COPIER_H_
 
 #include <sys/stat.h>
+#include <sys/types.h>
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +48,7 @@ class TreeCopier {
     FileId to;                     // not set where a dry run has none
     const Trail* trail = nullptr;  // lives longer
     bool is_new = false;           // nothing but this copy has put anything into it
+    std::optional<mode_t> former;  // permissions that the copy had (Visit::former)
     // It is of the one branch that may open more than the others.
     bool has_depth_turn = false;
   };
@@ -84,19 +87,23 @@ class TreeCopier {
   Task<bool> Distribute(const Directory& directory, Walk& walk, BatchEntry& entry);
   Task<bool> FinishDirectory(const Directory& directory, const struct stat& info);
   Task<bool> EndDirectory(int from, const struct stat& info, int to, const Trail& trail,
-                          bool is_whole);
+                          bool is_whole, std::optional<mode_t> former);
   bool Adopt(OwnedDescriptor& descriptor, const Trail& trail, FileId* file);
 
   Task<bool> CopyLargeFile(const Directory& directory, std::string name, std::string target_name);
   Task<bool> CopyOpenFile(const Directory& directory, FileId from, const std::string& name,
                           const std::string& target_name);
-  Task<bool> CopyLinked(const Directory& directory, const FilePlace& place,
-                        const std::string& path);
+  Task<bool> CopyLinked(const Directory& directory, FilePlace place, const std::string& path);
   Task<bool> CopyNamedNode(const Directory& directory, std::string name, std::string target_name);
   Task<bool> CopyOne(const Directory& directory, BatchEntry& entry);
-  Task<LinkTable::Copy> FindCopy(const Directory& directory, const char* name);
-  Task<bool> NameCopy(const Directory& directory, const LinkTable::Copy& copy, const char* name,
-                      const std::string& path);
+  Task<LinkTable::Copy> FindCopy(const Directory& directory, const char* name,
+                                 const LinkTable::Version& source);
+  // Whether a file that has a copy already still needs one.
+  enum class Naming : uint8_t { kNamed, kRefused, kToBeCopied };
+  Task<Naming> NameAgain(const Directory& directory, const LinkTable::Copy& copy,
+                         const LinkTable::Version& source, const char* name,
+                         const std::string& path);
+  Task<int> NameCopy(const Directory& directory, const LinkTable::Copy& copy, const char* name);
   Task<FileResult> CopyFile(const FilePlace& place, const std::string& path);
   bool IsOtherFile(const FilePlace& place, const FileInfo& target, const std::string& path);
 

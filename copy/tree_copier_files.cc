@@ -28,6 +28,15 @@
 #include "ring/token.h"
 
 namespace ioring::copy {
+namespace {
+
+// Whether a name cannot be given, however often it is tried: the destination has no further names,
+// or not that many, or they are on two file systems. Otherwise a later run may give it.
+bool IsForGood(int error) {
+  return error == -EPERM || error == -EOPNOTSUPP || error == -EMLINK || error == -EXDEV;
+}
+
+}  // namespace
 
 Task<bool> TreeCopier::CopyLargeFile(const Directory& directory, std::string name,
                                      std::string target_name) {
@@ -56,6 +65,7 @@ Task<bool> TreeCopier::CopyOpenFile(const Directory& directory, FileId from,
     co_return false;
   }
   FilePlace place{from, &info, directory.to, target_name.c_str(), directory.is_new};
+  if (directory.is_new) place.in_use = NameInUse::kKept;
   if (!directory.is_new) {
     FileInfo target;
     const Completion found = co_await scheduler_.Call([&](Ring& ring, Token token) {
@@ -101,37 +111,53 @@ Task<FileResult> TreeCopier::CopyFile(const FilePlace& place, const std::string&
   co_return result;
 }
 
-Task<bool> TreeCopier::CopyLinked(const Directory& directory, const FilePlace& place,
+Task<bool> TreeCopier::CopyLinked(const Directory& directory, FilePlace place,
                                   const std::string& path) {
   const LinkTable::Key key(place.info->device, place.info->file_number);
   const LinkTable::Copy* const known =
       co_await shared_.links.Enter(key, place.info->links, scheduler_.ready());
+  // It may have changed while another of its names was copied.
+  FileInfo now;
+  const Completion looked = co_await scheduler_.Call(
+      [&](Ring& ring, Token token) { return ring.PrepareStatFile(place.from, &now, token); });
+  if (looked.ok()) place.info = &now;
+  const LinkTable::Version source(*place.info);
   if (known != nullptr) {
-    const bool is_named = co_await NameCopy(directory, *known, place.name, path);
-    Count(counters_.done_bytes, place.info->size);
-    shared_.links.Leave(key, nullptr);
-    co_return is_named;
+    const Naming naming = co_await NameAgain(directory, *known, source, place.name, path);
+    if (naming != Naming::kToBeCopied) {
+      Count(counters_.done_bytes, place.info->size);
+      shared_.links.Leave(key, nullptr);
+      co_return naming == Naming::kNamed;
+    }
   }
   const FileResult result = co_await CopyFile(place, path);
   LinkTable::Copy copy;
   if (result.kind == FileResult::Kind::kCopied) {
-    copy = {Join(directory.trail->TargetPath(), place.name), {result.device, result.file_number}};
+    copy = {Join(directory.trail->TargetPath(), place.name),
+            {result.device, result.file_number},
+            source};
   } else if (result.kind == FileResult::Kind::kSkipped) {
-    copy = co_await FindCopy(directory, place.name);
+    copy = co_await FindCopy(directory, place.name, source);
   }
   shared_.links.Leave(key, copy.path.empty() ? nullptr : &copy);
   co_return !copy.path.empty();
 }
 
 // A copy as the table wants it. Without a path where there is none.
-Task<LinkTable::Copy> TreeCopier::FindCopy(const Directory& directory, const char* name) {
+Task<LinkTable::Copy> TreeCopier::FindCopy(const Directory& directory, const char* name,
+                                           const LinkTable::Version& source) {
   FileInfo info;
   const Completion looked = co_await scheduler_.Call([&](Ring& ring, Token token) {
     return ring.PrepareStat({directory.to, name}, FollowLink::kNo, &info, token);
   });
-  if (!looked.ok()) co_return LinkTable::Copy();
-  co_return LinkTable::Copy{Join(directory.trail->TargetPath(), name),
-                            {info.device, info.file_number}};
+  if (!looked.ok()) {
+    Tell(
+        Join(directory.trail->SourcePath(), name),
+        absl::StrCat("its copy cannot be looked at, and gets no further names: ", Explain(looked)));
+    co_return LinkTable::Copy();
+  }
+  co_return LinkTable::Copy{
+      Join(directory.trail->TargetPath(), name), {info.device, info.file_number}, source};
 }
 
 Task<bool> TreeCopier::CopyNamedNode(const Directory& directory, std::string name,
@@ -140,9 +166,10 @@ Task<bool> TreeCopier::CopyNamedNode(const Directory& directory, std::string nam
   if (IsStopped()) co_return false;
   const std::string path = Join(directory.trail->SourcePath(), name);
   FileInfo info;
-  const Completion looked = co_await scheduler_.Call([&](Ring& ring, Token token) {
+  const auto look = [&](Ring& ring, Token token) {
     return ring.PrepareStat({directory.from, name.c_str()}, FollowLink::kNo, &info, token);
-  });
+  };
+  const Completion looked = co_await scheduler_.Call(look);
   if (!looked.ok()) {
     Tell(path, absl::StrCat("it cannot be looked at: ", Explain(looked)));
     co_return false;
@@ -150,15 +177,20 @@ Task<bool> TreeCopier::CopyNamedNode(const Directory& directory, std::string nam
   const LinkTable::Key key(info.device, info.file_number);
   const LinkTable::Copy* const known =
       co_await shared_.links.Enter(key, info.links, scheduler_.ready());
+  // As in CopyLinked. Where it vanished, the copy tells.
+  static_cast<void>(co_await scheduler_.Call(look));
+  const LinkTable::Version source(info);
   if (known != nullptr) {
-    const bool is_named = co_await NameCopy(directory, *known, target_name.c_str(), path);
-    shared_.links.Leave(key, nullptr);
-    co_return is_named;
+    const Naming naming = co_await NameAgain(directory, *known, source, target_name.c_str(), path);
+    if (naming != Naming::kToBeCopied) {
+      shared_.links.Leave(key, nullptr);
+      co_return naming == Naming::kNamed;
+    }
   }
   BatchEntry entry{.name = name, .target_name = target_name, .is_named = true};
   const bool is_copied = co_await CopyOne(directory, entry);
   LinkTable::Copy copy;
-  if (is_copied) copy = co_await FindCopy(directory, target_name.c_str());
+  if (is_copied) copy = co_await FindCopy(directory, target_name.c_str(), source);
   shared_.links.Leave(key, copy.path.empty() ? nullptr : &copy);
   co_return !copy.path.empty();
 }
@@ -182,9 +214,31 @@ Task<bool> TreeCopier::CopyOne(const Directory& directory, BatchEntry& entry) {
        copied.outcome == Outcome::kSkipped);
 }
 
-// Gives the copy a further name, if it still lies where it was put.
-Task<bool> TreeCopier::NameCopy(const Directory& directory, const LinkTable::Copy& copy,
-                                const char* name, const std::string& path) {
+// Gives the copy a further name where that can be, and tells where it cannot.
+Task<TreeCopier::Naming> TreeCopier::NameAgain(const Directory& directory,
+                                               const LinkTable::Copy& copy,
+                                               const LinkTable::Version& source, const char* name,
+                                               const std::string& path) {
+  if (source != copy.source) {
+    Tell(path, absl::StrCat("it changed since it was copied as ", copy.path,
+                            ", or is another file, and so it gets a copy of its own"));
+    co_return Naming::kToBeCopied;
+  }
+  const int error = co_await NameCopy(directory, copy, name);
+  if (error == 0) co_return Naming::kNamed;
+  if (error == -EEXIST) {
+    Tell(path, kNameIsTaken);
+    co_return Naming::kRefused;
+  }
+  const bool is_for_good = IsForGood(error);
+  Tell(path, absl::StrCat(is_for_good ? "it gets a copy of its own, which" : "the copy",
+                          " cannot be a further name of ", copy.path, ": ", ErrnoText(-error)));
+  co_return is_for_good ? Naming::kToBeCopied : Naming::kRefused;
+}
+
+// Gives the copy a further name, if it still lies where it was put: 0 or the negative of errno.
+Task<int> TreeCopier::NameCopy(const Directory& directory, const LinkTable::Copy& copy,
+                               const char* name) {
   const int top = shared_.top;
   const int to = Descriptor(directory.to);
   const size_t slash = copy.path.rfind('/');
@@ -206,16 +260,15 @@ Task<bool> TreeCopier::NameCopy(const Directory& directory, const LinkTable::Cop
     if (error != 0) return 0;
     const std::string temporary = NewTemporaryName();
     error = system::Link(opened.get(), leaf.c_str(), to, temporary.c_str());
-    if (error == 0) error = RenameIntoPlace(to, temporary, name);
+    if (error == 0) {
+      error = RenameIntoPlace(to, temporary, name,
+                              directory.is_new ? NameInUse::kKept : NameInUse::kReplaced);
+    }
     return 0;
   });
-  if (worked != 0 || error != 0) {
-    Tell(path,
-         absl::StrCat("the copy cannot be a further name of ", copy.path, ": ", ErrnoText(-error)));
-    co_return false;
-  }
-  Count(is_there ? counters_.skipped : counters_.hard_links);
-  co_return true;
+  if (worked != 0) error = -EAGAIN;  // there is no thread
+  if (error == 0) Count(is_there ? counters_.skipped : counters_.hard_links);
+  co_return error;
 }
 
 }  // namespace ioring::copy

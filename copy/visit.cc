@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,6 +46,10 @@ bool OpenTarget(Visit& visit) {
   if (!is_dry) {
     const int error = system::MakeDirectory(visit.parent_to, name, kOnlyOurs);
     visit.batch.is_new = error == 0;
+    if (error == -EEXIST && visit.parent_is_new) {
+      visit.reason = kNameIsTaken;
+      return false;
+    }
     if (error != 0 && error != -EEXIST) {
       visit.reason = absl::StrCat("the copy cannot be made: ", ErrnoText(-error));
       return false;
@@ -102,17 +107,29 @@ bool IsWhole(const Visit& visit) {
 
 }  // namespace
 
+std::optional<mode_t> AllowEntries(int directory) {
+  constexpr mode_t kNeeded = S_IWUSR | S_IXUSR;
+  struct stat info;
+  if (system::Stat(directory, &info) != 0 || (info.st_mode & kNeeded) == kNeeded) return {};
+  const mode_t former = info.st_mode & 07777;
+  // Where it is somebody else's, the entries tell.
+  if (system::SetPermissions(directory, former | kOnlyOurs) != 0) return {};
+  return former;
+}
+
 std::string FinishDirectoryAt(int from, const struct stat& info, int to, const Options& options,
-                              bool is_whole) {
+                              bool is_whole, std::optional<mode_t> former) {
   std::string reason;
-  if (const int error = is_whole ? CopyMetadata(from, info, to) : 0; error != 0) {
+  if (!is_whole && former.has_value()) static_cast<void>(system::SetPermissions(to, *former));
+  if (const int error = is_whole ? CopyMetadata(from, info, to, &reason) : 0; error != 0) {
     reason =
         absl::StrCat("owner, permissions or times of the copy cannot be set: ", ErrnoText(-error));
   }
   // The files in it count as copied, whatever becomes of the directory: their names are to last.
   const int error = options.sync ? system::Sync(to) : 0;
-  if (error != 0 && reason.empty()) {
-    reason = absl::StrCat("the copy cannot be brought to the disk: ", ErrnoText(-error));
+  if (error != 0) {
+    absl::StrAppend(&reason, reason.empty() ? "" : "; ",
+                    "the copy cannot be brought to the disk: ", ErrnoText(-error));
   }
   return reason;
 }
@@ -145,6 +162,7 @@ void VisitDirectory(Visit& visit) {
   batch.from = visit.from.get();
   batch.to = visit.to.get();
   const bool writes = batch.to >= 0 && !options.dry_run;
+  if (writes && !batch.is_new) visit.former = AllowEntries(batch.to);
   if (options.resume && writes && !batch.is_new) RemoveLeftovers(batch.to);
   int error = visit.listing.Open(batch.from);
   if (error == 0) error = visit.listing.Next(&visit.rest);
@@ -160,7 +178,7 @@ void VisitDirectory(Visit& visit) {
   if (!IsWhole(visit) || batch.stop->load(std::memory_order_relaxed)) return;
   if (writes) {
     const std::string failure =
-        FinishDirectoryAt(batch.from, visit.info, batch.to, options, /*is_whole=*/true);
+        FinishDirectoryAt(batch.from, visit.info, batch.to, options, /*is_whole=*/true, {});
     if (visit.reason.empty()) visit.reason = failure;
   }
   visit.is_finished = true;

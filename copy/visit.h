@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -65,7 +66,9 @@ struct Visit {
   OwnedDescriptor to;
   struct stat info {};  // of the source
   Identity target;      // of the copy
-  size_t found = 0;     // entries
+  // Permissions that the copy had, and that it lacks now so that entries can be made in it.
+  std::optional<mode_t> former;
+  size_t found = 0;  // entries
   // The entries that were tried, with what became of them.
   Batch batch;
   // Entries that were not: directories, and what comes after the first kBatchEntries.
@@ -79,10 +82,16 @@ struct Visit {
 void VisitDirectory(Visit& visit);
 
 // Gives the copy of a directory, all of which is copied, the metadata of `from`; `is_whole` false:
-// not all of it is, and it gets none. Brings it to the disk in both cases where the options say so.
-// What is wrong; empty where nothing is. Blocks; any thread.
+// not all of it is, and it gets none but the permissions that it had before, `former`. Brings it to
+// the disk in both cases where the options say so. What is wrong; empty where nothing is. Blocks;
+// any thread.
 std::string FinishDirectoryAt(int from, const struct stat& info, int to, const Options& options,
-                              bool is_whole);
+                              bool is_whole, std::optional<mode_t> former);
+
+// Lets the owner make entries in a copy that is there from before, if it does not: where the source
+// is for reading only, an earlier run has left it so. Returns the permissions that it had, if they
+// are others now. Blocks; any thread.
+std::optional<mode_t> AllowEntries(int directory);
 
 // Opens the directory that `directory` lies in, if it is `expected`; -ESTALE: it is another one.
 // `info` is what it is. Blocks; any thread.

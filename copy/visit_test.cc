@@ -94,6 +94,32 @@ TEST_F(VisitTest, ALongDirectoryIsListedInPieces) {
   EXPECT_EQ(visit.rest.size(), kNamesAtOnce - kBatchEntries);
 }
 
+// As on a file system for which upper and lower case are the same.
+TEST_F(VisitTest, ADirectoryIsNotMergedIntoAnotherOfTheSameCopy) {
+  from_.Write("d/file", "text");
+  to_.MakeDirectory("d");
+  Visit visit;
+  visit.parent_is_new = true;
+  Go(visit);
+  EXPECT_EQ(visit.reason, kNameIsTaken);
+  EXPECT_FALSE(visit.is_entered);
+  EXPECT_EQ(to_.Count(), 1);
+}
+
+TEST_F(VisitTest, ACopyForReadingIsOpenedAndClosedAgain) {
+  from_.Write("d/large", std::string(kMediumFileBytes + 1, 'x'));
+  to_.MakeDirectory("d");
+  ASSERT_EQ(fchmodat(to_.handle(), "d", 02555, 0), 0);
+  Visit visit;
+  Go(visit);
+  ASSERT_FALSE(visit.is_finished);
+  EXPECT_EQ(to_.Look("d").st_mode & 07777, 02755u);
+  EXPECT_EQ(FinishDirectoryAt(visit.from.get(), visit.info, visit.to.get(), options_,
+                              /*is_whole=*/false, visit.former),
+            "");
+  EXPECT_EQ(to_.Look("d").st_mode & 07777, 02555u);
+}
+
 TEST_F(VisitTest, TellsWhyItDoesNotEnter) {
   Visit gone;
   ASSERT_EQ(unlinkat(from_.handle(), "d", AT_REMOVEDIR), 0);

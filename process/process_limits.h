@@ -1,4 +1,5 @@
-// Limits that the system puts on this process.
+// Limits that the system puts on this process. Threads: any, one at a time. Errors: none; the
+// result tells.
 #ifndef IORING_PROCESS_PROCESS_LIMITS_H_
 #define IORING_PROCESS_PROCESS_LIMITS_H_
 

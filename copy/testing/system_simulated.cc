@@ -278,6 +278,8 @@ int CopyInKernel(int from, int to, uint64_t size) {
   return static_cast<int>(done);
 }
 
+bool IsMadeUp(int /*file*/) { return false; }
+
 int FindData(int file, uint64_t from, uint64_t end, DataRange* range) {
   *range = {from, end};
   if (from >= end) return 0;
@@ -303,6 +305,11 @@ int Link(int directory, const char* existing, int other, const char* name) {
 
 int Rename(int directory, const char* from, const char* to) {
   return Call(request::Rename{from, to, RenameMode::kReplace}, FileOf(directory),
+              FileOf(directory));
+}
+
+int RenameNew(int directory, const char* from, const char* to) {
+  return Call(request::Rename{from, to, RenameMode::kNoReplace}, FileOf(directory),
               FileOf(directory));
 }
 
@@ -350,15 +357,20 @@ int SetEntryTimes(int directory, const char* name, const timespec times[2]) {
   return Status(TheDisk().SetAttributes(FileOf(directory), name, TimesOf(times)));
 }
 
-int CopyAttributes(int from, int to) {
+int CopyAttributes(int from, int to, LostAttributes* /*lost*/) {
   FileOf(from);
   FileOf(to);
   return 0;
 }
 
+int CopyEntryLists(int from_directory, const char* /*from*/, int to_directory, const char* /*to*/,
+                   LostAttributes* lost) {
+  return CopyAttributes(from_directory, to_directory, lost);
+}
+
 bool HasAccessList(int /*file*/) { return false; }
 
-int RemoveOtherLists(int from, int to) { return CopyAttributes(from, to); }
+int RemoveOtherLists(int from, int to) { return CopyAttributes(from, to, nullptr); }
 
 // ---- The machine.
 
