@@ -90,10 +90,14 @@ class CompletionQueue {
     mark_ = tail_;
     is_marked_ = true;
   }
-  // Whether the marked completion waits to be taken. To be asked before each 2^31 completions.
+  // Whether the marked completion waits to be taken.
   bool MarkedWaits() {
-    if (is_marked_ && static_cast<int32_t>(mark_ - head_) <= 0) is_marked_ = false;
+    ForgetTakenMark();
     return is_marked_;
+  }
+  // To be called before each 2^31 completions: after these the mark would seem to be ahead.
+  void ForgetTakenMark() {
+    if (is_marked_ && static_cast<int32_t>(mark_ - head_) <= 0) is_marked_ = false;
   }
 
   // The oldest completions, up to the newest, to where the array ends, or to kViewMax. Where that

@@ -50,7 +50,9 @@
 //     `GetStatistics`; a signal handler may call `Wake`.
 //     A ring belongs to the process that made it. The child of a fork can destroy its copy; `Wake`
 //     does nothing there; every other use that reaches the system ends the program. Make rings
-//     after fork(2) or daemon(3). (The ring sees the forks of the C library. It sees neither
+//     after fork(2) or daemon(3). While a child has a copy, a close is not the last one: a peer may
+//     see no reset, and a listener still listens. A child that destroys its copy, executes another
+//     program or ends gives the copy up. (The ring sees the forks of the C library. It sees neither
 //     vfork(2) nor a clone(2) of the program's own.)
 // 11. After creation, the hot path (prepare, submit, wait, peek, advance, take and return of
 //     buffers) makes no allocation and takes no lock. Only a submit and a wait enter the kernel,
@@ -150,8 +152,9 @@ class Ring : public RingFiles {
   absl::StatusOr<ConnectionId> RegisterSocket(NativeHandle handle);
   // Gives the descriptor of a connection back to the caller, who owns it from then on.
   // Effects: undoes the changes of RegisterSocket. (Windows does not tell whether a socket was in
-  // blocking mode; there each that was registered comes back blocking. A socket that the ring made
-  // itself comes back as its backend makes them.) May submit queued operations, and so bind the
+  // blocking mode; there each that was registered comes back blocking. It also stays with the
+  // ring's completion port, and cannot be given to another. A socket that the ring made itself
+  // comes back as its backend makes them.) May submit queued operations, and so bind the
   // ring to this thread.
   // Errors: FailedPrecondition while operations are in flight on it; ResourceExhausted if the
   // queues are full, or descriptors are short.

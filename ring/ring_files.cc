@@ -34,8 +34,10 @@ bool CanBe(uint64_t offset, uint64_t length) {
   return offset < kEnd && length <= kEnd - 1 - offset;
 }
 
-// Where a transfer may begin.
-bool CanBeOffset(uint64_t offset) { return offset == kOwnPosition || CanBe(offset, 0); }
+// What a transfer may be of.
+bool CanBeTransfer(uint64_t offset, size_t length) {
+  return offset == kOwnPosition || CanBe(offset, length);
+}
 
 }  // namespace
 
@@ -85,14 +87,16 @@ Prepared RingFiles::PrepareCloseFile(FileId file, Token token) {
 
 Prepared RingFiles::PrepareTransfer(FileId file, uint64_t offset, std::span<std::byte> memory,
                                     bool is_write, Token token) {
-  if (memory.empty() || !CanBeOffset(offset)) return Refuse(Error::kInvalidArgument, token);
   const std::span<std::byte> part = memory.first(std::min(memory.size(), kTransferBytesMax));
+  if (part.empty() || !CanBeTransfer(offset, part.size())) {
+    return Refuse(Error::kInvalidArgument, token);
+  }
   return Start(request::FileTransfer{file, offset, part, TransferTraits(), is_write}, token);
 }
 
 Prepared RingFiles::PrepareSlice(FileId file, uint64_t offset, const BufferSlice& slice,
                                  bool is_write, Token token) {
-  if (!CanBeOffset(offset)) return Refuse(Error::kInvalidArgument, token);
+  if (!CanBeTransfer(offset, slice.length)) return Refuse(Error::kInvalidArgument, token);
   ResolvedSlice resolved;
   const Error error = state_.buffers_.Resolve(slice, &resolved);
   if (error != Error::kOk) return Refuse(error, token);
@@ -104,11 +108,10 @@ Prepared RingFiles::PrepareSlice(FileId file, uint64_t offset, const BufferSlice
 
 Prepared RingFiles::PrepareParts(FileId file, uint64_t offset, std::span<const MemoryPart> parts,
                                  bool is_write, Token token) {
-  const auto has_bytes = [](const MemoryPart& part) { return part.size != 0; };
-  if (parts.size() > kMemoryPartsMax || !CanBeOffset(offset) ||
-      std::none_of(parts.begin(), parts.end(), has_bytes)) {
-    return Refuse(Error::kInvalidArgument, token);
-  }
+  if (parts.size() > kMemoryPartsMax) return Refuse(Error::kInvalidArgument, token);
+  size_t bytes = 0;  // at most what one operation transfers
+  for (const MemoryPart& part : parts) bytes += std::min(part.size, kTransferBytesMax - bytes);
+  if (bytes == 0 || !CanBeTransfer(offset, bytes)) return Refuse(Error::kInvalidArgument, token);
   return Start(request::FileParts{file, offset, parts, is_write}, token);
 }
 
@@ -145,7 +148,7 @@ Prepared RingFiles::PrepareWriteVector(FileId file, uint64_t offset,
 
 Prepared RingFiles::PrepareReadManaged(FileId file, uint64_t offset, BufferGroupId group,
                                        Token token) {
-  if (!CanBeOffset(offset)) return Refuse(Error::kInvalidArgument, token);
+  if (!CanBeTransfer(offset, 0)) return Refuse(Error::kInvalidArgument, token);
   return Start(request::ReadManaged{file, offset, group}, token);
 }
 

@@ -86,8 +86,8 @@ class RingFiles : protected RingBackend {
   // A read completes with the number of bytes read; 0: the end of the file. A write completes with
   // the number written. Either may be less than the span: prepare another for the rest. At most
   // kTransferBytesMax bytes of a longer span are transferred.
-  // Errors: kInvalidArgument if the span is empty, or the offset is 2^63 or more. kIsDirectory for
-  // a read of a directory. On a pipe or terminal the offset must be kOwnPosition; the system
+  // Errors: kInvalidArgument if the span is empty, or ends at 2^63 or behind it. kIsDirectory for a
+  // read of a directory. On a pipe or terminal the offset must be kOwnPosition; the system
   // ignores another one, or the operation completes with kNotSupported.
   Prepared PrepareRead(FileId file, uint64_t offset, std::span<std::byte> memory, Token token);
   Prepared PrepareWrite(FileId file, uint64_t offset, std::span<const std::byte> memory,

@@ -152,6 +152,21 @@ int openat(int directory, const char* path, int flags, ...) {
   va_end(more);
   return static_cast<int>(Call(SYS_openat, directory, path, flags, mode));
 }
+// The ring would open such a descriptor once more, so that calls do not block.
+int open(const char* path, int flags, ...) {
+  const bool is_again =
+      path == absl::StrCat("/proc/self/fd/", ioring::descriptor_that_blocks.load());
+  if (is_again) {
+    errno = ENXIO;
+    return -1;
+  }
+  va_list more;
+  va_start(more, flags);
+  const bool has_mode = (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
+  const mode_t mode = has_mode ? va_arg(more, mode_t) : 0;
+  va_end(more);
+  return static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, flags, mode));
+}
 // Linux has closed the descriptor when it says so.
 int close(int file) {
   const bool is_interrupted = ioring::IsInterrupted(SYS_close, file);

@@ -73,6 +73,12 @@ class AcceptPool {
     free_ = request;
   }
   AcceptRequest& operator[](uint32_t index) { return *all_[index]; }
+  // Whether it is one of these. O(requests).
+  bool Contains(const OVERLAPPED* overlapped) const {
+    return std::any_of(all_.begin(), all_.end(), [&](const auto& request) {
+      return &request->request.overlapped == overlapped;
+    });
+  }
   // Whether it waits for a connection. O(requests).
   bool Has(SOCKET socket) const {
     return std::any_of(all_.begin(), all_.end(),

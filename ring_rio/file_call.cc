@@ -226,12 +226,13 @@ void FillAlignments(HANDLE handle, FileInfo* info) {
 uint64_t Joined(DWORD high, DWORD low) { return uint64_t{high} << 32 | low; }
 
 int FillInfo(HANDLE handle, FileInfo* info) {
-  *info = {};
   switch (GetFileType(handle)) {
     case FILE_TYPE_PIPE:
+      *info = {};
       info->type = FileType::kFifo;
       return 0;
     case FILE_TYPE_CHAR:
+      *info = {};
       info->type = FileType::kCharacterDevice;
       return 0;
     default:
@@ -246,6 +247,7 @@ int FillInfo(HANDLE handle, FileInfo* info) {
     return LastCode();
   }
   const Attributes attributes = AttributesOf(handle);
+  *info = {};
   info->type = TypeOf(attributes);
   info->permissions = PermissionsOf(attributes);
   info->links = file.nNumberOfLinks;

@@ -1,12 +1,14 @@
 // Traps of Windows, each with the remedy that the ring has for it; and that everything which was
 // taken of the system is given back.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -121,6 +123,37 @@ TEST_F(IocpTrapTest, ChildrenInheritNoSocket) {
     EXPECT_EQ(flags & HANDLE_FLAG_INHERIT, 0u);
     closesocket(socket);
   }
+}
+
+// A socket stays on the port of the ring that had it. Its new owner's requests give packets there,
+// which are nothing that the ring knows.
+TEST_F(IocpTrapTest, RequestsOfASocketThatWasGivenBackAreNotTheRings) {
+  const Pair pair = ring_->MakePair();
+  const Pair other = ring_->MakePair();
+  const absl::StatusOr<NativeHandle> handle = ring_->UnregisterSocket(pair.server);
+  ASSERT_TRUE(handle.ok()) << handle.status();
+  const auto socket = static_cast<SOCKET>(*handle);
+  // Its event tells the owner. What lies behind it is nobody's request.
+  struct {
+    OVERLAPPED overlapped{};
+    std::array<uint32_t, 8> behind;
+  } request;
+  request.behind.fill(~0u);
+  request.overlapped.hEvent = CreateEventA(nullptr, TRUE, FALSE, nullptr);
+  std::array<char, 8> memory{};
+  WSABUF buffer{memory.size(), memory.data()};
+  DWORD flags = 0;
+  ASSERT_NE(WSARecv(socket, &buffer, 1, nullptr, &flags, &request.overlapped, nullptr), 0);
+  ASSERT_EQ(WSAGetLastError(), WSA_IO_PENDING);
+  EXPECT_EQ(ring_->Send(pair.client, "text").result(), 4);
+  constexpr DWORD kPatienceMillis = 10'000;
+  ASSERT_EQ(WaitForSingleObject(request.overlapped.hEvent, kPatienceMillis), WAIT_OBJECT_0);
+  ring_->Quiet();
+  EXPECT_EQ(ring_->Send(other.client, "more").result(), 4);
+  EXPECT_EQ(ring_->RecvText(other.server, 4), "more");
+  EXPECT_EQ(std::string_view(memory.data(), 4), "text");
+  CloseHandle(request.overlapped.hEvent);
+  closesocket(socket);
 }
 
 // Trap: an accepted socket knows nothing of its connection before SO_UPDATE_ACCEPT_CONTEXT, nor

@@ -75,8 +75,8 @@ absl::StatusOr<ConnectionId> RioRing::TakeOver(SOCKET socket) {
   return id;
 }
 
-// The socket stays on this ring's port for good, which does no harm: there are no packets
-// without requests.
+// The socket stays on this ring's port for good. The packets of its new owner's requests come
+// there, and are dropped (IsOwn).
 absl::StatusOr<NativeHandle> RioRing::UnregisterSocket(ConnectionId id) {
   Connection* connection = connections_.Find(id);
   if (connection == nullptr) return StaleId("connection");

@@ -152,6 +152,7 @@ class RioRing final : public emulated::EmulatedRing<RioRing, RioTypes> {
   void RunConnection(Connection& connection);
   uint32_t Enter(EnterMode mode, const WaitOptions& options) override;
   void TakePackets(int64_t now_ns, int64_t until_ns);
+  bool IsOwn(const OVERLAPPED* overlapped) const;
   void OnPacket(const OVERLAPPED_ENTRY& packet);
   void OnRecvPacket(Connection& connection, const OVERLAPPED_ENTRY& packet);
   void OnSendPacket(Connection& connection, const OVERLAPPED_ENTRY& packet);

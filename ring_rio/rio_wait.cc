@@ -86,8 +86,17 @@ void RioRing::TakePackets(int64_t now_ns, int64_t until_ns) {
   for (uint32_t i = 0; i < count; ++i) OnPacket(packets_[i]);
 }
 
+// Whether the ring made the request. A socket that was given back stays on the ring's port, and so
+// does one, or a file, of which somebody else has a copy: their own requests give packets here,
+// too.
+bool RioRing::IsOwn(const OVERLAPPED* overlapped) const {
+  return connections_.Contains(overlapped) || operations_.Contains(overlapped) ||
+         overlapped == &notify_.overlapped || accepts_.Contains(overlapped);
+}
+
 void RioRing::OnPacket(const OVERLAPPED_ENTRY& packet) {
   if (packet.lpOverlapped == nullptr) return;  // Wake: the turn that follows looks
+  if (ABSL_PREDICT_FALSE(!IsOwn(packet.lpOverlapped))) return;
   Request& request = *Request::Of(packet.lpOverlapped);
   if (request.kind == RequestKind::kNotify) return rio_->OnNotified();
   --requests_out_;

@@ -9,6 +9,8 @@
 //     const sim::Shrunk shrunk = sim::Shrink(trial, Passes);
 //     ADD_FAILURE() << sim::Describe(shrunk.trial);
 //   }
+//
+// Cost: as many runs as ShrinkOptions allows. Threads: all runs are made on the caller's.
 #ifndef IORING_RING_SIM_SHRINK_H_
 #define IORING_RING_SIM_SHRINK_H_
 

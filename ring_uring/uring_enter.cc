@@ -174,6 +174,7 @@ uint32_t UringRing::SubmitNow() {
 }
 
 uint32_t UringRing::Enter(EnterMode mode, const WaitOptions& options) {
+  completions_.ForgetTakenMark();
   switch (mode) {
     case EnterMode::kSubmit:
       return SubmitNow();

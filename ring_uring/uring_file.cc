@@ -90,7 +90,7 @@ Prepared UringRing::Begin(const request::FileTransfer& transfer, Token token) {
   operation.unit = transfer.traits.unit();
   buffers_.AddUse(transfer.traits.unit());
   const bool own_place = transfer.offset == kOwnPosition;
-  if (ABSL_PREDICT_FALSE(transfer.is_write && MayRaiseSignal(*file, own_place))) {
+  if (ABSL_PREDICT_FALSE(transfer.is_write && IsWrittenOnThread(*file, own_place))) {
     return AcceptWriteOnThread(operation, posix::MakeTransfer(file->descriptor, transfer));
   }
   io_uring_sqe* entry = NewEntry(operation);
@@ -120,7 +120,7 @@ Prepared UringRing::Begin(const request::FileParts& parts, Token token) {
   if (Full(1)) return Refused(1);
   Operation& operation = TakeAccess(*file, parts.file.index, parts.is_write, token);
   const bool own_place = parts.offset == kOwnPosition;
-  if (parts.is_write && MayRaiseSignal(*file, own_place)) {
+  if (parts.is_write && IsWrittenOnThread(*file, own_place)) {
     return AcceptWriteOnThread(operation, posix::MakeTransfer(file->descriptor, parts));
   }
   io_uring_sqe* entry = NewEntry(operation);
@@ -146,19 +146,21 @@ Prepared UringRing::AcceptOwnPlace(Operation& operation, io_uring_sqe* entry) {
   return Prepared::kAccepted;
 }
 
-// The kernel passes over an offset where the file is a pipe.
-inline bool UringRing::MayRaiseSignal(const File& file, bool own_place) const {
-  return WritesRaiseSignals() && (own_place || file.waits == File::Waits::kPerhaps);
+// The kernel passes over an offset where the file is a pipe or a terminal.
+inline bool UringRing::IsWrittenOnThread(const File& file, bool own_place) const {
+  return file.waits == File::Waits::kPerhaps || (own_place && WritesRaiseSignals());
 }
 
-// Of a file that is new in the table. A system call, where it matters. Signals are for pipes and
-// sockets.
+// Of a file that is new in the table. Signals are for pipes and sockets. A terminal that has room
+// for less than a write has is written by the kernel in the thread that submits, from Linux 6.9 on,
+// and holds that up until there is more room.
 void UringRing::NoteWaits(File& file) {
-  if (!WritesRaiseSignals()) return;
   struct stat status;
   const bool is_known = fstat(file.descriptor, &status) == 0;
-  const bool raises = is_known && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
-  file.waits = raises ? File::Waits::kPerhaps : File::Waits::kNever;
+  const bool raises =
+      is_known && WritesRaiseSignals() && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
+  const bool is_terminal = is_known && S_ISCHR(status.st_mode) && isatty(file.descriptor) != 0;
+  file.waits = raises || is_terminal ? File::Waits::kPerhaps : File::Waits::kNever;
 }
 
 // The kernel would raise SIGPIPE in the caller's thread; the ring's threads block signals.
@@ -397,11 +399,12 @@ void UringRing::TakeWork() {
   for (uint32_t i = 0; i < kAtOnce && done_work_ != nullptr; ++i) {
     posix::WorkItem* item = std::exchange(done_work_, done_work_->next);
     Operation& operation = operations_[item->operation];
-    if (operation.kind == OperationKind::kWrite && operation.write.wait_again) {
+    const bool is_write = operation.kind == OperationKind::kWrite;
+    if (is_write && operation.write.wait_again && !operation.write.lacks_thread) {
       EndFile(operation, ToResult(Error::kCanceled));
-    } else if (operation.kind == OperationKind::kWrite) {
+    } else if (is_write) {
       io_uring_cqe cqe{};
-      cqe.res = operation.write.result;
+      cqe.res = operation.write.lacks_thread ? -ENOMEM : operation.write.result;
       OnFileTransfer(operation, cqe);
     } else {
       OnCallResult(operation, static_cast<posix::FileWork*>(item)->result);

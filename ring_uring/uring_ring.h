@@ -339,7 +339,7 @@ class UringRing final : public Ring, private RingState {
   // Whether a write to a broken pipe raises SIGPIPE where the kernel makes it; and whether this
   // may.
   bool WritesRaiseSignals() const { return !Has(Capability::kFixedSocketIo); }
-  inline bool MayRaiseSignal(const File& file, bool own_place) const;
+  inline bool IsWrittenOnThread(const File& file, bool own_place) const;
   void NoteWaits(File& file);
   Prepared AcceptWriteOnThread(Operation& operation, const posix::FileTransferWork& write);
   void StartWrite(Operation& operation);

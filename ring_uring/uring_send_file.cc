@@ -52,7 +52,7 @@ void UringRing::FillSendFile(io_uring_sqe* entry, const Operation& operation) {
     SetDescriptor(entry, connection);
   } else {
     io_uring_prep_read(entry, files_[state.file].descriptor, piece.data,
-                       PiecePool::BytesToRead(state.left), state.offset);
+                       PiecePool::BytesToRead(state.offset, state.left), state.offset);
   }
   ++connection.kernel_entries;
 }

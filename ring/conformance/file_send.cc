@@ -311,6 +311,7 @@ TEST_P(RingConformance, FileSendErrors) {
   EXPECT_EQ(error(scene.file, 0, 0, client), Error::kInvalidArgument);
   EXPECT_EQ(error(scene.file, kPastEverything, 1, client), Error::kInvalidArgument);
   EXPECT_EQ(error(scene.file, kPastEverything - 1, 1, client), Error::kInvalidArgument);
+  EXPECT_EQ(error(scene.file, kPastEverything - 2, 1, client), Error::kOk) << "behind its end";
   EXPECT_EQ(error(scene.file, kOwnPosition, 1, client), Error::kInvalidArgument);
   EXPECT_EQ(error(scene.file, 0, 1, ring.Datagram()), Error::kNotSupported);
   EXPECT_EQ(error(FileId{}, 0, 1, client), Error::kBadId);

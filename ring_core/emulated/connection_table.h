@@ -102,6 +102,7 @@ class ConnectionTable {
         connection.state == ConnectionState::kOpen && connection.generation == id.generation;
     return current ? &connection : nullptr;
   }
+  bool Contains(const void* address) const { return connections_.Contains(address); }
   uint32_t IndexOf(const Connection& connection) const {
     return static_cast<uint32_t>(&connection - &connections_[0]);
   }

@@ -151,7 +151,7 @@ class EmulatedRing : public Ring, protected RingState {
   void EndRecvFrom(Connection& connection, Operation& operation, CallResult result);
   // The direction ends, if it does anything, with the negative of one of the system's codes. A
   // transfer of all that has moved something ends with that, if `keeps_bytes`.
-  void EndHalf(Connection& connection, bool is_send, CallResult result, bool keeps_bytes = true);
+  void EndHalf(Connection& connection, bool is_send, CallResult result);
   // Nothing is in flight in the direction any more.
   void FreeHalf(Connection& connection, bool is_send) {
     connection.kind(is_send) = Transfer::kIdle;

@@ -58,7 +58,7 @@ void EmulatedRing<Backend, Types>::ReadPiece(Operation& operation) {
   Operation& read = operations_[operation.piece_read];
   File& file = files_[read.connection];
   const FileId id{read.connection, file.generation};
-  const uint32_t bytes = PiecePool::BytesToRead(operation.send_file.left);
+  const uint32_t bytes = PiecePool::BytesToRead(read.offset, operation.send_file.left);
   operation.set(kReadsPiece);
   backend().SetUpFile(
       read, file,

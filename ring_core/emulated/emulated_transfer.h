@@ -85,8 +85,8 @@ void EmulatedRing<Backend, Types>::EndRecvFrom(Connection& connection, Operation
 }
 
 template <typename Backend, typename Types>
-void EmulatedRing<Backend, Types>::EndHalf(Connection& connection, bool is_send, CallResult result,
-                                           bool keeps_bytes) {
+void EmulatedRing<Backend, Types>::EndHalf(Connection& connection, bool is_send,
+                                           CallResult result) {
   const auto code = [&](Token token, const char* what) {
     return result == Backend::kWasCancelled ? ToResult(Error::kCanceled)
                                             : Fail(token, result, what);
@@ -108,7 +108,7 @@ void EmulatedRing<Backend, Types>::EndHalf(Connection& connection, bool is_send,
   const bool is_file = operation.kind == OperationKind::kSendFile;
   const bool is_all =
       operation.kind == OperationKind::kRecvAll || operation.kind == OperationKind::kSendAll;
-  const bool has_bytes = (is_file || (is_all && keeps_bytes)) && operation.transfer.done != 0;
+  const bool has_bytes = (is_file || is_all) && operation.transfer.done != 0;
   EndTransfer(connection, operation, is_send,
               has_bytes ? CallResult{operation.transfer.done} : result);
 }

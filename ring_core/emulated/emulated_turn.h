@@ -133,6 +133,7 @@ uint32_t EmulatedRing<Backend, Types>::DoEnter(EnterMode mode, const WaitOptions
                                                Poll poll) {
   if (mode == EnterMode::kLook) return 0;  // completions come into being in turns alone
   CheckThread();
+  completions_.ForgetTakenMark();
   if (mode == EnterMode::kWait) return Wait(options, poll);
   const uint32_t submitted = TakePrepared();
   if (mode == EnterMode::kSubmitAndWait) return Wait(options, poll);

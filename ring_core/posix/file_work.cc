@@ -1,9 +1,13 @@
 #include "ring_core/posix/file_work.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <sys/stat.h>
+#ifdef __linux__
+#include <sys/sysmacros.h>
+#endif
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -15,6 +19,7 @@
 #include <type_traits>
 #include <variant>
 
+#include "absl/strings/str_format.h"
 #include "ring/file.h"
 #include "ring/options.h"
 #include "ring/request.h"
@@ -105,22 +110,82 @@ bool IsReady(const FileTransferWork& work) {
   return result > 0;
 }
 
-// poll(2) said that something can be transferred, unless somebody else was faster. Of a pipe that
-// has room, at least PIPE_BUF bytes can be written (pipe(7)); a longer write could block.
+ssize_t Transfer(int descriptor, bool is_write, const iovec& memory) {
+  return is_write ? write(descriptor, memory.iov_base, memory.iov_len)
+                  : read(descriptor, memory.iov_base, memory.iov_len);
+}
+
+// Opens a pipe or terminal once more, so that its calls do not block: the mode of the work's own
+// descriptor belongs to all who share it. -1 where that cannot be.
+int OpenNonBlocking(const FileTransferWork& work, bool is_terminal) {
+  const int flags = (work.is_write ? O_WRONLY : O_RDONLY) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+#if defined(__linux__)
+  struct stat status;
+  // An open of this device makes another terminal (pts(4)).
+  constexpr unsigned kMajor = 5;
+  constexpr unsigned kMinor = 2;
+  if (is_terminal &&
+      (fstat(work.descriptor, &status) != 0 || status.st_rdev == makedev(kMajor, kMinor))) {
+    return -1;
+  }
+  char path[32];
+  absl::SNPrintF(path, sizeof(path), "/proc/self/fd/%d", work.descriptor);
+  return open(path, flags);
+#else
+  char path[128];
+  if (!is_terminal || ttyname_r(work.descriptor, path, sizeof(path)) != 0) return -1;
+  return open(path, flags);
+#endif
+}
+
+// A terminal that has room takes one byte without waiting, whatever its settings make of it; of
+// more nobody knows. So each byte is asked for.
+ssize_t WriteToTerminal(const FileTransferWork& work, const iovec& memory) {
+  const size_t most = std::min<size_t>(memory.iov_len, PIPE_BUF);
+  const auto* bytes = static_cast<const std::byte*>(memory.iov_base);
+  ssize_t done = 0;
+  while (static_cast<size_t>(done) < most && IsReady(work)) {
+    const ssize_t result = write(work.descriptor, bytes + done, 1);
+    if (result <= 0) return done != 0 ? done : result;
+    ++done;
+  }
+  if (done == 0) errno = EAGAIN;
+  return done != 0 ? done : -1;
+}
+
+// The transfer of a descriptor whose calls cannot say by themselves that they are not to block.
+// poll(2) said that something can be transferred, unless somebody else was faster.
+ssize_t TryWhenReady(FileTransferWork& work, iovec memory) {
+  struct stat status;
+  const bool is_terminal = isatty(work.descriptor) != 0;
+  const bool is_pipe = fstat(work.descriptor, &status) == 0 && S_ISFIFO(status.st_mode);
+  const int own = is_terminal || is_pipe ? OpenNonBlocking(work, is_terminal) : -1;
+  if (own >= 0) {
+    const ssize_t result = Transfer(own, work.is_write, memory);
+    const int code = errno;
+    close(own);
+    errno = code;
+    return result;
+  }
+  if (work.is_write && is_terminal) return WriteToTerminal(work, memory);
+  // Of a pipe that has room, at least PIPE_BUF bytes can be written (pipe(7)); a longer write could
+  // block.
+  if (work.is_write) memory.iov_len = std::min<size_t>(memory.iov_len, PIPE_BUF);
+  if (!IsReady(work)) {
+    errno = EAGAIN;
+    return -1;
+  }
+  return Transfer(work.descriptor, work.is_write, memory);
+}
+
 void RunReadyTransfer(WorkItem& item) {
   FileTransferWork& work = TransferOf(item);
-  iovec memory = FirstMemory(work);
+  const iovec memory = FirstMemory(work);
   ssize_t result;
   do {
     result = TryNow(work, memory);
     if (result < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL)) {
-      if (work.is_write) memory.iov_len = std::min<size_t>(memory.iov_len, PIPE_BUF);
-      if (!IsReady(work)) {
-        work.wait_again = true;
-        return;
-      }
-      result = work.is_write ? write(work.descriptor, memory.iov_base, memory.iov_len)
-                             : read(work.descriptor, memory.iov_base, memory.iov_len);
+      result = TryWhenReady(work, memory);
     }
   } while (result < 0 && errno == EINTR);
   work.wait_again = result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);

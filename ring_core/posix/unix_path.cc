@@ -74,9 +74,14 @@ class FolderLock {
 // then, and something else by any socket: EPROTOTYPE by one of another type, whether it listens
 // or not. Nobody notices it.
 bool RefusesEverybody(const SocketAddress& address) {
+#ifdef SOCK_CLOEXEC
+  const int probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (probe < 0) return false;
+#else
   const int probe = socket(AF_UNIX, SOCK_DGRAM, 0);
   if (probe < 0) return false;
   fcntl(probe, F_SETFD, FD_CLOEXEC);
+#endif
   const bool refused = connect(probe, address.get(), address.size) != 0 && errno == ECONNREFUSED;
   close(probe);
   return refused;

@@ -23,13 +23,46 @@ namespace {
 
 // Where the bell cannot be made, nothing stays open.
 bool OpenBell(std::array<int, 2>& bell) {
+#ifndef __APPLE__  // which has no such call
+  return pipe2(bell.data(), O_CLOEXEC | O_NONBLOCK) == 0;
+#else
   if (pipe(bell.data()) != 0) return false;
   for (const int end : bell) {
     fcntl(end, F_SETFD, FD_CLOEXEC);
     fcntl(end, F_SETFL, O_NONBLOCK);
   }
   return true;
+#endif
 }
+
+// A write to a pipe without a reader raises a signal on the thread that makes it, unless that is
+// blocked there, as it is on our own threads.
+class NoBrokenPipeSignal {
+ public:
+  NoBrokenPipeSignal() {
+    sigemptyset(&broken_pipe_);
+    sigaddset(&broken_pipe_, SIGPIPE);
+    was_pending_ = IsPending();
+    pthread_sigmask(SIG_BLOCK, &broken_pipe_, &before_);
+  }
+  NoBrokenPipeSignal(const NoBrokenPipeSignal&) = delete;
+  NoBrokenPipeSignal& operator=(const NoBrokenPipeSignal&) = delete;
+  ~NoBrokenPipeSignal() {
+    int number = 0;
+    if (!was_pending_ && IsPending()) sigwait(&broken_pipe_, &number);
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+ private:
+  static bool IsPending() {
+    sigset_t pending;
+    return sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
+  }
+
+  sigset_t broken_pipe_;
+  sigset_t before_;
+  bool was_pending_;
+};
 
 // For more descriptors than one call takes: their limit (RLIMIT_NOFILE) is a bound on how many
 // places there are, and the same descriptor may be in several.
@@ -76,15 +109,8 @@ void WorkThreads::Stop() {
 
 void WorkThreads::Start(WorkItem* item) {
   item->is_cancelled = false;
-  if (item->wait_descriptor >= 0 && BeginWaiting()) {
-    bool has_threads;  // for what becomes ready
-    {
-      const std::lock_guard lock(mutex_);
-      if (threads_.empty()) AddThread();
-      has_threads = !threads_.empty();
-    }
-    if (has_threads && StartWaiting(item)) return;
-  }
+  item->lacks_thread = false;
+  if (item->wait_descriptor >= 0 && BeginWaiting() && StartWaiting(item)) return;
   Queue(item);
 }
 
@@ -95,7 +121,8 @@ void WorkThreads::Queue(WorkItem* item) {
     if (!threads_.empty()) return;
     queued_.Remove(item);
   }
-  RunOne(item);
+  const NoBrokenPipeSignal no_signal;
+  RunOne(item, /*may_wait=*/false);
 }
 
 void WorkThreads::Push(WorkItem* item) {
@@ -142,17 +169,20 @@ void WorkThreads::Run() {
       if (queued_.empty()) return;  // stopping
       item = queued_.Pop();
     }
-    RunOne(item);
+    RunOne(item, /*may_wait=*/true);
   }
 }
 
-// Without a thread that waits, work that would do so tries again until it need not.
-void WorkThreads::RunOne(WorkItem* item) {
+// Without a thread that waits, work that would do so tries again until it need not. The owner's
+// thread must not: `may_wait` is false there.
+void WorkThreads::RunOne(WorkItem* item, bool may_wait) {
   for (;;) {
     item->wait_again = false;
     item->run(*item);
     if (!item->wait_again) break;
     if (StartWaiting(item)) return;
+    item->lacks_thread = !may_wait;
+    if (!may_wait) break;
     {
       const std::lock_guard lock(mutex_);
       if (item->is_cancelled) break;
@@ -248,7 +278,7 @@ void WorkThreads::TakeReady(const std::vector<pollfd>& polled) {
   std::array<char, 64> rings;
   while (read(waiter_bell_[0], rings.data(), rings.size()) > 0) {
   }
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   for (WorkItem* item = waiting_.first(); item != nullptr;) {
     WorkItem* next = item->next;
     if (item->place != 0 && polled[item->place].revents != 0) {
@@ -256,6 +286,13 @@ void WorkThreads::TakeReady(const std::vector<pollfd>& polled) {
       Push(item);
     }
     item = next;
+  }
+  // Where the system gave no other thread, this one does the work.
+  while (threads_.empty() && !queued_.empty()) {
+    WorkItem* const item = queued_.Pop();
+    lock.unlock();
+    RunOne(item, /*may_wait=*/true);
+    lock.lock();
   }
 }
 

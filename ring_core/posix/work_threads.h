@@ -33,7 +33,10 @@ struct WorkItem {
   // came meanwhile, and nothing was done.
   bool wait_again = false;
   bool is_cancelled = false;  // what WorkThreads knows of it
-  uint32_t place = 0;         // among what is polled; 0: not yet
+  // Set in what is done: it would have waited, there was no thread to wait in, and nothing was
+  // done.
+  bool lacks_thread = false;
+  uint32_t place = 0;  // among what is polled; 0: not yet
 };
 
 // All methods belong to one thread; `bell` is called by others.
@@ -55,7 +58,8 @@ class WorkThreads {
   void LeaveProcess() { stopped_ = true; }
 
   // Queues an item; makes a thread where all are busy and there may be more. Threads that
-  // the system does not give are done without; with none, the work is done here.
+  // the system does not give are done without; with none, the work is done here, and what would
+  // wait is not done at all (lacks_thread).
   void Start(WorkItem* item);
   // Takes an item back that no thread has begun, or that waits for its descriptor. False where a
   // thread has begun: it is done soon, as it does not wait again. O(queued and waiting).
@@ -69,7 +73,7 @@ class WorkThreads {
   static void* RunThread(void* threads);
   static void* RunWaiter(void* threads);
   void Run();
-  void RunOne(WorkItem* item);
+  void RunOne(WorkItem* item, bool may_wait);
   void Finish(WorkItem* item);
   bool MakeThread(void* (*function)(void*), pthread_t* thread);
   void Queue(WorkItem* item);

@@ -265,9 +265,10 @@ void ReadinessCore::BeginFile(Operation& operation) {
 }
 
 void ReadinessCore::OnTransfer(Operation& operation) {
-  const int32_t result = operation.file.result;
+  const int32_t result = operation.file.lacks_thread ? -ENOMEM : operation.file.result;
   const bool is_write = operation.file.is_write;
-  if (operation.file.wait_again) return EndOperation(operation, ToResult(Error::kCanceled));
+  if (operation.file.wait_again && !operation.file.lacks_thread)
+    return EndOperation(operation, ToResult(Error::kCanceled));
   if (result < 0) {
     return EndOperation(operation, Fail(operation.token, result, is_write ? "write" : "read"));
   }

@@ -73,9 +73,7 @@ void ReadinessCore::FailWaiting(Connection& connection) {
     EndSoon(operation, Fail(operation.token, result, "poll"));
   }
   for (const bool is_send : {false, true}) {
-    if (connection.has(BegunFlag(is_send))) {
-      EndHalf(connection, is_send, result, /*keeps_bytes=*/false);
-    }
+    if (connection.has(BegunFlag(is_send))) EndHalf(connection, is_send, result);
   }
 }
 

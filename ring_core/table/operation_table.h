@@ -34,6 +34,7 @@ class OperationTable {
 
   Operation& operator[](uint32_t index) { return operations_[index]; }
   const Operation& operator[](uint32_t index) const { return operations_[index]; }
+  bool Contains(const void* address) const { return operations_.Contains(address); }
   uint32_t IndexOf(const Operation& operation) const {
     return static_cast<uint32_t>(&operation - &operations_[0]);
   }

@@ -17,10 +17,14 @@ class PiecePool {
   // In the page cache, pieces of this size are copied faster than larger ones.
   static constexpr uint32_t kPieceBytes = 64 << 10;
 
-  // The bytes to read for a piece where `left` are to be sent. For direct I/O they are whole
-  // blocks.
-  static constexpr uint32_t BytesToRead(uint32_t left) {
-    return left >= kPieceBytes ? kPieceBytes : (left + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+  // The bytes to read for a piece at `offset` where `left` are to be sent. For direct I/O they are
+  // whole blocks. No range ends at 2^63 or behind it.
+  static constexpr uint32_t BytesToRead(uint64_t offset, uint32_t left) {
+    const uint32_t bytes =
+        left >= kPieceBytes ? kPieceBytes : (left + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+    constexpr uint64_t kEnd = uint64_t{1} << 63;
+    return offset < kEnd && bytes > kEnd - 1 - offset ? static_cast<uint32_t>(kEnd - 1 - offset)
+                                                      : bytes;
   }
 
   // Aligned for direct I/O.

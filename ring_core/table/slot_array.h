@@ -44,6 +44,11 @@ class SlotArray {
     return slots_[index];
   }
   uint32_t size() const { return size_; }
+  // Whether the address lies in a slot.
+  bool Contains(const void* address) const {
+    return reinterpret_cast<uintptr_t>(address) - reinterpret_cast<uintptr_t>(slots_) <
+           size_t{size_} * sizeof(T);
+  }
 
  private:
   uint32_t size_;

@@ -1,5 +1,6 @@
 // Reads and writes of what may wait for ever: pipes and FIFOs, at kOwnPosition.
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -339,6 +340,35 @@ TEST_P(RingConformance, TerminalIsReadAndWritten) {
     EXPECT_FALSE(ring.HasArrived(last));
     shared.others.clear();
     EXPECT_EQ(ring.Await(last).result(), 0);
+    EXPECT_EQ(calls.CloseFile(terminal).result(), 0);
+  }
+}
+
+// A write of more than a terminal has room for holds no thread, and can be cancelled, also when
+// there is some room.
+TEST_P(RingConformance, TerminalWithLittleRoom) {
+  for (size_t room = 1; room <= 8; ++room) {
+    SCOPED_TRACE(room);
+    posix::Shared shared = posix::Terminal();
+    const int master = shared.others.front().get();
+    const posix::Descriptor filler(
+        open(ptsname(master), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+    const std::string bytes(4096, 'x');
+    while (write(filler.get(), bytes.data(), bytes.size()) > 0) {
+    }
+    TestRing& ring = MakeRing();
+    FileCalls calls(ring);
+    const FileId terminal = RingPipe::Register(ring, shared.descriptor.release());
+    const std::span<std::byte> memory = ring.Memory(bytes.size());
+    const Token write = calls.StartWrite(terminal, kOwnPosition, memory);
+    ring.Quiet();
+    std::array<char, 8> read;
+    EXPECT_EQ(ReadFully(master, std::span(read).first(room)).size(), room);
+    ring.Quiet();
+    const Token cancel = ring.StartCancel(write);
+    const Arrival ended = ring.Await(write);
+    EXPECT_TRUE(ended.result() > 0 || ended.error() == Error::kCanceled) << ended.result();
+    ring.Await(cancel);
     EXPECT_EQ(calls.CloseFile(terminal).result(), 0);
   }
 }

@@ -167,6 +167,9 @@ TEST_P(RingConformance, FileOffsetsOutOfRange) {
     EXPECT_EQ(tree.ReadError(file, offset), Error::kInvalidArgument);
     EXPECT_EQ(tree.Write(file, offset, "x").error(), Error::kInvalidArgument);
   }
+  // Those that end there, and the last one that does not.
+  EXPECT_EQ(tree.ReadError(file, (uint64_t{1} << 63) - 1), Error::kInvalidArgument);
+  EXPECT_EQ(tree.Read(file, (uint64_t{1} << 63) - 9, 8), "");
   EXPECT_EQ(tree.Content("a"), "content");
   tree.Close(file);
 }
