@@ -1,6 +1,5 @@
 // A system that fails now and then, or does something else than it says: nothing is lost, and what
 // could not be done is told.
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <pthread.h>
@@ -50,7 +49,6 @@ struct Oddities {
   int reflinks = 0;           // that were tried
   bool alters_bytes = false;  // what is written is not what was given
   bool writes_nothing = false;
-  bool gives_no_threads = false;
   std::function<bool()> on_endless_read;   // whether a read finds no end
   std::function<void(int file)> on_times;  // before it gets its times
   bool keeps_seconds_only = false;         // of these
@@ -121,14 +119,6 @@ int futimens(int file, const timespec times[2]) IORING_AS_DECLARED {
   if (odd != nullptr && odd->keeps_seconds_only) kept[0].tv_nsec = kept[1].tv_nsec = 0;
   return static_cast<int>(syscall(SYS_utimensat, file, nullptr, kept, 0));
 }
-int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*body)(void*),
-                   void* argument) IORING_AS_DECLARED {
-  const Oddities* const odd = current;
-  if (odd != nullptr && odd->gives_no_threads) return EAGAIN;
-  static const auto real =
-      reinterpret_cast<decltype(&pthread_create)>(dlsym(RTLD_NEXT, "pthread_create"));
-  return real(thread, attributes, body, argument);
-}
 int ioctl(int file, unsigned long request, ...) IORING_AS_DECLARED {
   va_list arguments;
   va_start(arguments, request);
@@ -145,6 +135,28 @@ int ioctl(int file, unsigned long request, ...) IORING_AS_DECLARED {
 
 namespace ioring::copy {
 namespace {
+
+// While it lives, the system gives no threads: their stacks would be too large for it.
+class NoThreads {
+ public:
+  NoThreads() {
+    CHECK_EQ(pthread_getattr_default_np(&before_), 0);
+    pthread_attr_t huge;
+    CHECK_EQ(pthread_attr_init(&huge), 0);
+    CHECK_EQ(pthread_attr_setstacksize(&huge, size_t{1} << 52), 0);
+    CHECK_EQ(pthread_setattr_default_np(&huge), 0);
+    pthread_attr_destroy(&huge);
+  }
+  NoThreads(const NoThreads&) = delete;
+  NoThreads& operator=(const NoThreads&) = delete;
+  ~NoThreads() {
+    pthread_setattr_default_np(&before_);
+    pthread_attr_destroy(&before_);
+  }
+
+ private:
+  pthread_attr_t before_;
+};
 
 class OddSystemTest : public testing::Test {
  protected:
@@ -334,7 +346,7 @@ TEST_F(OddSystemTest, WithoutThreadsOneRingCopiesAll) {
     folder_.Write(absl::StrCat("from/", i, "/sub/file"), absl::StrCat(i));
   }
   options_.rings = 3;
-  odd_.gives_no_threads = true;
+  const NoThreads no_threads;
   Copy();
   EXPECT_EQ(report().counters.problems, 0u);
   EXPECT_EQ(report().counters.files, 22u);

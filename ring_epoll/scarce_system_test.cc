@@ -1,5 +1,4 @@
 // A system that is short of threads, or of what it watches descriptors with.
-#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -12,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,12 +40,29 @@
 namespace ioring {
 namespace {
 
-// How many more are given.
-constexpr int kAll = 1'000'000'000;
-std::atomic<int> threads_left{kAll};
-std::atomic<int> watches_left{kAll};
+// While it lives, the system gives no threads: their stacks would be too large for it.
+class NoThreads {
+ public:
+  NoThreads() {
+    CHECK_EQ(pthread_getattr_default_np(&before_), 0);
+    pthread_attr_t huge;
+    CHECK_EQ(pthread_attr_init(&huge), 0);
+    CHECK_EQ(pthread_attr_setstacksize(&huge, size_t{1} << 52), 0);
+    CHECK_EQ(pthread_setattr_default_np(&huge), 0);
+    pthread_attr_destroy(&huge);
+  }
+  NoThreads(const NoThreads&) = delete;
+  NoThreads& operator=(const NoThreads&) = delete;
+  ~NoThreads() {
+    pthread_setattr_default_np(&before_);
+    pthread_attr_destroy(&before_);
+  }
 
-bool IsRefused(std::atomic<int>& left) { return left.fetch_sub(1) <= 0; }
+ private:
+  pthread_attr_t before_;
+};
+
+std::atomic<bool> refuses_watches{false};
 
 }  // namespace
 }  // namespace ioring
@@ -53,15 +70,8 @@ bool IsRefused(std::atomic<int>& left) { return left.fetch_sub(1) <= 0; }
 // In place of the C library's.
 extern "C" {
 
-int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*body)(void*),
-                   void* argument) IORING_AS_DECLARED {
-  if (ioring::IsRefused(ioring::threads_left)) return EAGAIN;
-  static const auto real =
-      reinterpret_cast<decltype(&pthread_create)>(dlsym(RTLD_NEXT, "pthread_create"));
-  return real(thread, attributes, body, argument);
-}
 int epoll_ctl(int epoll, int operation, int file, epoll_event* event) IORING_AS_DECLARED {
-  if (operation == EPOLL_CTL_ADD && ioring::IsRefused(ioring::watches_left)) {
+  if (operation == EPOLL_CTL_ADD && ioring::refuses_watches) {
     errno = ENOSPC;  // fs.epoll.max_user_watches
     return -1;
   }
@@ -81,8 +91,7 @@ class ScarceSystemTest : public testing::Test {
     ring_ = std::make_unique<TestRing>(*std::move(made), RingOptions{});
   }
   void TearDown() override {
-    threads_left = kAll;
-    watches_left = kAll;
+    refuses_watches = false;
     ring_->Finish();
   }
 
@@ -106,7 +115,7 @@ class ScarceSystemTest : public testing::Test {
 TEST_F(ScarceSystemTest, WithoutThreadsWhatWouldWaitFails) {
   FileCalls calls(*ring_);
   const FileId reads = MakePipe();
-  threads_left = 0;
+  const NoThreads no_threads;
   const std::span<std::byte> memory = ring_->Memory(8);
   EXPECT_EQ(ring_->Await(calls.StartRead(reads, kOwnPosition, memory)).error(), Error::kNoMemory);
   ASSERT_EQ(write(writes_, "text", 4), 4);
@@ -126,12 +135,13 @@ TEST_F(ScarceSystemTest, WithoutThreadsWhatWouldWaitFails) {
 TEST_F(ScarceSystemTest, TheThreadThatWaitsWorksWhereItIsAlone) {
   FileCalls calls(*ring_);
   const FileId reads = MakePipe();
-  threads_left = 1;
   const std::span<std::byte> memory = ring_->Memory(8);
+  std::optional<NoThreads> no_more_threads;
   for (int i = 0; i < 3; ++i) {
     const Token read = calls.StartRead(reads, kOwnPosition, memory);
     ring_->Quiet();
     EXPECT_FALSE(ring_->HasArrived(read));
+    if (i == 0) no_more_threads.emplace();  // there is the one that waits
     ASSERT_EQ(write(writes_, "text", 4), 4);
     EXPECT_EQ(ring_->Await(read).result(), 4);
   }
@@ -147,24 +157,24 @@ TEST_F(ScarceSystemTest, AReceiveThatCannotBeWatchedKeepsItsBytes) {
   const Pair pair = ring_->MakePair();
   EXPECT_EQ(ring_->Send(pair.client, "0123456789").result(), 10);
   const std::span<std::byte> memory = ring_->Memory(100);
-  watches_left = 0;
+  refuses_watches = true;
   EXPECT_EQ(ring_->Await(ring_->StartRecv(pair.server, memory, TransferFlags::kAll)).result(), 10);
   EXPECT_EQ(AsText(memory.first(10)), "0123456789");
   EXPECT_EQ(ring_->Await(ring_->StartRecv(pair.server, memory, TransferFlags::kAll)).error(),
             Error::kNoSpace);
-  watches_left = kAll;
+  refuses_watches = false;
   ring_->ExpectAlive(pair);
 }
 
 TEST_F(ScarceSystemTest, ASendThatCannotBeWatchedTellsWhatItHasSent) {
   const Pair pair = ring_->MakePair();  // of these the client's socket is watched, for its connect
   const std::span<std::byte> memory = ring_->Memory(64 << 20);
-  watches_left = 0;
+  refuses_watches = true;
   const int32_t sent =
       ring_->Await(ring_->StartSend(pair.server, memory, TransferFlags::kAll)).result();
   ASSERT_GT(sent, 0);
   ASSERT_LT(static_cast<size_t>(sent), memory.size());
-  watches_left = kAll;
+  refuses_watches = false;
   const std::span<std::byte> received = ring_->Memory(static_cast<size_t>(sent));
   EXPECT_EQ(ring_->Await(ring_->StartRecv(pair.client, received, TransferFlags::kAll)).result(),
             sent);
