@@ -105,7 +105,8 @@ class EntryCopier {
     entry_.reason.clear();
     if (entry_.is_file && !options_.dry_run) return CopyFile();
     if (const int error = system::StatEntry(batch_.from, name(), &info_); error != 0) {
-      return Fail(error == -ENOENT ? "it vanished before it was copied" : ErrnoText(-error));
+      if (error != -ENOENT) return Fail(ErrnoText(-error));
+      return Fail(entry_.is_asked_for ? "it does not exist" : "it vanished before it was copied");
     }
     if (S_ISDIR(info_.st_mode)) {
       entry_.outcome = Outcome::kDirectory;

@@ -39,9 +39,10 @@ enum class Outcome : uint8_t {
 
 struct BatchEntry {
   std::string name;
-  std::string target_name;  // at the destination; empty: the same
-  bool is_file = false;     // the directory says that it is a regular file
-  bool is_named = false;    // whoever passes it knows its other names: not kNamedNode
+  std::string target_name;    // at the destination; empty: the same
+  bool is_file = false;       // the directory says that it is a regular file
+  bool is_named = false;      // whoever passes it knows its other names: not kNamedNode
+  bool is_asked_for = false;  // by the user: nobody has seen it before
   Outcome outcome = Outcome::kNotTried;
   uint64_t bytes = 0;  // of a file, copied or skipped
   // Why it failed, or what is wrong with what was copied: it changed meanwhile.

@@ -118,13 +118,10 @@ Task<bool> Engine::CopyRemainders(Worker& worker, Shared& shared,
       NoteCopy(shared, place);
       continue;
     }
+    if (IsTaken(shared, place)) continue;
     const absl::StatusOr<FileId> from = OpenInRing(ring, place.source.directory);
     if (!from.ok()) {
       shared.Tell(place.path, from.status().message());
-      continue;
-    }
-    if (IsRefused(shared, place, static_cast<int>(*ring.FileHandle(*from)))) {
-      CHECK_OK(ring.CloseFile(*from));
       continue;
     }
     TreeCopier::Directory directory{.from = *from, .to = top, .trail = remainder.above};
@@ -140,20 +137,9 @@ Task<bool> Engine::CopyRemainders(Worker& worker, Shared& shared,
   co_return true;
 }
 
-// Whether the place, an entry of `from`, cannot be copied at all; that is told.
-bool Engine::IsRefused(Shared& shared, const Place& place, int from) const {
-  struct stat info;
-  const bool is_there = place.source.name.empty() ||
-                        system::StatEntry(from, place.source.name.c_str(), &info) != -ENOENT;
-  if (!is_there) shared.Tell(place.path, "it does not exist");
-  const bool is_taken = is_there && IsTaken(shared, place);
-  if (is_taken) shared.Tell(place.path, kNameIsTaken);
-  return !is_there || is_taken;
-}
-
 // Whether the destination takes the place's name for that of a place before it, which has been
-// copied.
-bool Engine::IsTaken(const Shared& shared, const Place& place) const {
+// copied; that is told.
+bool Engine::IsTaken(Shared& shared, const Place& place) const {
   struct stat info;
   if (copies_.empty() || place.target_name.empty() ||
       system::StatEntry(shared.top, place.target_name.c_str(), &info) != 0) {
@@ -161,12 +147,14 @@ bool Engine::IsTaken(const Shared& shared, const Place& place) const {
   }
   // A file that is there from before may be a further name of what was not copied again.
   const bool is_further_name = !S_ISDIR(info.st_mode) && info.st_nlink > 1;
-  return !is_further_name && copies_.contains({info.st_dev, info.st_ino});
+  if (is_further_name || !copies_.contains({info.st_dev, info.st_ino})) return false;
+  shared.Tell(place.path, kNameIsTaken);
+  return true;
 }
 
 void Engine::NoteCopy(const Shared& shared, const Place& place) {
   struct stat info;
-  if (!place.target_name.empty() &&
+  if (has_several_places_ && !place.target_name.empty() &&
       system::StatEntry(shared.top, place.target_name.c_str(), &info) == 0) {
     copies_.emplace(info.st_dev, info.st_ino);
   }
@@ -229,7 +217,7 @@ bool Engine::CopyAtOnce(Shared& shared, const Place& place, Remainder& remainder
     return true;
   }
   if (place.source.name.empty()) return false;
-  if (IsRefused(shared, place, from.get())) return true;
+  if (IsTaken(shared, place)) return true;
   Batch batch{.from = from.get(), .to = shared.top, .options = &options_, .stop = &stop_};
   batch.entries.push_back(std::move(remainder.entry));
   CopyBatch(batch);
@@ -279,6 +267,7 @@ absl::Status Engine::Run(const std::vector<std::string>& sources, const std::str
   absl::Status status;
   {
     Shared shared(options_, report_, stop_, top.get(), info);
+    has_several_places_ = places->places.size() > 1;
     std::deque<Trail> trails;
     std::vector<Remainder> remainders;
     for (const Place& place : places->places) {
@@ -286,6 +275,7 @@ absl::Status Engine::Run(const std::vector<std::string>& sources, const std::str
       Remainder remainder{&place, &trails.back(), {}, nullptr};
       remainder.entry.name = place.source.name;
       remainder.entry.target_name = place.target_name;
+      remainder.entry.is_asked_for = true;
       if (!place.source.name.empty()) Count(report_.counters.found);
       // In their order: what comes after one that takes longer waits for it.
       if (!remainders.empty() || !CopyAtOnce(shared, place, remainder)) {

@@ -73,14 +73,14 @@ class Engine {
   absl::StatusOr<std::unique_ptr<Worker>> MakeWorker(Shared& shared);
   void StartThreads(std::vector<std::unique_ptr<Worker>>& workers,
                     std::vector<std::thread>& threads);
-  bool IsRefused(Shared& shared, const Place& place, int from) const;
-  bool IsTaken(const Shared& shared, const Place& place) const;
+  bool IsTaken(Shared& shared, const Place& place) const;
   void NoteCopy(const Shared& shared, const Place& place);
 
   const MakeRing make_ring_;
   Options options_;  // as they are when Run begins to copy
   std::atomic<bool> stop_ = false;
   Report report_;
+  bool has_several_places_ = false;
   // The copies of the places so far, where there are several. Run's thread.
   std::set<std::pair<uint64_t, uint64_t>> copies_;
 };

@@ -22,6 +22,7 @@
 #include "copy/pending_file.h"
 #include "copy/test_folder.h"
 #include "gtest/gtest.h"
+#include "process/testing/as_declared.h"
 #include "process/testing/forked_child.h"
 #include "ring_native/create_ring.h"
 

@@ -2,7 +2,6 @@
 // could not be done is told.
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -35,6 +34,8 @@
 #include "copy/system.h"
 #include "copy/test_folder.h"
 #include "gtest/gtest.h"
+#include "process/testing/as_declared.h"
+#include "process/testing/no_threads.h"
 #include "ring_native/create_ring.h"
 
 namespace ioring::copy {
@@ -135,28 +136,6 @@ int ioctl(int file, unsigned long request, ...) IORING_AS_DECLARED {
 
 namespace ioring::copy {
 namespace {
-
-// While it lives, the system gives no threads: their stacks would be too large for it.
-class NoThreads {
- public:
-  NoThreads() {
-    CHECK_EQ(pthread_getattr_default_np(&before_), 0);
-    pthread_attr_t huge;
-    CHECK_EQ(pthread_attr_init(&huge), 0);
-    CHECK_EQ(pthread_attr_setstacksize(&huge, size_t{1} << 52), 0);
-    CHECK_EQ(pthread_setattr_default_np(&huge), 0);
-    pthread_attr_destroy(&huge);
-  }
-  NoThreads(const NoThreads&) = delete;
-  NoThreads& operator=(const NoThreads&) = delete;
-  ~NoThreads() {
-    pthread_setattr_default_np(&before_);
-    pthread_attr_destroy(&before_);
-  }
-
- private:
-  pthread_attr_t before_;
-};
 
 class OddSystemTest : public testing::Test {
  protected:

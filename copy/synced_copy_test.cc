@@ -33,6 +33,7 @@
 #include "copy/test_folder.h"
 #include "gtest/gtest.h"
 #include "process/mutex_lock.h"
+#include "process/testing/as_declared.h"
 #include "ring_native/create_ring.h"
 
 namespace ioring::copy {

@@ -16,13 +16,6 @@
 #include "absl/log/check.h"
 #include "absl/strings/str_cat.h"
 
-// For functions that stand in place of the C library's: glibc declares them so, musl does not.
-#ifdef __GLIBC__
-#define IORING_AS_DECLARED noexcept
-#else
-#define IORING_AS_DECLARED
-#endif
-
 namespace ioring::copy {
 
 class TestFolder {

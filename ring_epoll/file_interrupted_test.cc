@@ -27,6 +27,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "process/testing/as_declared.h"
 #include "ring/completion.h"
 #include "ring/conformance/file_calls.h"
 #include "ring/conformance/test_ring.h"
@@ -36,13 +37,6 @@
 #include "ring/options.h"
 #include "ring/token.h"
 #include "ring_epoll/epoll_ring.h"
-
-// glibc declares some of them so, musl does not.
-#ifdef __GLIBC__
-#define IORING_AS_DECLARED noexcept
-#else
-#define IORING_AS_DECLARED
-#endif
 
 namespace ioring {
 namespace {

@@ -1,6 +1,5 @@
 // A system that is short of threads, or of what it watches descriptors with.
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -20,6 +19,8 @@
 #include "absl/log/check.h"
 #include "absl/status/statusor.h"
 #include "gtest/gtest.h"
+#include "process/testing/as_declared.h"
+#include "process/testing/no_threads.h"
 #include "ring/completion.h"
 #include "ring/conformance/file_calls.h"
 #include "ring/conformance/test_ring.h"
@@ -30,37 +31,8 @@
 #include "ring/token.h"
 #include "ring_epoll/epoll_ring.h"
 
-// glibc declares some of them so, musl does not.
-#ifdef __GLIBC__
-#define IORING_AS_DECLARED noexcept
-#else
-#define IORING_AS_DECLARED
-#endif
-
 namespace ioring {
 namespace {
-
-// While it lives, the system gives no threads: their stacks would be too large for it.
-class NoThreads {
- public:
-  NoThreads() {
-    CHECK_EQ(pthread_getattr_default_np(&before_), 0);
-    pthread_attr_t huge;
-    CHECK_EQ(pthread_attr_init(&huge), 0);
-    CHECK_EQ(pthread_attr_setstacksize(&huge, size_t{1} << 52), 0);
-    CHECK_EQ(pthread_setattr_default_np(&huge), 0);
-    pthread_attr_destroy(&huge);
-  }
-  NoThreads(const NoThreads&) = delete;
-  NoThreads& operator=(const NoThreads&) = delete;
-  ~NoThreads() {
-    pthread_setattr_default_np(&before_);
-    pthread_attr_destroy(&before_);
-  }
-
- private:
-  pthread_attr_t before_;
-};
 
 std::atomic<bool> refuses_watches{false};
 
